@@ -1,0 +1,1 @@
+"""The command line: one file a verb. stdout is data, stderr is progress and messages."""

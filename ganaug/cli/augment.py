@@ -1,0 +1,143 @@
+"""`ganaug augment DATA OUT`: check, fit and sample, and undo."""
+
+import resource
+import sys
+import time
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganaug.cli.console import counting, named_failures, say
+from ganaug.cli.fit import read, train
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
+
+if TYPE_CHECKING:
+    from ganaug.images import LabelledImages
+
+TRIAL_STEPS = 25
+
+
+@click.command()
+@click.argument("data", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@click.option(
+    "--strategy",
+    "strategy_text",
+    default="auto",
+    show_default=True,
+    help="Which classes to fill up: auto, minority, 'not minority', all, a ratio, or final counts 'cat=500,dog=500'.",
+)
+@click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
+@click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
+@click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
+@click.option("--undo", "undoing", is_flag=True, help="Remove exactly what an earlier augment added to OUT (or DATA).")
+@fit_options
+def augment(
+    data: Path,
+    out: Path | None,
+    strategy_text: str,
+    run: Path | None,
+    in_place: bool,
+    dry_run: bool,
+    undoing: bool,
+    options: FitOptions,
+) -> None:
+    """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
+
+    OUT holds a folder a class and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm alike.
+    Prints class, original, added and total as CSV.
+    """
+    if in_place == (out is not None):
+        raise click.UsageError("give OUT, or --in-place to add to DATA itself; one of the two.")
+    target = data if out is None else out
+    with named_failures():
+        if undoing:
+            _undo(target)
+            return
+        given = parameters(options)
+        if "sampling_strategy" not in given or strategy_text != "auto":
+            given["sampling_strategy"] = strategy(strategy_text)
+        where = run or target.with_name(f"{target.name}.run")
+        run_augment(data, out, where, given, options, dry_run=dry_run)
+
+
+def _undo(target: Path) -> None:
+    from ganaug.data.folder import undo
+
+    done = undo(target)
+    say(f"{len(done.removed):,} files removed{', metadata.csv as it was before' if done.restored else ''}.")
+    for file, why in done.kept.items():
+        say(f"kept: {file}: {why}")
+
+
+def run_augment(
+    data: Path, out: Path | None, run: Path, given: dict[str, Any], options: FitOptions, *, dry_run: bool
+) -> None:
+    """Check and read `data`, train in `run`, and write the augmented set to `out`, or into `data` itself."""
+    from ganaug.data.folder import augment_folder, augment_in_place, check_output
+    from ganaug.estimators.augmenter import GANAugmenter
+
+    if out is not None:
+        check_output(out, data)
+    _check_run_folder(run, out or data)
+    images, found = read(data, options)
+    wanted: dict[Hashable, int] = {**GANAugmenter(**given).plan_counts(images)}
+    if not wanted:
+        say("Every class already has as many images as asked for: there is nothing to add.")
+    if dry_run:
+        _forecast(images, wanted, given)
+        return
+    augmenter = train(images, found, run, given, resume=options.resume)
+    synthetic = augmenter.sample(wanted)
+    with counting("write") as progress:
+        if out is None:
+            augment_in_place(found, synthetic, progress=progress)
+        else:
+            augment_folder(found, synthetic, out, progress=progress)
+    _table(images.counts, wanted)
+    say(f"Written to {out or data}; the run is in {run}. To remove what was added: ganaug augment {data} ... --undo")
+
+
+def _check_run_folder(run: Path, out: Path) -> None:
+    """Every folder below a data set is a class to other readers, so a run never lies there."""
+    from ganaug.errors import OutputError
+
+    if run.resolve().is_relative_to(out.resolve()):
+        raise OutputError(
+            f"{run}: lies inside {out}, where it would be read as a class. Choose a run folder elsewhere."
+        )
+
+
+def _table(before: Mapping[str, int], added: Mapping[Hashable, int]) -> None:
+    click.echo("class,original,added,total")
+    for name, count in before.items():
+        more = added.get(name, 0)
+        click.echo(f"{name},{count},{more},{count + more}")
+
+
+def _forecast(images: "LabelledImages", wanted: Mapping[Hashable, int], given: dict[str, Any]) -> None:
+    """Print the counts, then time and memory from a short trial on these images."""
+    from ganaug.estimators.augmenter import STEPS, GANAugmenter
+
+    _table(images.counts, wanted)
+    chosen = GANAugmenter(**given)
+    say(f"Trial of {TRIAL_STEPS} steps ...")
+    trial = GANAugmenter(**{**given, "n_steps": TRIAL_STEPS, "time_budget": None, "run_dir": None})
+    ticks: list[float] = []
+    trial.fit(images, callbacks=[lambda done, logs: ticks.append(time.perf_counter())])  # noqa: ARG005  # a callback gets both
+    middle = ticks[len(ticks) // 3 :]
+    a_step = (middle[-1] - middle[0]) / (len(middle) - 1)
+    began = time.perf_counter()
+    trial.sample(256)
+    an_image = (time.perf_counter() - began) / 256
+    n_steps = chosen.n_steps or (STEPS if chosen.time_budget is None else sys.maxsize)
+    training = min(n_steps * a_step, chosen.time_budget or float("inf"))
+    writing = an_image * sum(wanted.values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    say(
+        f"Expected: {training / 60:.1f} min of training ({int(training / a_step):,} steps, "
+        f"{chosen.batch_size / a_step:,.0f} images/s), {writing:.1f} s for {sum(wanted.values()):,} images, "
+        f"about {peak:,.0f} MiB of memory. Nothing was written."
+    )

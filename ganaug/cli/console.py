@@ -1,0 +1,169 @@
+"""What the verbs share at the terminal: progress on stderr, named failures, and signals that end a run well."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.text import Text
+
+LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
+
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A message for the person at the terminal."""
+    stderr.print(escape(printable(text)), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, so that a file name cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+@contextmanager
+def named_failures() -> Iterator[None]:
+    """Turn the failures that ganaug names into one message on stderr and exit status 1."""
+    from ganaug.errors import GanaugError
+
+    try:
+        yield
+    except (GanaugError, ValueError, TypeError, MemoryError) as error:
+        if not isinstance(error, GanaugError) and _is_ours(error):
+            raise
+        text = (
+            "not enough memory. Use a smaller image_size, width or batch_size"
+            if isinstance(error, MemoryError)
+            else error
+        )
+        stderr.print(f"[bold red]Error:[/] {escape(printable(str(text)))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("Interrupted; nothing half-written was left behind.")
+        sys.exit(128 + signal.SIGINT)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a ValueError or TypeError is our fault: raised inside torch, NumPy or Python instead of by a check."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    name = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__", ""))
+    return name.split(".")[0] not in ("ganaug", "imblearn", "sklearn")
+
+
+class Signals:
+    """Remembers a first SIGINT or SIGTERM, so that the run can end at the next step; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __enter__(self) -> "Signals":
+        self._before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        say("Stopping at the end of this step and saving; once more stops at once.")
+
+    def stopped(self) -> bool:
+        """Whether a signal came."""
+        return self.received is not None
+
+    def leave(self, hint: str) -> None:
+        """Exit with 128 + the signal's number if one came, after saying how to go on."""
+        if self.received is not None:
+            say(f"Interrupted and saved. {hint}")
+            sys.exit(128 + self.received)
+
+
+class _Clock(ProgressColumn):
+    """Time since the task began, and until its end at the present rate."""
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        return Text(f"{_minutes(task.elapsed)} ETA {_minutes(left) if left is not None else '-:--'}")
+
+
+def _minutes(seconds: float | None) -> str:
+    whole = int(seconds or 0)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+class Training:
+    """Progress of a fit, as its callback: steps, images/s, ETA and losses; a bar in a terminal, else a line at times.
+
+    n_steps: the steps in all, or None where `seconds` ends the run.
+    """
+
+    def __init__(self, batch_size: int, *, n_steps: int | None, seconds: float | None) -> None:
+        self.batch_size, self.n_steps, self.seconds = batch_size, n_steps, seconds
+        self.started, self.first, self.shown = 0.0, 0, 0.0
+        self.losses: dict[str, Any] = {}
+        columns = (SpinnerColumn(), TextColumn("fit"), BarColumn(20), TextColumn("{task.fields[what]}"), _Clock())
+        self.bar = Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+        self.task: TaskID = self.bar.add_task("fit", total=1.0, what="starting")
+
+    def __enter__(self) -> "Training":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, logs: dict[str, Any]) -> None:
+        """A step is done."""
+        self.losses |= {name: value for name, value in logs.items() if name.startswith("loss_")}
+        now = time.monotonic()
+        if not self.started:
+            self.started, self.first = now, done
+        every = 0.25 if stderr.is_terminal else LINE_EVERY
+        if now - self.shown < every or done == self.first:
+            return
+        self.shown = now
+        elapsed = now - self.started
+        rate = (done - self.first) * self.batch_size / elapsed
+        losses = " ".join(f"{name[5:6].upper()} {float(value):.2f}" for name, value in sorted(self.losses.items()))
+        of = f"/{self.n_steps:,}" if self.n_steps else ""
+        what = f"step {done:,}{of}  {rate:,.0f} images/s  loss {losses}"
+        share = self._share_done(done)
+        if stderr.is_terminal:
+            self.bar.update(self.task, completed=share, what=what)
+        else:
+            left = elapsed / max(share, 1e-9) * (1 - share)
+            say(f"{what}  {_minutes(elapsed)} ETA {_minutes(left)}")
+
+    def _share_done(self, done: int) -> float:
+        elapsed = time.monotonic() - self.started if self.started else 0.0
+        by_steps = (done - self.first) / max(1, self.n_steps - self.first) if self.n_steps else 0.0
+        by_time = elapsed / self.seconds if self.seconds else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress of something counted: yields a function (done, total)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(what),
+        BarColumn(20),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        _Clock(),
+    )
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task(what, total=1)
+        yield lambda done, total: bar.update(task, completed=done, total=max(1, total))

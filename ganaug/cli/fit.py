@@ -1,0 +1,94 @@
+"""`ganaug fit DATA --run RUN`: train; and the training that other verbs do."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganaug.cli.console import Signals, Training, counting, named_failures, say
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
+
+if TYPE_CHECKING:
+    from ganaug.data.preflight import FolderInspection
+    from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.images import LabelledImages
+
+
+@click.command()
+@click.argument("data", type=FOLDER)
+@click.option(
+    "--run", "run", type=FOLDER, required=True, help="Folder for the run: history, previews, checkpoints, model."
+)
+@fit_options
+def fit(data: Path, run: Path, options: FitOptions) -> None:
+    """Train a generator on DATA; RUN/model holds it at the end. Prints the path of the model.
+
+    RUN also holds config.json, history.csv (a row a check), losses.png, previews/ and checkpoints/.
+    """
+    with named_failures():
+        given = parameters(options)
+        images, found = read(data, options)
+        train(images, found, run, given, resume=options.resume)
+        click.echo(run / "model")
+
+
+def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection]":
+    """Read and check DATA, and say what is worth knowing about it."""
+    from ganaug.data.folder import read_and_inspect
+
+    with counting("read") as progress:
+        images, found = read_and_inspect(
+            data, image_size=options.image_size, skip_bad=options.skip_bad, progress=progress
+        )
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    return images, found
+
+
+def train(
+    images: "LabelledImages", found: "FolderInspection", run: Path, given: dict[str, Any], *, resume: bool
+) -> "GANAugmenter":
+    """Fit on `images` with the run in `run`; leaves the program, resumable, when a signal came."""
+    from ganaug.estimators.augmenter import STEPS, GANAugmenter
+    from ganaug.training.run import interrupted
+
+    augmenter = GANAugmenter(**{**given, "run_dir": run})
+    seconds = augmenter.time_budget
+    n_steps = augmenter.n_steps or (None if seconds else STEPS)
+    begin = augmenter.resume if resume else augmenter.fit
+    try:
+        with Signals() as signals, Training(augmenter.batch_size, n_steps=n_steps, seconds=seconds) as progress:
+            begin(images, callbacks=[progress, interrupted(signals.stopped)])
+    finally:
+        _list_skipped(found, run)
+    signals.leave(f"Go on with --resume and the run folder {run}.")
+    _summary(augmenter, run)
+    return augmenter
+
+
+def _list_skipped(found: "FolderInspection", run: Path) -> None:
+    if not found.problems or not run.is_dir():
+        return
+    import pandas as pd
+
+    from ganaug.storage import write_bytes
+
+    rows = [{"file_name": bad.file, "cause": bad.cause, "mend": bad.mend} for bad in found.problems]
+    write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+    say(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")
+
+
+def _summary(augmenter: "GANAugmenter", run: Path) -> None:
+    last = augmenter.history_.iloc[-1]
+    rate = augmenter.n_steps_ * augmenter.batch_size / max(augmenter.seconds_, 1e-9)
+    say(
+        f"Training ended ({augmenter.ended_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the state of "
+        f"step {augmenter.best_step_:,} is kept. Critic's accuracy {last['accuracy_real']:.2f} on real and "
+        f"{last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity {last['diversity']:.2f} of "
+        f"that of real images in the worst class, {last['worst_class']!r}."
+    )
+    for finding in augmenter.health_[-5:]:
+        say(f"health: {finding}")
+    if not augmenter.health_:
+        say("health: no vanishing gradient, no mode collapse, no numbers that are not finite.")
+    say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")

@@ -1,0 +1,43 @@
+"""The group of verbs. A verb's module is loaded when it is called, so that `ganaug --help` stays quick."""
+
+from importlib import import_module
+
+import click
+
+from ganaug import __version__
+
+VERBS = {
+    "check": "Look a data folder over before any long work.",
+    "fit": "Train a generator on a data folder.",
+    "sample": "Write a class folder of synthetic images.",
+    "augment": "Check, fit and sample: a balanced copy of a data folder.",
+    "demo": "Augment the small real image set that ships with ganaug.",
+}
+
+
+class Verbs(click.Group):
+    """Finds `ganaug.cli.<verb>` for each name in VERBS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f"ganaug.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """Synthetic images for the rare classes of a labelled image set.
+
+    DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
+    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 130 and 143
+    interrupted (the run can be resumed).
+    """

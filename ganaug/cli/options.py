@@ -1,0 +1,147 @@
+"""Options that verbs share, and what they mean to GANAugmenter."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path)
+
+
+class Duration(click.ParamType[float]):
+    """'90', '90s', '10m' or '1.5h' -> seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h)?", str(value).strip().lower())
+        if not found or float(found[1]) <= 0:
+            self.fail(f"{value!r} is not a duration; write 90s, 10m or 1.5h.", param, ctx)
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
+
+
+class Size(click.ParamType[Any]):
+    """'64' or '48x64' (height x width) -> 64 or (48, 64)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        found = re.fullmatch(r"(\d+)(?:x(\d+))?", value.strip().lower())
+        if not found:
+            self.fail(f"{value!r} is not a size; write 64, or 48x64 for height x width.", param, ctx)
+        return (int(found[1]), int(found[2])) if found[2] else int(found[1])
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What the options of `fit_options` came to."""
+
+    param: tuple[str, ...]
+    config: Path | None
+    steps: int | None
+    time_budget: float | None
+    image_size: int | tuple[int, int] | None
+    device: str | None
+    seed: int | None
+    resume: bool
+    skip_bad: bool
+
+
+def fit_options(command: F) -> F:
+    """The options of every verb that trains; they reach the function as one argument `options`."""
+    options = [
+        click.option(
+            "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of GANAugmenter; may be repeated."
+        ),
+        click.option(
+            "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of parameters."
+        ),
+        click.option("--steps", type=click.IntRange(1), help="Training steps in all.  [default: 5000]"),
+        click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
+        click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width)."),
+        click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]"),
+        click.option("--seed", type=click.IntRange(0), help="Seed of all randomness.  [default: 0]"),
+        click.option("--resume", is_flag=True, help="Go on with the run in the run folder."),
+        click.option("--skip-bad", is_flag=True, help="Leave unusable files out; they are listed in RUN/skipped.csv."),
+    ]
+
+    def gathered(**given: Any) -> Any:
+        own = {field.name: given.pop(field.name) for field in fields(FitOptions)}
+        return command(options=FitOptions(**own), **given)
+
+    gathered.__doc__ = command.__doc__
+    gathered.__name__ = command.__name__
+    wrapped: Any = gathered
+    wrapped.__click_params__ = getattr(command, "__click_params__", [])
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def parameters(options: FitOptions) -> dict[str, Any]:
+    """GANAugmenter's parameters from --config, then --param, then the options of their own.
+
+    Raises click.UsageError for an unknown name, which lists the known ones, or a value that cannot be read.
+    """
+    from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.lookup import unknown
+
+    given: dict[str, Any] = {"random_state": 0}
+    given |= _yaml(options.config.read_text(encoding="utf-8"), str(options.config)) if options.config else {}
+    for pair in options.param:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--param {pair!r}: write NAME=VALUE, for example --param loss=wgan-gp.")
+        given |= _yaml(f"{name.strip()}: {value}", f"--param {pair}")
+    named = {
+        "n_steps": options.steps,
+        "time_budget": options.time_budget,
+        "device": options.device,
+        "random_state": options.seed,
+    }
+    given |= {name: value for name, value in named.items() if value is not None}
+    known = GANAugmenter._get_param_names()  # noqa: SLF001  # scikit-learn's own list
+    for name in given:
+        if name not in known:
+            raise click.UsageError(unknown("parameter", str(name), known))
+    return given
+
+
+def _yaml(text: str, source: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.UsageError(f"{source}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{source}: holds a {type(value).__name__}; write name: value lines.")
+    return value
+
+
+def counts(text: str, option: str) -> dict[str, int]:
+    """'cat=50,dog=20' -> {"cat": 50, "dog": 20}. Raises click.UsageError."""
+    pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
+    if not pairs or not all(name.strip() and number.strip().isdecimal() for name, _, number in pairs):
+        raise click.UsageError(f"{option} {text!r}: write class=number, for example 'cat=50,dog=20'.")
+    return {name.strip(): int(number) for name, _, number in pairs}
+
+
+def strategy(text: str) -> str | float | dict[str, int]:
+    """A sampling strategy as imbalanced-learn knows it, from its name, a ratio, or final counts 'cat=500,dog=500'."""
+    if "=" in text:
+        return counts(text, "--strategy")
+    try:
+        return float(text)
+    except ValueError:
+        return text

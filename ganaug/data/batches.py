@@ -1,0 +1,53 @@
+"""Training batches, indexed straight from the uint8 tensor: no DataLoader, no copies but the batch itself."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganaug.images import LabelledImages, to_signed
+from ganaug.randomness import generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step gets. images: float in [-1, 1], (B, C, H, W). labels: int64, (B,). Both on the device.
+
+    generator: the source of every further draw in this step, so that the step depends on (seed, step) alone.
+    """
+
+    images: Tensor
+    labels: Tensor
+    generator: torch.Generator
+
+
+class BalancedBatches:
+    """Batch number `step` of a set: a class first, by a power of its count, then an image of it, with replacement.
+
+    power: 1 draws as the set is, 0 draws each class equally often, between them is tempered (Mahajan et al. 2018).
+    Stateless: `batches(step)` is the same whenever and in whatever order it is asked for.
+    """
+
+    def __init__(
+        self, images: LabelledImages, batch_size: int, *, seed: int, power: float, device: torch.device | str = "cpu"
+    ) -> None:
+        self.images = images.images.to(device)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.order = torch.argsort(images.labels, stable=True)
+        counts = torch.bincount(images.labels, minlength=len(images.classes))
+        self.starts = counts.cumsum(0) - counts
+        self.counts = counts
+        weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
+        self.edges = (weights / weights.sum()).cumsum(0)
+        self.last = int(torch.nonzero(counts).max())
+
+    def __call__(self, step: int) -> Batch:
+        draws = generator(self.seed, "batch", step)
+        device = self.images.device
+        uniform = torch.rand(2, self.batch_size, generator=draws, dtype=torch.float64)
+        labels = torch.searchsorted(self.edges, uniform[0], right=True).clamp_max_(self.last)
+        within = (uniform[1] * self.counts[labels]).long()
+        where = self.order[self.starts[labels] + within]
+        own = draws if device.type == "cpu" else generator(self.seed, "step", step, device=device)
+        return Batch(to_signed(self.images[where.to(device)]), labels.to(device), own)

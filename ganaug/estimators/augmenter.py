@@ -1,0 +1,404 @@
+"""GANAugmenter: fit a conditional GAN to a labelled image set, sample its classes, or fill them up."""
+
+import sys
+from collections.abc import Hashable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_target_type
+from imblearn.utils._validation import ArraysTransformer
+from sklearn.preprocessing import label_binarize
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganaug import __version__, augment
+from ganaug.data.batches import BalancedBatches
+from ganaug.data.convert import Adopted, adopt, are_paths
+from ganaug.data.strategy import Strategy, counts_for, to_generate
+from ganaug.errors import DataError, RunError
+from ganaug.estimators.evaluation import Evaluator
+from ganaug.estimators.model import FORMAT, GeneratorModel
+from ganaug.images import LabelledImages
+from ganaug.lookup import lookup
+from ganaug.losses import LOSSES, AdversarialLoss
+from ganaug.networks import NETWORKS, Network
+from ganaug.randomness import derive
+from ganaug.storage import read_json, write_json
+from ganaug.training.engine import device_for
+from ganaug.training.loop import Callback
+from ganaug.training.run import Run, time_budget
+from ganaug.training.steps import AdversarialStep
+
+STEPS = 5000
+# What a resumed run may differ in from the run that it continues.
+FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "verbose", "sampling_strategy")
+SMALLEST, LARGEST, MOST_CLASSES = 8, 256, 1000
+
+
+class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
+    """A conditional GAN as an imbalanced-learn over-sampler: `fit`, `sample`, `fit_resample`, `save`, `load`, `resume`.
+
+    Parameters
+    ----------
+    network : {"auto", "dcgan", "mlp"} or Network
+        "auto" is "dcgan" for images and "mlp" for plain vectors.
+    loss : {"hinge", "lsgan", "non-saturating", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss
+    sampling_strategy : str, float, dict or callable
+        How many images `fit_resample` adds, in every form of imbalanced-learn; a dict holds final counts by class value
+        or class name.
+    image_shape : (H, W) or (H, W, C), optional
+        Cuts the rows of a 2-D X into images. Without it they are plain vectors.
+    n_steps : int, optional
+        Training steps (updates of the critic); 5,000 unless a time budget is given.
+    time_budget : float, optional
+        Seconds after which training ends, at the end of a step.
+    batch_size : int
+        Real images a step.
+    latent_size : int
+        Numbers a sample is made from.
+    width : int, optional
+        Channels of the widest-resolution layers; 32 up to 32 pixels, 16 above.
+    generator_rate, discriminator_rate : float
+        Learning rates of Adam.
+    betas : (float, float)
+        Adam's averaging of gradient and squared gradient.
+    augmentation : str, sequence or None
+        Differentiable augmentations in front of the critic, in order: names joined by commas, or callables
+        (images, torch.Generator) -> images.
+    discriminator_norm : {"spectral", "batch", "none"}
+        Normalisation in the critic. "batch" is refused for the Wasserstein losses.
+    sampling_power : float
+        Real batches draw a class in proportion to this power of its count: 1 as they come, 0 all classes alike.
+    ema_half_life : float
+        Half-life, in images, of the average of the generator that samples are drawn from.
+    check_every : int
+        Steps between checks of health and progress, each with a checkpoint and a preview.
+    run_dir : path, optional
+        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+    device : str or torch.device
+        "auto", "cpu", "cuda", "cuda:1", "mps".
+    random_state : int, RandomState or None
+        Seed of weights, batches, latent vectors and augmentations.
+
+    Attributes
+    ----------
+    classes_ : (K,) class values, sorted. sampling_strategy_ : {class value: number that fit_resample generates}.
+    model_ : GeneratorModel. history_ : DataFrame, a row a check. health_ : list of Finding.
+    ended_ : why training ended. seconds_ : time spent training.
+    n_steps_, best_step_ : steps done, and the step whose state is kept. n_features_in_ : C * H * W.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
+        "n_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "latent_size": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 1, None, closed="left"), None],
+        "generator_rate": [Interval(Real, 0, None, closed="neither")],
+        "discriminator_rate": [Interval(Real, 0, None, closed="neither")],
+        "discriminator_norm": [StrOptions({"spectral", "batch", "none"})],
+        "sampling_power": [Interval(Real, 0, 1, closed="both")],
+        "ema_half_life": [Interval(Real, 0, None, closed="neither")],
+        "check_every": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        network: str | Network = "auto",
+        loss: str | AdversarialLoss = "hinge",
+        *,
+        sampling_strategy: Strategy = "auto",
+        image_shape: Sequence[int] | None = None,
+        n_steps: int | None = None,
+        time_budget: float | None = None,
+        batch_size: int = 64,
+        latent_size: int = 64,
+        width: int | None = None,
+        generator_rate: float = 4e-4,
+        discriminator_rate: float = 4e-4,
+        betas: tuple[float, float] = (0.5, 0.99),
+        augmentation: str | Sequence[str | augment.Policy] | None = "translation",
+        discriminator_norm: str = "spectral",
+        sampling_power: float = 0.5,
+        ema_half_life: float = 20_000,
+        check_every: int = 250,
+        run_dir: str | Path | None = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.sampling_strategy = sampling_strategy
+        self.image_shape = image_shape
+        self.n_steps = n_steps
+        self.time_budget = time_budget
+        self.batch_size = batch_size
+        self.latent_size = latent_size
+        self.width = width
+        self.generator_rate = generator_rate
+        self.discriminator_rate = discriminator_rate
+        self.betas = betas
+        self.augmentation = augmentation
+        self.discriminator_norm = discriminator_norm
+        self.sampling_power = sampling_power
+        self.ema_half_life = ema_half_life
+        self.check_every = check_every
+        self.run_dir = run_dir
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Train on labelled images: LabelledImages, a torch Dataset, or X and y in any form of `data.convert.adopt`.
+
+        callbacks: called after every step with (steps done, what the step logged); one may raise StopTraining.
+        Raises DataError (a ValueError) for data that cannot be trained on, RunError where run_dir holds a run.
+        """
+        self._fit(self._adopt(X, y), callbacks, resume=False)
+        return self
+
+    def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Go on with the run in `run_dir`, on the same data with the same parameters, to `n_steps` or `time_budget`.
+
+        On the CPU the result is bit-identical to that of a run that was never stopped.
+        Raises RunError when there is no run, or it was begun with other data or parameters.
+        """
+        self._fit(self._adopt(X, y), callbacks, resume=True)
+        return self
+
+    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
+        return self._fit_resample(X, y, **fit_params)
+
+    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
+        adopted = self._adopt(X, y)
+        self._fit(adopted, callbacks, resume=False)
+        return adopted.append(self.model_.sample(self._to_generate))
+
+    def sample(
+        self,
+        counts: int | Mapping[Hashable, int],
+        *,
+        random_state: int | None = None,
+        start: int = 0,
+        batch_size: int | None = None,
+    ) -> LabelledImages:
+        """Exactly as many synthetic images as asked for, with a row of provenance each in `metadata`.
+
+        counts: {class value or name: n}, or a total that is shared out evenly.
+        random_state: another seed than the fit's. The same seed gives the same images, whatever else is asked for.
+        start: place in each class's stream of images to begin at; `start=n` goes on where a call for n images ended.
+        Raises ValueError for an unknown class, NotFittedError before `fit`.
+        """
+        check_is_fitted(self, "model_")
+        request = counts_for(counts, self.model_.class_values)
+        return self.model_.sample(request, seed=random_state, start=start, batch_size=batch_size)
+
+    def plan_counts(self, images: LabelledImages) -> dict[str, int]:
+        """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
+        names = np.asarray(images.classes, dtype=object)
+        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names)
+        return {images.classes[index]: count for index, count in resolved.items()}
+
+    def save(self, folder: str | Path) -> None:
+        """Write the generator as safetensors + JSON into `folder`. Loads on any device, and can run no code."""
+        check_is_fitted(self, "model_")
+        self.model_.save(Path(folder), {"params": self._described(), "data": self.data_})
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str | torch.device = "auto", network: Network | None = None
+    ) -> "GANAugmenter":
+        """A fitted augmenter from what `save` wrote, or from a run folder. Raises RunError that names what is wrong.
+
+        network: needed only where the augmenter was fitted with a Network object of your own.
+        """
+        where = Path(folder)
+        where = where / "model" if (where / "model" / "model.json").exists() else where
+        model, about = GeneratorModel.load(where, device_for(device), network)
+        known = {name: value for name, value in about["params"].items() if name in cls._get_param_names()}
+        known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        augmenter = cls(**known)
+        augmenter.model_, augmenter.data_ = model, about["data"]
+        augmenter.classes_, augmenter.seed_ = model.class_values, model.seed
+        augmenter.n_features_in_ = int(np.prod(model.shape))
+        return augmenter
+
+    def _adopt(self, X: Any, y: Any) -> Adopted:
+        self._validate_params()
+        is_images = isinstance(X, LabelledImages | Dataset | Tensor) or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
+        if is_images:
+            adopted = adopt(X, y, image_shape=self.image_shape)
+            self.n_features_in_ = int(np.prod(adopted.images.shape))
+            return adopted
+        return self._adopt_table(X, y)
+
+    def _adopt_table(self, X: Any, y: Any) -> Adopted:
+        """Rows of numbers, checked and given back as imbalanced-learn does."""
+        if y is None:
+            raise ValueError("GANAugmenter requires y to be passed, but the target y is None.")
+        check_classification_targets(y)
+        transformer = ArraysTransformer(X, y)
+        values, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        array, values = validate_data(self, X, values, dtype="numeric")
+        adopted = adopt(array, values, image_shape=self.image_shape)
+
+        def append(synthetic: LabelledImages) -> tuple[Any, Any]:
+            both, labels = adopted.append(synthetic)
+            labels = label_binarize(labels, classes=np.unique(values)) if one_vs_all else labels
+            given: tuple[Any, Any] = transformer.transform(both, labels)
+            return given
+
+        return Adopted(adopted.images, adopted.class_values, append)
+
+    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        images, classes = adopted.images, adopted.class_values
+        _check_trainable(images)
+        self._to_generate = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes)
+        self.sampling_strategy_ = {classes[index]: count for index, count in self._to_generate.items()}
+        self.classes_ = classes
+        self.data_ = {
+            "fingerprint": images.fingerprint(),
+            "shape": list(images.shape),
+            "counts": images.counts,
+        }
+        self.seed_ = self._seed(resume)
+        device = device_for(self.device)
+        step, name, width = self._step(images, device)
+        model = GeneratorModel(
+            step.average.module, name, images.shape, images.classes, classes, self.latent_size, width, self.seed_
+        )
+        evaluator = Evaluator(images, model.draw, seed=self.seed_)
+        batches = BalancedBatches(images, self.batch_size, seed=self.seed_, power=self.sampling_power, device=device)
+        folder = None if self.run_dir is None else Path(self.run_dir)
+        run = Run(step, batches, evaluator, evaluator.picture, self.batch_size, self.check_every, folder)
+        if folder is not None:
+            self._open(folder, resume)
+        n_steps = self.n_steps or (sys.maxsize if self.time_budget else STEPS)
+        budget = [time_budget(self.time_budget)] if self.time_budget else []
+        try:
+            run.start(n_steps=n_steps, callbacks=[*callbacks, *budget], resume=resume)
+        finally:
+            self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
+        run.restore_best()
+        self.model_, self.ended_ = model, run.ended
+        self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
+        if folder is not None:
+            self.save(folder / "model")
+
+    def _step(self, images: LabelledImages, device: torch.device) -> tuple[AdversarialStep, str, int]:
+        """The networks and their training step, with the names of what was chosen."""
+        loss = lookup(LOSSES, self.loss, "loss")
+        policies = augment.policy(self.augmentation)
+        vectors = min(images.shape[1:]) < SMALLEST
+        name = self.network if self.network != "auto" else "mlp" if vectors else "dcgan"
+        pair = lookup(NETWORKS, name, "network")
+        if name != "mlp" and vectors:
+            raise DataError(
+                f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for network {name!r}, which needs "
+                f"{SMALLEST}x{SMALLEST}. Give image_shape if the rows are images, or use network='mlp'."
+            )
+        width = self.width or (32 if max(images.shape[1:]) <= 32 else 16)
+        n_classes = len(images.classes)
+        with torch.random.fork_rng(devices=[]):  # torch initialises from its global state; this gives it back untouched
+            torch.manual_seed(derive(self.seed_, "weights"))
+            generator = pair.generator(images.shape, n_classes, self.latent_size, width)
+            discriminator = pair.discriminator(images.shape, n_classes, width, self.discriminator_norm)
+        layout = torch.channels_last if min(images.shape[1:]) > 1 else torch.contiguous_format
+        step = AdversarialStep(
+            generator.to(device).to(memory_format=layout),
+            discriminator.to(device).to(memory_format=layout),
+            loss,
+            latent_size=self.latent_size,
+            rates=(self.generator_rate, self.discriminator_rate),
+            betas=self.betas,
+            augmentations=[] if vectors else policies,
+            ema_half_life=self.ema_half_life,
+        )
+        return step, name if isinstance(name, str) else type(generator).__name__, width
+
+    def _seed(self, resume: bool) -> int:
+        if resume and self.run_dir is not None:
+            return int(str(read_json(Path(self.run_dir) / "config.json").get("seed", 0)))
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _open(self, folder: Path, resume: bool) -> None:
+        """Begin a run folder, or check that the one there is this run's."""
+        config = folder / "config.json"
+        now = {"params": self._described(), "data": self.data_}
+        if not resume:
+            if folder.exists() and any(folder.iterdir()):
+                raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+            about = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
+            write_json(config, {**about, "seed": self.seed_, **now})
+            return
+        before: Any = read_json(config)
+        if before["data"]["fingerprint"] != self.data_["fingerprint"]:
+            raise RunError(
+                f"{folder}: was begun on other data ({_brief(before['data'])}) than given now ({_brief(self.data_)}). "
+                "Give the same images, or begin a new run in another folder."
+            )
+        changed = [
+            f"{name} was {before['params'].get(name)!r} and is {value!r}"
+            for name, value in now["params"].items()
+            if name not in (*FREE_TO_CHANGE, "random_state") and before["params"].get(name) != value
+        ]
+        if changed:
+            raise RunError(f"{folder}: was begun with other parameters: {'; '.join(changed)}. Give the same ones.")
+
+    def _described(self) -> dict[str, Any]:
+        """The parameters as JSON can hold them; an object of the user's own by its type's name."""
+        return {name: _json(value) for name, value in self.get_params(deep=False).items()}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.non_deterministic = False
+        return tags
+
+
+def _json(value: object) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return str(value) if isinstance(value, Path | torch.device) else None
+
+
+def _brief(data: Mapping[str, Any]) -> str:
+    return f"{sum(data['counts'].values()):,} images, {len(data['counts'])} classes, {data['fingerprint']}"
+
+
+def _check_trainable(images: LabelledImages) -> None:
+    """Raise DataError where no conditional GAN can be fitted."""
+    if len(images.classes) < 2:
+        raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
+    if len(images.classes) > MOST_CLASSES:
+        raise DataError(f"{len(images.classes):,} classes; at most {MOST_CLASSES:,} are supported.")
+    lonely = [name for name, count in images.counts.items() if count < 2]
+    if lonely:
+        raise DataError(
+            f"class {lonely[0]!r} has one image only ({len(lonely)} such classes): nothing can be learnt about how its "
+            "images vary. Add images or leave the class out."
+        )
+    if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
+        raise DataError(
+            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {LARGEST}x{LARGEST} are supported. Resize "
+            "them, for example with read_folder(..., image_size=128)."
+        )

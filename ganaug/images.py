@@ -1,0 +1,123 @@
+"""LabelledImages: the one type that flows through ganaug, from folder or array to generator, data set and report."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganaug.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelledImages(Dataset[tuple[Tensor, int]]):
+    """Images with a class each; also a map-style torch Dataset that yields (uint8 image (C, H, W), int label).
+
+    images: uint8, (N, C, H, W), C 1 or 3, any H and W; may be backed by a memory-mapped file.
+    labels: int64, (N,), each an index into `classes`.
+    classes: the class names, in label order.
+    metadata: one row an image, in the same order, or None.
+
+    Raises DataError (a ValueError) where these do not fit each other.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    metadata: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise DataError(
+                f"images must be uint8 of shape (N, C, H, W); got {self.images.dtype}, {tuple(self.images.shape)}."
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"labels must be int64, ({len(self.images)},); got {self.labels.dtype}, {tuple(self.labels.shape)}."
+            )
+        if len(set(self.classes)) != len(self.classes):
+            raise DataError(f"class names must differ from each other; got {self.classes}.")
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise DataError(
+                f"labels must lie in 0..{len(self.classes) - 1}, one for each of {len(self.classes)} classes."
+            )
+        if self.metadata is not None and len(self.metadata) != len(self.images):
+            raise DataError(f"metadata has {len(self.metadata)} rows for {len(self.images)} images.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], int(self.labels[index])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of each image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list, as torchvision's data sets name them."""
+        return self.labels.tolist()
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Class name -> label."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class name -> number of images, in label order."""
+        numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, numbers, strict=True))
+
+    def take(self, indices: Tensor | Sequence[int]) -> "LabelledImages":
+        """The images at `indices`, in that order, with the same classes."""
+        where = torch.as_tensor(indices, dtype=torch.int64)
+        metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
+        return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)
+
+    def of_class(self, name: str) -> Tensor:
+        """The images of one class: uint8, (n, C, H, W)."""
+        return self.images[self.labels == self.classes.index(name)]
+
+    def fingerprint(self) -> str:
+        """A hash of pixels, labels and class names: 16 hexadecimal digits, the same on every machine."""
+        digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
+        digest.update(self.labels.numpy().astype("<i8").tobytes())
+        for start in range(0, len(self), 4096):  # a memory-mapped set is never wholly in memory
+            digest.update(self.images[start : start + 4096].contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages:
+    """`first` followed by `second`; both need the same classes and image shape."""
+    if first.classes != second.classes or first.shape != second.shape:
+        raise DataError(
+            f"sets differ: classes {first.classes} and {second.classes}, shapes {first.shape} and {second.shape}."
+        )
+    frames = [
+        part.metadata if part.metadata is not None else pd.DataFrame(index=range(len(part))) for part in (first, second)
+    ]
+    has_metadata = first.metadata is not None or second.metadata is not None
+    return LabelledImages(
+        torch.cat([first.images, second.images]),
+        torch.cat([first.labels, second.labels]),
+        first.classes,
+        pd.concat(frames, ignore_index=True) if has_metadata else None,
+    )
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 in 0..255 -> float32 in [-1, 1], same shape. Exact inverse: `to_uint8`."""
+    return images.float().mul_(2 / 255).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """float in [-1, 1] -> uint8 in 0..255, same shape; values outside are clipped."""
+    return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

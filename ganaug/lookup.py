@@ -1,0 +1,26 @@
+"""Find an entry by name, or take an object as it is."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def lookup(table: Mapping[str, T], name_or_object: str | T, kind: str) -> T:
+    """The entry of `table` called `name_or_object`, or the object itself when it is not a string.
+
+    Raises ValueError that lists the known names, and the nearest one when there is one.
+    """
+    if not isinstance(name_or_object, str):
+        return name_or_object
+    if name_or_object in table:
+        return table[name_or_object]
+    raise ValueError(unknown(kind, name_or_object, table))
+
+
+def unknown(kind: str, name: str, known: Mapping[str, object] | list[str]) -> str:
+    """The sentence for a name that is not known: `Unknown loss 'x'. Known: a, b. Did you mean 'a'?`."""
+    text = f"Unknown {kind} {name!r}. Known: {', '.join(sorted(known))}."
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"{text} Did you mean {near[0]!r}?" if near else text

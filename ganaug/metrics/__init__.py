@@ -1,0 +1,1 @@
+"""Metrics: pure functions of features. They know no image, no model and no report."""

@@ -1,0 +1,19 @@
+"""Distances between two sets of feature vectors, and within one."""
+
+import torch
+from torch import Tensor
+
+
+def mean_pairwise_distance(features: Tensor) -> float:
+    """Mean Euclidean distance between two different rows of (N, D); needs N >= 2."""
+    count = len(features)
+    return float(torch.cdist(features, features).sum() / (count * (count - 1)))
+
+
+def energy_distance(first: Tensor, second: Tensor) -> float:
+    """Energy distance of (N, D) and (M, D): 2 E|x-y| - E|x-x'| - E|y-y'| (Szekely & Rizzo 2013, eq. 5).
+
+    Zero in expectation where both come from one distribution (unbiased form, which can be below 0); needs N, M >= 2.
+    """
+    between = float(torch.cdist(first, second).mean())
+    return 2 * between - mean_pairwise_distance(first) - mean_pairwise_distance(second)

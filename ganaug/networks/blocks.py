@@ -1,0 +1,86 @@
+"""Pieces that networks share: the plan of sizes, conditional batch norm, normalisation of the critic, projection."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Shape = tuple[int, int, int]
+Normalisation = Literal["spectral", "batch", "none"]
+
+
+def stages(shape: Shape) -> tuple[int, tuple[int, int]]:
+    """How often to double, and the (height, width) to start from, so that little is cropped at the end.
+
+    shape: (C, H, W) of the images. The start is 4..7 pixels on the shorter side, or fewer where the image is below 16.
+    """
+    height, width = shape[1:]
+    shorter = min(height, width)
+    most = max(1, int(math.log2(shorter / 4)))
+    options = [n for n in range(1, most + 1) if shorter / 2**n < 8] or [most]
+
+    def waste(n: int) -> int:
+        area: int = math.ceil(height / 2**n) * math.ceil(width / 2**n) * 4**n
+        return area - height * width
+
+    doublings = min(options, key=lambda n: (waste(n), -n))
+    return doublings, (math.ceil(height / 2**doublings), math.ceil(width / 2**doublings))
+
+
+def crop(images: Tensor, height: int, width: int) -> Tensor:
+    """The centre `height` x `width` of (N, C, H, W)."""
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    return images[:, :, top : top + height, left : left + width]
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm whose gain and bias belong to the class (Dumoulin et al. 2017; de Vries et al. 2017).
+
+    (N, C, H, W) or (N, C), labels (N,) -> the same shape. Gains start at 1, biases at 0.
+    """
+
+    def __init__(self, channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.gain = nn.Embedding(n_classes, channels)
+        self.bias = nn.Embedding(n_classes, channels)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        normal = nn.functional.batch_norm(
+            features, self.running_mean, self.running_var, training=self.training, momentum=0.1
+        )
+        shape = (len(features), -1, *[1] * (features.ndim - 2))
+        return torch.addcmul(self.bias(labels).view(shape), normal, self.gain(labels).view(shape))
+
+
+def normalised(layer: nn.Module, channels: int, normalisation: Normalisation) -> nn.Module:
+    """A critic's layer under the normalisation asked for; `channels` is what the layer puts out."""
+    if normalisation == "spectral":
+        return spectral_norm(layer)
+    if normalisation == "batch":
+        kind = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d
+        return nn.Sequential(layer, kind(channels))
+    return layer
+
+
+class Projection(nn.Module):
+    """Head of a conditional critic: linear(h) + <embedding of y, h> (Miyato & Koyama 2018, eq. 3). (N, D) -> (N,)."""
+
+    def __init__(self, size: int, n_classes: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.linear: nn.Module = nn.Linear(size, 1)
+        self.embedding: nn.Module = nn.Embedding(n_classes, size)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        if normalisation == "spectral":
+            self.linear, self.embedding = spectral_norm(self.linear), spectral_norm(self.embedding)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.linear(features).squeeze(1) + (self.embedding(labels) * features).sum(1)
+        return logits

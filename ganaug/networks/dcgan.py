@@ -1,0 +1,69 @@
+"""DCGAN (Radford et al. 2016), made conditional: class gains in the generator, projection in the critic."""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ganaug.networks.blocks import ConditionalBatchNorm, Normalisation, Projection, Shape, crop, normalised, stages
+
+
+class DCGANGenerator(nn.Module):
+    """Latent (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1], any H and W of at least 8.
+
+    width: channels of the last stage; each earlier stage has twice as many, up to eight times.
+    """
+
+    def __init__(self, shape: Shape, n_classes: int, latent_size: int, width: int) -> None:
+        super().__init__()
+        self.shape = shape
+        doublings, self.start = stages(shape)
+        channels = [width * 2 ** min(3, doublings - stage) for stage in range(doublings + 1)]
+        self.first = nn.Linear(latent_size, channels[0] * self.start[0] * self.start[1], bias=False)
+        self.norms = nn.ModuleList(ConditionalBatchNorm(size, n_classes) for size in channels)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
+            for before, after in pairwise(channels)
+        )
+        self.last = nn.Conv2d(channels[-1], shape[0], 3, padding=1)
+        for layer in (self.first, *self.ups, self.last):
+            nn.init.normal_(layer.weight, std=0.02)
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+        features = self.first(latent).unflatten(1, (-1, *self.start))
+        features = torch.relu(self.norms[0](features, labels))
+        for up, norm in zip(self.ups, self.norms[1:], strict=True):
+            features = torch.relu(norm(up(features), labels))
+        return torch.tanh(self.last(crop(features, self.shape[1], self.shape[2])))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images (N, C, H, W) in [-1, 1] and labels (N,) -> logits (N,). width: channels of the first layer."""
+
+    def __init__(self, shape: Shape, n_classes: int, width: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        halvings = max(1, round(math.log2(min(shape[1:]) / 4)))
+        channels = [shape[0], *(width * 2 ** min(3, stage) for stage in range(halvings))]
+        self.downs = nn.ModuleList(
+            # no batch norm on the first layer (Radford et al. 2016, section 3)
+            normalised(
+                nn.Conv2d(before, after, 4, stride=2, padding=1),
+                after,
+                "none" if normalisation == "batch" and before == shape[0] else normalisation,
+            )
+            for before, after in pairwise(channels)
+        )
+        with torch.no_grad():
+            size = self.features(torch.zeros(2, *shape)).shape[1]
+        self.head = Projection(size, n_classes, normalisation)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images -> (N, D)."""
+        for down in self.downs:
+            images = nn.functional.leaky_relu(down(images), 0.2)
+        return images.flatten(1)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images), labels)
+        return logits

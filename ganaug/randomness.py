@@ -1,0 +1,52 @@
+"""Seeds and generators. All randomness derives from (seed, step), so that a run can be resumed exactly.
+
+Nothing here reads or changes the global random state of Python, NumPy or torch.
+"""
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read back as float64
+
+
+def derive(seed: int, *path: str | int) -> int:
+    """A 63-bit seed for the purpose that `path` names, independent of every other purpose of the same `seed`."""
+    text = "/".join([str(seed), *map(str, path)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator of its own for (seed, *path)."""
+    return torch.Generator(device=device).manual_seed(derive(seed, *path))
+
+
+def image_seeds(seed: int, name: str, start: int, count: int) -> Tensor:
+    """Seeds of images `start`..`start + count` of the stream `name`: int64, (count,), each in [0, 2**53).
+
+    Consecutive, so that any part of a stream can be drawn alone (a shard, a replacement, one image again).
+    """
+    first = derive(seed, "image", name) % IMAGE_SEEDS
+    return (first + torch.arange(start, start + count)) % IMAGE_SEEDS
+
+
+def latents(seeds: Tensor, size: int) -> Tensor:
+    """Standard normal latent vectors, float32, (len(seeds), size); row i depends on `seeds[i]` alone.
+
+    Counter-based (Philox; Salmon et al. 2011): the seed is the place in the stream, so neither the batch nor the
+    order in which images are drawn changes a row. Uniforms become normals by the inverse distribution function.
+    """
+    blocks = -(-size // 4)  # Philox yields four doubles a counter
+    rows = torch.empty(len(seeds), size)
+    starts = [0, *(torch.nonzero(seeds.diff() != 1).flatten() + 1).tolist(), len(seeds)]
+    for begin, end in pairwise(starts):
+        if begin == end:
+            continue
+        stream = np.random.Philox(key=0).advance(int(seeds[begin]) * blocks)
+        uniform = np.random.Generator(stream).random((end - begin, blocks * 4))[:, :size]
+        # random() can return exactly 0, whose normal is -inf; the shift is far below float32's resolution
+        rows[begin:end] = torch.special.ndtri(torch.from_numpy(uniform + 2.0**-54)).float()
+    return rows

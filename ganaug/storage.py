@@ -1,0 +1,139 @@
+"""Files that are whole or absent: atomic writes, and trees of tensors as safetensors with JSON. None can run code."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ganaug.errors import OutputError, RunError
+
+Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings, bools and None, with string keys
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not.
+
+    Raises OutputError, naming the path, when the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror or error}. Free space or choose another folder."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file, or leave what was there."""
+    with writing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, or leave what was there."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read a JSON object. Raises RunError that names the file when it is missing, damaged or no object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: not found.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path}: holds {type(value).__name__}, not a JSON object.")
+    return value
+
+
+def write_tree(path: Path, tree: Mapping[str, object]) -> None:
+    """Write a tree as one safetensors file; what is not a tensor goes as JSON into its header."""
+    tensors: dict[str, Tensor] = {}
+    skeleton = _flatten(tree, "", tensors)
+    write_bytes(path, save(tensors, metadata={"tree": json.dumps(skeleton)}))
+
+
+def read_tree(path: Path, device: str = "cpu") -> Tree:
+    """Read what `write_tree` wrote. Raises RunError that names the file when it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            skeleton = json.loads(file.metadata()["tree"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
+        tree = _unflatten(skeleton, tensors)
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: not found.") from error
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: damaged or not written by ganaug ({error}). Use another checkpoint, or fit again."
+        ) from error
+    if not isinstance(tree, dict):
+        raise RunError(f"{path}: holds {type(tree).__name__}, not a tree.")
+    return tree
+
+
+def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"dict": {str(key): _flatten(item, f"{name}/{key}", tensors) for key, item in value.items()}}
+    if isinstance(value, list | tuple):
+        return {"list": [_flatten(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    raise TypeError(
+        f"{name}: a {type(value).__name__} cannot be stored; only tensors, numbers, strings, lists and dicts can."
+    )
+
+
+def _unflatten(skeleton: object, tensors: Mapping[str, Tensor]) -> object:
+    if not isinstance(skeleton, dict) or len(skeleton) != 1:
+        raise ValueError("its header is not a tree")
+    ((kind, content),) = skeleton.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _unflatten(item, tensors) for key, item in content.items()}
+    if kind == "list":
+        return [_unflatten(item, tensors) for item in content]
+    if kind == "value":
+        return content
+    raise ValueError(f"its header names an unknown kind {kind!r}")
+
+
+def same(first: object, second: object) -> bool:
+    """Whether two trees are equal, tensors bit for bit."""
+    if isinstance(first, Tensor) or isinstance(second, Tensor):
+        return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
+    return first == second

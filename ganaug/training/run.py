@@ -1,0 +1,202 @@
+"""One training run, from its first step or a checkpoint to its end: checks, roll-backs, history, pictures."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+from PIL import Image
+from torch import Tensor
+
+from ganaug.errors import RunError, TrainingError
+from ganaug.storage import Tree, writing
+from ganaug.training.checkpoint import Checkpoints
+from ganaug.training.health import Evaluation, Finding, Health
+from ganaug.training.loop import Callback, Step, StopTraining, train
+from ganaug.training.pictures import save_curves, save_picture
+
+Row = dict[str, float | int | str | None]
+
+
+class RunStep(Step, Protocol):
+    """A step that a run can also slow down."""
+
+    def scale_rate(self, name: str, factor: float) -> None:
+        """Set the learning rate of 'generator' or 'discriminator' to `factor` times its first value."""
+
+
+@dataclass
+class Run:
+    """What is watched while `step` trains on `batches`.
+
+    evaluate: () -> Evaluation of samples drawn now. picture: () -> the preview grid.
+    batch_size: images a step, for the count of images seen. check_every: steps between checks.
+    folder: where history.csv, previews/, losses.png and checkpoints/ go; None keeps all in memory.
+    """
+
+    step: RunStep
+    batches: Callable[[int], Any]
+    evaluate: Callable[[], Evaluation]
+    picture: Callable[[], Image.Image]
+    batch_size: int
+    check_every: int
+    folder: Path | None = None
+    rows: list[Row] = field(default_factory=list)
+    best_step: int = 0
+    best_score: float = math.inf
+    rate_factors: dict[str, float] = field(default_factory=dict)
+    done: int = 0
+    ended: str = ""
+
+    def __post_init__(self) -> None:
+        self.health = Health()
+        self.checkpoints = Checkpoints(None if self.folder is None else self.folder / "checkpoints")
+        self._sums: dict[str, Tensor] = {}
+        self._numbers: dict[str, int] = {}
+        self._before = 0.0
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every symptom seen, in order."""
+        return self.health.findings
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training, over all resumptions."""
+        return self._before + time.perf_counter() - self._started
+
+    def start(self, *, n_steps: int, callbacks: Sequence[Callback] = (), resume: bool = False) -> None:
+        """Train to `n_steps` steps in all. Afterwards `ended` says why it stopped and `best_step` which state is best.
+
+        Callbacks run after the run's own bookkeeping; one that raises StopTraining ends the run in good order, with a
+        checkpoint from which it resumes. Raises TrainingError when training cannot be kept finite, RunError when
+        there is nothing to resume.
+        """
+        if resume:
+            self._resume()
+        else:
+            self.checkpoints.keep_only(set())
+            self.checkpoints.save(0, self.state_dict())
+        self._started = time.perf_counter()
+        watchers = (self._record, self._check, *callbacks)
+        self.ended = train(self.step, self.batches, n_steps=n_steps, start=self.done, callbacks=watchers)
+        if self.done % self.check_every:
+            self._save()
+            self._look()  # after saving: a run cut here and resumed must not differ from one that was not cut
+
+    def restore_best(self) -> None:
+        """Put the best state back into the step, for sampling."""
+        if self.best_step != self.done:
+            self.step.load_state_dict(self.checkpoints.load(self.best_step)["step"])  # type: ignore[arg-type]
+
+    def state_dict(self) -> Tree:
+        """All that the rest of the run depends on; `seconds` and the rows' times alone differ between equal runs."""
+        return {
+            "done": self.done,
+            "step": self.step.state_dict(),
+            "health": self.health.state_dict(),
+            "best_step": self.best_step,
+            "best_score": None if math.isinf(self.best_score) else self.best_score,
+            "rate_factors": self.rate_factors,
+            "sums": self._sums,
+            "numbers": self._numbers,
+            "rows": self.rows,
+            "seconds": self.seconds if self.done else 0.0,
+        }
+
+    def _resume(self) -> None:
+        steps = self.checkpoints.steps()
+        if not steps:
+            raise RunError(f"{self.folder}: no checkpoint to resume from. Run without --resume to begin.")
+        state: Any = self.checkpoints.load(steps[-1])
+        self.step.load_state_dict(state["step"])
+        self.health.load_state_dict(state["health"])
+        self.done, self.best_step, self.rows = state["done"], state["best_step"], state["rows"]
+        self.best_score = math.inf if state["best_score"] is None else state["best_score"]
+        self.rate_factors = state["rate_factors"]
+        self._sums, self._numbers, self._before = state["sums"], state["numbers"], state["seconds"]
+
+    def _record(self, done: int, logs: dict[str, Tensor]) -> None:
+        self.done = done
+        for name, value in logs.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._numbers[name] = self._numbers.get(name, 0) + 1
+
+    def _check(self, done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG002  # a callback gets both
+        if done % self.check_every:
+            return
+        finding = self._look()
+        if finding is not None and finding.action != "none":
+            self._act(finding)
+        self._save()
+        if finding is not None and finding.action == "stop":
+            raise StopTraining(f"{finding.symptom}: kept the state of step {self.best_step:,}")
+
+    def _look(self) -> Finding | None:
+        """Measure, judge, write the row and the pictures."""
+        means = {name: float(value) / self._numbers[name] for name, value in self._sums.items()}
+        self._sums, self._numbers = {}, {}
+        evaluation = self.evaluate()
+        finding = self.health.judge(self.done, means, evaluation)
+        if finding is None and evaluation.score < self.best_score:
+            self.best_score, self.best_step = evaluation.score, self.done
+        worst = min(evaluation.diversity, key=lambda name: evaluation.diversity[name], default="")
+        row: Row = {"step": self.done, "images": self.done * self.batch_size, "seconds": round(self.seconds, 2)}
+        row |= {name: _finite(value) for name, value in means.items()}
+        row |= {"score": _finite(evaluation.score), "diversity": _finite(evaluation.diversity.get(worst, math.nan))}
+        row |= {"worst_class": worst, "best_step": self.best_step, "finding": "" if finding is None else str(finding)}
+        self.rows.append(row)
+        if self.folder is not None:
+            with writing(self.folder / "history.csv") as temporary:
+                pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
+            save_picture(self.picture(), self.folder / "previews" / f"{self.done:08d}.png")
+            save_curves(self.rows, self.folder / "losses.png")
+        return finding
+
+    def _act(self, finding: Finding) -> None:
+        if finding.action == "fail":
+            raise TrainingError(
+                f"Training gave numbers that are not finite at step {finding.step:,} ({finding.subject}), also after "
+                f"{len(self.findings) - 1} roll-backs at lower rates. Lower generator_rate and discriminator_rate, or "
+                f"look for broken images; the last good state is that of step {self.best_step:,}."
+            )
+        if finding.action.startswith("roll back"):
+            self.step.load_state_dict(self.checkpoints.load(self.best_step)["step"])  # type: ignore[arg-type]
+        names = {"roll back, halve both rates": ("generator", "discriminator")}.get(finding.action, ("discriminator",))
+        if "halve" in finding.action:
+            for name in names:
+                self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2
+        for name, factor in self.rate_factors.items():  # a state that was rolled back to brings its old rates along
+            self.step.scale_rate(name, factor)
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.done, self.state_dict())
+        kept = self.checkpoints.steps()
+        self.checkpoints.keep_only({*kept[-2:], self.best_step})
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def interrupted(flag: Callable[[], bool]) -> Callback:
+    """A callback that ends the run, resumable, once `flag()` is true."""
+
+    def callback(done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG001  # a callback gets both
+        if flag():
+            raise StopTraining("interrupted")
+
+    return callback
+
+
+def time_budget(seconds: float) -> Callback:
+    """A callback that ends the run, resumable, `seconds` after this call."""
+    end = time.monotonic() + seconds
+    return lambda done, logs: _stop("time budget") if time.monotonic() >= end else None  # noqa: ARG005
+
+
+def _stop(reason: str) -> None:
+    raise StopTraining(reason)

@@ -1,0 +1,33 @@
+"""What every test runs under: two threads, no network, and a check that the global random state stays as it was."""
+
+import os
+import random
+import socket
+
+import numpy as np
+import pytest
+import torch
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refused(self, address):
+        if self.family == socket.AF_UNIX:
+            return original(self, address)
+        raise OSError(f"a test tried to reach {address}")
+
+    original = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", refused)
+
+
+@pytest.fixture
+def untouched_global_randomness():
+    """Fails where the test changed the global random state of Python, NumPy or torch."""
+    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
+    yield
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tobytes() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])

@@ -1,0 +1,86 @@
+"""What holds for every network and every loss that is registered, and for each pair of them."""
+
+import pytest
+import torch
+
+from ganaug import GANAugmenter
+from ganaug.losses import LOSSES
+from ganaug.networks import NETWORKS
+from tests.sets import SMALL, tones
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_pair_trains_and_samples_what_was_asked(network, loss):
+    gan = GANAugmenter(network, loss, n_steps=12, check_every=6, **SMALL).fit(tones(8, (1, 12, 8)))
+    synthetic = gan.sample({"bright": 3, "dark": 2})
+    assert synthetic.counts == {"dark": 2, "middle": 0, "bright": 3}
+    assert synthetic.shape == (1, 12, 8)
+    assert gan.history_["score"].notna().all()
+    assert gan.history_["loss_discriminator"].notna().all()
+    weights = torch.cat([p.flatten() for p in gan.model_.generator.parameters()])
+    assert torch.isfinite(weights).all()
+
+
+@pytest.mark.parametrize("normalisation", ["spectral", "batch", "none"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_keeps_the_shape_and_the_range(network, shape, normalisation):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = NETWORKS[network].generator(shape, 5, 7, 4)
+        critic = NETWORKS[network].discriminator(shape, 5, 4, normalisation)
+        latent = torch.randn(6, 7)
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    images = generator(latent, labels)
+    assert images.shape == (6, *shape)
+    assert images.abs().max() <= 1
+    assert critic(images, labels).shape == (6,)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_heeds_the_class_and_the_latent(network):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = NETWORKS[network].generator((1, 16, 16), 2, 8, 8).eval()
+        critic = NETWORKS[network].discriminator((1, 16, 16), 2, 8, "spectral").eval()
+        latent = torch.randn(2, 8)
+        for name, parameter in generator.named_parameters():
+            if name.endswith("bias.weight"):
+                torch.nn.init.normal_(parameter)  # class biases start equal; training tells them apart
+    zero, one = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
+    assert not torch.allclose(generator(latent, zero), generator(latent, one))
+    assert not torch.allclose(generator(latent, zero)[0], generator(latent, zero)[1])
+    images = generator(latent, zero)
+    assert not torch.allclose(critic(images, zero), critic(images, one))
+
+
+@pytest.mark.parametrize("loss", [name for name, entry in LOSSES.items() if not entry.allows_batch_norm])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_wasserstein_critic_never_has_batch_norm(network, loss):
+    with pytest.raises(ValueError, match="batch norm in the critic breaks"):
+        GANAugmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_reward_the_right_direction(loss):
+    entry = LOSSES[loss]
+    apart, wrong = torch.tensor([3.0, 3.0]), torch.tensor([-3.0, -3.0])
+    assert entry.discriminator(apart, wrong) < entry.discriminator(wrong, apart)
+    fooled, caught = torch.tensor([0.9]), torch.tensor([-3.0])
+    assert entry.generator(fooled) < entry.generator(caught)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "non-saturating", "wgan-gp"])
+def test_a_conditional_gan_learns_which_class_is_dark(loss):
+    """A known answer: the tone of each class, and that the three stay apart."""
+    steps = 900 if loss == "wgan-gp" else 250
+    settings = {**SMALL, "width": 16, "batch_size": 32, "ema_half_life": 500}
+    gan = GANAugmenter("dcgan", loss, n_steps=steps, check_every=50, **settings).fit(tones(40, (1, 8, 8)))
+    synthetic = gan.sample(90)
+    tone = {name: synthetic.of_class(name).float().mean().item() for name in synthetic.classes}
+    assert tone["dark"] + 40 < tone["middle"] < tone["bright"] - 40
+    assert tone["dark"] == pytest.approx(40, abs=30)
+    assert tone["bright"] == pytest.approx(215, abs=30)

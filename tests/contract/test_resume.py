@@ -1,0 +1,68 @@
+"""A run that was cut and resumed ends in the same bits as the run that was not."""
+
+import pytest
+import torch
+
+from ganaug import GANAugmenter
+from ganaug.errors import RunError
+from ganaug.losses import LOSSES
+from ganaug.networks import NETWORKS
+from ganaug.storage import read_tree, same
+from tests.sets import SMALL, noise, tones
+
+STEPS = 23
+PAIRS = [("dcgan", loss) for loss in LOSSES] + [(network, "hinge") for network in NETWORKS if network != "dcgan"]
+
+
+def fitted(folder, network, loss, n_steps, resume=False):
+    settings = {**SMALL, "check_every": 5, "ema_half_life": 100}
+    gan = GANAugmenter(network, loss, n_steps=n_steps, run_dir=folder, **settings)
+    return gan.resume(tones(6, (1, 8, 8))) if resume else gan.fit(tones(6, (1, 8, 8)))
+
+
+def state(folder):
+    (last,) = sorted((folder / "checkpoints").glob("*.safetensors"))[-1:]
+    tree = read_tree(last)
+    del tree["seconds"], tree["rows"]
+    return tree
+
+
+@pytest.mark.parametrize(("network", "loss"), PAIRS)
+def test_cut_twice_anywhere_and_resumed_is_bit_identical(tmp_path, network, loss):
+    whole = fitted(tmp_path / "whole", network, loss, STEPS)
+    for cut in (1, 7, 10) if loss == "hinge" else (7,):
+        run = tmp_path / f"cut{cut}"
+        fitted(run, network, loss, cut)
+        fitted(run, network, loss, cut + 6, resume=True)
+        again = fitted(run, network, loss, STEPS, resume=True)
+        assert same(state(run), state(tmp_path / "whole"))
+        assert again.model_.hash() == whole.model_.hash()
+        rows = [gan.history_.drop(columns="seconds") for gan in (again, whole)]
+        assert rows[0].equals(rows[1])
+
+
+def test_the_global_random_state_has_no_part_in_it(tmp_path, untouched_global_randomness):
+    one = fitted(tmp_path / "one", "dcgan", "hinge", 6)
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        two = fitted(tmp_path / "two", "dcgan", "hinge", 6)
+    assert one.model_.hash() == two.model_.hash()
+
+
+def test_resuming_without_folder_means_another_seed_is_another_run(tmp_path):
+    one = GANAugmenter(n_steps=3, **SMALL).fit(noise((8, 8)))
+    two = GANAugmenter(n_steps=3, **{**SMALL, "random_state": 1}).fit(noise((8, 8)))
+    assert one.model_.hash() != two.model_.hash()
+
+
+def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
+    fitted(tmp_path / "run", "dcgan", "hinge", 5)
+    settings = {**SMALL, "check_every": 5, "ema_half_life": 100, "n_steps": 9, "run_dir": tmp_path / "run"}
+    with pytest.raises(RunError, match="begun on other data"):
+        GANAugmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
+    with pytest.raises(RunError, match="loss was 'hinge' and is 'wgan'"):
+        GANAugmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))
+    with pytest.raises(RunError, match="not empty"):
+        fitted(tmp_path / "run", "dcgan", "hinge", 5)
+    with pytest.raises(RunError, match=r"config\.json: not found"):
+        fitted(tmp_path / "none", "dcgan", "hinge", 5, resume=True)

@@ -1,0 +1,360 @@
+"""The command line as a person uses it: real processes, real files, real signals."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ganaug import GANAugmenter, read_folder
+from ganaug.data.provenance import is_marked
+from tests.sets import tones
+
+QUICK = ("--param", "width=8", "--param", "batch_size=16", "--param", "latent_size=8", "--device", "cpu")
+
+
+def ganaug(*arguments, cwd=None, **options):
+    command = [sys.executable, "-m", "ganaug", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240, check=False, **options)
+
+
+def folder_of(root, counts=(14, 6), size=(12, 10)):
+    """Class folders dark/ and bright/ of grey PNGs."""
+    images = tones(max(counts), (1, *size))
+    for name, count in zip(("dark", "bright"), counts, strict=True):
+        (root / name).mkdir(parents=True)
+        for index, image in enumerate(images.of_class(name)[:count]):
+            Image.fromarray(image[0].numpy()).save(root / name / f"{index}.png")
+    return root
+
+
+def hashes(root):
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def data(tmp_path):
+    return folder_of(tmp_path / "data")
+
+
+def test_check_prints_counts_and_finds_the_broken_file(data):
+    good = ganaug("check", data)
+    assert good.returncode == 0
+    assert good.stdout == "class,images\nbright,6\ndark,14\n"
+    (data / "dark" / "0.png").write_bytes((data / "dark" / "0.png").read_bytes()[:60])
+    bad = ganaug("check", data, "--json")
+    assert bad.returncode == 1
+    (problem,) = json.loads(bad.stdout)["problems"]
+    assert problem["file"] == "dark/0.png"
+    assert problem["cause"]
+    assert problem["mend"]
+
+
+def test_fit_then_sample_then_again_gives_the_same_files(data, tmp_path):
+    run = tmp_path / "run"
+    fit = ganaug("fit", data, "--run", run, "--steps", 6, "--param", "loss=wgan-gp", *QUICK)
+    assert fit.returncode == 0, fit.stderr
+    assert fit.stdout == f"{run / 'model'}\n"
+    assert "images/s" in fit.stderr
+    assert json.loads((run / "config.json").read_text())["params"]["loss"] == "wgan-gp"
+    for out, options in (("one", ["--counts", "dark=3, bright=2"]), ("two", ["--counts", "dark=3,bright=2"])):
+        done = ganaug("sample", run, tmp_path / out, *options)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{tmp_path / out}\n"
+    assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
+    table = pd.read_csv(tmp_path / "one" / "metadata.csv")
+    assert list(table.columns[:7]) == [
+        "file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version",
+    ]  # fmt: skip
+    assert Counter(table["label"]) == {"dark": 3, "bright": 2}
+    model = GANAugmenter.load(run, "cpu")
+    assert set(table["model_hash"]) == {model.model_.hash()}
+    assert ganaug("sample", run, tmp_path / "three", "--per-class", 4).returncode == 0
+    assert read_folder(tmp_path / "three").counts == {"bright": 4, "dark": 4}
+    balanced = ganaug("sample", run, tmp_path / "four", "--balance", data)
+    assert balanced.returncode == 0, balanced.stderr
+    assert Counter(pd.read_csv(tmp_path / "four" / "metadata.csv")["label"]) == {"bright": 8}
+
+
+def test_augment_balances_keeps_the_originals_and_is_undone(data, tmp_path):
+    before, out = hashes(data), tmp_path / "out"
+    done = ganaug("augment", data, out, "--steps", 6, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "class,original,added,total\nbright,6,8,14\ndark,14,0,14\n"
+    assert hashes(data) == before
+    after = hashes(out)
+    assert before.items() <= after.items()
+    added = sorted(set(after) - set(before) - {"metadata.csv", ".ganaug.json"})
+    assert len(added) == 8
+    assert all(name.startswith("bright/") and is_marked(out / name) for name in added)
+    table = pd.read_csv(out / "metadata.csv")
+    assert len(table) == 28
+    assert Counter(table["is_synthetic"]) == {False: 20, True: 8}
+    assert (tmp_path / "out.run" / "model" / "model.json").exists()
+    undone = ganaug("augment", data, out, "--undo")
+    assert undone.returncode == 0, undone.stderr
+    assert not out.exists() or not hashes(out)
+    assert hashes(data) == before
+
+
+def test_augmenting_in_place_and_undoing_leaves_the_folder_as_it_was(data):
+    before = hashes(data)
+    done = ganaug("augment", data, "--in-place", "--steps", 4, "--strategy", "bright=9", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert read_folder(data).counts == {"bright": 9, "dark": 14}
+    assert before.items() <= hashes(data).items()
+    (data / "bright" / "mine.png").write_bytes((data / "dark" / "3.png").read_bytes())
+    assert ganaug("augment", data, "--in-place", "--undo").returncode == 0
+    (data / "bright" / "mine.png").unlink()
+    assert hashes(data) == before
+
+
+def test_a_dry_run_tells_counts_time_and_memory_and_writes_nothing(data, tmp_path):
+    done = ganaug("augment", data, tmp_path / "out", "--dry-run", "--steps", 1000, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "class,original,added,total\nbright,6,8,14\ndark,14,0,14\n"
+    assert "min of training (1,000 steps" in done.stderr
+    assert "MiB of memory" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_metadata_form_keeps_the_users_own_columns(tmp_path):
+    source = folder_of(tmp_path / "source")
+    data = tmp_path / "data"
+    (data / "pictures").mkdir(parents=True)
+    rows = []
+    for path in sorted(source.rglob("*.png")):
+        name = f"pictures/{path.parent.name}-{path.name}"
+        (data / name).write_bytes(path.read_bytes())
+        rows.append({"file_name": name, "label": path.parent.name, "attr_site": "007", "note": 'a "b", c'})
+    pd.DataFrame(rows).to_csv(data / "metadata.csv", index=False)
+    done = ganaug("augment", data, tmp_path / "out", "--steps", 3, *QUICK)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out" / "metadata.csv", dtype=str)
+    own = table[table["is_synthetic"].str.lower() == "false"]
+    assert set(own["attr_site"]) == {"007"}
+    assert set(own["note"]) == {'a "b", c'}
+    assert table["attr_site"].isna().sum() == 8
+    assert Counter(read_folder(tmp_path / "out").metadata["label"]) == {"bright": 14, "dark": 14}
+
+
+def test_config_file_and_options_come_together(data, tmp_path):
+    (tmp_path / "config.yaml").write_text("loss: lsgan\nbatch_size: 8\nwidth: 8\nlatent_size: 4\n")
+    run = tmp_path / "run"
+    options = ("--config", tmp_path / "config.yaml", "--param", "batch_size=4", "--steps", 2, "--seed", 5)
+    done = ganaug("fit", data, "--run", run, *options, "--time-budget", "5m", "--image-size", "16x8", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((run / "config.json").read_text())
+    assert config["params"]["loss"] == "lsgan"
+    assert config["params"]["batch_size"] == 4
+    assert config["params"]["time_budget"] == 300
+    assert config["seed"] == 5
+    assert config["data"]["shape"] == [1, 16, 8]
+
+
+def test_a_time_budget_ends_training(data, tmp_path):
+    begun = time.monotonic()
+    done = ganaug("fit", data, "--run", tmp_path / "run", "--time-budget", "2s", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "time budget" in done.stderr
+    assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_path, number, status):
+    run, options = tmp_path / "run", ("--param", "check_every=1000", *QUICK)
+    command = [sys.executable, "-m", "ganaug", "fit", data, "--run", run, "--steps", "1000000", *options]
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
+    wait_for(run / "checkpoints" / "00000000.safetensors")
+    time.sleep(1.5)
+    process.send_signal(number)
+    assert process.wait(60) == status
+    assert "--resume" in process.stderr.read()
+    done = max(int(path.stem) for path in (run / "checkpoints").glob("*.safetensors"))
+    assert done > 0
+    resumed = ganaug("fit", data, "--run", run, "--resume", "--steps", done + 20, *options)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = ganaug("fit", data, "--run", tmp_path / "whole", "--steps", done + 20, *options)
+    assert whole.returncode == 0, whole.stderr
+    assert model_hash(run) == model_hash(tmp_path / "whole")
+
+
+def test_a_killed_augment_resumes(data, tmp_path):
+    out, options = tmp_path / "out", ("--param", "check_every=10", *QUICK)
+    command = [sys.executable, "-m", "ganaug", "augment", data, out, "--steps", "1000000", *options]
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for(tmp_path / "out.run" / "checkpoints" / "00000020.safetensors")
+    process.kill()
+    process.wait(60)
+    assert not out.exists()
+    done = max(int(path.stem) for path in (tmp_path / "out.run" / "checkpoints").glob("*.safetensors"))
+    resumed = ganaug("augment", data, out, "--resume", "--steps", done + 5, *options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert read_folder(out).counts == {"bright": 14, "dark": 14}
+
+
+def wait_for(path, seconds=60):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.05)
+
+
+def model_hash(run):
+    return json.loads((run / "model" / "model.json").read_text())["model_hash"]
+
+
+def spoil(data, how):
+    """Make one kind of bad data set of a good one; returns the arguments of `fit`."""
+    first = data / "dark" / "0.png"
+    match how:
+        case "missing":
+            return [data / "nowhere"]
+        case "empty":
+            (data.parent / "empty").mkdir()
+            return [data.parent / "empty"]
+        case "one class":
+            return [folder_of(data.parent / "x" / "y").parent.parent / "single"] if single(data) else []
+        case "empty class":
+            (data / "none").mkdir()
+        case "single image":
+            (data / "lonely").mkdir()
+            first.rename(data / "lonely" / "0.png")
+        case "mixed sizes":
+            Image.new("L", (20, 20)).save(first)
+        case "corrupt":
+            first.write_bytes(first.read_bytes()[:50])
+        case "zero bytes":
+            first.write_bytes(b"")
+        case "splits":
+            root = data.parent / "splits"
+            folder_of(root / "train")
+            folder_of(root / "test")
+            return [root]
+    return [data]
+
+
+def single(data):
+    folder_of(data.parent / "single", counts=(4, 0))
+    (data.parent / "single" / "bright").rmdir()
+    return True
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("missing", "nowhere"),
+        ("empty", "empty"),
+        ("one class", "one class only"),
+        ("empty class", "'none'|none"),
+        ("single image", "lonely"),
+        ("mixed sizes", "--image-size"),
+        ("corrupt", "0.png"),
+        ("zero bytes", "0.png"),
+        ("splits", "train"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["fit", "augment"])
+def test_bad_data_gets_one_message_and_starts_nothing(data, tmp_path, how, words, verb):
+    (source,) = spoil(data, how)
+    run = tmp_path / "run"
+    where = ["--run", run] if verb == "fit" else [tmp_path / "out", "--run", run]
+    done = ganaug(verb, source, *where, *QUICK)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert any(word in done.stderr for word in words.split("|")), done.stderr
+    assert done.stdout == ""
+    assert not run.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_skipping_bad_files_goes_on_and_lists_them(data, tmp_path):
+    (data / "dark" / "0.png").write_bytes(b"")
+    done = ganaug("augment", data, tmp_path / "out", "--skip-bad", "--steps", 3, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert read_folder(tmp_path / "out").counts == {"bright": 13, "dark": 13}
+    assert pd.read_csv(tmp_path / "out.run" / "skipped.csv")["file_name"].tolist() == ["dark/0.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "los=hinge"], 2, "Unknown parameter 'los'. Known: "),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "loss"], 2, "NAME=VALUE"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "loss=hing"], 1, "Did you mean 'hinge'?"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "batch_size=none"], 1, "batch_size"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--time-budget", "soon"], 2, "10m"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--image-size", "big"], 2, "48x64"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--resume"], 1, "config.json: not found"),
+        (["fit", "{data}"], 2, "--run"),
+        (["augment", "{data}", "{data}/dark/out"], 1, "lies inside"),
+        (["augment", "{data}", "{data}"], 1, "inside"),
+        (["augment", "{data}", "{tmp}/out", "--run", "{tmp}/out/run"], 1, "read as a class"),
+        (["augment", "{data}", "{tmp}/full"], 1, "not empty"),
+        (["augment", "{data}"], 2, "--in-place"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "drak=20"], 1, "drak"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "dark=2"], 1, "greater or equal to the original"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "sampling_strategy"),
+        (["augment", "{data}", "{data}", "--undo"], 1, "nothing to undo"),
+        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "not found"),
+        (["sample", "{tmp}/no-run", "{tmp}/out"], 2, "--counts"),
+        (["sample", "{tmp}/no-run", "{tmp}/out", "--counts", "dark"], 2, "class=number"),
+    ],
+)
+def test_mistakes_get_one_message_and_the_right_status(data, tmp_path, arguments, status, words):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    before = hashes(tmp_path)
+    done = ganaug(*(part.format(data=data, tmp=tmp_path) for part in arguments))
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert hashes(tmp_path) == before
+
+
+def test_an_unknown_class_is_told_the_known_ones(data, tmp_path):
+    assert ganaug("fit", data, "--run", tmp_path / "run", "--steps", 2, *QUICK).returncode == 0
+    done = ganaug("sample", tmp_path / "run", tmp_path / "out", "--counts", "drak=1")
+    assert done.returncode == 1
+    assert "Unknown class 'drak'. Known: bright, dark. Did you mean 'dark'?" in done.stderr
+    other = folder_of(tmp_path / "other", counts=(9, 9))
+    resumed = ganaug("fit", other, "--run", tmp_path / "run", "--resume", "--steps", 4, *QUICK)
+    assert resumed.returncode == 1
+    assert "begun on other data" in resumed.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists() or os.geteuid() != 0, reason="mounts a small file system: Linux root")
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(data, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        done = ganaug("fit", data, "--run", small / "run", "--steps", 3, "--device", "cpu")
+        assert done.returncode == 1
+        assert "small/run" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(small.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_the_demo_runs(tmp_path):
+    done = ganaug("demo", tmp_path / "demo", "--steps", 4, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert set(read_folder(tmp_path / "demo" / "augmented").counts.values()) == {500}
+    again = ganaug("demo", tmp_path / "demo", "--steps", 4, *QUICK)
+    assert again.returncode == 1
+    assert "not empty" in again.stderr

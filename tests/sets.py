@@ -1,0 +1,35 @@
+"""Small image sets that tests share."""
+
+import torch
+
+from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.images import LabelledImages
+
+SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0}
+
+
+def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):
+    """Random pixels, `counts` images of classes a, b, c, ..."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (sum(counts), *shape), dtype=torch.uint8, generator=generator)
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return LabelledImages(images, labels, tuple("abcdefghijklmnopqrstuvwxyz"[: len(counts)]))
+
+
+def tones(count=40, shape=(1, 16, 16), seed=0):
+    """Three classes that a pixel's tone tells apart: dark, middle and bright squares with a little noise."""
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.tensor([40.0, 128.0, 215.0]).repeat_interleave(count)
+    jitter = torch.randn(3 * count, 1, 1, 1, generator=generator) * 8
+    pixels = levels.view(-1, 1, 1, 1) + jitter + torch.randn(3 * count, *shape, generator=generator) * 4
+    labels = torch.arange(3).repeat_interleave(count)
+    return LabelledImages(pixels.clamp(0, 255).to(torch.uint8), labels, ("dark", "middle", "bright"))
+
+
+def clothes(each=12):
+    """The first images of trousers, sandals and sneakers of the set that ships."""
+    everything = fashion_mnist_lt()
+    names = ("Trouser", "Sandal", "Sneaker")
+    where = [torch.nonzero(everything.labels == everything.classes.index(name)).flatten()[:each] for name in names]
+    part = everything.take(torch.cat(where))
+    return LabelledImages(part.images, torch.arange(3).repeat_interleave(each), names)

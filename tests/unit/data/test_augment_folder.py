@@ -1,0 +1,218 @@
+import contextlib
+import csv
+import itertools
+import os
+
+import pytest
+from PIL import Image
+
+from ganaug.data.folder import augment_folder, augment_in_place, check_output, inspect_folder, read_folder, undo
+from ganaug.errors import DataError, GanaugError, OutputError
+
+COUNTS = {"cat": 6, "dog": 6}
+
+
+def rows_of(root) -> dict[str, dict[str, str]]:
+    with open(root / "metadata.csv", newline="") as file:
+        return {row["file_name"]: row for row in csv.DictReader(file)}
+
+
+def flat(photos):
+    """Seven images in nested folders, two of the same name, labelled by metadata.csv alone, with one more column."""
+    root = photos({"x/deep": 4, "y": 3}, suffix=".bmp")
+    files = [f"x/deep/{i}.bmp" for i in range(4)] + [f"y/{i}.bmp" for i in range(3)]
+    labels = ["cat", "cat", "cat", "dog", "cat", "dog", "dog"]
+    lines = [f"{file},{label},{i:02d}\n" for i, (file, label) in enumerate(zip(files, labels, strict=True))]
+    (root / "metadata.csv").write_text("file_name,label,attr_site\n" + "".join(lines))
+    return root
+
+
+def test_originals_are_copied_byte_for_byte_beside_the_synthetic(photos, synthetic, tmp_path, snapshot):
+    root = photos()
+    (root / "cat" / "bad.png").touch()
+    before = snapshot(root)
+    out = augment_folder(inspect_folder(root), synthetic, tmp_path / "out")
+    after = snapshot(out)
+    assert snapshot(root) == before
+    assert "cat/bad.png" not in after
+    del before["cat/bad.png"]
+    assert {name: after[name] for name in before} == before
+    assert read_folder(out).counts == COUNTS
+    rows = rows_of(out)
+    assert rows.keys() == {name for name in after if name.endswith(".png")}
+    assert {row["class_index"] for row in rows.values() if row["label"] == "dog"} == {"1"}
+
+
+def test_the_metadata_form_becomes_class_folders(photos, synthetic, tmp_path):
+    root = flat(photos)
+    out = augment_folder(inspect_folder(root), synthetic, tmp_path / "out")
+    rows = rows_of(out)
+    assert (out / "cat" / "0.bmp").read_bytes() == (root / "x" / "deep" / "0.bmp").read_bytes()
+    assert (out / "cat" / "0-2.bmp").read_bytes() == (root / "y" / "0.bmp").read_bytes()
+    assert rows["cat/0-2.bmp"]["attr_site"] == "04"
+    assert read_folder(out).counts == COUNTS
+
+
+def test_an_augmented_folder_can_be_augmented_again(photos, synthetic, tmp_path):
+    once = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "once")
+    found = inspect_folder(once)
+    assert "5 images say that they are synthetic" in "\n".join(found.warnings)
+    twice = augment_folder(found, synthetic, tmp_path / "twice")
+    again = read_folder(twice)
+    assert again.counts == {"cat": 8, "dog": 9}
+    assert again.metadata["is_synthetic"].sum() == 10
+    assert sorted(again.metadata["seed"].dropna().tolist()) == sorted(2 * synthetic.metadata["seed"].tolist())
+
+
+def test_synthetic_of_another_data_set_is_refused(photos, synthetic, tmp_path):
+    with pytest.raises(DataError, match=r"\['dog'\] do not belong"):
+        augment_folder(inspect_folder(photos({"cat": 3, "owl": 3})), synthetic, tmp_path / "out")
+
+
+def test_an_original_that_went_away_is_named(photos, synthetic, tmp_path):
+    root = photos()
+    found = inspect_folder(root)
+    (root / "cat" / "2.png").unlink()
+    with pytest.raises(DataError, match=r"cat/2\.png: cannot be read any more"):
+        augment_folder(found, synthetic, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["", "cat", "cat/new", "../photos/x", "link/x"])
+def test_out_inside_data_is_refused(photos, out):
+    root = photos()
+    (root / "link").symlink_to(root / "cat")
+    with pytest.raises(OutputError, match="lies inside"):
+        check_output(root / out, root)
+
+
+@pytest.mark.parametrize("form", ["folders", "metadata"])
+def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot, form):
+    root = photos() if form == "folders" else flat(photos)
+    before = snapshot(root)
+    steps = []
+    augment_in_place(inspect_folder(root), synthetic, progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (5, 5)
+    assert read_folder(root).counts == COUNTS
+    after = snapshot(root)
+    assert {name: after[name] for name in before if name != "metadata.csv"} == {
+        name: content for name, content in before.items() if name != "metadata.csv"
+    }
+    with pytest.raises(OutputError, match="Undo that first"):
+        augment_in_place(inspect_folder(root), synthetic)
+    done = undo(root)
+    assert done.kept == {}
+    assert done.restored == (form == "metadata")
+    assert snapshot(root) == before
+    with pytest.raises(OutputError, match="nothing to undo"):
+        undo(root)
+
+
+def test_undo_of_a_copy_removes_all_of_it(photos, synthetic, tmp_path):
+    out = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
+    assert len(undo(out).removed) == 13
+    assert not out.exists()
+    (tmp_path / "empty").mkdir()
+    undo(augment_folder(inspect_folder(photos()), synthetic, tmp_path / "empty"))
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_undo_keeps_what_users_changed_or_added(photos, synthetic, tmp_path):
+    out = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
+    Image.new("RGB", (10, 12)).save(out / "cat" / "0.png")
+    (out / "dog" / "own.png").write_bytes(b"mine")
+    done = undo(out)
+    assert done.kept == {"cat/0.png": "changed since"}
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["cat/0.png", "dog/own.png"]
+
+
+def test_undo_keeps_a_metadata_table_that_changed(photos, synthetic):
+    root = flat(photos)
+    augment_in_place(inspect_folder(root), synthetic)
+    with open(root / "metadata.csv", "a") as file:
+        file.write("mine\n")
+    done = undo(root)
+    assert list(done.kept) == ["metadata.csv"]
+    assert (root / "metadata.csv").read_text().endswith("mine\n")
+
+
+def killed_at(step, work):
+    """Run `work` in a child process that dies, as by kill -9, just before its `step`th change to the disk."""
+    child = os.fork()
+    if child == 0:
+        changes = itertools.count()
+
+        def dying(change):
+            def checked(*args, **options):
+                if next(changes) == step:
+                    os._exit(9)
+                return change(*args, **options)
+
+            return checked
+
+        for name in ("replace", "unlink", "rmdir"):
+            setattr(os, name, dying(getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("form", ["folders", "metadata"])
+@pytest.mark.parametrize("step", range(8))
+def test_undo_works_from_any_moment_of_a_killed_run_and_of_a_killed_undo(photos, synthetic, snapshot, form, step):
+    root = photos() if form == "folders" else flat(photos)
+    before = snapshot(root)
+    found = inspect_folder(root)
+    # the manifest, five images and metadata.csv are put in place: seven changes
+    assert killed_at(step, lambda: augment_in_place(found, synthetic)) == (step < 7)
+    if step == 0:  # not begun, so there is nothing to undo, and it can begin again
+        augment_in_place(found, synthetic)
+    for later in (0, 3, 6, 9):
+        killed_at(later, lambda: undo(root))
+    with contextlib.suppress(OutputError):  # the last one killed may have been done
+        undo(root)
+    assert snapshot(root) == before
+
+
+@pytest.mark.parametrize("moment", [0, 1, 4, 6])
+def test_a_failure_in_place_undoes_itself(photos, synthetic, snapshot, monkeypatch, moment):
+    root = photos()
+    before = snapshot(root)
+
+    moves = itertools.count()
+
+    def full(source, target):
+        if next(moves) == moment:
+            raise OSError(28, "No space left on device")
+        return original(source, target)
+
+    original = os.replace
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        augment_in_place(inspect_folder(root), synthetic)
+    assert snapshot(root) == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"format": 2, "files": {}, "folders": []}',
+        '{"format": 1, "files": {"../victim.txt": "x"}, "folders": []}',
+        '{"format": 1, "files": {}, "folders": ["/tmp"]}',
+        '{"format": 1, "files": {"out/victim.txt": "x"}, "folders": []}',
+    ],
+)
+def test_a_forged_or_damaged_manifest_removes_nothing(photos, tmp_path, snapshot, content):
+    root = photos()
+    (tmp_path / "victim.txt").write_text("")
+    (root / "out").symlink_to(tmp_path)
+    (root / ".ganaug.json").write_text(content)
+    before = snapshot(root)
+    with pytest.raises(GanaugError, match=r"\.ganaug\.json"):
+        undo(root)
+    assert snapshot(root) == before

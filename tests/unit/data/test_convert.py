@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+from ganaug.data.convert import adopt
+from ganaug.errors import DataError
+from ganaug.images import LabelledImages
+from tests.sets import noise
+
+BYTES = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
+Y = np.array([5, 5, 5, 9, 9, 9])
+
+
+@pytest.mark.parametrize(
+    ("X", "shape"),
+    [
+        (BYTES, (3, 9, 8)),
+        (BYTES.transpose(0, 3, 1, 2), (3, 9, 8)),
+        (BYTES[..., 0], (1, 9, 8)),
+        (BYTES[..., :1], (1, 9, 8)),
+        (torch.from_numpy(BYTES).permute(0, 3, 1, 2), (3, 9, 8)),
+        (BYTES.astype(np.float32) / 255, (3, 9, 8)),
+        (BYTES.astype(np.float64), (3, 9, 8)),
+        (BYTES.astype(np.int64), (3, 9, 8)),
+    ],
+)
+def test_every_layout_becomes_the_same_pixels_and_comes_back(X, shape):
+    adopted = adopt(X, Y)
+    assert adopted.images.shape == shape
+    expected = torch.from_numpy(BYTES).permute(0, 3, 1, 2)[:, : shape[0]]
+    assert torch.equal(adopted.images.images, expected)
+    both, labels = adopt(X, Y).append(adopted.images)
+    assert type(both) is type(X)
+    assert both.dtype == X.dtype
+    assert bool((both[6:] == both[:6]).all())
+    assert bool((both[:6] == X).all())
+    assert labels.tolist() == [5, 5, 5, 9, 9, 9] * 2
+
+
+def test_rows_are_cut_by_image_shape():
+    rows = BYTES.reshape(6, -1)
+    adopted = adopt(rows, Y, image_shape=(9, 8, 3))
+    assert torch.equal(adopted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+    assert (adopted.append(adopted.images)[0] == np.concatenate([rows, rows])).all()
+    with pytest.raises(DataError, match="does not fit rows of 216"):
+        adopt(rows, Y, image_shape=(9, 9))
+
+
+def test_plain_vectors_keep_each_feature_in_its_own_range():
+    X = np.random.default_rng(0).normal(size=(6, 4)) * [1, 100, 0.01, 0] + [0, 5, 0, 3]
+    adopted = adopt(X, Y)
+    both, _ = adopted.append(adopted.images)
+    steps = np.ptp(X, axis=0) / 255
+    assert (np.abs(both[6:] - X) <= steps / 2 + 1e-12).all()
+
+
+def test_data_sets_give_their_classes():
+    images = TensorDataset(torch.from_numpy(BYTES).permute(0, 3, 1, 2), torch.tensor([0, 0, 0, 2, 2, 2]))
+    assert adopt(images).images.classes == ("0", "2")
+    images.classes = ["x", "y", "z"]
+    assert adopt(images).images.classes == ("x", "z")
+    assert adopt(noise()).images.classes == ("a", "b")
+
+
+def test_files_are_read_and_cannot_be_given_back(tmp_path):
+    for index, image in enumerate(BYTES):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    paths = [tmp_path / f"{index}.png" for index in range(6)]
+    for form in (paths, [str(p) for p in paths], pd.DataFrame({"file": [str(p) for p in paths]})):
+        adopted = adopt(form, Y)
+        assert torch.equal(adopted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+    with pytest.raises(TypeError, match="write_folder"):
+        adopted.append(adopted.images)
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"3\.png"):
+        adopt(paths, Y)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        (BYTES, Y[:3], "6 images and y 3 labels"),
+        (np.zeros((6, 2, 2, 5)), Y, "C 1 or 3"),
+        (np.full((6, 8, 8), np.nan), Y, "NaN"),
+        (np.array([["a"]] * 6, dtype="U1")[:, 0].reshape(6, 1, 1) == "b", None, "requires y"),
+        (BYTES.astype("datetime64[s]"), Y, "must be numbers"),
+    ],
+)
+def test_what_is_no_image_set_is_refused(X, y, words):
+    with pytest.raises(ValueError, match=words):
+        adopt(X, y)
+
+
+def test_an_empty_class_is_named():
+    images = LabelledImages(noise().images, noise().labels, ("a", "b", "nobody"))
+    with pytest.raises(DataError, match="no image of class 'nobody'"):
+        adopt(images)

@@ -1,0 +1,202 @@
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from ganaug import LabelledImages, read_folder, write_folder
+from ganaug.data import folder as folder_module
+from ganaug.data.folder import read_and_inspect, read_files
+from ganaug.data.provenance import is_marked, read_mark
+from ganaug.errors import DataError, OutputError
+from ganaug.images import concatenate
+
+COLUMNS = ["file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version"]
+
+
+def rows_of(root) -> list[dict[str, str]]:
+    with open(root / "metadata.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_is_read_as_it_is(photos):
+    root = photos()
+    real = read_folder(root)
+    assert real.images.dtype == torch.uint8
+    assert real.shape == (3, 12, 10)
+    assert real.counts == {"cat": 4, "dog": 3}
+    assert list(real.metadata.columns) == ["file_name", "label"]
+    for image, file, label in zip(real.images, real.metadata["file_name"], real.metadata["label"], strict=True):
+        assert file.startswith(f"{label}/")
+        with Image.open(root / file) as stored:
+            assert (image.permute(1, 2, 0).numpy() == np.asarray(stored)).all()
+
+
+def test_grey_sets_have_one_channel_and_grey_files_in_colour_sets_three(photos):
+    root = photos(mode="L")
+    assert read_folder(root).shape == (1, 12, 10)
+    Image.new("RGB", (10, 12), "red").save(root / "dog" / "red.png")
+    real = read_folder(root)
+    assert real.shape == (3, 12, 10)
+    assert (real.images[0, 0] == real.images[0, 2]).all()
+
+
+@pytest.mark.parametrize(("image_size", "shape"), [(9, (3, 9, 9)), ((20, 8), (3, 20, 8)), (None, (3, 12, 10))])
+def test_image_size_is_height_and_width(photos, image_size, shape):
+    assert read_folder(photos(), image_size=image_size).shape == shape
+
+
+def test_bad_files_raise_before_anything_and_can_be_skipped(photos):
+    root = photos()
+    (root / "cat" / "bad.png").touch()
+    with pytest.raises(DataError, match=r"cat/bad\.png: has zero bytes"):
+        read_folder(root)
+    real, inspection = read_and_inspect(root, skip_bad=True)
+    assert real.counts == inspection.counts == {"cat": 4, "dog": 3}
+    assert [problem.file for problem in inspection.problems] == ["cat/bad.png"]
+
+
+def test_own_columns_stay_text_exactly_as_written(photos):
+    root = photos()
+    (root / "metadata.csv").write_text(
+        "attr_age,file_name,label,seed\n007,cat/0.png,a,x\n,cat/1.png,a,1.50\nNA,dog/0.png,b,\n1e5,dog/1.png,b,y\n"
+    )
+    frame = read_folder(root).metadata
+    assert list(frame.columns) == ["file_name", "label", "attr_age", "seed"]
+    assert list(frame["attr_age"]) == ["007", "", "NA", "1e5"]
+    assert list(frame["seed"]) == ["x", "1.50", "", "y"]
+
+
+def test_large_sets_are_memory_mapped_and_equal(photos, tmp_path, monkeypatch):
+    root = photos()
+    in_memory = read_folder(root)
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(folder_module.tempfile, "tempdir", str(tmp_path / "scratch"))
+    monkeypatch.setattr(folder_module, "IN_MEMORY", 500)
+    mapped = read_folder(root)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert mapped.fingerprint() == in_memory.fingerprint()
+    assert mapped.images.untyped_storage().is_shared()
+    monkeypatch.setattr(folder_module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 9}))
+    with pytest.raises(OutputError, match="set TMPDIR"):
+        read_folder(root)
+
+
+def test_files_are_read_in_the_order_given_even_twice(photos):
+    root = photos()
+    real = read_folder(root)
+    paths = [root / "dog" / "1.png", root / "cat" / "0.png", root / "dog" / "1.png"]
+    assert torch.equal(read_files(paths), real.images[[5, 0, 5]])
+    Image.new("RGB", (9, 9)).save(root / "cat" / "0.png")
+    with pytest.raises(DataError, match="2 sizes"):
+        read_files(paths)
+    (root / "cat" / "0.png").unlink()
+    with pytest.raises(DataError, match=r"cat/0\.png: not found"):
+        read_files(paths)
+
+
+def test_what_is_written_reads_back(tmp_path, synthetic):
+    out = write_folder(synthetic, tmp_path / "out")
+    assert out == tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [".ganaug.json", "cat", "dog", "metadata.csv"]
+    again = read_folder(out)
+    names = [
+        f"{label}/synthetic-01234567-{seed}.png"
+        for label, seed in zip(synthetic.metadata["label"], synthetic.metadata["seed"], strict=True)
+    ]
+    order = [list(again.metadata["file_name"]).index(name) for name in names]
+    again = again.take(order)
+    assert again.fingerprint() == synthetic.fingerprint()
+    assert list(again.metadata.columns) == COLUMNS
+    assert again.metadata["is_synthetic"].tolist() == [True] * 5
+    assert again.metadata["seed"].tolist() == [7, 8, 2**53 - 1, 0, 1]
+    assert again.metadata["model_hash"].tolist() == ["0123456789abcdef"] * 5
+
+
+def test_synthetic_files_carry_marks_and_real_ones_do_not(tmp_path, photos, synthetic):
+    real = read_folder(photos())
+    out = write_folder(concatenate(real, synthetic), tmp_path / "out")
+    flags = {row["file_name"]: row["is_synthetic"] for row in rows_of(out)}
+    assert len(flags) == 12
+    assert all(is_marked(out / file) == (flag == "True") for file, flag in flags.items())
+    mark = read_mark(out / "dog" / f"synthetic-01234567-{2**53 - 1}.png")
+    assert (mark["label"], mark["seed"], mark["model_hash"]) == ("dog", 2**53 - 1, "0123456789abcdef")
+    real_rows = [row for row in rows_of(out) if row["is_synthetic"] == "False"]
+    assert {(row["seed"], row["model_hash"], row["ganaug_version"]) for row in real_rows} == {("", "", "")}
+    assert read_folder(out).metadata["is_synthetic"].sum() == 5
+
+
+def test_images_without_metadata_get_running_names(tmp_path):
+    images = LabelledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), ("a", "b"))
+    out = write_folder(images, tmp_path / "deep" / "er" / "out")
+    assert [row["file_name"] for row in rows_of(out)] == [
+        "b/image-000001.png",
+        "a/image-000002.png",
+        "b/image-000003.png",
+    ]
+    with Image.open(out / "a" / "image-000002.png") as image:
+        assert image.mode == "L"
+
+
+def test_unsafe_classes_become_slugs_and_nothing_leaves_out(tmp_path, snapshot):
+    classes = ("../x", "/etc/passwd", "a/b", "", "con", "fine")
+    count = len(classes)
+    images = LabelledImages(
+        torch.arange(2 * count).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8),
+        torch.arange(count).repeat(2),
+        classes,
+        pd.DataFrame({"file_name": ["../../up.png"] * (2 * count)}),
+    )
+    before = set(snapshot(tmp_path))
+    out = write_folder(images, tmp_path / "out")
+    assert {path.split("/")[0] for path in set(snapshot(tmp_path)) - before} == {"out"}
+    assert sum(path.is_dir() for path in out.iterdir()) == count
+    assert {row["label"] for row in rows_of(out)} == set(classes)
+    assert (out / "fine" / "up.png").exists()
+    assert (out / "fine" / "up-2.png").exists()
+
+
+def test_own_columns_follow_and_the_first_rows_show_every_kind(tmp_path, photos, synthetic):
+    root = photos()
+    (root / "metadata.csv").write_text(
+        "file_name,attr_age,label\n"
+        + "".join(f"{kind}/{i}.png,{i},{kind}\n" for kind in ("cat", "dog") for i in range(3))
+    )
+    out = write_folder(concatenate(read_folder(root), synthetic), tmp_path / "out")
+    rows = rows_of(out)
+    assert list(rows[0]) == [*COLUMNS, "attr_age"]
+    kinds = [(row["label"], row["is_synthetic"]) for row in rows]
+    assert len(set(kinds[:4])) == len(set(kinds)) == 4
+    assert [row["attr_age"] for row in rows if row["is_synthetic"] == "True"] == [""] * 5
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path, synthetic, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ganaug.data.writing.mark", full)
+    with pytest.raises(OutputError, match=r"out: cannot be written: No space left on device"):
+        write_folder(synthetic, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_on_the_disk_is_said_before_starting(tmp_path, synthetic, monkeypatch):
+    monkeypatch.setattr("ganaug.data.output.shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
+    with pytest.raises(OutputError, match=r"out: needs up to 0 MiB, 0 MiB are free"):
+        write_folder(synthetic, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_must_be_new_or_empty(tmp_path, synthetic):
+    (tmp_path / "empty").mkdir()
+    write_folder(synthetic, tmp_path / "empty")
+    with pytest.raises(OutputError, match=r"holds what ganaug wrote before.*--undo"):
+        write_folder(synthetic, tmp_path / "empty")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(OutputError, match=r"is not empty \(holds 'thesis.tex'\)"):
+        write_folder(synthetic, tmp_path / "full")
+    with pytest.raises(OutputError, match="is a file"):
+        write_folder(synthetic, tmp_path / "full" / "thesis.tex")

@@ -1,0 +1,129 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler, default_collate
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from ganaug import LabelledImages, MixedDataset
+from ganaug.errors import DataError
+from tests.sets import noise
+
+REAL, FAKE = noise((14, 4)), noise((10, 30), seed=1)
+
+
+class Split(torch.utils.data.Dataset):
+    """A data set that says which split it is, as torchvision's do."""
+
+    def __init__(self, **marks):
+        self.__dict__.update(marks)
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return torch.zeros(1, 8, 8, dtype=torch.uint8), index % 2
+
+
+@pytest.mark.parametrize(("share", "synthetic"), [(0.0, 0), (0.1, 2), (0.5, 18), (0.9, 162), (None, 40)])
+def test_the_share_is_what_was_asked_for(share, synthetic):
+    mixed = MixedDataset(REAL, FAKE, share=share)
+    assert int(mixed.is_synthetic.sum()) == synthetic
+    assert len(mixed) == len(mixed.targets) == len(mixed.is_synthetic) == 18 + synthetic
+    assert [mixed[i][1] for i in range(len(mixed))] == mixed.targets
+
+
+def test_each_synthetic_image_comes_equally_often_give_or_take_once():
+    mixed = MixedDataset(REAL, FAKE, share=0.9)
+    pixels = {mixed[i][0].numpy().tobytes() for i in range(len(mixed)) if mixed.is_synthetic[i]}
+    assert len(pixels) == 40
+
+
+def test_real_items_are_untouched_and_first():
+    mixed = MixedDataset(REAL, FAKE, share=0.3)
+    for index in range(len(REAL)):
+        assert torch.equal(mixed[index][0], REAL[index][0])
+    with pytest.raises(IndexError):
+        mixed[len(mixed)]
+    assert torch.equal(mixed[-1][0], mixed[len(mixed) - 1][0])
+
+
+@pytest.mark.parametrize(
+    "real",
+    [
+        Split(train=False),
+        Split(split="val"),
+        Split(_split="test"),
+        LabelledImages(REAL.images, REAL.labels, REAL.classes, pd.DataFrame({"split": ["test"] * 18})),
+    ],
+)
+def test_a_validation_set_never_yields_a_synthetic_item(real):
+    mixed = MixedDataset(real, FAKE, share=0.5)
+    assert mixed.validation
+    assert not mixed.is_synthetic.any()
+    assert len(mixed) == len(real)
+
+
+def test_a_training_split_is_mixed_and_the_mark_can_be_given():
+    assert MixedDataset(Split(train=True), FAKE, share=0.5).is_synthetic.any()
+    assert not MixedDataset(REAL, FAKE, share=0.5, validation=True).is_synthetic.any()
+
+
+def test_weights_balance_the_mixed_set_not_the_real_one():
+    mixed = MixedDataset(REAL, FAKE, share=0.5)
+    weights = mixed.sample_weights()
+    labels = torch.tensor(mixed.targets)
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights[labels == 0].sum().item() == pytest.approx(0.5)
+    sampler = WeightedRandomSampler(weights, 10, generator=torch.Generator().manual_seed(0))
+    assert len(list(DataLoader(mixed, sampler=sampler))) == 10
+
+
+def test_the_transform_runs_on_both_kinds_after_mixing():
+    mixed = MixedDataset(REAL, FAKE, share=0.5, transform=lambda image: image.float().mean())
+    assert all(isinstance(mixed[i][0], torch.Tensor) and mixed[i][0].ndim == 0 for i in (0, len(mixed) - 1))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_and_cutmix_do_not_matter(workers):
+    mixed = MixedDataset(REAL, FAKE, share=0.4, transform=v2.ToDtype(torch.float32, scale=True))
+    mix = v2.RandomChoice([v2.CutMix(num_classes=2), v2.MixUp(num_classes=2)])
+    loader = DataLoader(mixed, batch_size=6, num_workers=workers, collate_fn=lambda items: mix(*default_collate(items)))
+    batches = list(loader)
+    assert sum(len(images) for images, _ in batches) == len(mixed)
+    assert all(labels.shape[1] == 2 for _, labels in batches)
+    plain = [images for images, _ in DataLoader(mixed, batch_size=6, num_workers=workers)]
+    assert torch.equal(torch.cat(plain), torch.stack([mixed[i][0] for i in range(len(mixed))]))
+
+
+def test_it_can_be_sent_to_another_process():
+    mixed = MixedDataset(REAL, FAKE, share=0.4)
+    again = pickle.loads(pickle.dumps(mixed))
+    assert torch.equal(again[20][0], mixed[20][0])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_synthetic_images_match_an_image_folder_in_form_and_class(tmp_path, mode):
+    for name in ("a", "b", "other"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).convert(mode).save(tmp_path / name / "1.png")
+    reordered = LabelledImages(FAKE.images, FAKE.labels, ("b", "a"))
+    mixed = MixedDataset(ImageFolder(tmp_path), reordered, transform=v2.PILToTensor())
+    assert mixed.classes == ("a", "b", "other")
+    assert mixed.targets[3] == 1  # the first synthetic one is of class b
+    assert {tuple(mixed[i][0].shape) for i in range(len(mixed))} == {(3, 8, 8)}
+
+
+def test_what_cannot_be_mixed_is_refused():
+    with pytest.raises(ValueError, match="below 1"):
+        MixedDataset(REAL, FAKE, share=1.0)
+    with pytest.raises(DataError, match="no class 'b'"):
+        MixedDataset(LabelledImages(REAL.images, REAL.labels * 0, ("a",)), FAKE)
+    with pytest.raises(DataError, match="own transform has run"):
+        MixedDataset(TensorDataset(torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)), FAKE)
+    with pytest.raises(DataError, match=r"\(3, 8, 8\) and synthetic ones \(1, 8, 8\)"):
+        MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)

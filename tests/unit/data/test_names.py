@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganaug.data.names import safe_name, unused
+
+
+@pytest.mark.parametrize("name", ["cat", "T-shirt", "Ankle boot", "猫", "1", "-1", "a.b", "naïve (2)"])
+def test_ordinary_names_stay(name):
+    assert safe_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "../x",
+        "/etc",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "con",
+        "NUL.png",
+        ".git",
+        "__x",
+        "a\nb",
+        "a\0",
+        "é" * 101,
+        "\ud800",
+    ],
+)
+def test_dangerous_names_become_slugs(name):
+    slug = safe_name(name)
+    assert slug != name
+    assert safe_name(slug) == slug
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_name_leaves_its_folder_and_none_meet(first, second):
+    root = Path("/data/out")
+    for name in (first, second):
+        assert (root / safe_name(name)).resolve().parent == root
+        assert 0 < len(safe_name(name).encode()) <= 255
+    assert first == second or safe_name(first) != safe_name(second)
+
+
+def test_a_slug_keeps_the_ending_of_a_file():
+    assert safe_name("é" * 200 + ".jpeg").endswith(".jpeg")
+
+
+def test_a_name_in_use_gets_a_number_before_its_ending():
+    taken = {"a.png"}
+    assert [unused("a.png", taken) for _ in range(2)] == ["a-2.png", "a-3.png"]
+    assert unused("b.png", taken) == "b.png"

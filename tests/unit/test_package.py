@@ -1,0 +1,35 @@
+"""What a user imports, and what importing costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import ganaug
+
+
+def test_the_public_names_are_these():
+    assert sorted(ganaug.__all__) == [
+        "GANAugmenter", "LabelledImages", "MixedDataset", "__version__", "read_folder", "write_folder",
+    ]  # fmt: skip
+    assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
+
+
+def test_an_unknown_name_is_told_the_known_ones():
+    with pytest.raises(AttributeError, match="GANAugmenter"):
+        _ = ganaug.Augmenter
+
+
+def test_importing_loads_nothing_heavy():
+    code = "import sys, ganaug; print([m for m in ('torch', 'pandas', 'numpy', 'sklearn', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom ganaug.cli.main import main\n"
+        "r = CliRunner().invoke(main, ['--help'])\nprint(r.exit_code, 'torch' in sys.modules, 'augment' in r.output)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False", "True"]

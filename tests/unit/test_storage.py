@@ -1,0 +1,63 @@
+import json
+
+import pytest
+import torch
+
+from ganaug.errors import OutputError, RunError
+from ganaug.storage import read_json, read_tree, same, write_bytes, write_json, write_tree, writing
+
+TREE = {
+    "weights": {"a.b": torch.arange(6).view(2, 3), "c": torch.tensor(0.5)},
+    "groups": [{"lr": 0.1, "betas": [0.5, 0.9], "fused": True, "name": None}],
+    "empty": {},
+    "text": "näme/with/slashes",
+}
+
+
+def test_a_tree_comes_back_bit_for_bit(tmp_path):
+    write_tree(tmp_path / "t.safetensors", TREE)
+    assert same(read_tree(tmp_path / "t.safetensors"), TREE)
+
+
+def test_trees_that_differ_in_one_bit_are_not_the_same():
+    changed = {**TREE, "weights": {"a.b": torch.arange(6).view(2, 3), "c": torch.tensor(0.5 + 2**-24)}}
+    assert not same(TREE, changed)
+
+
+def test_what_is_no_data_is_not_stored(tmp_path):
+    with pytest.raises(TypeError, match="cannot be stored"):
+        write_tree(tmp_path / "t.safetensors", {"f": print})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "x.json"
+    write_json(target, {"old": 1})
+    with pytest.raises(RuntimeError), writing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert json.loads(target.read_text()) == {"old": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_bytes(tmp_path / "file" / "below.bin", b"1")
+
+
+@pytest.mark.parametrize("cut", [0, 4, 20, 100, -1])
+def test_a_damaged_tree_is_refused_by_name(tmp_path, cut):
+    path = tmp_path / "t.safetensors"
+    write_tree(path, TREE)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(RunError, match=r"t\.safetensors: damaged"):
+        read_tree(path)
+
+
+def test_a_missing_or_broken_json_is_refused_by_name(tmp_path):
+    with pytest.raises(RunError, match=r"no\.json: not found"):
+        read_json(tmp_path / "no.json")
+    (tmp_path / "bad.json").write_text("[1")
+    with pytest.raises(RunError, match=r"bad\.json"):
+        read_json(tmp_path / "bad.json")
