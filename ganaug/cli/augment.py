@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def run_augment(
         check_output(out, data)
     _check_run_folder(run, out or data)
     images, found = read(data, options)
-    wanted: dict[Hashable, int] = {**GANAugmenter(**given).plan_counts(images)}
+    wanted = GANAugmenter(**given).plan_counts(images)
     if not wanted:
         say("Every class already has as many images as asked for: there is nothing to add.")
     if dry_run:
@@ -110,14 +110,14 @@ def _check_run_folder(run: Path, out: Path) -> None:
         )
 
 
-def _table(before: Mapping[str, int], added: Mapping[Hashable, int]) -> None:
+def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
     click.echo("class,original,added,total")
     for name, count in before.items():
         more = added.get(name, 0)
         click.echo(f"{name},{count},{more},{count + more}")
 
 
-def _forecast(images: "LabelledImages", wanted: Mapping[Hashable, int], given: dict[str, Any]) -> None:
+def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
     """Print the counts, then time and memory from a short trial on these images."""
     from ganaug.estimators.augmenter import STEPS, GANAugmenter
 

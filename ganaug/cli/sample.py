@@ -1,6 +1,5 @@
 """`ganaug sample RUN OUT`: a class folder of synthetic images."""
 
-from collections.abc import Hashable
 from pathlib import Path
 
 import click
@@ -40,7 +39,7 @@ def sample(
     """
     if sum(option is not None for option in (by_class, per_class, balance)) != 1:
         raise click.UsageError("give one of --counts, --per-class and --balance.")
-    request: dict[Hashable, int] | None = {**counts(by_class, "--counts")} if by_class is not None else None
+    request = counts(by_class, "--counts") if by_class is not None else None
     with named_failures():
         from ganaug.data.folder import check_output, write_folder
         from ganaug.estimators.augmenter import GANAugmenter

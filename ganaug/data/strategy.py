@@ -1,13 +1,14 @@
 """A request for samples, in any form users know, resolved once into {class index: how many}."""
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
 from ganaug.lookup import unknown
 
-Strategy = str | float | Mapping[Hashable, int] | Callable[..., Mapping[Hashable, int]]
+Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
 
 
 def to_generate(strategy: Strategy, y: np.ndarray, classes: np.ndarray) -> dict[int, int]:
@@ -27,7 +28,7 @@ def to_generate(strategy: Strategy, y: np.ndarray, classes: np.ndarray) -> dict[
     return {index[_plain(value)]: int(count) for value, count in resolved.items() if count > 0}
 
 
-def counts_for(request: int | Mapping[Hashable, int], classes: np.ndarray) -> dict[int, int]:
+def counts_for(request: int | Mapping[Any, int], classes: np.ndarray) -> dict[int, int]:
     """What `sample` was asked for -> {class index: how many}, in class order.
 
     An int is the total, shared out as evenly as whole numbers allow, earlier classes first.

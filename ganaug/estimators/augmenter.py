@@ -1,7 +1,7 @@
 """GANAugmenter: fit a conditional GAN to a labelled image set, sample its classes, or fill them up."""
 
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -187,7 +187,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     def sample(
         self,
-        counts: int | Mapping[Hashable, int],
+        counts: int | Mapping[Any, int],
         *,
         random_state: int | None = None,
         start: int = 0,

@@ -335,7 +335,9 @@ def test_an_unknown_class_is_told_the_known_ones(data, tmp_path):
     assert "begun on other data" in resumed.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists() or os.geteuid() != 0, reason="mounts a small file system: Linux root")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists() or os.geteuid() != 0, reason="mounts a small file system: Linux root"
+)
 def test_a_full_disk_is_named_and_leaves_nothing_half_written(data, tmp_path):
     small = tmp_path / "small"
     small.mkdir()

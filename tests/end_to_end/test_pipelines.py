@@ -1,0 +1,33 @@
+"""The programs that users copy run as they are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.test_cli import folder_of
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PIPELINES.glob("*.py")))
+def test_python(name, tmp_path):
+    command = [sys.executable, PIPELINES / name, "--smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "balanced accuracy" in done.stdout
+
+
+def test_shell(tmp_path):
+    data = folder_of(tmp_path / "data")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [PIPELINES / "augment_folder.sh", data, tmp_path / "out", "--smoke"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("bright,6,8,14") == 2
+    assert not (tmp_path / "out" / "bright").exists()
+    assert (tmp_path / "out.run" / "previews").is_dir()
