@@ -60,7 +60,7 @@ def main() -> None:
         for folder in list(inner.iterdir()):
             folder.rename(options.out / folder.name)
         inner.rmdir()
-    print({name: count for name, count in read_folder(options.out).counts.items()})
+    print(read_folder(options.out).counts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Fashion-MNIST-LT as it ships, 28x28, the default network. Each round times, in turn: GANAugmenter.fit, the plain loop
 (forward, backward, Adam; no averaging, no augmentation, no checks), GANAugmenter.sample, and the bare forward pass.
-Medians over the rounds with the smallest and the largest; a ratio is taken within a round, where the machine is the same.
+Medians over the rounds with the smallest and the largest; a ratio is taken within a round.
 """
 
 import argparse

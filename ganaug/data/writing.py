@@ -25,7 +25,7 @@ MARKS = 2048  # bytes of text and XMP in a synthetic PNG, and then some
 
 
 def write_folder(images: LabelledImages, out: str | Path, *, progress: Progress | None = None) -> Path:
-    """Write OUT/<class>/*.png and OUT/metadata.csv; returns OUT. ImageFolder, Hugging Face and timm read it as it is.
+    """Write `OUT/<class>/*.png` and OUT/metadata.csv; returns OUT. ImageFolder, Hugging Face and timm read it as it is.
 
     Rows of `images.metadata` where `is_synthetic` is true get the marks of `provenance.mark` and, without a `file_name`
     of their own, the name `synthetic-<model hash>-<seed>.png`; its other columns follow ganaug's in metadata.csv.

@@ -91,10 +91,24 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Attributes
     ----------
-    classes_ : (K,) class values, sorted. sampling_strategy_ : {class value: number that fit_resample generates}.
-    model_ : GeneratorModel. history_ : DataFrame, a row a check. health_ : list of Finding.
-    ended_ : why training ended. seconds_ : time spent training.
-    n_steps_, best_step_ : steps done, and the step whose state is kept. n_features_in_ : C * H * W.
+    classes_ : (K,) array
+        Class values, sorted.
+    sampling_strategy_ : dict
+        Class value -> number of images that `fit_resample` generates.
+    model_ : GeneratorModel
+        The trained generator of the best check.
+    history_ : DataFrame
+        A row a check: losses, critic's accuracy, gradient norm, score, diversity, findings.
+    health_ : list of Finding
+        Every symptom seen, with its value, its threshold and what was done.
+    ended_ : str
+        Why training ended: "finished", "time budget", "interrupted", or a symptom.
+    n_steps_, best_step_ : int
+        Steps done, and the step whose state is kept.
+    seconds_ : float
+        Time spent training, over all resumptions.
+    n_features_in_ : int
+        Numbers an image: C * H * W.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {

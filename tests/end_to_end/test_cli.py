@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from ganaug import GANAugmenter, read_folder
+from ganaug.cli.main import main
 from ganaug.data.provenance import is_marked
 from tests.sets import tones
 
@@ -24,6 +27,13 @@ QUICK = ("--param", "width=8", "--param", "batch_size=16", "--param", "latent_si
 def ganaug(*arguments, cwd=None, **options):
     command = [sys.executable, "-m", "ganaug", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240, check=False, **options)
+
+
+def in_this_process(*arguments):
+    """The same without a process of its own, for the many ways to be refused."""
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="ganaug")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
 
 
 def folder_of(root, counts=(14, 6), size=(12, 10)):
@@ -217,16 +227,16 @@ def model_hash(run):
 
 
 def spoil(data, how):
-    """Make one kind of bad data set of a good one; returns the arguments of `fit`."""
+    """Make one kind of bad data set of a good one; returns the folder to give."""
     first = data / "dark" / "0.png"
     match how:
         case "missing":
-            return [data / "nowhere"]
+            return data / "nowhere"
         case "empty":
             (data.parent / "empty").mkdir()
-            return [data.parent / "empty"]
+            return data.parent / "empty"
         case "one class":
-            return [folder_of(data.parent / "x" / "y").parent.parent / "single"] if single(data) else []
+            shutil.rmtree(data / "bright")
         case "empty class":
             (data / "none").mkdir()
         case "single image":
@@ -239,17 +249,10 @@ def spoil(data, how):
         case "zero bytes":
             first.write_bytes(b"")
         case "splits":
-            root = data.parent / "splits"
-            folder_of(root / "train")
-            folder_of(root / "test")
-            return [root]
-    return [data]
-
-
-def single(data):
-    folder_of(data.parent / "single", counts=(4, 0))
-    (data.parent / "single" / "bright").rmdir()
-    return True
+            folder_of(data.parent / "splits" / "train")
+            folder_of(data.parent / "splits" / "test")
+            return data.parent / "splits"
+    return data
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ def single(data):
         ("missing", "nowhere"),
         ("empty", "empty"),
         ("one class", "one class only"),
-        ("empty class", "'none'|none"),
+        ("empty class", "none"),
         ("single image", "lonely"),
         ("mixed sizes", "--image-size"),
         ("corrupt", "0.png"),
@@ -268,13 +271,12 @@ def single(data):
 )
 @pytest.mark.parametrize("verb", ["fit", "augment"])
 def test_bad_data_gets_one_message_and_starts_nothing(data, tmp_path, how, words, verb):
-    (source,) = spoil(data, how)
+    source = spoil(data, how)
     run = tmp_path / "run"
     where = ["--run", run] if verb == "fit" else [tmp_path / "out", "--run", run]
-    done = ganaug(verb, source, *where, *QUICK)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert any(word in done.stderr for word in words.split("|")), done.stderr
+    done = in_this_process(verb, source, *where, *QUICK)
+    assert done.exit_code == 1
+    assert words in done.stderr
     assert done.stdout == ""
     assert not run.exists()
     assert not (tmp_path / "out").exists()
@@ -317,10 +319,9 @@ def test_mistakes_get_one_message_and_the_right_status(data, tmp_path, arguments
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     before = hashes(tmp_path)
-    done = ganaug(*(part.format(data=data, tmp=tmp_path) for part in arguments))
-    assert done.returncode == status, done.stderr
+    done = in_this_process(*(part.format(data=data, tmp=tmp_path) for part in arguments))
+    assert done.exit_code == status, done.stderr
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
     assert hashes(tmp_path) == before
 
 

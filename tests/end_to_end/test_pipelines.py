@@ -22,11 +22,9 @@ def test_python(name, tmp_path):
 
 def test_shell(tmp_path):
     data = folder_of(tmp_path / "data")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [PIPELINES / "augment_folder.sh", data, tmp_path / "out", "--smoke"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=240, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("bright,6,8,14") == 2
     assert not (tmp_path / "out" / "bright").exists()
