@@ -18,7 +18,7 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["myst.xref_missing"]
 
 
-def as_list(app, what, name, obj, options, lines):
+def as_list(app, what, name, obj, options, lines):  # noqa: ARG001  # Sphinx calls it so
     """Our docstrings say `name: meaning` a line each, with indented continuations; a list shows that well."""
     shown, listing = [], False
     for line in lines:

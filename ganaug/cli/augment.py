@@ -97,7 +97,12 @@ def run_augment(
         else:
             augment_folder(found, synthetic, out, progress=progress)
     _table(images.counts, wanted)
-    say(f"Written to {out or data}; the run is in {run}. To remove what was added: ganaug augment {data} ... --undo")
+    say(f"Written to {out or data}; the run is in {run}.")
+    say(f"To take it back: ganaug augment {data} {out or '--in-place'} --undo")
+    say(
+        "Not measured here: whether these images help a classifier. Compare with plain oversampling, on real images "
+        "that neither the generator nor the classifier has seen."
+    )
 
 
 def _check_run_folder(run: Path, out: Path) -> None:
