@@ -41,7 +41,7 @@ def plain(images: LabelledImages, seconds: float) -> float:
     width, latent, batch = 32, 64, 64
     generator = NETWORKS["dcgan"].generator(images.shape, len(images.classes), latent, width)
     critic = NETWORKS["dcgan"].discriminator(images.shape, len(images.classes), width, "spectral")
-    adam = [torch.optim.Adam(net.parameters(), 4e-4, (0.5, 0.99)) for net in (generator, critic)]
+    adam = [torch.optim.Adam(net.parameters(), 4e-4, (0.0, 0.99)) for net in (generator, critic)]
     steps, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < seconds:
         where = torch.randint(len(images), (batch,))

@@ -36,10 +36,12 @@ AUGMENTATIONS: dict[str, Policy] = {"translation": translation}
 
 
 def policy(names: str | Sequence[str | Policy] | None) -> list[Policy]:
-    """'translation,cutout', a list of names or callables, or None -> the augmentations in order.
+    """'translation', names joined by commas, a list of names or callables, or None -> the augmentations in order.
 
     Raises ValueError for an unknown name.
     """
+    if not isinstance(names, str | Sequence | None):
+        raise ValueError(f"augmentation must be names joined by commas, a list, or None; got {names!r}.")
     parts = [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else names or []
     return [lookup(AUGMENTATIONS, part, "augmentation") for part in parts]
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ganaug.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages(Dataset[tuple[Tensor, int]]):
     """Images with a class each; also a map-style torch Dataset that yields (uint8 image (C, H, W), int label).
 
@@ -77,8 +77,9 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return dict(zip(self.classes, numbers, strict=True))
 
     def take(self, indices: Tensor | Sequence[int]) -> "LabelledImages":
-        """The images at `indices`, in that order, with the same classes."""
-        where = torch.as_tensor(indices, dtype=torch.int64)
+        """The images at `indices`, in that order, or those where a mask is true, with the same classes."""
+        where = torch.as_tensor(indices)
+        where = where.nonzero().flatten() if where.dtype == torch.bool else where.long()
         metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
         return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)
 

@@ -8,11 +8,18 @@ T = TypeVar("T")
 
 
 def lookup(table: Mapping[str, T], name_or_object: str | T, kind: str) -> T:
-    """The entry of `table` called `name_or_object`, or the object itself when it is not a string.
+    """The entry of `table` called `name_or_object`, or the object itself when it is of the entries' kind.
 
     Raises ValueError that lists the known names, and the nearest one when there is one.
     """
     if not isinstance(name_or_object, str):
+        example = next(iter(table.values()))
+        if not (callable(name_or_object) if callable(example) else isinstance(name_or_object, type(example))):
+            what = "a function" if callable(example) else f"an object of {type(example).__name__}"
+            raise ValueError(
+                f"{kind} must be one of {', '.join(sorted(table))}, or {what}; got {type(name_or_object).__name__} "
+                f"{name_or_object!r}."
+            )
         return name_or_object
     if name_or_object in table:
         return table[name_or_object]

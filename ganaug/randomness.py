@@ -4,6 +4,8 @@ Nothing here reads or changes the global random state of Python, NumPy or torch.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +24,20 @@ def derive(seed: int, *path: str | int) -> int:
 def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator of its own for (seed, *path)."""
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
+
+
+@contextmanager
+def own_state(seed: int) -> Iterator[None]:
+    """Lets code that can only draw from torch's global CPU state (such as the making of layers) draw from `seed`.
+
+    The state is given back untouched, and accelerators' states are not looked at.
+    """
+    before = torch.random.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(before)
 
 
 def image_seeds(seed: int, name: str, start: int, count: int) -> Tensor:

@@ -14,6 +14,12 @@ from torch import Tensor
 
 from ganaug.errors import OutputError, RunError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
 Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings, bools and None, with string keys
 
 
@@ -47,6 +53,26 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder`, made if need be, for this process; raises RunError where another one holds it.
+
+    The lock goes with the process, however it ends. Where the system has no file locks, nothing is held.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / LOCK, "w")  # noqa: SIM115  # held until the end of the block
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"{folder}: another run is writing here. Wait for it, or choose another folder.") from error
+        yield
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,6 +1,6 @@
 """`ganaug augment DATA OUT`: check, fit and sample, and undo."""
 
-import resource
+import csv
 import sys
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import counting, named_failures, say
-from ganaug.cli.fit import read, train
+from ganaug.cli.fit import check_run_folder, read, train
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def augment(
     """
     if in_place == (out is not None):
         raise click.UsageError("give OUT, or --in-place to add to DATA itself; one of the two.")
-    target = data if out is None else out
+    target = (data if out is None else out).resolve()
     with named_failures():
         if undoing:
             _undo(target)
@@ -76,50 +76,48 @@ def run_augment(
     data: Path, out: Path | None, run: Path, given: dict[str, Any], options: FitOptions, *, dry_run: bool
 ) -> None:
     """Check and read `data`, train in `run`, and write the augmented set to `out`, or into `data` itself."""
-    from ganaug.data.folder import augment_folder, augment_in_place, check_output
+    from ganaug.data.folder import augment_folder, augment_in_place, check_not_augmented, check_output, check_room
     from ganaug.estimators.augmenter import GANAugmenter
 
     if out is not None:
         check_output(out, data)
-    _check_run_folder(run, out or data)
+        check_run_folder(run, out)
+    else:
+        check_not_augmented(data)
+    check_run_folder(run, data)
     images, found = read(data, options)
     wanted = GANAugmenter(**given).plan_counts(images)
-    if not wanted:
-        say("Every class already has as many images as asked for: there is nothing to add.")
+    a_file = images.images[:1].numel() + 4096  # at most: pixels as they are, and the marks
+    copies = [] if out is None else [entry.n_bytes for entry in found.entries]
+    check_room(out or data, [*copies, *[a_file] * sum(wanted.values())])
     if dry_run:
         _forecast(images, wanted, given)
         return
-    augmenter = train(images, found, run, given, resume=options.resume)
-    synthetic = augmenter.sample(wanted)
+    if wanted:
+        synthetic = train(images, found, run, given, resume=options.resume).sample(wanted)
+    else:
+        say("Every class already has as many images as asked for: nothing is trained, nothing is added.")
+        synthetic = images.take([])
     with counting("write") as progress:
         if out is None:
             augment_in_place(found, synthetic, progress=progress)
         else:
             augment_folder(found, synthetic, out, progress=progress)
     _table(images.counts, wanted)
-    say(f"Written to {out or data}; the run is in {run}.")
+    say(f"Written to {out or data}{f'; the run is in {run}' if wanted else ''}.")
     say(f"To take it back: ganaug augment {data} {out or '--in-place'} --undo")
+    if not wanted:
+        return
     say(
         "Not measured here: whether these images help a classifier. Compare with plain oversampling, on real images "
         "that neither the generator nor the classifier has seen."
     )
 
 
-def _check_run_folder(run: Path, out: Path) -> None:
-    """Every folder below a data set is a class to other readers, so a run never lies there."""
-    from ganaug.errors import OutputError
-
-    if run.resolve().is_relative_to(out.resolve()):
-        raise OutputError(
-            f"{run}: lies inside {out}, where it would be read as a class. Choose a run folder elsewhere."
-        )
-
-
 def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
-    click.echo("class,original,added,total")
-    for name, count in before.items():
-        more = added.get(name, 0)
-        click.echo(f"{name},{count},{more},{count + more}")
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(("class", "original", "added", "total"))
+    rows.writerows((name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items())
 
 
 def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
@@ -140,9 +138,18 @@ def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[s
     n_steps = chosen.n_steps or (STEPS if chosen.time_budget is None else sys.maxsize)
     training = min(n_steps * a_step, chosen.time_budget or float("inf"))
     writing = an_image * sum(wanted.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    memory = _peak_memory()
     say(
         f"Expected: {training / 60:.1f} min of training ({int(training / a_step):,} steps, "
         f"{chosen.batch_size / a_step:,.0f} images/s), {writing:.1f} s for {sum(wanted.values()):,} images, "
-        f"about {peak:,.0f} MiB of memory. Nothing was written."
+        f"{f'about {memory:,.0f} MiB' if memory else 'an unknown amount'} of memory. Nothing was written."
     )
+
+
+def _peak_memory() -> float | None:
+    """The most memory that this process held so far, in MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

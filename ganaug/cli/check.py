@@ -1,5 +1,6 @@
 """`ganaug check DATA`: preflight only."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -27,9 +28,8 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
         if as_json:
             click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
         else:
-            click.echo("class,images")
-            for name, count in found.counts.items():
-                click.echo(f"{name},{count}")
+            rows = csv.writer(sys.stdout, lineterminator="\n")
+            rows.writerows([("class", "images"), *found.counts.items()])
             sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in list(found.sizes.items())[:8])
             modes = ", ".join(f"{mode} ({n:,})" for mode, n in found.modes.items())
             say(f"{len(found.entries):,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")

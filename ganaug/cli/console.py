@@ -33,10 +33,11 @@ def named_failures() -> Iterator[None]:
     """Turn the failures that ganaug names into one message on stderr and exit status 1."""
     from ganaug.errors import GanaugError
 
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # noqa: ARG005  # a handler
     try:
         yield
-    except (GanaugError, ValueError, TypeError, MemoryError) as error:
-        if not isinstance(error, GanaugError) and _is_ours(error):
+    except (GanaugError, ValueError, TypeError, OSError, MemoryError) as error:
+        if not isinstance(error, GanaugError | OSError | MemoryError) and _is_ours(error):
             raise
         text = (
             "not enough memory. Use a smaller image_size, width or batch_size"
@@ -48,6 +49,8 @@ def named_failures() -> Iterator[None]:
     except KeyboardInterrupt:
         say("Interrupted; nothing half-written was left behind.")
         sys.exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -75,7 +78,7 @@ class Signals:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
         if self.received is not None:
-            raise KeyboardInterrupt
+            sys.exit(128 + number)
         self.received = number
         say("Stopping at the end of this step and saving; once more stops at once.")
 

@@ -27,9 +27,20 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
     """
     with named_failures():
         given = parameters(options)
+        check_run_folder(run, data)
         images, found = read(data, options)
         train(images, found, run, given, resume=options.resume)
         click.echo(run / "model")
+
+
+def check_run_folder(run: Path, data: Path) -> None:
+    """Every folder below a data set is a class to other readers, so a run never lies there. Raises OutputError."""
+    from ganaug.errors import OutputError
+
+    if run.resolve().is_relative_to(data.resolve()):
+        raise OutputError(
+            f"{run}: lies inside {data}, where it would be read as a class. Choose a run folder elsewhere."
+        )
 
 
 def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection]":
@@ -56,18 +67,16 @@ def train(
     seconds = augmenter.time_budget
     n_steps = augmenter.n_steps or (None if seconds else STEPS)
     begin = augmenter.resume if resume else augmenter.fit
-    try:
-        with Signals() as signals, Training(augmenter.batch_size, n_steps=n_steps, seconds=seconds) as progress:
-            begin(images, callbacks=[progress, interrupted(signals.stopped)])
-    finally:
-        _list_skipped(found, run)
+    with Signals() as signals, Training(augmenter.batch_size, n_steps=n_steps, seconds=seconds) as progress:
+        begin(images, callbacks=[progress, interrupted(signals.stopped)])
+    _list_skipped(found, run)
     signals.leave(f"Go on with --resume and the run folder {run}.")
     _summary(augmenter, run)
     return augmenter
 
 
 def _list_skipped(found: "FolderInspection", run: Path) -> None:
-    if not found.problems or not run.is_dir():
+    if not found.problems:
         return
     import pandas as pd
 
@@ -90,5 +99,5 @@ def _summary(augmenter: "GANAugmenter", run: Path) -> None:
     for finding in augmenter.health_[-5:]:
         say(f"health: {finding}")
     if not augmenter.health_:
-        say("health: no vanishing gradient, no mode collapse, no numbers that are not finite.")
+        say("health: no vanishing gradient, no collapsed class, no numbers that are not finite.")
     say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")

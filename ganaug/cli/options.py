@@ -95,7 +95,11 @@ def parameters(options: FitOptions) -> dict[str, Any]:
     from ganaug.lookup import unknown
 
     given: dict[str, Any] = {"random_state": 0}
-    given |= _yaml(options.config.read_text(encoding="utf-8"), str(options.config)) if options.config else {}
+    if options.config:
+        try:
+            given |= _yaml(options.config.read_text(encoding="utf-8"), str(options.config))
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"{options.config}: cannot be read as text: {error}") from error
     for pair in options.param:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -110,8 +114,10 @@ def parameters(options: FitOptions) -> dict[str, Any]:
     given |= {name: value for name, value in named.items() if value is not None}
     known = GANAugmenter._get_param_names()  # noqa: SLF001  # scikit-learn's own list
     for name in given:
+        if name in ("run_dir", "image_shape"):
+            raise click.UsageError(f"{name} is not for the command line: use --run, and --image-size.")
         if name not in known:
-            raise click.UsageError(unknown("parameter", str(name), known))
+            raise click.UsageError(unknown("parameter", name, known))
     return given
 
 
@@ -126,7 +132,17 @@ def _yaml(text: str, source: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise click.UsageError(f"{source}: holds a {type(value).__name__}; write name: value lines.")
-    return value
+    return {str(name): _number(item) for name, item in value.items()}
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 takes 1e-4, without a point, for a string."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def counts(text: str, option: str) -> dict[str, int]:
@@ -134,7 +150,10 @@ def counts(text: str, option: str) -> dict[str, int]:
     pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
     if not pairs or not all(name.strip() and number.strip().isdecimal() for name, _, number in pairs):
         raise click.UsageError(f"{option} {text!r}: write class=number, for example 'cat=50,dog=20'.")
-    return {name.strip(): int(number) for name, _, number in pairs}
+    found = {name.strip(): int(number) for name, _, number in pairs}
+    if len(found) < len(pairs):
+        raise click.UsageError(f"{option} {text!r}: names a class twice.")
+    return found
 
 
 def strategy(text: str) -> str | float | dict[str, int]:

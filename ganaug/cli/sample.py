@@ -21,7 +21,7 @@ from ganaug.cli.options import FOLDER, counts
     "--seed", type=click.IntRange(0), help="Another seed than the fit's. The same seed gives the same images."
 )
 @click.option(
-    "--start", type=click.IntRange(0), default=0, show_default=True, help="Skip this many images of each class."
+    "--start", type=click.IntRange(0, 2**52), default=0, show_default=True, help="Skip this many images of each class."
 )
 def sample(
     run: Path,
@@ -51,10 +51,10 @@ def sample(
         elif balance is not None:
             from ganaug.data.preflight import inspect_folder
 
-            found = inspect_folder(balance)
+            found = inspect_folder(balance, image_size=64)  # only counts matter here, so mixed sizes do not
             found.raise_for_errors(skip_bad=True)
             largest = max(found.counts.values())
-            request = {name: largest - count for name, count in found.counts.items()}
+            request = {name: largest - count for name, count in found.counts.items() if count < largest}
         assert request is not None
         synthetic = augmenter.sample(request, random_state=seed, start=start)
         with counting("write") as progress:

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganaug.data.decoding import grey_or_rgb
+from ganaug.data.wrapped import class_names
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, concatenate
 
@@ -21,8 +24,8 @@ Numbers = np.ndarray | np.float64
 class Scale:
     """How numbers of a user's array map to 0..255 and back: `low` -> 0, `high` -> 255, 256 levels between.
 
-    low, high: scalars, or one number a feature. uint8-like arrays map to themselves; floats within [0, 1] by 255; any
-    other range by its own smallest and largest number.
+    low, high: scalars, or one number a feature. uint8 maps to itself, numbers within [0, 1] by 255, whole numbers that
+    reach beyond 127 but not 255 to themselves; any other range by its own smallest and largest number.
     """
 
     low: Numbers
@@ -31,16 +34,15 @@ class Scale:
     @classmethod
     def of(cls, array: np.ndarray, *, per_feature: bool) -> "Scale":
         """The scale of `array`: (N, ...) numbers, all finite."""
-        least, most = array.min(), array.max()
-        whole = array.dtype.kind in "iub" or (
-            not per_feature and array.dtype.kind == "f" and most > 1 and _whole(array)
-        )
-        if whole and least >= 0 and most <= 255:
+        if array.dtype == np.uint8:
             return cls(np.float64(0), np.float64(255))
-        if not per_feature and least >= 0 and most <= 1:
-            return cls(np.float64(0), np.float64(1))
         if per_feature:
             return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
+        least, most = array.min(), array.max()
+        if least >= 0 and most <= 1:
+            return cls(np.float64(0), np.float64(1))
+        if least >= 0 and 127 < most <= 255 and bool((array == np.rint(array)).all()):
+            return cls(np.float64(0), np.float64(255))
         return cls(np.float64(least), np.float64(most))
 
     def to_uint8(self, array: np.ndarray) -> np.ndarray:
@@ -54,10 +56,6 @@ class Scale:
         """uint8 -> numbers of `dtype`, same shape."""
         values = array.astype(np.float64) / 255 * (self.high - self.low) + self.low
         return (np.rint(values) if dtype.kind in "iub" else values).astype(dtype)
-
-
-def _whole(array: np.ndarray) -> bool:
-    return bool((array == np.rint(array)).all())
 
 
 @dataclass(frozen=True)
@@ -76,19 +74,21 @@ class Adopted:
 def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) -> Adopted:
     """X and y in any form -> Adopted.
 
-    X: LabelledImages or a torch Dataset of (image, label) without y; or, with y: a 2-D array (N, H * W * C) of rows,
-    which `image_shape` (H, W) or (H, W, C) cuts into images and which without it are plain vectors; a 3-D array
-    (N, H, W) of grey images; a 4-D array (N, H, W, C) or (N, C, H, W), C 1 or 3; a torch tensor of these shapes; or a
-    list, Series or one-column DataFrame of image files.
+    X: LabelledImages, a torch Dataset of (image, label) or a data folder, without y; or, with y: a 2-D array
+    (N, H * W * C) of rows, which `image_shape` (H, W) or (H, W, C) cuts into images and which are plain vectors without
+    it; a 3-D array (N, H, W) of grey images; a 4-D array (N, H, W, C) or (N, C, H, W), C 1 or 3; a torch tensor of
+    these shapes; or a list, Series or one-column DataFrame of image files.
     Raises DataError (a ValueError) or TypeError that says what came.
     """
-    if isinstance(X, LabelledImages):
-        return _adopt_images(X)
-    if isinstance(X, Dataset):
-        return _adopt_dataset(X)
-    if y is None:
-        raise ValueError(f"requires y to be passed, but the target y is None; X is a {type(X).__name__}.")
-    values, labels = np.unique(np.asarray(y), return_inverse=True)
+    if isinstance(X, str | Path):
+        from ganaug.data.folder import read_folder
+
+        X = read_folder(X)
+    if isinstance(X, LabelledImages | Dataset):
+        if y is not None:
+            raise ValueError(f"a {type(X).__name__} has labels of its own; give no y beside it.")
+        return _adopt_images(X) if isinstance(X, LabelledImages) else _adopt_dataset(X)
+    values, labels = _classes(X, y)
     if are_paths(X):
         return _adopt_paths(X, values, labels)
     array = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
@@ -96,6 +96,8 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
         raise DataError(f"images must be numbers; got an array of {array.dtype}.")
     if len(array) != len(labels):
         raise DataError(f"X holds {len(array)} images and y {len(labels)} labels.")
+    if not array.size:
+        raise DataError(f"X is empty: its shape is {array.shape}.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError("X holds NaN or infinity. Replace these numbers first.")
     layout = _layout(array, image_shape, channels_first=isinstance(X, Tensor))
@@ -108,21 +110,37 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
         new_y = values[synthetic.labels.numpy()]
         if isinstance(X, Tensor):
             added = torch.from_numpy(np.ascontiguousarray(new)).to(X.device, X.dtype)
-            tail = torch.as_tensor(new_y)
-            return torch.cat([X, added]), torch.cat([y, tail.to(y)]) if isinstance(y, Tensor) else np.concatenate(
-                [y, new_y]
-            )
+            return torch.cat([X, added]), _extend(y, new_y)
         return np.concatenate([array, new]), _extend(y, new_y)
 
     return Adopted(images, values, append)
 
 
+def _classes(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted class values of y, and for each item its place among them."""
+    if y is None:
+        raise ValueError(f"requires y to be passed, but the target y is None; X is a {type(X).__name__}.")
+    given = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    given = given.ravel() if given.ndim == 2 and given.shape[1] == 1 else given
+    if given.ndim != 1 or given.dtype.kind not in "biufUO":
+        raise DataError(f"y must be one number or string an image; got {given.dtype} of shape {given.shape}.")
+    if pd.isna(given).any():
+        raise DataError("y holds missing labels. Leave those images out, or give them a class.")
+    if given.dtype.kind == "O" and not all(isinstance(value, str | int | float | np.generic) for value in given):
+        raise DataError("y must be one number or string an image.")
+    values, labels = np.unique(given, return_inverse=True)
+    return values, labels
+
+
 def _extend(y: Any, new: np.ndarray) -> Any:
+    """`y` with the new labels after it, in its own container."""
+    if isinstance(y, Tensor):
+        return torch.cat([y, torch.as_tensor(new).to(y)])
     if isinstance(y, pd.Series):
         return pd.concat([y, pd.Series(new, name=y.name).astype(y.dtype)], ignore_index=True)
-    if isinstance(y, list):
-        return y + new.tolist()
-    return np.concatenate([np.asarray(y), new])
+    if isinstance(y, list | tuple):
+        return type(y)([*y, *new.tolist()])
+    return np.concatenate([np.asarray(y), new.reshape(-1, *np.shape(y)[1:])])
 
 
 def _names(values: np.ndarray) -> tuple[str, ...]:
@@ -186,22 +204,31 @@ def _adopt_dataset(X: Dataset[Any]) -> Adopted:
     pairs = [X[index] for index in range(len(X))]  # type: ignore[arg-type]
     if not pairs:
         raise DataError("the data set is empty.")
-    arrays = [np.asarray(image.cpu() if isinstance(image, Tensor) else image) for image, _ in pairs]
+    arrays = [_pixels(image) for image, _ in pairs]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise DataError(
-            f"the data set holds images of {len(shapes)} shapes ({shapes[0]}, {shapes[1]}, ...): resize them to one."
+            f"the data set holds images of {len(shapes)} shapes, such as {shapes[0]} and {shapes[1]}: resize."
         )
     stacked = np.stack(arrays)
     labels = np.asarray([int(label) for _, label in pairs])
-    first = pairs[0][0]
-    adopted = adopt(torch.from_numpy(stacked) if isinstance(first, Tensor) else stacked, labels)
-    names = getattr(X, "classes", None)
-    if names is not None and len(names) > int(labels.max()):
-        chosen = tuple(str(names[value]) for value in adopted.class_values.tolist())
-        images = LabelledImages(adopted.images.images, adopted.images.labels, chosen)
-        return _adopt_images(images)
-    return _adopt_images(adopted.images)
+    adopted = adopt(torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked, labels)
+    names = class_names(X)
+    values = adopted.class_values
+    chosen = _names(values) if names is None or len(names) <= values.max() else tuple(names[k] for k in values.tolist())
+    images = LabelledImages(adopted.images.images, adopted.images.labels, chosen)
+
+    def append(synthetic: LabelledImages) -> tuple[LabelledImages, Tensor]:
+        both = concatenate(images, synthetic)
+        return both, torch.from_numpy(values)[both.labels]
+
+    return Adopted(images, values, append)
+
+
+def _pixels(image: Any) -> np.ndarray:
+    if isinstance(image, Image.Image):
+        return np.asarray(grey_or_rgb(image))
+    return np.asarray(image.cpu() if isinstance(image, Tensor) else image)
 
 
 def are_paths(X: Any) -> bool:

@@ -127,7 +127,7 @@ def _decode(image: Image.Image, n_bytes: int, image_size: tuple[int, int] | None
             ImageOps.exif_transpose(image, in_place=True)
     if orientation in _TURNED:
         height, width = width, height
-    plain = _grey_or_rgb(image)
+    plain = grey_or_rgb(image)
     if image_size is not None and plain.size != image_size[::-1]:
         plain = plain.resize(image_size[::-1], Image.Resampling.BICUBIC)
     pixels = np.array(plain, dtype=np.uint8)
@@ -143,7 +143,7 @@ def _too_many_pixels(height: int | None = None, width: int | None = None) -> Unu
     return UnusableImage(f"{size}more than {MOST_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
 
 
-def _grey_or_rgb(image: Image.Image) -> Image.Image:
+def grey_or_rgb(image: Image.Image) -> Image.Image:
     """Any mode that Pillow knows -> mode L or RGB."""
     target = "L" if image.mode in GREY_MODES else "RGB"
     if image.mode == "I" or image.mode.startswith("I;16"):

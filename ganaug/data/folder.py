@@ -20,11 +20,11 @@ from ganaug.data.decoding import Pixels, UnusableImage, decode, pillow_warnings_
 from ganaug.data.findings import ImageEntry
 from ganaug.data.listing import Candidate, Listing, list_images
 from ganaug.data.manifest import Undone, undo
-from ganaug.data.output import check_output
+from ganaug.data.output import check_output, check_room
 from ganaug.data.preflight import FolderInspection, as_size, examine, inspect_folder
 from ganaug.data.table import is_true
 from ganaug.data.threads import Progress, in_threads
-from ganaug.data.writing import augment_folder, augment_in_place, write_folder
+from ganaug.data.writing import augment_folder, augment_in_place, check_not_augmented, write_folder
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages
 
@@ -33,7 +33,9 @@ __all__ = [
     "Undone",
     "augment_folder",
     "augment_in_place",
+    "check_not_augmented",
     "check_output",
+    "check_room",
     "inspect_folder",
     "read_and_inspect",
     "read_files",

@@ -89,8 +89,8 @@ def shorten(names: list[str], most: int = 5) -> str:
 
 def _follow_class_folders(listing: Listing, children: list[os.DirEntry[str]]) -> None:
     root = listing.root
-    folders = [child for child in children if child.is_dir() and not _is_hidden(child.name)]
-    loose = [child.name for child in children if not child.is_dir() and _has_image_name(child.name)]
+    folders = [child for child in children if _is_folder(child) and not _is_hidden(child.name)]
+    loose = [child.name for child in children if not _is_folder(child) and _has_image_name(child.name)]
     listing.ignored += [child.name for child in children if not _expected(child)]
     if not folders:
         found = f"{len(loose):,} images without a class" if loose else "no images: it is empty"
@@ -133,7 +133,9 @@ def _list_class(listing: Listing, folder: os.DirEntry[str]) -> None:
         listing.errors.append(f"class folder {name!r}: cannot be listed: {error.strerror or error}. Allow reading it")
         return
     nested = [
-        child.name for child in children if child.is_dir() and not _is_hidden(child.name) and _holds_images(child.path)
+        child.name
+        for child in children
+        if _is_folder(child) and not _is_hidden(child.name) and _holds_images(child.path)
     ]
     if nested:
         listing.errors.append(
@@ -143,7 +145,7 @@ def _list_class(listing: Listing, folder: os.DirEntry[str]) -> None:
         file = f"{name}/{child.name}"
         if not _expected(child):
             listing.ignored.append(_printable(file))
-        elif not child.is_dir() and _is_inside(listing, file, child.is_symlink()):
+        elif not _is_folder(child) and _is_inside(listing, file, child.is_symlink()):
             listing.candidates.append(Candidate(file, name))
 
 
@@ -237,14 +239,21 @@ def _holds_images(folder: str) -> bool:
 
 
 def _holds_only_folders(folder: os.DirEntry[str]) -> bool:
-    loose = any(_has_image_name(child.name) for child in os.scandir(folder.path) if not child.is_dir())
+    loose = any(_has_image_name(child.name) for child in os.scandir(folder.path) if not _is_folder(child))
     return not loose and _holds_images(folder.path)
 
 
 def _expected(child: os.DirEntry[str]) -> bool:
-    if child.is_dir():
+    if _is_folder(child):
         return not _is_hidden(child.name)
     return _has_image_name(child.name) or child.name in {METADATA, MANIFEST}
+
+
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def _is_hidden(name: str) -> bool:

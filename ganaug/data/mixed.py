@@ -1,6 +1,6 @@
 """MixedDataset: real and synthetic images in one torch Dataset, for training a classifier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_pil_image
 
+from ganaug.data.wrapped import class_names, is_validation, targets
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
 from ganaug.randomness import generator
-
-VALIDATION_SPLITS = frozenset({"val", "valid", "validation", "test", "eval", "dev"})
 
 
 class MixedDataset(Dataset[tuple[Any, int]]):
@@ -46,21 +45,25 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         if share is not None and not 0 <= share < 1:
             raise ValueError(f"share is the synthetic part of all images, at least 0 and below 1; got {share!r}.")
         self.real, self.synthetic, self.transform = real, synthetic, transform
-        self.validation = _is_validation(real) if validation is None else validation
-        self._n_real = len(real)  # type: ignore[arg-type]
-        real_targets = _targets(real)
-        self.classes: tuple[str, ...] = tuple(getattr(real, "classes", synthetic.classes))
+        self.validation = is_validation(real) if validation is None else validation
+        real_targets, already = targets(real), _already_synthetic(real)
+        kept = torch.arange(len(real_targets))
+        kept = kept[~already] if self.validation else kept
+        self._kept, self._n_real = kept, len(kept)
+        names = class_names(real)
+        self.classes: tuple[str, ...] = synthetic.classes if names is None else names
         self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
-        self._label_of = self._matched()
+        label_of = _matched(synthetic, names, set(real_targets))
         wanted = 0 if self.validation else len(synthetic)
         if share is not None and not self.validation:
             wanted = round(share / (1 - share) * self._n_real)
         if wanted and not len(synthetic):
             raise DataError(f"share={share} asks for {wanted} synthetic images, and none was given.")
         self._chosen = _spread(wanted, len(synthetic), seed)
-        self.targets: list[int] = real_targets + [self._label_of[k] for k in synthetic.labels[self._chosen].tolist()]
-        self.is_synthetic = torch.arange(len(self)) >= self._n_real
-        self.share = len(self._chosen) / max(1, len(self))
+        self.targets: list[int] = [real_targets[index] for index in kept.tolist()]
+        self.targets += [label_of[label] for label in synthetic.labels[self._chosen].tolist()]
+        self.is_synthetic = torch.cat([already[kept], torch.ones(len(self._chosen), dtype=torch.bool)])
+        self.share = int(self.is_synthetic.sum()) / max(1, len(self))
         self._as_pil = bool(wanted) and self._form_of_real()
 
     def __len__(self) -> int:
@@ -71,7 +74,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             raise IndexError(f"index {index} is out of range for {len(self)} images.")
         index %= len(self)
         if index < self._n_real:
-            image, label = self.real[index]
+            image, label = self.real[int(self._kept[index])]
         else:
             image = self.synthetic.images[self._chosen[index - self._n_real]]
             label = self.targets[index]
@@ -87,19 +90,17 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         counts = torch.bincount(labels, minlength=len(self.classes))
         return 1.0 / (counts[labels].double() * (counts > 0).sum())
 
-    def _matched(self) -> dict[int, int]:
-        if not hasattr(self.real, "classes"):
-            return {label: label for label in range(len(self.synthetic.classes))}
-        strangers = [name for name in self.synthetic.classes if name not in self.class_to_idx]
-        if strangers:
-            raise DataError(f"the real set has no class {strangers[0]!r}; its classes are {', '.join(self.classes)}.")
-        return {label: self.class_to_idx[name] for label, name in enumerate(self.synthetic.classes)}
-
     def _form_of_real(self) -> bool:
         """Whether the real set yields PIL images; checks that synthetic ones can be given in the same form."""
         image = self.real[0][0]
         if isinstance(image, Image.Image):
             self._mode = image.mode
+            if image.size[::-1] != self.synthetic.shape[1:]:
+                raise DataError(
+                    f"real images are {image.size[1]}x{image.size[0]} and synthetic ones "
+                    f"{self.synthetic.shape[1]}x{self.synthetic.shape[2]} (height x width): fit the augmenter on "
+                    "images of that size, or resize the real ones."
+                )
             return True
         if isinstance(image, Tensor) and image.dtype == torch.uint8:
             if image.shape != self.synthetic.images.shape[1:]:
@@ -115,22 +116,32 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         )
 
 
-def _is_validation(real: Dataset[Any]) -> bool:
-    if getattr(real, "train", None) is False:
-        return True
+def _already_synthetic(real: Dataset[Any]) -> Tensor:
+    """Which items of the real set say themselves that they are synthetic: those that ganaug wrote before."""
     metadata = getattr(real, "metadata", None)
-    if metadata is not None and "split" in getattr(metadata, "columns", ()) and metadata["split"].nunique() == 1:
-        return str(metadata["split"].iloc[0]).lower() in VALIDATION_SPLITS
-    return str(getattr(real, "split", getattr(real, "_split", ""))).lower() in VALIDATION_SPLITS
+    if metadata is None or "is_synthetic" not in getattr(metadata, "columns", ()):
+        return torch.zeros(len(real), dtype=torch.bool)  # type: ignore[arg-type]
+    return torch.tensor(metadata["is_synthetic"].astype(bool).to_numpy())
 
 
-def _targets(real: Dataset[Any]) -> list[int]:
-    known = getattr(real, "targets", None)
-    if isinstance(known, Tensor):
-        return [int(label) for label in known.tolist()]
-    if isinstance(known, Sequence):
-        return [int(label) for label in known]
-    return [int(real[index][1]) for index in range(len(real))]  # type: ignore[arg-type]
+def _matched(synthetic: LabelledImages, names: tuple[str, ...] | None, labels: set[int]) -> dict[int, int]:
+    """Synthetic label -> label of the real set: by class name; without names, by the number that names it."""
+    if names is not None:
+        strangers = [name for name in synthetic.classes if name not in names]
+        if strangers:
+            raise DataError(f"the real set has no class {strangers[0]!r}; its classes are {', '.join(names)}.")
+        return {label: names.index(name) for label, name in enumerate(synthetic.classes)}
+    if all(name.isdecimal() for name in synthetic.classes):
+        matched = {label: int(name) for label, name in enumerate(synthetic.classes)}
+    else:
+        matched = {label: label for label in range(len(synthetic.classes))}
+    strange = sorted(set(matched.values()) - labels)
+    if strange:
+        raise DataError(
+            f"the real set has no label {strange[0]}; its labels are {', '.join(map(str, sorted(labels)[:20]))}. Give "
+            f"it the attribute `classes`, to match {', '.join(synthetic.classes[:20])} by name."
+        )
+    return matched
 
 
 def _spread(wanted: int, available: int, seed: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Put files into a new folder, whole or not at all; and say clearly when there is no room or no right to."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,8 +35,11 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     target = Path(out).resolve()
     if data is not None and target.is_relative_to(Path(data).resolve()):
         raise OutputError(f"{out}: lies inside {data}, where it would be taken for a class. Choose a folder outside.")
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{out}: is a file. Choose a new folder.")
+    blocking = next(parent for parent in (target, *target.parents) if parent.exists())
+    if not blocking.is_dir():
+        raise OutputError(f"{out}: {'is' if blocking == target else f'{blocking} is'} a file. Choose a new folder.")
+    if target.is_mount():
+        raise OutputError(f"{out}: is a mount point, which cannot be put in place whole. Choose a folder inside it.")
     with naming(target):
         names = sorted(path.name for path in target.iterdir()) if target.exists() else []
     if MANIFEST in names:
@@ -47,8 +51,15 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
 
 def check_space(folder: Path, files: Iterable[NewFile]) -> None:
     """Raise OutputError where the disk of `folder` has no room for `files`."""
-    needed = sum((new.n_bytes // BLOCK + 2) * BLOCK for new in files)
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    check_room(folder, [new.n_bytes for new in files])
+
+
+def check_room(folder: Path, sizes: Iterable[int]) -> None:
+    """Raise OutputError where `folder` may not be written, or its disk has no room for files of `sizes` bytes."""
+    needed = sum((size // BLOCK + 2) * BLOCK for size in sizes)
+    existing = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"{existing}: may not be written. Choose another folder, or allow writing.")
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise OutputError(
@@ -75,7 +86,8 @@ def publish(files: Sequence[NewFile], out: str | Path, progress: Progress | None
             for folder in ("", *folders):
                 (staging / folder).mkdir(parents=True)
             hashes = {new.file: digest for new, digest in zip(files, in_threads(write, files, progress), strict=True)}
-            listed = table(new.row for new in files)
+            index = {folder: position for position, folder in enumerate(folders)}  # as ImageFolder numbers them
+            listed = table({**new.row, "class_index": index[new.file.split("/")[0]]} for new in files)
             place(staging / METADATA, listed, lasting=True)
             Manifest(hashes | {METADATA: sha256(listed)}, (*(["."] if made_root else []), *folders)).write(staging)
             if not made_root:

@@ -63,10 +63,7 @@ def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progr
     Raises OutputError where DATA holds a manifest already, or cannot be written.
     """
     root = data.root
-    if (root / MANIFEST).exists():
-        raise OutputError(
-            f"{root}: was written or added to by ganaug before. Undo that first, or write to a new folder."
-        )
+    check_not_augmented(root)
     folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
     for folder in set(folders.values()):
         if not (root / folder).resolve().is_relative_to(root.resolve()):
@@ -97,6 +94,14 @@ def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progr
             undo(root)
             raise
     return root
+
+
+def check_not_augmented(root: Path) -> None:
+    """Raise OutputError where ganaug wrote to `root` before."""
+    if (root / MANIFEST).exists():
+        raise OutputError(
+            f"{root}: was written or added to by ganaug before. Undo that first, or write to a new folder."
+        )
 
 
 def _original_rows(data: FolderInspection) -> list[Row]:

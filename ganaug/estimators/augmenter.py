@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -31,8 +32,8 @@ from ganaug.images import LabelledImages
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks import NETWORKS, Network
-from ganaug.randomness import derive
-from ganaug.storage import read_json, write_json
+from ganaug.randomness import derive, own_state
+from ganaug.storage import LOCK, locked, read_json, write_json
 from ganaug.training.engine import device_for
 from ganaug.training.loop import Callback
 from ganaug.training.run import Run, time_budget
@@ -40,7 +41,7 @@ from ganaug.training.steps import AdversarialStep
 
 STEPS = 5000
 # What a resumed run may differ in from the run that it continues.
-FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "verbose", "sampling_strategy")
+FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy")
 SMALLEST, LARGEST, MOST_CLASSES = 8, 256, 1000
 
 
@@ -141,7 +142,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         width: int | None = None,
         generator_rate: float = 4e-4,
         discriminator_rate: float = 4e-4,
-        betas: tuple[float, float] = (0.5, 0.99),
+        betas: tuple[float, float] = (0.0, 0.99),
         augmentation: str | Sequence[str | augment.Policy] | None = "translation",
         discriminator_norm: str = "spectral",
         sampling_power: float = 0.5,
@@ -215,13 +216,17 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Raises ValueError for an unknown class, NotFittedError before `fit`.
         """
         check_is_fitted(self, "model_")
-        request = counts_for(counts, self.model_.class_values)
+        if random_state is not None and (
+            isinstance(random_state, bool) or not isinstance(random_state, int | np.integer)
+        ):
+            raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
+        request = counts_for(counts, self.model_.class_values, self.model_.classes)
         return self.model_.sample(request, seed=random_state, start=start, batch_size=batch_size)
 
     def plan_counts(self, images: LabelledImages) -> dict[str, int]:
         """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
         names = np.asarray(images.classes, dtype=object)
-        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names)
+        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
         return {images.classes[index]: count for index, count in resolved.items()}
 
     def save(self, folder: str | Path) -> None:
@@ -242,15 +247,20 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         model, about = GeneratorModel.load(where, device_for(device), network)
         known = {name: value for name, value in about["params"].items() if name in cls._get_param_names()}
         known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-        augmenter = cls(**known)
+        for name in ("network", "loss", "sampling_strategy"):
+            if known.get(name) is None:  # an object of the user's own, which is not stored
+                known.pop(name, None)
+        own = {} if network is None else {"network": network}
+        augmenter = cls(**{**known, **own, "run_dir": None, "device": device})
         augmenter.model_, augmenter.data_ = model, about["data"]
         augmenter.classes_, augmenter.seed_ = model.class_values, model.seed
         augmenter.n_features_in_ = int(np.prod(model.shape))
         return augmenter
 
     def _adopt(self, X: Any, y: Any) -> Adopted:
-        self._validate_params()
-        is_images = isinstance(X, LabelledImages | Dataset | Tensor) or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
+        self._check_params()
+        given = isinstance(X, LabelledImages | Dataset | Tensor | str | Path)
+        is_images = given or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
         if is_images:
             adopted = adopt(X, y, image_shape=self.image_shape)
             self.n_features_in_ = int(np.prod(adopted.images.shape))
@@ -278,39 +288,48 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
         images, classes = adopted.images, adopted.class_values
         _check_trainable(images)
-        self._to_generate = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes)
-        self.sampling_strategy_ = {classes[index]: count for index, count in self._to_generate.items()}
-        self.classes_ = classes
-        self.data_ = {
-            "fingerprint": images.fingerprint(),
-            "shape": list(images.shape),
-            "counts": images.counts,
-        }
-        self.seed_ = self._seed(resume)
-        device = device_for(self.device)
-        step, name, width = self._step(images, device)
+        wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
+        data = {"fingerprint": images.fingerprint(), "shape": list(images.shape), "counts": images.counts}
+        seed, device = self._seed(resume), device_for(self.device)
+        step, name, width = self._step(images, device, seed)
         model = GeneratorModel(
-            step.average.module, name, images.shape, images.classes, classes, self.latent_size, width, self.seed_
+            step.average.module, name, images.shape, images.classes, classes, self.latent_size, width, seed
         )
-        evaluator = Evaluator(images, model.draw, seed=self.seed_)
-        batches = BalancedBatches(images, self.batch_size, seed=self.seed_, power=self.sampling_power, device=device)
+        evaluator = Evaluator(images, model.draw, seed=seed)
+        batches = BalancedBatches(images, self.batch_size, seed=seed, power=self.sampling_power, device=device)
         folder = None if self.run_dir is None else Path(self.run_dir)
         run = Run(step, batches, evaluator, evaluator.picture, self.batch_size, self.check_every, folder)
-        if folder is not None:
-            self._open(folder, resume)
         n_steps = self.n_steps or (sys.maxsize if self.time_budget else STEPS)
         budget = [time_budget(self.time_budget)] if self.time_budget else []
-        try:
-            run.start(n_steps=n_steps, callbacks=[*callbacks, *budget], resume=resume)
-        finally:
-            self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
-        run.restore_best()
-        self.model_, self.ended_ = model, run.ended
-        self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
-        if folder is not None:
-            self.save(folder / "model")
+        with locked(folder) if folder is not None else nullcontext():
+            if folder is not None:
+                self._open(folder, resume, seed, data)
+            try:
+                run.start(n_steps=n_steps, callbacks=[*callbacks, *budget], resume=resume)
+            finally:
+                self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
+            run.restore_best()
+            self.model_, self.data_, self.seed_, self.ended_ = model, data, seed, run.ended
+            self.classes_, self._to_generate = classes, wanted
+            self.sampling_strategy_ = {classes[index]: count for index, count in wanted.items()}
+            self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
+            if folder is not None:
+                self.save(folder / "model")
+                write_json(folder / "summary.json", run.summary())
 
-    def _step(self, images: LabelledImages, device: torch.device) -> tuple[AdversarialStep, str, int]:
+    def _check_params(self) -> None:
+        """Raise ValueError that names the first parameter which cannot be used."""
+        self._validate_params()
+        lookup(LOSSES, self.loss, "loss")
+        if self.network != "auto":
+            lookup(NETWORKS, self.network, "network")
+        augment.policy(self.augmentation)
+        device_for(self.device)
+        betas = self.betas
+        if not (isinstance(betas, Sequence) and len(betas) == 2 and all(_is_decay(beta) for beta in betas)):
+            raise ValueError(f"betas must be two numbers in [0, 1); got {betas!r}.")
+
+    def _step(self, images: LabelledImages, device: torch.device, seed: int) -> tuple[AdversarialStep, str, int]:
         """The networks and their training step, with the names of what was chosen."""
         loss = lookup(LOSSES, self.loss, "loss")
         policies = augment.policy(self.augmentation)
@@ -324,8 +343,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             )
         width = self.width or (32 if max(images.shape[1:]) <= 32 else 16)
         n_classes = len(images.classes)
-        with torch.random.fork_rng(devices=[]):  # torch initialises from its global state; this gives it back untouched
-            torch.manual_seed(derive(self.seed_, "weights"))
+        with own_state(derive(seed, "weights")):
             generator = pair.generator(images.shape, n_classes, self.latent_size, width)
             discriminator = pair.discriminator(images.shape, n_classes, width, self.discriminator_norm)
         layout = torch.channels_last if min(images.shape[1:]) > 1 else torch.contiguous_format
@@ -342,33 +360,47 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         return step, name if isinstance(name, str) else type(generator).__name__, width
 
     def _seed(self, resume: bool) -> int:
-        if resume and self.run_dir is not None:
-            return int(str(read_json(Path(self.run_dir) / "config.json").get("seed", 0)))
+        if resume:
+            if self.run_dir is None:
+                raise ValueError("resume goes on with the run in run_dir; give GANAugmenter a run_dir.")
+            stored = read_json(Path(self.run_dir) / "config.json").get("seed")
+            if not isinstance(stored, int):
+                raise RunError(f"{self.run_dir}/config.json: has no seed. Begin a new run in another folder.")
+            return stored
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _open(self, folder: Path, resume: bool) -> None:
+    def _open(self, folder: Path, resume: bool, seed: int, data: dict[str, Any]) -> None:
         """Begin a run folder, or check that the one there is this run's."""
         config = folder / "config.json"
-        now = {"params": self._described(), "data": self.data_}
+        now = {"params": self._described(), "data": data}
         if not resume:
-            if folder.exists() and any(folder.iterdir()):
+            if any(path.name != LOCK for path in folder.iterdir()):
                 raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
             about = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
-            write_json(config, {**about, "seed": self.seed_, **now})
+            write_json(config, {**about, "seed": seed, **now})
             return
         before: Any = read_json(config)
-        if before["data"]["fingerprint"] != self.data_["fingerprint"]:
+        try:
+            same_data, brief = before["data"]["fingerprint"] == data["fingerprint"], _brief(before["data"])
+            known, first_seed = dict(before["params"]), int(before["seed"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(
-                f"{folder}: was begun on other data ({_brief(before['data'])}) than given now ({_brief(self.data_)}). "
+                f"{config}: is not what ganaug wrote ({error!r}). Begin a new run in another folder."
+            ) from error
+        if not same_data:
+            raise RunError(
+                f"{folder}: was begun on other data ({brief}) than given now ({_brief(data)}). "
                 "Give the same images, or begin a new run in another folder."
             )
         changed = [
-            f"{name} was {before['params'].get(name)!r} and is {value!r}"
+            f"{name} was {known.get(name)!r} and is {value!r}"
             for name, value in now["params"].items()
-            if name not in (*FREE_TO_CHANGE, "random_state") and before["params"].get(name) != value
+            if name not in (*FREE_TO_CHANGE, "random_state") and known.get(name) != value
         ]
+        if isinstance(self.random_state, int | np.integer) and self.random_state != first_seed:
+            changed.append(f"random_state was {first_seed} and is {self.random_state}")
         if changed:
             raise RunError(f"{folder}: was begun with other parameters: {'; '.join(changed)}. Give the same ones.")
 
@@ -381,6 +413,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         tags.input_tags.sparse = False
         tags.non_deterministic = False
         return tags
+
+
+def _is_decay(number: object) -> bool:
+    return isinstance(number, Real) and 0 <= float(number) < 1
 
 
 def _json(value: object) -> Any:

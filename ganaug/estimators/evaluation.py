@@ -1,6 +1,6 @@
 """What a check during training measures: samples of the averaged generator against the real images of each class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from PIL import Image
@@ -13,8 +13,9 @@ from ganaug.randomness import generator, image_seeds
 from ganaug.training.health import Evaluation
 from ganaug.training.pictures import preview
 
-MOST_IMAGES = 2000  # of each kind in one check, over all classes: keeps a check to a second or two
-MOST_ROWS = 20
+MOST_IMAGES = 2000  # of each kind in one check, over all classes, but at least four a class
+ENOUGH = 10  # real images that a class needs to be judged by itself: below, chance rules, and copies score best
+MOST_ROWS = 100
 FEATURE_SIZE = 8
 
 
@@ -30,28 +31,29 @@ class Evaluator:
         self.reference = {name: features(self._real(name, self.each)) for name in real.classes}
 
     def __call__(self) -> Evaluation:
-        """Mean over classes of the energy distance (lower is better), and diversity of each class relative to real."""
-        scores, diversity = [], {}
+        """Mean energy distance over classes (lower is better), and each class's diversity relative to the real."""
+        scores, diversity = {}, {}
         synthetic = self._synthetic(list(self.real.classes), self.each)
         for name, reference in self.reference.items():
             own = features(synthetic[name])
-            if len(reference) < 2:
-                continue
             spread = mean_pairwise_distance(reference)
-            scores.append(energy_distance(own, reference))
+            scores[name] = energy_distance(own, reference)
             # a class of identical images has no spread to lose
             diversity[name] = mean_pairwise_distance(own) / spread if spread > 0 else 1.0
-        return Evaluation(sum(scores) / max(1, len(scores)), diversity)
+        judged = [name for name, count in self.real.counts.items() if count >= ENOUGH]
+        if not judged:
+            return Evaluation(_mean(scores.values()), {"all classes": _mean(diversity.values())})
+        return Evaluation(_mean(scores[name] for name in judged), {name: diversity[name] for name in judged})
 
-    def picture(self, caption: str = "") -> Image.Image:
-        """The preview grid; of many classes the ten largest and the ten smallest."""
+    def picture(self) -> Image.Image:
+        """The preview grid: a row a class; beyond 100 classes, the 50 largest and the 50 smallest."""
         names = list(self.real.classes)
         if len(names) > MOST_ROWS:
             by_count = sorted(names, key=lambda name: -self.real.counts[name])
             names = by_count[: MOST_ROWS // 2] + by_count[-MOST_ROWS // 2 :]
         synthetic = self._synthetic(names, 10)
         counts = self.real.counts
-        return preview({f"{n} ({counts[n]})": (self._real(n, 4), synthetic[n]) for n in names}, caption=caption)
+        return preview({f"{n} ({counts[n]})": (self._real(n, 4), synthetic[n]) for n in names})
 
     def _real(self, name: str, most: int) -> Tensor:
         where = torch.nonzero(self.real.labels == self.real.classes.index(name)).flatten()
@@ -62,6 +64,11 @@ class Evaluator:
         labels = torch.tensor([self.real.classes.index(name) for name in names]).repeat_interleave(each)
         seeds = torch.cat([image_seeds(self.seed, f"check {name}", 0, each) for name in names])
         return dict(zip(names, torch.split(self.draw(labels, seeds), each), strict=True))
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    listed = list(numbers)
+    return sum(listed) / len(listed)
 
 
 def features(images: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ganaug.images import LabelledImages, to_uint8
 from ganaug.lookup import lookup
 from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import Shape
-from ganaug.randomness import image_seeds, latents
+from ganaug.randomness import image_seeds, latents, own_state
 from ganaug.storage import read_json, read_tree, write_json, write_tree
 
 FORMAT = 1
@@ -130,10 +130,13 @@ class GeneratorModel:
             )
         state: Any = read_tree(folder / "generator.safetensors")
         try:
+            if not isinstance(about["params"], dict) or not isinstance(about["data"], dict):
+                raise TypeError("params and data must be objects")
             shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
             classes = tuple(str(name) for name in about["classes"])
             pair = network or lookup(NETWORKS, str(about["network"]), "network")
-            generator = pair.generator(shape, len(classes), int(about["latent_size"]), int(about["width"]))
+            with own_state(0):
+                generator = pair.generator(shape, len(classes), int(about["latent_size"]), int(about["width"]))
             generator.load_state_dict(state["generator"])
             values = np.empty(len(classes), dtype=object)
             values[:] = about["class_values"]

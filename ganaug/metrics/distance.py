@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-
 EXACT = "donot_use_mm_for_euclid_dist"  # the quick way is off by 1e-3 where points nearly coincide
 
 

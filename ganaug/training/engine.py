@@ -12,6 +12,8 @@ def device_for(name: str | torch.device) -> torch.device:
     """
     if isinstance(name, torch.device):
         return name
+    if not isinstance(name, str):
+        raise ValueError(f"device must be a name or a torch.device; got {name!r}.")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -21,4 +23,7 @@ def device_for(name: str | torch.device) -> torch.device:
         raise ValueError(unknown("device", name, ["auto", "cpu", "cuda", "mps"]))
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
         raise ValueError(f"device {name!r} was asked for, but torch sees none here. Use device='cpu' or 'auto'.")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device {name!r} is none: {error}. Write 'cuda' or 'cuda:1'.") from error

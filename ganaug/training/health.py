@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Action = Literal["roll back, halve both rates", "roll back, halve the critic's rate", "halve the critic's rate", "none"]
+Action = Literal["roll back, halve both rates", "roll back, halve the critic's rate", "halve the critic's rate"]
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,20 @@ class Symptom:
 
     meaning: in words, for the report. threshold: the number that the measured value is held against. action: what is
     done at once. ends: what happens when the action was taken `RETRIES` times in vain; 'stop' keeps the best
-    checkpoint, 'fail' raises TrainingError, 'go on' leaves it at the warning.
+    checkpoint, 'fail' raises TrainingError, 'go on' leaves it at the warning. spoils: whether the state at such a check
+    is unfit to be kept as the best.
     """
 
     meaning: str
     threshold: float
     action: Action
     ends: Literal["stop", "fail", "go on"]
+    spoils: bool = True
 
 
 RETRIES = 3
 GRACE = 10  # checks, from the start or a roll-back, until samples of a class must differ from each other
+RECOVERED = 10  # checks without a symptom after which earlier ones no longer count
 
 SYMPTOMS: dict[str, Symptom] = {
     "nan": Symptom("a loss or gradient is not a finite number", 0.0, "roll back, halve both rates", "fail"),
@@ -45,6 +48,7 @@ SYMPTOMS: dict[str, Symptom] = {
         0.98,
         "halve the critic's rate",
         "go on",
+        spoils=False,
     ),
 }
 
@@ -70,7 +74,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a check measured on samples. score: distance to the real images, lower is better. diversity: by class."""
+    """What a check measured on samples. score: distance to the real images, lower is better. diversity: by class.
+
+    Both over the classes with enough real images to compare with, or over all where none has.
+    """
 
     score: float
     diversity: Mapping[str, float]
@@ -83,6 +90,7 @@ class Health:
         self.largest_gradient = 0.0
         self.best_diversity: dict[str, float] = {}
         self.checks = 0
+        self.well = 0
         self.retries: dict[str, int] = {}
         self.findings: list[Finding] = []
 
@@ -93,11 +101,13 @@ class Health:
         """
         self.checks += 1
         found = self._gravest(means, evaluation)
+        before = dict(self.best_diversity)
+        for name, ratio in evaluation.diversity.items():
+            self.best_diversity[name] = max(ratio, before.get(name, 0.0))
+        self.well = self.well + 1 if found is None else 0
         if found is None:
-            gradient = means.get("gradient_generator", 0.0)
-            self.largest_gradient = max(self.largest_gradient, gradient)
-            for name, ratio in evaluation.diversity.items():
-                self.best_diversity[name] = max(ratio, self.best_diversity.get(name, 0.0))
+            self.largest_gradient = max(self.largest_gradient, means.get("gradient_generator", 0.0))
+            self.retries = {} if self.well >= RECOVERED else self.retries
             return None
         name, value, subject = found
         tries = self.retries.get(name, 0)
@@ -110,6 +120,15 @@ class Health:
         self.findings.append(finding)
         return finding
 
+    def conclude(self, step: int, evaluation: Evaluation) -> None:
+        """At the end of training, without grace: a class whose samples are nearly all alike is a finding."""
+        threshold = SYMPTOMS["mode-collapse"].threshold
+        poor = {name: ratio for name, ratio in evaluation.diversity.items() if ratio < threshold}
+        if poor and not (self.findings and self.findings[-1].step == step):
+            worst = min(poor, key=lambda name: poor[name])
+            what = "training has ended; train longer, or leave the class out"
+            self.findings.append(Finding(step, "mode-collapse", poor[worst], threshold, worst, what))
+
     def _gravest(self, means: Mapping[str, float], evaluation: Evaluation) -> tuple[str, float, str] | None:
         broken = [(name, value) for name, value in means.items() if not math.isfinite(value)]
         if broken or not math.isfinite(evaluation.score):
@@ -120,8 +139,7 @@ class Health:
         collapsed = {
             name: ratio
             for name, ratio in evaluation.diversity.items()
-            if ratio < SYMPTOMS["mode-collapse"].threshold
-            and (self.checks > GRACE or self.best_diversity.get(name, 0.0) >= 2 * SYMPTOMS["mode-collapse"].threshold)
+            if ratio < SYMPTOMS["mode-collapse"].threshold and self._has_fallen(name, ratio)
         }
         if collapsed:
             worst = min(collapsed, key=lambda name: collapsed[name])
@@ -131,12 +149,18 @@ class Health:
             return "critic-ahead", accuracy, ""
         return None
 
+    def _has_fallen(self, name: str, ratio: float) -> bool:
+        """Whether the class was diverse before, or had its time and does not get better either."""
+        best = self.best_diversity.get(name, 0.0)
+        return best >= 2 * SYMPTOMS["mode-collapse"].threshold or (self.checks > GRACE and ratio <= best)
+
     def state_dict(self) -> dict[str, object]:
         """What later judgements depend on."""
         return {
             "largest_gradient": self.largest_gradient,
             "best_diversity": self.best_diversity,
             "checks": self.checks,
+            "well": self.well,
             "retries": self.retries,
             "findings": [asdict(finding) for finding in self.findings],
         }
@@ -146,5 +170,6 @@ class Health:
         self.largest_gradient = float(state["largest_gradient"])  # type: ignore[arg-type]
         self.best_diversity = dict(state["best_diversity"])  # type: ignore[call-overload]
         self.checks = int(state["checks"])  # type: ignore[call-overload]
+        self.well = int(state["well"])  # type: ignore[call-overload]
         self.retries = dict(state["retries"])  # type: ignore[call-overload]
         self.findings = [Finding(**finding) for finding in state["findings"]]  # type: ignore[attr-defined]

@@ -13,14 +13,14 @@ from ganaug.storage import writing
 INK, PAPER = 30, 255
 
 
-def preview(rows: Mapping[str, tuple[Tensor, Tensor]], *, caption: str = "") -> Image.Image:
+def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     """A grid with a row for each class: its name, real images, a gap, synthetic images.
 
     rows: class name -> (real, synthetic), each uint8 (n, C, H, W), all of one C, H and W.
     """
     shape = next(iter(rows.values()))[0].shape[1:]
     zoom = max(1, round(48 / max(shape[1:])))
-    height, width = shape[1] * zoom + 2, shape[2] * zoom + 2
+    height, width = max(18, shape[1] * zoom + 2), shape[2] * zoom + 2  # 18: a line of text
     most_real = max(len(real) for real, _ in rows.values())
     most_synthetic = max(len(synthetic) for _, synthetic in rows.values())
     font = ImageFont.load_default(size=14)
@@ -30,7 +30,7 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]], *, caption: str = "") -> 
     canvas = Image.new("RGB", (synthetic_left + most_synthetic * width, head + len(rows) * height), (PAPER,) * 3)
     pen = ImageDraw.Draw(canvas)
     pen.text((label_width, 4), "real", fill=(INK,) * 3, font=font)
-    pen.text((synthetic_left, 4), f"synthetic{'  ' if caption else ''}{caption}", fill=(INK,) * 3, font=font)
+    pen.text((synthetic_left, 4), "synthetic", fill=(INK,) * 3, font=font)
     for row, (name, (real, synthetic)) in enumerate(rows.items()):
         top = head + row * height
         pen.text((4, top + height // 2 - 9), name[:24], fill=(INK,) * 3, font=font)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganaug.errors import RunError, TrainingError
 from ganaug.storage import Tree, writing
 from ganaug.training.checkpoint import Checkpoints
-from ganaug.training.health import Evaluation, Finding, Health
+from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
 
@@ -57,6 +57,7 @@ class Run:
         self._sums: dict[str, Tensor] = {}
         self._numbers: dict[str, int] = {}
         self._before = 0.0
+        self._evaluation: Evaluation | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -72,13 +73,12 @@ class Run:
         """Train to `n_steps` steps in all. Afterwards `ended` says why it stopped and `best_step` which state is best.
 
         Callbacks run after the run's own bookkeeping; one that raises StopTraining ends the run in good order, with a
-        checkpoint from which it resumes. Raises TrainingError when training cannot be kept finite, RunError when
-        there is nothing to resume.
+        checkpoint from which it resumes. Raises TrainingError when training cannot be kept finite or comes to nothing,
+        RunError when the run to resume has done more steps already.
         """
         if resume:
-            self._resume()
-        else:
-            self.checkpoints.keep_only(set())
+            self._resume(n_steps)
+        if not self.done:
             self.checkpoints.save(0, self.state_dict())
         self._started = time.perf_counter()
         watchers = (self._record, self._check, *callbacks)
@@ -86,6 +86,17 @@ class Run:
         if self.done % self.check_every:
             self._save()
             self._look()  # after saving: a run cut here and resumed must not differ from one that was not cut
+        self._conclude()
+
+    def summary(self) -> dict[str, object]:
+        """How the run ended, for people and programs that come later."""
+        return {
+            "ended": self.ended,
+            "steps": self.done,
+            "best_step": self.best_step,
+            "seconds": round(self.seconds, 2),
+            "findings": [str(finding) for finding in self.findings],
+        }
 
     def restore_best(self) -> None:
         """Put the best state back into the step, for sampling."""
@@ -107,17 +118,28 @@ class Run:
             "seconds": self.seconds if self.done else 0.0,
         }
 
-    def _resume(self) -> None:
+    def _resume(self, n_steps: int) -> None:
         steps = self.checkpoints.steps()
-        if not steps:
-            raise RunError(f"{self.folder}: no checkpoint to resume from. Run without --resume to begin.")
+        if not steps:  # killed before the first one was written
+            return
         state: Any = self.checkpoints.load(steps[-1])
         self.step.load_state_dict(state["step"])
         self.health.load_state_dict(state["health"])
         self.done, self.best_step, self.rows = state["done"], state["best_step"], state["rows"]
         self.best_score = math.inf if state["best_score"] is None else state["best_score"]
         self.rate_factors = state["rate_factors"]
+        if self.done > n_steps:
+            raise RunError(f"{self.folder}: has done {self.done:,} steps already, more than the {n_steps:,} asked for.")
         self._sums, self._numbers, self._before = state["sums"], state["numbers"], state["seconds"]
+
+    def _conclude(self) -> None:
+        if self._evaluation is not None:
+            self.health.conclude(self.done, self._evaluation)
+        if self.best_step == 0 and self.done:
+            raise TrainingError(
+                f"Training came to no state worth keeping in {self.done:,} steps: "
+                f"{self.findings[-1] if self.findings else 'no check was made'}. Train longer, or lower the rates."
+            )
 
     def _record(self, done: int, logs: dict[str, Tensor]) -> None:
         self.done = done
@@ -129,7 +151,7 @@ class Run:
         if done % self.check_every:
             return
         finding = self._look()
-        if finding is not None and finding.action != "none":
+        if finding is not None:
             self._act(finding)
         self._save()
         if finding is not None and finding.action == "stop":
@@ -141,7 +163,9 @@ class Run:
         self._sums, self._numbers = {}, {}
         evaluation = self.evaluate()
         finding = self.health.judge(self.done, means, evaluation)
-        if finding is None and evaluation.score < self.best_score:
+        self._evaluation = evaluation
+        sound = finding is None or not SYMPTOMS[finding.symptom].spoils
+        if sound and evaluation.score < self.best_score:
             self.best_score, self.best_step = evaluation.score, self.done
         worst = min(evaluation.diversity, key=lambda name: evaluation.diversity[name], default="")
         row: Row = {"step": self.done, "images": self.done * self.batch_size, "seconds": round(self.seconds, 2)}

@@ -7,7 +7,7 @@ from ganaug import GANAugmenter
 from ganaug.errors import RunError
 from ganaug.losses import LOSSES
 from ganaug.networks import NETWORKS
-from ganaug.storage import read_tree, same
+from ganaug.storage import locked, read_tree, same
 from tests.sets import SMALL, noise, tones
 
 STEPS = 23
@@ -62,7 +62,37 @@ def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
         GANAugmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
     with pytest.raises(RunError, match="loss was 'hinge' and is 'wgan'"):
         GANAugmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))
+    with pytest.raises(RunError, match="random_state was 0 and is 3"):
+        GANAugmenter("dcgan", **(settings | {"random_state": 3})).resume(tones(6, (1, 8, 8)))
+    with pytest.raises(RunError, match="has done 5 steps already, more than the 3"):
+        GANAugmenter("dcgan", **(settings | {"n_steps": 3})).resume(tones(6, (1, 8, 8)))
     with pytest.raises(RunError, match="not empty"):
         fitted(tmp_path / "run", "dcgan", "hinge", 5)
     with pytest.raises(RunError, match=r"config\.json: not found"):
         fitted(tmp_path / "none", "dcgan", "hinge", 5, resume=True)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts(tmp_path):
+    whole = fitted(tmp_path / "run", "dcgan", "hinge", 5)
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    assert fitted(tmp_path / "run", "dcgan", "hinge", 5, resume=True).model_.hash() == whole.model_.hash()
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path):
+    whole = fitted(tmp_path / "run", "dcgan", "hinge", 10)
+    again = fitted(tmp_path / "run", "dcgan", "hinge", 10, resume=True)
+    assert again.model_.hash() == whole.model_.hash()
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path):
+    fitted(tmp_path / "run", "dcgan", "hinge", 5)
+    with locked(tmp_path / "run"), pytest.raises(RunError, match="another run"):
+        fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True)
+
+
+def test_a_config_that_is_not_ours_is_refused(tmp_path):
+    fitted(tmp_path / "run", "dcgan", "hinge", 5)
+    (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
+    with pytest.raises(RunError, match="not what ganaug wrote"):
+        fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True)

@@ -11,9 +11,11 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
+from torch.utils.data import TensorDataset
 
 from ganaug import GANAugmenter, LabelledImages
 from ganaug.errors import DataError, RunError
+from ganaug.networks import NETWORKS, Network
 from tests.sets import SMALL, clothes, noise, tones
 
 
@@ -61,12 +63,50 @@ def test_counts_are_exact_in_every_form(gan):
         GANAugmenter().sample(1)
 
 
+@pytest.mark.parametrize("seed", [True, 1.5, np.random.RandomState(0)])
+def test_a_seed_of_a_sample_is_a_whole_number(gan, seed):
+    with pytest.raises(TypeError, match="whole number"):
+        gan.sample(1, random_state=seed)
+
+
+def test_loading_leaves_the_global_random_state_alone(gan, tmp_path, untouched_global_randomness):
+    gan.save(tmp_path)
+    GANAugmenter.load(tmp_path).sample(3)
+
+
+def test_a_loaded_augmenter_can_be_fitted_again(tmp_path):
+    own = Network(NETWORKS["mlp"].generator, NETWORKS["mlp"].discriminator)
+    GANAugmenter(own, n_steps=2, run_dir=tmp_path / "run", **SMALL).fit(noise((5, 5)))
+    again = GANAugmenter.load(tmp_path / "run", "cpu", network=own)
+    assert again.network is own
+    assert again.fit(noise((4, 6))).data_["counts"] == {"a": 4, "b": 6}
+
+
+def test_a_refit_that_fails_leaves_the_fitted_state(tmp_path):
+    gan = GANAugmenter(n_steps=2, **SMALL).fit(noise((5, 5, 4)))
+    before = gan.model_.hash()
+    with pytest.raises(ValueError, match="more than 1 class"):
+        gan.fit(noise((5,)))
+    assert gan.model_.hash() == before
+    assert gan.classes_.tolist() == ["a", "b", "c"]
+    assert gan.data_["counts"] == {"a": 5, "b": 5, "c": 4}
+
+
+def test_labels_of_a_data_set_come_back_as_they_were():
+    real = noise((9, 4))
+    images = TensorDataset(real.images, real.labels + 1)
+    gan = GANAugmenter(n_steps=2, sampling_strategy={2: 7}, **SMALL)
+    _, labels = gan.fit_resample(images)
+    assert labels.tolist() == [1] * 9 + [2] * 4 + [2] * 3
+    assert gan.sample({2: 3}).counts == {"1": 0, "2": 3}
+
+
 def test_it_is_the_same_after_saving_and_loading(gan, tmp_path):
     gan.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["generator.safetensors", "model.json"]
     loaded = GANAugmenter.load(tmp_path / "model", device="cpu")
     assert torch.equal(loaded.sample(20).images, gan.sample(20).images)
-    assert loaded.get_params() == gan.get_params()
+    assert loaded.get_params() == gan.get_params() | {"device": "cpu"}
 
 
 def test_a_damaged_altered_or_newer_model_is_refused(gan, tmp_path):
@@ -157,6 +197,12 @@ def test_wrong_parameters_are_refused_before_training():
         ({"augmentation": "translate"}, "Unknown augmentation"),
         ({"device": "gpu"}, "Unknown device"),
         ({"batch_size": 1}, "batch_size"),
+        ({"network": 3}, "network must be one of"),
+        ({"loss": None}, "loss must be one of"),
+        ({"betas": 5}, "betas must be two numbers"),
+        ({"betas": (0.5, 1.0)}, "betas must be two numbers"),
+        ({"augmentation": 3}, "augmentation must be"),
+        ({"device": "cpu:x"}, "device 'cpu:x'"),
         ({"sampling_power": 2}, "sampling_power"),
         ({"discriminator_norm": "layer"}, "discriminator_norm"),
     ):
@@ -183,4 +229,5 @@ def test_a_run_folder_holds_what_a_person_looks_at(tmp_path):
     assert (run / "losses.png").stat().st_size > 5000
     assert torch.equal(GANAugmenter.load(run).sample(5).images, gan.sample(5).images)
     kinds = {path.suffix for path in run.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".csv", ".png", ".safetensors"}
+    assert kinds == {".json", ".csv", ".png", ".safetensors", ""}  # the last is the lock
+    assert json.loads((run / "summary.json").read_text())["ended"] == "finished"

@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
-from ganaug import GANAugmenter, read_folder
+from ganaug import GANAugmenter, read_folder, write_folder
 from ganaug.cli.main import main
+from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.data.provenance import is_marked
 from tests.sets import tones
 
@@ -129,6 +131,36 @@ def test_augmenting_in_place_and_undoing_leaves_the_folder_as_it_was(data):
     assert ganaug("augment", data, "--in-place", "--undo").returncode == 0
     (data / "bright" / "mine.png").unlink()
     assert hashes(data) == before
+
+
+def test_a_balanced_folder_is_copied_without_training(tmp_path):
+    data = folder_of(tmp_path / "data", counts=(6, 6))
+    done = in_this_process("augment", data, tmp_path / "out", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert "nothing is trained" in done.stderr
+    assert hashes(data).items() <= hashes(tmp_path / "out").items()
+    assert not (tmp_path / "out.run").exists()
+
+
+def test_names_relative_paths_and_links_do_not_matter(tmp_path):
+    data = folder_of(tmp_path / "data")
+    (data / "dark").rename(data / 'dârk "ones", it\'s')
+    (data / "loop").symlink_to("loop")
+    (tmp_path / "link").symlink_to(data)
+    done = ganaug("augment", "../link/", "../out/", "--steps", 2, *QUICK, cwd=data)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["bright,6,8,14", '"dârk ""ones"", it\'s",14,0,14']
+    done = ganaug("augment", ".", "--in-place", "--steps", 2, *QUICK, cwd=data)
+    assert done.returncode == 0, done.stderr
+    assert ganaug("augment", ".", "--in-place", "--steps", 2, *QUICK, cwd=data).returncode == 1
+    assert ganaug("augment", ".", "--in-place", "--undo", cwd=data).returncode == 0
+
+
+def test_numbers_of_classes_are_those_of_image_folder(tmp_path):
+    write_folder(fashion_mnist_lt().take(range(0, 1401, 50)), tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "metadata.csv").set_index("file_name")
+    for path, index in ImageFolder(tmp_path / "out").samples:
+        assert table.loc[Path(path).relative_to(tmp_path / "out").as_posix(), "class_index"] == index
 
 
 def test_a_dry_run_tells_counts_time_and_memory_and_writes_nothing(data, tmp_path):
@@ -301,6 +333,15 @@ def test_skipping_bad_files_goes_on_and_lists_them(data, tmp_path):
         (["fit", "{data}", "--run", "{tmp}/run", "--image-size", "big"], 2, "48x64"),
         (["fit", "{data}", "--run", "{tmp}/run", "--resume"], 1, "config.json: not found"),
         (["fit", "{data}"], 2, "--run"),
+        (["fit", "{data}", "--run", "{data}/run"], 1, "read as a class"),
+        (["fit", "{data}", "--run", "{tmp}/full/thesis.txt"], 1, "thesis.txt"),
+        (["fit", "{data}", "--run", "{tmp}/full", "--skip-bad"], 1, "not empty"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "run_dir=x"], 2, "use --run"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "betas=5"], 1, "betas must be"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--config", "{data}/dark/0.png"], 2, "cannot be read as text"),
+        (["augment", "{data}", "{tmp}/full/thesis.txt/out"], 1, "is a file"),
+        (["augment", "{data}", "{tmp}/out", "--run", "{data}/run"], 1, "read as a class"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "dark=20,dark=30"], 2, "twice"),
         (["augment", "{data}", "{data}/dark/out"], 1, "lies inside"),
         (["augment", "{data}", "{data}"], 1, "inside"),
         (["augment", "{data}", "{tmp}/out", "--run", "{tmp}/out/run"], 1, "read as a class"),
@@ -308,7 +349,8 @@ def test_skipping_bad_files_goes_on_and_lists_them(data, tmp_path):
         (["augment", "{data}"], 2, "--in-place"),
         (["augment", "{data}", "{tmp}/out", "--strategy", "drak=20"], 1, "drak"),
         (["augment", "{data}", "{tmp}/out", "--strategy", "dark=2"], 1, "greater or equal to the original"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "sampling_strategy"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "bird=30"], 1, "Known classes: bright, dark"),
+        (["augment", "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "Unknown sampling_strategy 'mojority'"),
         (["augment", "{data}", "{data}", "--undo"], 1, "nothing to undo"),
         (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "not found"),
         (["sample", "{tmp}/no-run", "{tmp}/out"], 2, "--counts"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganaug import GANAugmenter
+from ganaug import GANAugmenter, LabelledImages
 from ganaug.errors import TrainingError
 from ganaug.losses import LOSSES
 from ganaug.networks import NETWORKS
@@ -115,4 +115,16 @@ def test_a_critic_that_is_far_ahead_is_slowed_down():
     gan = fitted(steps=90, generator_rate=1e-7, discriminator_rate=2e-3).fit(clothes())
     assert set(names(gan)) == {"critic-ahead"}
     assert gan.health_[0].action == "halve the critic's rate"
+    assert gan.ended_ == "finished"
+
+
+def test_a_run_that_never_had_a_finite_check_is_an_error():
+    gan = fitted(dataclasses.replace(HINGE, generator=Spoilt(1, 10**9, lambda value: value * float("nan"))), steps=4)
+    with pytest.raises(TrainingError, match="no state worth keeping"):
+        gan.fit(clothes())
+
+
+def test_two_images_a_class_do_not_stop_a_run():
+    pairs = LabelledImages(clothes(14).images[:40], torch.arange(20).repeat(2), tuple(f"k{i:02d}" for i in range(20)))
+    gan = fitted(steps=150, check_every=10).fit(pairs)
     assert gan.ended_ == "finished"

@@ -49,6 +49,7 @@ def test_taking_and_joining_keep_rows_together():
     part = one.take([7, 0])
     assert part.metadata["n"].tolist() == [7, 0]
     assert torch.equal(part.images[0], one.images[7])
+    assert torch.equal(one.take(one.labels == 1).images, one.of_class("b"))
     both = concatenate(part, noise())
     assert len(both.metadata) == len(both) == 12
     assert both.counts == {"a": 7, "b": 5}

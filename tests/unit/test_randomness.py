@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.randomness import derive, generator, image_seeds, latents
+from ganaug.randomness import derive, generator, image_seeds, latents, own_state
 
 pytestmark = pytest.mark.usefixtures("untouched_global_randomness")
 
@@ -30,6 +30,14 @@ def test_streams_of_classes_and_seeds_do_not_meet():
     assert everything.unique().numel() == everything.numel()
     assert everything.min() >= 0
     assert everything.max() < 2**53
+
+
+def test_own_state_decides_what_torch_draws_and_gives_its_state_back():
+    with own_state(5):
+        one = torch.randn(3)
+    with own_state(5):
+        two = torch.randn(3)
+    assert torch.equal(one, two)
 
 
 def test_derived_seeds_differ_by_purpose_and_step():

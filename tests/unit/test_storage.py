@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganaug.errors import OutputError, RunError
-from ganaug.storage import read_json, read_tree, same, write_bytes, write_json, write_tree, writing
+from ganaug.storage import locked, read_json, read_tree, same, write_bytes, write_json, write_tree, writing
 
 TREE = {
     "weights": {"a.b": torch.arange(6).view(2, 3), "c": torch.tensor(0.5)},
@@ -44,6 +44,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_bytes(tmp_path / "file" / "below.bin", b"1")
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(RunError, match="another run is writing here"),
+        locked(tmp_path / "run"),
+    ):
+        pass
+    with locked(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path / "file"):
+        pass
 
 
 @pytest.mark.parametrize("cut", [0, 4, 20, 100, -1])

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from ganaug.data.convert import adopt
+from ganaug.data.folder import write_folder
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
 from tests.sets import noise
@@ -62,6 +63,11 @@ def test_data_sets_give_their_classes():
     assert adopt(images).images.classes == ("0", "2")
     images.classes = ["x", "y", "z"]
     assert adopt(images).images.classes == ("x", "z")
+    assert adopt(images).class_values.tolist() == [0, 2]
+    assert adopt(Subset(images, [1, 4])).images.classes == ("x", "z")
+    both, labels = adopt(images).append(adopt(images).images)
+    assert labels.tolist() == [0, 0, 0, 2, 2, 2] * 2
+    assert both.classes == ("x", "z")
     assert adopt(noise()).images.classes == ("a", "b")
 
 
@@ -92,6 +98,51 @@ def test_files_are_read_and_cannot_be_given_back(tmp_path):
 def test_what_is_no_image_set_is_refused(X, y, words):
     with pytest.raises(ValueError, match=words):
         adopt(X, y)
+
+
+def test_pixels_are_stretched_where_they_would_be_black():
+    for array in (BYTES > 127, (BYTES // 16).astype(int), (BYTES > 127) * 1.0, BYTES / 1000 - 3):
+        assert adopt(array, Y).images.images.max() == 255
+        both, _ = adopt(array, Y).append(adopt(array, Y).images)
+        assert both.dtype == array.dtype
+        assert np.allclose(both[6:], both[:6], atol=1e-3)
+    assert adopt(BYTES // 16, Y).images.images.max() == 15  # bytes are taken as they are
+
+
+def test_palettes_are_looked_up():
+    class Pictures(torch.utils.data.Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            return Image.fromarray(BYTES[index]).quantize(16), index % 2
+
+    assert adopt(Pictures()).images.shape == (3, 9, 8)
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.asarray, pd.Series, torch.tensor])
+def test_labels_come_back_in_their_own_container(form):
+    y = form(Y.tolist())
+    _, labels = adopt(torch.from_numpy(BYTES[..., 0]), y).append(adopt(BYTES[..., 0], Y).images)
+    assert type(labels) is type(y)
+    assert [int(label) for label in labels] == Y.tolist() * 2
+
+
+@pytest.mark.parametrize(
+    "y", [[1, 2, None, 1, 2, 1], [1.0, float("nan"), 2, 1, 2, 1], [b"a"] * 6, [(1,)] * 3 + [(2,)] * 3]
+)
+def test_labels_that_are_none_are_refused(y):
+    with pytest.raises(ValueError, match=r"missing labels|one number or string"):
+        adopt(BYTES, y if y[0] != (1,) else np.array([None] * 6, dtype=object))
+
+
+def test_a_folder_is_read_and_y_beside_images_is_refused(tmp_path):
+    write_folder(noise(), tmp_path / "set")
+    assert adopt(tmp_path / "set").images.counts == {"a": 6, "b": 4}
+    with pytest.raises(ValueError, match="labels of its own"):
+        adopt(noise(), Y)
+    with pytest.raises(DataError, match="X is empty"):
+        adopt(BYTES[:0], Y[:0])
 
 
 def test_an_empty_class_is_named():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler, default_collate
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, WeightedRandomSampler, default_collate
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
@@ -27,6 +27,13 @@ class Split(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         return torch.zeros(1, 8, 8, dtype=torch.uint8), index % 2
+
+
+class Pictures(Split):
+    """Yields PIL images of another size."""
+
+    def __getitem__(self, index):
+        return Image.new("L", (8, 9)), index % 2
 
 
 @pytest.mark.parametrize(("share", "synthetic"), [(0.0, 0), (0.1, 2), (0.5, 18), (0.9, 162), (None, 40)])
@@ -118,12 +125,42 @@ def test_synthetic_images_match_an_image_folder_in_form_and_class(tmp_path, mode
     assert {tuple(mixed[i][0].shape) for i in range(len(mixed))} == {(3, 8, 8)}
 
 
+def test_wrappers_hide_neither_classes_nor_validation():
+    part = Subset(noise((6, 6)), [0, 1, 6])
+    mixed = MixedDataset(ConcatDataset([part, part]), LabelledImages(FAKE.images, FAKE.labels, ("b", "a")))
+    assert mixed.classes == ("a", "b")
+    assert mixed.targets[:7] == [0, 0, 1, 0, 0, 1, 1]
+    hidden = Subset(ConcatDataset([Split(train=False)]), [0, 1, 2])
+    assert not MixedDataset(hidden, FAKE, share=0.5).is_synthetic.any()
+
+
+def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
+    real = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([10, 20, 10, 20]))
+    mixed = MixedDataset(real, LabelledImages(FAKE.images, FAKE.labels, ("10", "20")))
+    assert set(mixed.targets) == {10, 20}
+    assert mixed.targets[4:] == [10 if label == 0 else 20 for label in FAKE.labels.tolist()]
+    with pytest.raises(DataError, match="no label 0; its labels are 10, 20"):
+        MixedDataset(real, FAKE)
+
+
+def test_images_that_say_themselves_that_they_are_synthetic_count_as_such():
+    marks = pd.DataFrame({"is_synthetic": [False] * 12 + [True] * 6})
+    real = LabelledImages(REAL.images, REAL.labels, REAL.classes, marks)
+    assert MixedDataset(real, FAKE, share=0.0).is_synthetic.tolist() == marks["is_synthetic"].tolist()
+    kept = MixedDataset(real, FAKE, validation=True)
+    assert len(kept) == 12
+    assert not kept.is_synthetic.any()
+
+
 def test_what_cannot_be_mixed_is_refused():
     with pytest.raises(ValueError, match="below 1"):
         MixedDataset(REAL, FAKE, share=1.0)
     with pytest.raises(DataError, match="no class 'b'"):
         MixedDataset(LabelledImages(REAL.images, REAL.labels * 0, ("a",)), FAKE)
+    floats = TensorDataset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(DataError, match="own transform has run"):
-        MixedDataset(TensorDataset(torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)), FAKE)
+        MixedDataset(floats, FAKE)
+    with pytest.raises(DataError, match="real images are 9x8"):
+        MixedDataset(Pictures(), FAKE)
     with pytest.raises(DataError, match=r"\(3, 8, 8\) and synthetic ones \(1, 8, 8\)"):
         MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)

@@ -43,6 +43,27 @@ def test_samples_that_never_differ_are_a_collapse_once_the_grace_is_over():
     assert judged(*[flat] * (GRACE + 1)) == [None] * GRACE + ["mode-collapse"]
 
 
+def test_a_class_that_still_gets_better_is_left_in_peace():
+    slow = [(GOOD, Evaluation(0.5, {"cat": 0.01 * (1 + i), "dog": 0.5})) for i in range(20)]
+    assert judged(*slow) == [None] * 20
+
+
+def test_earlier_trouble_is_forgotten_after_a_while():
+    health = Health()
+    health.judge(0, GOOD, FINE)
+    for step in range(1, 40):
+        finding = health.judge(step, {**GOOD, "gradient_generator": 0.0 if step % 12 == 0 else 1.0}, FINE)
+        assert finding is None or finding.action != "stop"
+
+
+def test_at_the_end_a_class_that_was_never_learnt_is_named():
+    health = Health()
+    poor = Evaluation(0.5, {"cat": 0.01, "dog": 0.5})
+    assert health.judge(10, GOOD, poor) is None
+    health.conclude(10, poor)
+    assert [(f.symptom, f.subject) for f in health.findings] == [("mode-collapse", "cat")]
+
+
 def test_what_is_in_vain_three_times_ends():
     health = Health()
     health.judge(0, GOOD, FINE)
