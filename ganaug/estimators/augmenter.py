@@ -301,6 +301,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         run = Run(step, batches, evaluator, evaluator.picture, self.batch_size, self.check_every, folder)
         n_steps = self.n_steps or (sys.maxsize if self.time_budget else STEPS)
         budget = [time_budget(self.time_budget)] if self.time_budget else []
+        if folder is not None and not resume and folder.is_dir() and {p.name for p in folder.iterdir()} - {LOCK}:
+            raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
         with locked(folder) if folder is not None else nullcontext():
             if folder is not None:
                 self._open(folder, resume, seed, data)
@@ -376,8 +378,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         config = folder / "config.json"
         now = {"params": self._described(), "data": data}
         if not resume:
-            if any(path.name != LOCK for path in folder.iterdir()):
-                raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
             about = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
             write_json(config, {**about, "seed": seed, **now})
             return

@@ -27,7 +27,8 @@ class Symptom:
 
 RETRIES = 3
 GRACE = 10  # checks, from the start or a roll-back, until samples of a class must differ from each other
-RECOVERED = 10  # checks without a symptom after which earlier ones no longer count
+NEXT_TO_NOTHING = 0.05  # diversity that is a collapse after the grace even where it grows
+RECOVERED = 2 * GRACE  # checks without a symptom after which earlier ones no longer count
 
 SYMPTOMS: dict[str, Symptom] = {
     "nan": Symptom("a loss or gradient is not a finite number", 0.0, "roll back, halve both rates", "fail"),
@@ -152,7 +153,9 @@ class Health:
     def _has_fallen(self, name: str, ratio: float) -> bool:
         """Whether the class was diverse before, or had its time and does not get better either."""
         best = self.best_diversity.get(name, 0.0)
-        return best >= 2 * SYMPTOMS["mode-collapse"].threshold or (self.checks > GRACE and ratio <= best)
+        if best >= 2 * SYMPTOMS["mode-collapse"].threshold:
+            return True
+        return self.checks > GRACE and (ratio <= best or ratio < NEXT_TO_NOTHING)
 
     def state_dict(self) -> dict[str, object]:
         """What later judgements depend on."""

@@ -113,7 +113,7 @@ def test_a_collapse_late_in_training_keeps_the_state_from_before_it():
 
 def test_a_critic_that_is_far_ahead_is_slowed_down():
     gan = fitted(steps=90, generator_rate=1e-7, discriminator_rate=2e-3).fit(clothes())
-    assert set(names(gan)) == {"critic-ahead"}
+    assert names(gan)[0] == "critic-ahead"
     assert gan.health_[0].action == "halve the critic's rate"
     assert gan.ended_ == "finished"
 

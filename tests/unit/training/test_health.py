@@ -51,8 +51,8 @@ def test_a_class_that_still_gets_better_is_left_in_peace():
 def test_earlier_trouble_is_forgotten_after_a_while():
     health = Health()
     health.judge(0, GOOD, FINE)
-    for step in range(1, 40):
-        finding = health.judge(step, {**GOOD, "gradient_generator": 0.0 if step % 12 == 0 else 1.0}, FINE)
+    for step in range(1, 200):
+        finding = health.judge(step, {**GOOD, "gradient_generator": 0.0 if step % 25 == 0 else 1.0}, FINE)
         assert finding is None or finding.action != "stop"
 
 
