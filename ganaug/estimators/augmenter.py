@@ -21,28 +21,27 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganaug import __version__, augment
+from ganaug import augment
 from ganaug.data.batches import BalancedBatches
 from ganaug.data.convert import Adopted, adopt, are_paths
 from ganaug.data.strategy import Strategy, counts_for, to_generate
-from ganaug.errors import DataError, RunError
+from ganaug.errors import DataError
+from ganaug.estimators import base
 from ganaug.estimators.evaluation import Evaluator
-from ganaug.estimators.model import FORMAT, GeneratorModel
+from ganaug.estimators.model import GeneratorModel, laid_out
 from ganaug.images import LabelledImages
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks import NETWORKS, Network
 from ganaug.randomness import derive, own_state
-from ganaug.storage import LOCK, locked, read_json, write_json
+from ganaug.storage import write_json
 from ganaug.training.engine import device_for
 from ganaug.training.loop import Callback
 from ganaug.training.run import Run, time_budget
 from ganaug.training.steps import AdversarialStep
 
 STEPS = 5000
-# What a resumed run may differ in from the run that it continues.
-FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy")
-SMALLEST, LARGEST, MOST_CLASSES = 8, 256, 1000
+SMALLEST = 8  # height and width that the convolutional networks are built for
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -287,7 +286,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
         images, classes = adopted.images, adopted.class_values
-        _check_trainable(images)
+        base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
         data = {"fingerprint": images.fingerprint(), "shape": list(images.shape), "counts": images.counts}
         seed, device = self._seed(resume), device_for(self.device)
@@ -301,11 +300,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         run = Run(step, batches, evaluator, evaluator.picture, self.batch_size, self.check_every, folder)
         n_steps = self.n_steps or (sys.maxsize if self.time_budget else STEPS)
         budget = [time_budget(self.time_budget)] if self.time_budget else []
-        if folder is not None and not resume and folder.is_dir() and {p.name for p in folder.iterdir()} - {LOCK}:
-            raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
-        with locked(folder) if folder is not None else nullcontext():
-            if folder is not None:
-                self._open(folder, resume, seed, data)
+        about = {"seed": seed, "params": self._described(), "data": data}
+        with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
             try:
                 run.start(n_steps=n_steps, callbacks=[*callbacks, *budget], resume=resume)
             finally:
@@ -348,10 +344,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         with own_state(derive(seed, "weights")):
             generator = pair.generator(images.shape, n_classes, self.latent_size, width)
             discriminator = pair.discriminator(images.shape, n_classes, width, self.discriminator_norm)
-        layout = torch.channels_last if min(images.shape[1:]) > 1 else torch.contiguous_format
         step = AdversarialStep(
-            generator.to(device).to(memory_format=layout),
-            discriminator.to(device).to(memory_format=layout),
+            laid_out(generator.to(device), images.shape),
+            laid_out(discriminator.to(device), images.shape),
             loss,
             latent_size=self.latent_size,
             rates=(self.generator_rate, self.discriminator_rate),
@@ -365,48 +360,14 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if resume:
             if self.run_dir is None:
                 raise ValueError("resume goes on with the run in run_dir; give GANAugmenter a run_dir.")
-            stored = read_json(Path(self.run_dir) / "config.json").get("seed")
-            if not isinstance(stored, int):
-                raise RunError(f"{self.run_dir}/config.json: has no seed. Begin a new run in another folder.")
-            return stored
+            return base.stored_seed(Path(self.run_dir), self.random_state)
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _open(self, folder: Path, resume: bool, seed: int, data: dict[str, Any]) -> None:
-        """Begin a run folder, or check that the one there is this run's."""
-        config = folder / "config.json"
-        now = {"params": self._described(), "data": data}
-        if not resume:
-            about = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
-            write_json(config, {**about, "seed": seed, **now})
-            return
-        before: Any = read_json(config)
-        try:
-            same_data, brief = before["data"]["fingerprint"] == data["fingerprint"], _brief(before["data"])
-            known, first_seed = dict(before["params"]), int(before["seed"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(
-                f"{config}: is not what ganaug wrote ({error!r}). Begin a new run in another folder."
-            ) from error
-        if not same_data:
-            raise RunError(
-                f"{folder}: was begun on other data ({brief}) than given now ({_brief(data)}). "
-                "Give the same images, or begin a new run in another folder."
-            )
-        changed = [
-            f"{name} was {known.get(name)!r} and is {value!r}"
-            for name, value in now["params"].items()
-            if name not in (*FREE_TO_CHANGE, "random_state") and known.get(name) != value
-        ]
-        if isinstance(self.random_state, int | np.integer) and self.random_state != first_seed:
-            changed.append(f"random_state was {first_seed} and is {self.random_state}")
-        if changed:
-            raise RunError(f"{folder}: was begun with other parameters: {'; '.join(changed)}. Give the same ones.")
-
     def _described(self) -> dict[str, Any]:
-        """The parameters as JSON can hold them; an object of the user's own by its type's name."""
-        return {name: _json(value) for name, value in self.get_params(deep=False).items()}
+        """The parameters as JSON can hold them; an object of the user's own as null."""
+        return {name: base.as_json(value) for name, value in self.get_params(deep=False).items()}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -417,38 +378,3 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
 def _is_decay(number: object) -> bool:
     return isinstance(number, Real) and 0 <= float(number) < 1
-
-
-def _json(value: object) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.integer | np.floating):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    return str(value) if isinstance(value, Path | torch.device) else None
-
-
-def _brief(data: Mapping[str, Any]) -> str:
-    return f"{sum(data['counts'].values()):,} images, {len(data['counts'])} classes, {data['fingerprint']}"
-
-
-def _check_trainable(images: LabelledImages) -> None:
-    """Raise DataError where no conditional GAN can be fitted."""
-    if len(images.classes) < 2:
-        raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
-    if len(images.classes) > MOST_CLASSES:
-        raise DataError(f"{len(images.classes):,} classes; at most {MOST_CLASSES:,} are supported.")
-    lonely = [name for name, count in images.counts.items() if count < 2]
-    if lonely:
-        raise DataError(
-            f"class {lonely[0]!r} has one image only ({len(lonely)} such classes): nothing can be learnt about how its "
-            "images vary. Add images or leave the class out."
-        )
-    if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
-        raise DataError(
-            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {LARGEST}x{LARGEST} are supported. Resize "
-            "them, for example with read_folder(..., image_size=128)."
-        )

@@ -101,6 +101,13 @@ def test_labels_of_a_data_set_come_back_as_they_were():
     assert gan.sample({2: 3}).counts == {"1": 0, "2": 3}
 
 
+def test_a_default_sized_model_is_the_same_after_saving_and_loading(tmp_path):
+    settings = {"n_steps": 3, "batch_size": 16, "device": "cpu", "random_state": 0}
+    gan = GANAugmenter(**settings).fit(noise((9, 5), shape=(1, 28, 28)))
+    gan.save(tmp_path)
+    assert torch.equal(GANAugmenter.load(tmp_path, "cpu").sample(100).images, gan.sample(100).images)
+
+
 def test_it_is_the_same_after_saving_and_loading(gan, tmp_path):
     gan.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["generator.safetensors", "model.json"]

@@ -1,0 +1,105 @@
+"""What every estimator shares: the sets that can be trained on, and the folder that a run begins or goes on in."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug import __version__
+from ganaug.errors import DataError, RunError
+from ganaug.images import LabelledImages
+from ganaug.storage import LOCK, locked, read_json, write_json
+
+FORMAT = 1
+LARGEST, MOST_CLASSES = 256, 1000
+# What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
+FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
+
+
+def check_trainable(images: LabelledImages) -> None:
+    """Raise DataError where no conditional GAN can be fitted."""
+    if len(images.classes) < 2:
+        raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
+    if len(images.classes) > MOST_CLASSES:
+        raise DataError(f"{len(images.classes):,} classes; at most {MOST_CLASSES:,} are supported.")
+    lonely = [name for name, count in images.counts.items() if count < 2]
+    if lonely:
+        raise DataError(
+            f"class {lonely[0]!r} has one image only ({len(lonely)} such classes): nothing can be learnt about how its "
+            "images vary. Add images or leave the class out."
+        )
+    if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
+        raise DataError(
+            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {LARGEST}x{LARGEST} are supported. Resize "
+            "them, for example with read_folder(..., image_size=128)."
+        )
+
+
+@contextmanager
+def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Hold `folder` for a run that is described by `about` ("seed", "params", "data"): a new one, or the one there.
+
+    Raises RunError where the folder is not empty, another run writes in it, or it was begun with other data or
+    parameters; nothing is written then.
+    """
+    if not resume and folder.is_dir() and {path.name for path in folder.iterdir()} - {LOCK}:
+        raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+    with locked(folder):
+        if resume:
+            _compare(folder, about)
+        else:
+            versions = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
+            write_json(folder / "config.json", {**versions, **about})
+        yield
+
+
+def stored_seed(folder: Path, random_state: object) -> int:
+    """The seed of the run in `folder`. Raises RunError where there is none, or `random_state` is another one."""
+    seed = read_json(folder / "config.json").get("seed")
+    if not isinstance(seed, int):
+        raise RunError(f"{folder}/config.json: has no seed. Begin a new run in another folder.")
+    if isinstance(random_state, int | np.integer) and random_state != seed:
+        raise RunError(f"{folder}: was begun with other parameters: random_state was {seed} and is {random_state}.")
+    return seed
+
+
+def _compare(folder: Path, now: Mapping[str, Any]) -> None:
+    config = folder / "config.json"
+    before: Any = read_json(config)
+    try:
+        same_data, brief = before["data"]["fingerprint"] == now["data"]["fingerprint"], _brief(before["data"])
+        known = dict(before["params"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{config}: is not what ganaug wrote ({error!r}). Begin a new run in another folder.") from error
+    if not same_data:
+        raise RunError(
+            f"{folder}: was begun on other data ({brief}) than given now ({_brief(now['data'])}). "
+            "Give the same images, or begin a new run in another folder."
+        )
+    changed = [
+        f"{name} was {known.get(name)!r} and is {value!r}"
+        for name, value in now["params"].items()
+        if name not in FREE_TO_CHANGE and known.get(name) != value
+    ]
+    if changed:
+        raise RunError(f"{folder}: was begun with other parameters: {'; '.join(changed)}. Give the same ones.")
+
+
+def _brief(data: Mapping[str, Any]) -> str:
+    return f"{sum(data['counts'].values()):,} images, {len(data['counts'])} classes, {data['fingerprint']}"
+
+
+def as_json(value: object) -> Any:
+    """A parameter as JSON can hold it; null for an object of the user's own."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return str(value) if isinstance(value, Path | torch.device) else None
