@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint docs bench
+.PHONY: demo test lint docs bench
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,9 +14,6 @@ demo: .venv
 
 test: .venv
 	$(BIN)/python -m pytest
-
-slow: .venv
-	$(BIN)/python -m pytest -m slow
 
 lint: .venv
 	$(BIN)/ruff check .
