@@ -8,24 +8,19 @@ Medians over the rounds with the smallest and the largest; a ratio is taken with
 """
 
 import argparse
-import platform
 import statistics
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from collect import processor
 from torch.nn.functional import relu
 
 from ganaug import GANAugmenter, __version__
 from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.images import LabelledImages, to_signed
 from ganaug.networks import NETWORKS
-
-
-def cpu() -> str:
-    found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return found[0].partition(":")[2].strip() if found else platform.processor()
 
 
 def ours(images: LabelledImages, seconds: float) -> tuple[float, GANAugmenter]:
@@ -93,7 +88,7 @@ def main() -> None:
         rates["sample"].append(sampling(gan, options.samples))
         rates["forward pass"].append(forward(gan, options.samples))
     lines = [
-        f"# Throughput at 28x28, {torch.get_num_threads()} threads of {cpu()}",
+        f"# Throughput at 28x28, {torch.get_num_threads()} threads of {processor()}",
         "",
         f"ganaug {__version__}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}. "
         f"`python benchmarks/throughput.py --seconds {options.seconds:g} --rounds {options.rounds}`",

@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 from ganaug import augment
 from ganaug.data.batches import BalancedBatches
 from ganaug.data.convert import Adopted, adopt, are_paths
+from ganaug.data.findings import SMALLEST
 from ganaug.data.strategy import Strategy, counts_for, to_generate
 from ganaug.errors import DataError
 from ganaug.estimators import base
@@ -41,7 +42,6 @@ from ganaug.training.run import Run, time_budget
 from ganaug.training.steps import AdversarialStep
 
 STEPS = 5000
-SMALLEST = 8  # height and width that the convolutional networks are built for
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]

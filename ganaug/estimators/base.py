@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from ganaug import __version__
+from ganaug.data.findings import LARGEST, MOST_CLASSES
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabelledImages
 from ganaug.storage import LOCK, locked, read_json, write_json
 
 FORMAT = 1
-LARGEST, MOST_CLASSES = 256, 1000
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
 FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
 
