@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from ganaug.penalties import gradient_penalty
+from ganaug.penalties import PENALTIES, Penalty
 
 
 @dataclass(frozen=True)
@@ -14,18 +14,20 @@ class AdversarialLoss:
     """What the critic and the generator minimise.
 
     discriminator: (logits of real (N,), logits of fake (N,)) -> scalar.
-    generator: logits of fake (N,) -> scalar.
-    penalty: (critic, real, fake, labels, torch.Generator) -> scalar added to the critic's loss; see `penalties`.
+    generator: logits of fake (N,) -> scalar; of a relativistic loss, (logits of real, logits of fake) -> scalar.
+    penalties: what the loss cannot do without; see `penalties`.
     critic_steps: critic updates for each generator update.
+    relativistic: row i of real is compared with row i of fake, of the same class, also in the generator's turn.
     allows_batch_norm: False where the critic must treat each image by itself.
     decision: the logit above which the critic says "real", from which its accuracy is read; None for a Wasserstein
         critic, whose level means nothing: there it is the middle between the mean logits of real and fake.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
-    penalty: Callable[..., Tensor] | None = None
+    generator: Callable[..., Tensor]
+    penalties: tuple[Penalty, ...] = ()
     critic_steps: int = 1
+    relativistic: bool = False
     allows_batch_norm: bool = True
     decision: float | None = 0.0
 
@@ -70,6 +72,16 @@ def negated_mean(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Logistic loss of each real image against its fake partner (Huang et al. 2024, eq. 2)."""
+    return softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """The same pairs with the sides changed (Huang et al. 2024, eq. 2)."""
+    return softplus(real - fake).mean()
+
+
 LOSSES: dict[str, AdversarialLoss] = {
     "vanilla": AdversarialLoss(logistic_discriminator, minimax_generator),
     "non-saturating": AdversarialLoss(logistic_discriminator, non_saturating_generator),
@@ -82,9 +94,17 @@ LOSSES: dict[str, AdversarialLoss] = {
     "wgan-gp": AdversarialLoss(
         wasserstein_discriminator,
         negated_mean,
-        penalty=gradient_penalty,
+        penalties=(PENALTIES["gradient-penalty"],),
         critic_steps=5,
         allows_batch_norm=False,
+        decision=None,
+    ),
+    # converges only with its two penalties (Huang et al. 2024, section 2.2); the level of its logits means nothing
+    "relativistic": AdversarialLoss(
+        relativistic_discriminator,
+        relativistic_generator,
+        penalties=(PENALTIES["r1"], PENALTIES["r2"]),
+        relativistic=True,
         decision=None,
     ),
 }

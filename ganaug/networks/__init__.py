@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
 from ganaug.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganaug.networks.mlp import MLPDiscriminator, MLPGenerator
+from ganaug.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 
 @dataclass(frozen=True)
@@ -25,4 +27,7 @@ class Network:
 NETWORKS: dict[str, Network] = {
     "mlp": Network(MLPGenerator, MLPDiscriminator),
     "dcgan": Network(DCGANGenerator, DCGANDiscriminator),
+    "dcgan-shared-low": Network(partial(DCGANGenerator, shared_stages=1), DCGANDiscriminator),
+    "resnet": Network(ResNetGenerator, ResNetDiscriminator),
+    "resnet-plain": Network(partial(ResNetGenerator, conditional_norm=False), ResNetDiscriminator),
 }

@@ -11,6 +11,11 @@ Shape = tuple[int, int, int]
 Normalisation = Literal["spectral", "batch", "none"]
 
 
+def laid_out(module: nn.Module, shape: Shape) -> nn.Module:
+    """`module` in the memory format that is quickest for `shape`: always the same, for the last bits' sake."""
+    return module.to(memory_format=torch.channels_last if min(shape[1:]) > 1 else torch.contiguous_format)
+
+
 def stages(shape: Shape) -> tuple[int, tuple[int, int]]:
     """How often to double, and the (height, width) to start from, so that little is cropped at the end.
 
@@ -39,6 +44,10 @@ class ConditionalBatchNorm(nn.Module):
     """Batch norm whose gain and bias belong to the class (Dumoulin et al. 2017; de Vries et al. 2017).
 
     (N, C, H, W) or (N, C), labels (N,) -> the same shape. Gains start at 1, biases at 0.
+
+    strength: 0 gives every class the mean of all classes' gains and biases, 1 its own; ramped up by training
+    (Shahbazi et al. 2022, eq. 4). noise: (K,), in training only, the standard deviation of what is added to the gains
+    and biases, as a share of their spread over classes (Rangwani et al. 2023, eq. 4), drawn from `random`.
     """
 
     def __init__(self, channels: int, n_classes: int) -> None:
@@ -49,15 +58,29 @@ class ConditionalBatchNorm(nn.Module):
         nn.init.zeros_(self.bias.weight)
         self.running_mean: Tensor
         self.running_var: Tensor
+        self.strength: Tensor
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("strength", torch.ones(()))
+        self.noise: Tensor | None = None
+        self.random: torch.Generator | None = None
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         normal = nn.functional.batch_norm(
             features, self.running_mean, self.running_var, training=self.training, momentum=0.1
         )
         shape = (len(features), -1, *[1] * (features.ndim - 2))
-        return torch.addcmul(self.bias(labels).view(shape), normal, self.gain(labels).view(shape))
+        gain, bias = (self._of(table, labels, features.dtype) for table in (self.gain, self.bias))
+        return torch.addcmul(bias.view(shape), normal, gain.view(shape))
+
+    def _of(self, table: nn.Embedding, labels: Tensor, dtype: torch.dtype) -> Tensor:
+        mean = table.weight.mean(0)
+        own = torch.lerp(mean, table.weight, self.strength)[labels]
+        if self.noise is not None and self.training:
+            spread = table.weight.detach().std(0)
+            draws = torch.randn(own.shape, device=own.device, generator=self.random)
+            own = own + self.noise[labels][:, None] * spread * draws
+        return own.to(dtype)  # under autocast a float32 gain would turn the whole feature map to float32
 
 
 def normalised(layer: nn.Module, channels: int, normalisation: Normalisation) -> nn.Module:
@@ -71,7 +94,10 @@ def normalised(layer: nn.Module, channels: int, normalisation: Normalisation) ->
 
 
 class Projection(nn.Module):
-    """Head of a conditional critic: linear(h) + <embedding of y, h> (Miyato & Koyama 2018, eq. 3). (N, D) -> (N,)."""
+    """Head of a conditional critic: linear(h) + <embedding of y, h> (Miyato & Koyama 2018, eq. 3). (N, D) -> (N,).
+
+    strength: what the second term is multiplied with; ramped up by training (Shahbazi et al. 2022, eq. 5).
+    """
 
     def __init__(self, size: int, n_classes: int, normalisation: Normalisation) -> None:
         super().__init__()
@@ -80,7 +106,10 @@ class Projection(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.02)
         if normalisation == "spectral":
             self.linear, self.embedding = spectral_norm(self.linear), spectral_norm(self.embedding)
+        self.strength: Tensor
+        self.register_buffer("strength", torch.ones(()))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.linear(features).squeeze(1) + (self.embedding(labels) * features).sum(1)
+        conditional = (self.embedding(labels) * features).sum(1)
+        logits: Tensor = self.linear(features).squeeze(1) + self.strength * conditional
         return logits

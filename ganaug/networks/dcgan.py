@@ -12,16 +12,22 @@ from ganaug.networks.blocks import ConditionalBatchNorm, Normalisation, Projecti
 class DCGANGenerator(nn.Module):
     """Latent (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1], any H and W of at least 8.
 
-    width: channels of the last stage; each earlier stage has twice as many, up to eight times.
+    width: half of it are the channels of the last stage; those of the earlier stages, counted from the end, are twice,
+        four times and eight times the width.
+    shared_stages: the first stages, of the lowest resolutions, in which all classes have the same gains and biases, so
+        that rare classes learn coarse shapes from common ones (UTLO, Khorram et al. 2024; without its second critic).
     """
 
-    def __init__(self, shape: Shape, n_classes: int, latent_size: int, width: int) -> None:
+    def __init__(self, shape: Shape, n_classes: int, latent_size: int, width: int, *, shared_stages: int = 0) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.shared_stages = shape, shared_stages
         doublings, self.start = stages(shape)
-        channels = [width * 2 ** min(3, doublings - stage) for stage in range(doublings + 1)]
+        # the last stage has the most pixels: half the width there takes a tenth (28 px) to a third (64 px) off a step
+        channels = [width * 2 ** min(3, doublings - stage) for stage in range(doublings)] + [max(1, width // 2)]
         self.first = nn.Linear(latent_size, channels[0] * self.start[0] * self.start[1], bias=False)
-        self.norms = nn.ModuleList(ConditionalBatchNorm(size, n_classes) for size in channels)
+        self.norms = nn.ModuleList(
+            ConditionalBatchNorm(size, 1 if stage < shared_stages else n_classes) for stage, size in enumerate(channels)
+        )
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
             for before, after in pairwise(channels)
@@ -32,9 +38,10 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         features = self.first(latent).unflatten(1, (-1, *self.start))
-        features = torch.relu(self.norms[0](features, labels))
-        for up, norm in zip(self.ups, self.norms[1:], strict=True):
-            features = torch.relu(norm(up(features), labels))
+        shared = torch.zeros_like(labels)
+        features = torch.relu(self.norms[0](features, shared if self.shared_stages else labels))
+        for stage, (up, norm) in enumerate(zip(self.ups, self.norms[1:], strict=True), start=1):
+            features = torch.relu(norm(up(features), shared if stage < self.shared_stages else labels))
         return torch.tanh(self.last(crop(features, self.shape[1], self.shape[2])))
 
 

@@ -23,5 +23,5 @@ class MovingAverage:
     def update(self, images_seen: int, batch: int) -> None:
         """Take in the current weights, after `images_seen` images of which the last `batch` are new."""
         half_life = min(self.half_life, images_seen * self.ramp)
-        weight = 1 - 0.5 ** (batch / max(half_life, 1e-8))
+        weight = 1 - 0.5 ** (batch / half_life) if half_life else 1.0
         torch._foreach_lerp_(self._averages, self._sources, weight)

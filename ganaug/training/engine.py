@@ -1,8 +1,13 @@
-"""Where training runs."""
+"""Where training runs, and at what precision."""
+
+from functools import cache
+from pathlib import Path
 
 import torch
 
 from ganaug.lookup import unknown
+
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 def device_for(name: str | torch.device) -> torch.device:
@@ -27,3 +32,32 @@ def device_for(name: str | torch.device) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r} is none: {error}. Write 'cuda' or 'cuda:1'.") from error
+
+
+def precision_for(name: str, device: torch.device) -> torch.dtype:
+    """'auto' (bfloat16 where the processor multiplies in it, else float32), 'bf16', 'fp32' -> the convolutions' dtype.
+
+    Raises ValueError for another name. Weights, averages, losses and penalties are float32 at any precision; on a GPU
+    autocast also takes the spectral norm's power iteration to bfloat16.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(unknown("precision", str(name), list(PRECISIONS)))
+    if name == "auto":
+        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        return "avx512_bf16" in _processor_flags() or "amx_bf16" in _processor_flags()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
+    """What Linux says the processor can do; nothing on other systems."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())

@@ -1,55 +1,110 @@
 """Training steps, one page a scheme. A step turns a batch into updates and tensors to log; the loop knows no GAN."""
 
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ganaug import augment
-from ganaug.augment import Policy
+from ganaug.augment import AdaptiveStrength, Policy
 from ganaug.data.batches import Batch
-from ganaug.losses import AdversarialLoss
+from ganaug.losses import LOSSES, AdversarialLoss
+from ganaug.networks.blocks import ConditionalBatchNorm, Projection
+from ganaug.penalties import Critique, Penalty
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
+from ganaug.training.referee import Referee
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+USUAL = 0.99  # decay of the running means of the critic's logits (Tseng et al. 2021, section 4.1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a pair of networks is trained; every choice that is not the data or the networks.
+
+    rates: learning rates of generator and critic. betas: Adam's.
+    penalties: beside those of the loss. augmentations: in front of the critic. adaptive: their strength is (ADA).
+    ema_half_life: of the averaged generator, in images; 0 keeps no average.
+    conditioning_ramp: images seen at which the class begins to count, and counts fully.
+    class_noise: standard deviation of the noise on class gains of a class of one image (NoisyTwins).
+    guidance: weight of the generator's shortfall from the lead that its class needs under the referee (a long-tail
+        classifier in the loop, as in CBGAN, but without reward for more than being recognised).
+    precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
+    decay_images: images over which, by a cosine, rates fall to `last_rate` of theirs, penalties to their last weight.
+    """
+
+    loss: AdversarialLoss = LOSSES["hinge"]
+    latent_size: int = 64
+    rates: tuple[float, float] = (4e-4, 4e-4)
+    betas: tuple[float, float] = (0.0, 0.99)
+    penalties: list[Penalty] = field(default_factory=list)
+    augmentations: list[Policy] = field(default_factory=list)
+    adaptive: bool = False
+    ema_half_life: float = 20_000
+    conditioning_ramp: tuple[float, float] | None = None
+    class_noise: float = 0.0
+    decay_images: float | None = None
+    last_rate: float = 1.0
+    guidance: float = 0.0
+    precision: torch.dtype = torch.float32
 
 
 class AdversarialStep:
     """One update of the critic, and of the generator when its turn has come (every `loss.critic_steps` steps).
 
-    Fake images take the labels of the real batch. Both kinds pass the augmentations before the critic sees them.
-    Raises ValueError for a loss that forbids batch norm with a critic that has it.
+    referee: a classifier of the real images, by which the generator is guided where the recipe says so.
+    counts: (K,) training images of each class. Fake images take the labels of the real batch. Both kinds pass the
+    augmentations before the critic sees them. Raises ValueError for a loss that forbids batch norm with a critic that
+    has it.
     """
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        loss: AdversarialLoss,
-        *,
-        latent_size: int,
-        rates: tuple[float, float],
-        betas: tuple[float, float],
-        augmentations: list[Policy],
-        ema_half_life: float,
+        recipe: Recipe,
+        counts: Tensor,
+        referee: Referee | None = None,
     ) -> None:
-        if not loss.allows_batch_norm and any(isinstance(module, BATCH_NORMS) for module in discriminator.modules()):
+        self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
+        if self.has_batch_norm and not recipe.loss.allows_batch_norm:
             raise ValueError(
                 "This loss treats each image by itself, which batch norm in the critic breaks (Gulrajani et al. 2017, "
                 "section 4). Use discriminator_norm='spectral' or 'none'."
             )
-        self.generator, self.discriminator, self.loss = generator, discriminator, loss
-        self.latent_size, self.augmentations = latent_size, augmentations
-        self.rates = {"generator": rates[0], "discriminator": rates[1]}
-        fused = next(generator.parameters()).device.type in ("cpu", "cuda")
+        self.generator, self.discriminator, self.recipe, self.loss = generator, discriminator, recipe, recipe.loss
+        device = next(generator.parameters()).device
+        self.counts = counts.to(device)
+        self.referee = referee
+        every = [*recipe.loss.penalties, *recipe.penalties]
+        self.penalties = {side: [p for p in every if p.of == side] for side in ("critic", "generator")}
+        fused = device.type in ("cpu", "cuda")
         self.optimisers = {
-            "generator": torch.optim.Adam(generator.parameters(), rates[0], betas, fused=fused),
-            "discriminator": torch.optim.Adam(discriminator.parameters(), rates[1], betas, fused=fused),
+            "generator": torch.optim.Adam(generator.parameters(), recipe.rates[0], recipe.betas, fused=fused),
+            "discriminator": torch.optim.Adam(discriminator.parameters(), recipe.rates[1], recipe.betas, fused=fused),
         }
-        self.average = MovingAverage(generator, ema_half_life)
-        self.steps_done = 0
+        self.rates = {"generator": recipe.rates[0], "discriminator": recipe.rates[1]}
+        self.factors = {"generator": 1.0, "discriminator": 1.0}
+        self.average = MovingAverage(generator, recipe.ema_half_life)
+        self.strength = AdaptiveStrength(device) if recipe.adaptive else None
+        self.usual = torch.zeros(2, device=device)
+        self.steps_done, self.decay = 0, 1.0
+        modules = [*generator.modules(), *discriminator.modules()]
+        self.conditional = [m for m in modules if isinstance(m, ConditionalBatchNorm | Projection)]
+        norms = [m for m in modules if isinstance(m, ConditionalBatchNorm) and m.gain.num_embeddings > 1]
+        self.noisy = norms if recipe.class_noise else []
+        for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
+            effective = (1 - 0.99 ** self.counts.clamp_min(1).float()) / (1 - 0.99)
+            module.noise = recipe.class_noise / effective.sqrt()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         self.steps_done += 1
+        self.follow_schedules(len(batch.labels))
+        for module in self.noisy:
+            module.random = batch.generator
         generators_turn = self.steps_done % self.loss.critic_steps == 0
         with torch.set_grad_enabled(generators_turn):
             fake = self.generate(batch)
@@ -61,33 +116,106 @@ class AdversarialStep:
         return logs
 
     def generate(self, batch: Batch) -> Tensor:
-        shape = (len(batch.labels), self.latent_size)
+        shape = (len(batch.labels), self.recipe.latent_size)
         latent = torch.randn(shape, device=batch.labels.device, generator=batch.generator)
-        fake: Tensor = self.generator(latent, batch.labels)
-        return fake
+        with self.autocast():
+            fake: Tensor = self.generator(latent, batch.labels)
+        return fake.float()
+
+    def autocast(self) -> torch.autocast:
+        precision, device = self.recipe.precision, self.counts.device.type
+        return torch.autocast(device, precision, enabled=precision != torch.float32)
+
+    def judge(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self.autocast():
+            logits: Tensor = self.discriminator(images, labels)
+        return logits.float()
+
+    def augmented(self, images: Tensor, batch: Batch) -> Tensor:
+        probability = None if self.strength is None else self.strength.probability
+        return augment.apply(self.recipe.augmentations, images, batch.generator, probability)
 
     def update_discriminator(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(True)
-        both = augment.apply(self.augmentations, torch.cat([batch.images, fake]), batch.generator)
-        on_real, on_fake = self.discriminator(both, batch.labels.repeat(2)).chunk(2)
+        both = self.augmented(torch.cat([batch.images, fake]), batch)
+        if self.has_batch_norm:  # real and fake apart, as the generator's turn shows them (Radford et al. 2016)
+            on_real, on_fake = (self.judge(part, batch.labels) for part in both.chunk(2))
+        else:
+            on_real, on_fake = self.judge(both, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(on_real, on_fake)
         logs = {"loss_discriminator": loss.detach(), **self.accuracy(on_real.detach(), on_fake.detach())}
-        if self.loss.penalty is not None:
-            real, fake = both.chunk(2)
-            penalty = self.loss.penalty(self.discriminator, real, fake, batch.labels, batch.generator)
+        real, fake = both.chunk(2)
+        seen = Critique(
+            self.discriminator,
+            real,
+            fake,
+            batch.labels,
+            on_real,
+            on_fake,
+            self.usual[0],
+            self.usual[1],
+            batch.generator,
+        )
+        penalty = self.penalty("critic", seen)
+        if penalty is not None:
             logs["penalty"] = penalty.detach()
             loss = loss + penalty
         self.descend("discriminator", loss)
+        means = torch.stack([on_real.detach().mean(), on_fake.detach().mean()])
+        self.usual = torch.lerp(means, self.usual, USUAL)
+        if self.strength is not None:
+            self.strength.update(self.steps_done, logs["accuracy_real"], len(batch.labels))
+            logs["augmentation"] = self.strength.probability
         return logs
 
     def update_generator(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
-        shown = augment.apply(self.augmentations, fake, batch.generator)
-        loss = self.loss.generator(self.discriminator(shown, batch.labels))
+        on_fake = self.judge(self.augmented(fake, batch), batch.labels)
+        if self.loss.relativistic:
+            on_real = self.judge(self.augmented(batch.images, batch), batch.labels)
+            loss = self.loss.generator(on_real, on_fake)
+        else:
+            loss = self.loss.generator(on_fake)
+        penalty = self.penalty("generator", self.generator, self.counts)
+        loss = loss if penalty is None else loss + penalty
+        logs = {"loss_generator": loss.detach()}
+        if self.referee is not None and self.recipe.guidance:
+            shortfall = self.referee.shortfall(fake, batch.labels)
+            logs["shortfall"] = shortfall.detach()
+            loss = loss + self.recipe.guidance * shortfall
         self.descend("generator", loss)
         gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()  # noqa: SLF001  # as torch.optim does
-        return {"loss_generator": loss.detach(), "gradient_generator": norm}
+        return {**logs, "gradient_generator": norm}
+
+    def penalty(self, side: str, *seen: object) -> Tensor | None:
+        """The weighted sum of this side's penalties whose turn it is."""
+        total: Tensor | None = None
+        for penalty in self.penalties[side]:
+            if self.steps_done > penalty.start and self.steps_done % penalty.every == 0:
+                last = penalty.weight if penalty.last_weight is None else penalty.last_weight
+                weight = last + (penalty.weight - last) * self.decay
+                term = penalty.term(*seen) * (weight * penalty.every)
+                total = term if total is None else total + term
+        return total
+
+    def follow_schedules(self, batch: int) -> None:
+        """Set rates, penalties and the class's strength for this step from the images seen before it."""
+        seen, ramp = (self.steps_done - 1) * batch, self.recipe.conditioning_ramp
+        if ramp is not None:
+            strength = min(1.0, max(0.0, (seen - ramp[0]) / max(1.0, ramp[1] - ramp[0])))
+            for module in self.conditional:
+                module.strength.fill_(strength)
+        total = self.recipe.decay_images
+        self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, seen / total))) / 2
+        if self.recipe.last_rate != 1:
+            for name in self.rates:
+                self.set_rate(name)
+
+    def set_rate(self, name: str) -> None:
+        share = self.recipe.last_rate + (1 - self.recipe.last_rate) * self.decay
+        for group in self.optimisers[name].param_groups:
+            group["lr"] = self.rates[name] * self.factors[name] * share
 
     def descend(self, name: str, loss: Tensor) -> None:
         self.optimisers[name].zero_grad()
@@ -100,9 +228,9 @@ class AdversarialStep:
         return {"accuracy_real": (on_real > level).float().mean(), "accuracy_fake": (on_fake < level).float().mean()}
 
     def scale_rate(self, name: str, factor: float) -> None:
-        """Set the learning rate of 'generator' or 'discriminator' to `factor` times its first value."""
-        for group in self.optimisers[name].param_groups:
-            group["lr"] = self.rates[name] * factor
+        """Multiply the learning rate of 'generator' or 'discriminator', as it was first set, by `factor`."""
+        self.factors[name] = factor
+        self.set_rate(name)
 
     def state_dict(self) -> Tree:
         """Everything the next step depends on."""
@@ -111,22 +239,29 @@ class AdversarialStep:
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.module.state_dict(),
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "strength": {} if self.strength is None else self.strength.state_dict(),
+            "usual": self.usual,
+            "factors": self.factors,
             "steps_done": self.steps_done,
         }
 
-    def load_state_dict(self, state: Tree) -> None:
+    def load_state_dict(self, state: Any) -> None:
         """Continue from `state_dict()`."""
-        self.generator.load_state_dict(state["generator"])  # type: ignore[arg-type]
-        self.discriminator.load_state_dict(state["discriminator"])  # type: ignore[arg-type]
-        self.average.module.load_state_dict(state["average"])  # type: ignore[arg-type]
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.module.load_state_dict(state["average"])
         for name, optimiser in self.optimisers.items():
-            saved = state["optimisers"][name]  # type: ignore[index]
+            saved = state["optimisers"][name]
             moments = {int(key): value for key, value in saved["state"].items()}  # names of a stored tree are strings
             optimiser.load_state_dict({**saved, "state": moments})
             for parameter, own in optimiser.state.items():
                 # in the parameter's memory format, else Adam rounds in another order than it did before
                 own |= {key: _laid_out_as(value, parameter) for key, value in own.items()}
-        self.steps_done = int(state["steps_done"])  # type: ignore[call-overload]
+        if self.strength is not None:
+            self.strength.load_state_dict(state["strength"])
+        self.usual = state["usual"].to(self.usual)
+        self.factors = {name: float(factor) for name, factor in state["factors"].items()}
+        self.steps_done = int(state["steps_done"])
 
 
 def _laid_out_as(value: Tensor, parameter: Tensor) -> Tensor:

@@ -1,0 +1,155 @@
+"""The ingredients of a training step, each by what it must do to the networks, the rates or the fakes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ganaug.data.batches import BalancedBatches
+from ganaug.losses import LOSSES
+from ganaug.networks import NETWORKS
+from ganaug.networks.blocks import ConditionalBatchNorm, Projection
+from ganaug.penalties import Penalty
+from ganaug.randomness import own_state
+from ganaug.training.steps import AdversarialStep, Recipe
+from tests.sets import tones
+
+IMAGES = tones(20, (1, 8, 8))
+RECIPE = Recipe(latent_size=4, augmentations=[])
+
+
+def step(recipe, batch=16):
+    with own_state(0):
+        generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
+        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, critic, recipe, torch.tensor([20, 20, 20]))
+    batches = BalancedBatches(IMAGES, batch, seed=0, power=0.0)
+    return lambda number: made(batches(number)), made
+
+
+def test_the_class_counts_for_nothing_before_its_ramp_and_fully_after_it():
+    run, made = step(replace(RECIPE, conditioning_ramp=(32, 96)))
+    found = []
+    for number in range(8):
+        run(number)
+        found.append(made.conditional[0].strength.item())
+    assert found == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1])
+    latent, labels = torch.randn(2, 4), torch.tensor([0, 2])
+    norms = [module for module in made.generator.modules() if isinstance(module, ConditionalBatchNorm)]
+    for norm in norms:
+        torch.nn.init.normal_(norm.bias.weight)
+    made.generator.eval()
+    one = latent[:1].expand(2, -1)
+    assert not torch.allclose(*made.generator(one, labels))
+    for module in norms:
+        module.strength.fill_(0)
+    assert torch.allclose(*made.generator(one, labels))
+
+
+def test_a_projection_without_strength_does_not_see_the_class():
+    with own_state(0):
+        head = Projection(6, 3, "none")
+    features, labels = torch.ones(2, 6), torch.tensor([0, 1])
+    assert not torch.allclose(*head(features, labels))
+    head.strength.fill_(0)
+    assert torch.allclose(*head(features, labels))
+
+
+def test_rates_fall_by_a_cosine_and_stay():
+    run, made = step(replace(RECIPE, decay_images=64, last_rate=0.1))
+    rates = []
+    for number in range(6):
+        run(number)
+        rates.append(made.optimisers["generator"].param_groups[0]["lr"] / 4e-4)
+    assert rates == pytest.approx([1, 0.868198, 0.55, 0.231802, 0.1, 0.1], rel=1e-4)
+    made.scale_rate("generator", 0.5)
+    assert made.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
+
+
+def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
+    seen = []
+
+    def term(critique):
+        seen.append(critique)
+        return critique.on_real.new_ones(())
+
+    run, _ = step(replace(RECIPE, penalties=[Penalty(term, 0.25, every=3, start=4)]))
+    logs = [run(number) for number in range(9)]
+    assert ["penalty" in log for log in logs] == [False] * 5 + [True, False, False, True]
+    assert logs[5]["penalty"].item() == pytest.approx(0.75)
+    assert seen[0].real.shape == (16, 1, 8, 8)
+
+
+def test_a_scheduled_penalty_reaches_its_last_weight():
+    term = Penalty(lambda critique: critique.on_real.new_ones(()), 1.0, last_weight=0.2)
+    run, _ = step(replace(RECIPE, penalties=[term], decay_images=48))
+    logs = [run(number)["penalty"].item() for number in range(5)]
+    assert logs == pytest.approx([1.0, 0.8, 0.4, 0.2, 0.2])
+
+
+def test_noise_on_the_class_is_for_training_alone_and_stronger_for_rare_classes():
+    with own_state(0):
+        generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
+        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, critic, replace(RECIPE, class_noise=0.75), torch.tensor([500, 50, 2]))
+    noise = made.noisy[0].noise
+    assert noise[0] < noise[1] < noise[2]
+    assert noise[2].item() == pytest.approx(0.75 * (0.01 / (1 - 0.99**2)) ** 0.5)
+    assert all(module.noise is None for module in made.average.module.modules() if hasattr(module, "noise"))
+
+
+def test_the_running_means_of_logits_follow_the_critic():
+    run, made = step(RECIPE)
+    made.loss = replace(
+        made.loss, discriminator=lambda real, fake: seen.append((real.mean(), fake.mean())) or real.sum()
+    )
+    seen = []
+    for number in range(3):
+        run(number)
+    expected = torch.zeros(2)
+    for real, fake in seen:
+        expected = 0.99 * expected + 0.01 * torch.stack([real, fake]).detach()
+    torch.testing.assert_close(made.usual, expected)
+    assert made.usual.grad_fn is None
+
+
+def test_a_shared_stage_takes_no_noise():
+    with own_state(0):
+        generator = NETWORKS["dcgan-shared-low"].generator(IMAGES.shape, 3, 4, 4)
+        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, critic, replace(RECIPE, class_noise=0.75), torch.tensor([20, 20, 20]))
+    logs = made(BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0))
+    assert all(torch.isfinite(value).all() for value in logs.values())
+
+
+def test_a_critic_with_batch_norm_sees_real_and_fake_apart():
+    with own_state(0):
+        generator = NETWORKS["dcgan"].generator((1, 16, 16), 3, 4, 4)
+        critic = NETWORKS["dcgan"].discriminator((1, 16, 16), 3, 4, "batch")
+    large = tones(20, (1, 16, 16))
+    made = AdversarialStep(generator, critic, RECIPE, torch.tensor([20, 20, 20]))
+    sizes = []
+    critic.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    made(BalancedBatches(large, 16, seed=0, power=0.0)(0))
+    assert sizes == [16, 16, 16]
+
+
+def test_a_relativistic_generator_learns_from_the_real_partner():
+    seen = []
+    spy = replace(
+        LOSSES["relativistic"],
+        generator=lambda real, fake: seen.append(real) or (fake - real).square().mean(),
+        penalties=(),
+    )
+    run, made = step(replace(RECIPE, loss=spy))
+    batch = BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0)
+    run(0)
+    expected = made.discriminator.eval()(batch.images, batch.labels)
+    torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0.1)
+
+
+def test_no_half_life_keeps_no_average():
+    run, made = step(replace(RECIPE, ema_half_life=0))
+    run(0)
+    pairs = zip(made.average.module.parameters(), made.generator.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
