@@ -19,3 +19,7 @@ class RunError(GanaugError, RuntimeError):
 
 class TrainingError(GanaugError, RuntimeError):
     """Training could not go on, even after rolling back."""
+
+
+class NotLearntError(GanaugError, ValueError):
+    """A class was asked for of which the generator's samples do not pass the filters."""

@@ -1,7 +1,7 @@
 """LabelledImages: the one type that flows through ganaug, from folder or array to generator, data set and report."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganaug.errors import DataError
+
+PASS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,19 @@ def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages
         first.classes,
         pd.concat(frames, ignore_index=True) if has_metadata else None,
     )
+
+
+def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`function` of rows (N, ...) in passes of exactly 64, the last one filled up: no result depends on its company.
+
+    The last bits of a convolution or a matrix product can depend on the number of rows.
+    """
+    results = []
+    for part in torch.split(rows, PASS):
+        lacking = PASS - len(part)
+        filled = torch.cat([part, part[-1:].expand(lacking, *part.shape[1:])]) if len(part) and lacking else part
+        results.append(function(filled)[: len(part)])
+    return torch.cat(results)
 
 
 def to_signed(images: Tensor) -> Tensor:

@@ -49,9 +49,11 @@ def image_seeds(seed: int, name: str, start: int, count: int) -> Tensor:
     return (first + torch.arange(start, start + count)) % IMAGE_SEEDS
 
 
-def latents(seeds: Tensor, size: int) -> Tensor:
-    """Standard normal latent vectors, float32, (len(seeds), size); row i depends on `seeds[i]` alone.
+def latents(seeds: Tensor, size: int, *, std: float = 1.0, truncation: float | None = None) -> Tensor:
+    """Normal latent vectors, float32, (len(seeds), size); row i depends on `seeds[i]` alone.
 
+    std: their standard deviation; above 1 reaches farther out than training did. truncation: numbers beyond this many
+    standard deviations are drawn anew (Brock et al. 2019, section 3.1), here by the truncated inverse distribution.
     Counter-based (Philox; Salmon et al. 2011): the seed is the place in the stream, so neither the batch nor the
     order in which images are drawn changes a row. Uniforms become normals by the inverse distribution function.
     """
@@ -62,7 +64,10 @@ def latents(seeds: Tensor, size: int) -> Tensor:
         if begin == end:
             continue
         stream = np.random.Philox(key=0).advance(int(seeds[begin]) * blocks)
-        uniform = np.random.Generator(stream).random((end - begin, blocks * 4))[:, :size]
         # random() can return exactly 0, whose normal is -inf; the shift is far below float32's resolution
-        rows[begin:end] = torch.special.ndtri(torch.from_numpy(uniform + 2.0**-54)).float()
-    return rows
+        uniform = torch.from_numpy(np.random.Generator(stream).random((end - begin, blocks * 4))[:, :size] + 2.0**-54)
+        if truncation is not None:
+            inside = torch.special.ndtr(torch.tensor([-truncation, truncation], dtype=torch.float64))
+            uniform = torch.lerp(inside[0], inside[1], uniform)
+        rows[begin:end] = torch.special.ndtri(uniform).float()
+    return rows if std == 1 else rows * std

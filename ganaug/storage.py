@@ -1,5 +1,6 @@
 """Files that are whole or absent: atomic writes, and trees of tensors as safetensors with JSON. None can run code."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -152,6 +153,17 @@ def _unflatten(skeleton: object, tensors: Mapping[str, Tensor]) -> object:
     if kind == "value":
         return content
     raise ValueError(f"its header names an unknown kind {kind!r}")
+
+
+def digest(tree: object) -> str:
+    """16 hexadecimal digits that name a tree: its numbers, words, and tensors bit for bit."""
+    found = hashlib.blake2b(digest_size=8)
+    tensors: dict[str, Tensor] = {}
+    found.update(json.dumps(_flatten(tree, "", tensors), sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.view(torch.uint8).numpy().tobytes() if value.ndim else value.view(1).numpy().tobytes())
+    return found.hexdigest()
 
 
 def same(first: object, second: object) -> bool:

@@ -6,7 +6,7 @@
 # DATA holds a folder a class. OUT must not exist yet.
 set -euo pipefail
 data=$1 out=$2 options=(--time-budget 15m)
-[ "${3:-}" = --smoke ] && options=(--steps 3)
+[ "${3:-}" = --smoke ] && options=(--steps 3 --param filters=null)
 
 ganaug check "$data"                                  # counts, sizes, every unusable file with its cause
 ganaug augment "$data" "$out" --dry-run "${options[@]}" # what would be added, how long it takes

@@ -28,7 +28,9 @@ X = part.images.flatten(1).numpy()
 y = [part.classes[label] for label in part.labels.tolist()]
 
 folds = StratifiedKFold(n_splits=3, shuffle=True, random_state=0)
-gan = GANAugmenter(image_shape=(28, 28), n_steps=5 if smoke else 1000, random_state=0)
+gan = GANAugmenter(
+    image_shape=(28, 28), n_steps=5 if smoke else 1000, filters=None if smoke else "copies,label", random_state=0
+)
 for name, sampler in {"oversampling": RandomOverSampler(random_state=0), "GANAugmenter": gan}.items():
     model = make_pipeline(sampler, LogisticRegression(max_iter=50 if smoke else 1000))
     scores = cross_val_score(model, X, y, cv=folds, scoring="balanced_accuracy")

@@ -24,7 +24,7 @@ images = fashion_mnist_lt()  # your own: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 train, held_back = images.take(shuffled[200:]), images.take(shuffled[:200])
 
-gan = GANAugmenter(n_steps=5 if smoke else 2000, random_state=0).fit(train)
+gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "copies,label", random_state=0).fit(train)
 synthetic = gan.sample({name: 100 for name, count in train.counts.items() if count < 100})
 
 transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.ToDtype(torch.float32, scale=True)])

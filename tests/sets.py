@@ -5,7 +5,7 @@ import torch
 from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.images import LabelledImages
 
-SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0}
+SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}
 
 
 def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):

@@ -14,6 +14,7 @@ from ganaug.cli.fit import check_run_folder, read, train
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
 
 if TYPE_CHECKING:
+    from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.images import LabelledImages
 
 TRIAL_STEPS = 25
@@ -94,7 +95,7 @@ def run_augment(
         _forecast(images, wanted, given)
         return
     if wanted:
-        synthetic = train(images, found, run, given, resume=options.resume).sample(wanted)
+        synthetic = _fill(train(images, found, run, given, resume=options.resume), wanted)
     else:
         say("Every class already has as many images as asked for: nothing is trained, nothing is added.")
         synthetic = images.take([])
@@ -114,6 +115,15 @@ def run_augment(
     )
 
 
+def _fill(augmenter: "GANAugmenter", wanted: dict[str, int]) -> "LabelledImages":
+    """Samples of the classes wanted, less those that were not learnt, which `wanted` then lacks too."""
+    for label in augmenter.model_.not_learnt:
+        name = augmenter.model_.classes[label]
+        if wanted.pop(name, 0):
+            say(f"warning: class {name!r} was not learnt and is not filled up. Train longer, or add images of it.")
+    return augmenter.sample(wanted)
+
+
 def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(("class", "original", "added", "total"))
@@ -122,12 +132,14 @@ def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
 
 def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
     """Print the counts, then time and memory from a short trial on these images."""
-    from ganaug.estimators.augmenter import STEPS, GANAugmenter
+    from ganaug.estimators.augmenter import GANAugmenter
 
     _table(images.counts, wanted)
     chosen = GANAugmenter(**given)
+    plan = chosen.plan(images)
+    say(f"Plan:\n{plan}")
     say(f"Trial of {TRIAL_STEPS} steps ...")
-    trial = GANAugmenter(**{**given, "n_steps": TRIAL_STEPS, "time_budget": None, "run_dir": None})
+    trial = GANAugmenter(**{**given, "n_steps": TRIAL_STEPS, "time_budget": None, "run_dir": None, "filters": None})
     ticks: list[float] = []
     trial.fit(images, callbacks=[lambda done, logs: ticks.append(time.perf_counter())])  # noqa: ARG005  # a callback gets both
     middle = ticks[len(ticks) // 3 :]
@@ -135,14 +147,15 @@ def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[s
     began = time.perf_counter()
     trial.sample(256)
     an_image = (time.perf_counter() - began) / 256
-    n_steps = chosen.n_steps or (STEPS if chosen.time_budget is None else sys.maxsize)
+    n_steps = plan.n_steps or sys.maxsize
     training = min(n_steps * a_step, chosen.time_budget or float("inf"))
     writing = an_image * sum(wanted.values())
     memory = _peak_memory()
     say(
         f"Expected: {training / 60:.1f} min of training ({int(training / a_step):,} steps, "
-        f"{chosen.batch_size / a_step:,.0f} images/s), {writing:.1f} s for {sum(wanted.values()):,} images, "
-        f"{f'about {memory:,.0f} MiB' if memory else 'an unknown amount'} of memory. Nothing was written."
+        f"{plan.batch_size / a_step:,.0f} images/s), {writing:.1f} s for {sum(wanted.values()):,} images, "
+        f"{f'about {memory:,.0f} MiB' if memory else 'an unknown amount'} of memory. "
+        "Filters and their redraws come on top. Nothing was written."
     )
 
 

@@ -60,14 +60,17 @@ def train(
     images: "LabelledImages", found: "FolderInspection", run: Path, given: dict[str, Any], *, resume: bool
 ) -> "GANAugmenter":
     """Fit on `images` with the run in `run`; leaves the program, resumable, when a signal came."""
-    from ganaug.estimators.augmenter import STEPS, GANAugmenter
+    from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.training.run import interrupted
 
     augmenter = GANAugmenter(**{**given, "run_dir": run})
-    seconds = augmenter.time_budget
-    n_steps = augmenter.n_steps or (None if seconds else STEPS)
+    plan = augmenter.plan(images)
+    say(f"Plan:\n{plan}")
     begin = augmenter.resume if resume else augmenter.fit
-    with Signals() as signals, Training(augmenter.batch_size, n_steps=n_steps, seconds=seconds) as progress:
+    with (
+        Signals() as signals,
+        Training(plan.batch_size, n_steps=plan.n_steps, seconds=augmenter.time_budget) as progress,
+    ):
         begin(images, callbacks=[progress, interrupted(signals.stopped)])
     _list_skipped(found, run)
     signals.leave(f"Go on with --resume and the run folder {run}.")
@@ -89,7 +92,7 @@ def _list_skipped(found: "FolderInspection", run: Path) -> None:
 
 def _summary(augmenter: "GANAugmenter", run: Path) -> None:
     last = augmenter.history_.iloc[-1]
-    rate = augmenter.n_steps_ * augmenter.batch_size / max(augmenter.seconds_, 1e-9)
+    rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
     say(
         f"Training ended ({augmenter.ended_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the state of "
         f"step {augmenter.best_step_:,} is kept. Critic's accuracy {last['accuracy_real']:.2f} on real and "
@@ -100,4 +103,13 @@ def _summary(augmenter: "GANAugmenter", run: Path) -> None:
         say(f"health: {finding}")
     if not augmenter.health_:
         say("health: no vanishing gradient, no collapsed class, no numbers that are not finite.")
+    for row in augmenter.yield_.itertuples():
+        if row.copies or not row.learnt:
+            judged = "" if row.learnt else "; NOT LEARNT, no samples of it are handed out"
+            say(
+                f"filters: class {row[1]!r}: of {row.drawn} samples {row.copies} nearly repeat a training image and "
+                f"{row.mislabelled} are not recognised as their class{judged}."
+            )
+    if len(augmenter.yield_):
+        say(f"filters: {augmenter.yield_['yield'].mean():.0%} of samples pass, mean over classes; the rest is redrawn.")
     say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")

@@ -64,7 +64,7 @@ def fit_options(command: F) -> F:
         click.option(
             "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of parameters."
         ),
-        click.option("--steps", type=click.IntRange(1), help="Training steps in all.  [default: 5000]"),
+        click.option("--steps", type=click.IntRange(1), help="Training steps in all.  [default: as planned]"),
         click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
         click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width)."),
         click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]"),

@@ -23,6 +23,11 @@ from ganaug.cli.options import FOLDER, counts
 @click.option(
     "--start", type=click.IntRange(0, 2**52), default=0, show_default=True, help="Skip this many images of each class."
 )
+@click.option("--latent-std", type=click.FloatRange(0, min_open=True), help="Above 1: more varied, less faithful.")
+@click.option(
+    "--truncation", type=click.FloatRange(0, min_open=True), help="Cut latent numbers off at so many deviations."
+)
+@click.option("--no-filters", is_flag=True, help="Hand samples out as they come, near-copies and misfits included.")
 def sample(
     run: Path,
     out: Path,
@@ -32,6 +37,9 @@ def sample(
     device: str,
     seed: int | None,
     start: int,
+    latent_std: float | None,
+    truncation: float | None,
+    no_filters: bool,
 ) -> None:
     """Write synthetic images from the model of RUN (a run or model folder) into the new folder OUT.
 
@@ -56,7 +64,14 @@ def sample(
             largest = max(found.counts.values())
             request = {name: largest - count for name, count in found.counts.items() if count < largest}
         assert request is not None
-        synthetic = augmenter.sample(request, random_state=seed, start=start)
+        synthetic = augmenter.sample(
+            request,
+            random_state=seed,
+            start=start,
+            latent_std=latent_std,
+            truncation=truncation,
+            filtered=not no_filters,
+        )
         with counting("write") as progress:
             write_folder(synthetic, out, progress=progress)
         say(f"{len(synthetic):,} synthetic images, each marked as such.")

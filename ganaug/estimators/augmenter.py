@@ -1,8 +1,11 @@
 """GANAugmenter: fit a conditional GAN to a labelled image set, sample its classes, or fill them up."""
 
 import sys
+import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,23 +28,26 @@ from ganaug import augment
 from ganaug.data.batches import BalancedBatches
 from ganaug.data.convert import Adopted, adopt, are_paths
 from ganaug.data.findings import SMALLEST
+from ganaug.data.held_back import hold_back
 from ganaug.data.strategy import Strategy, counts_for, to_generate
 from ganaug.errors import DataError
 from ganaug.estimators import base
 from ganaug.estimators.evaluation import Evaluator
-from ganaug.estimators.model import GeneratorModel, laid_out
+from ganaug.estimators.filters import filter_names, make_filters
+from ganaug.estimators.model import GeneratorModel, Latent
+from ganaug.estimators.plan import Plan, make_plan
 from ganaug.images import LabelledImages
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks import NETWORKS, Network
+from ganaug.networks.blocks import laid_out
+from ganaug.penalties import Penalty, penalties
 from ganaug.randomness import derive, own_state
 from ganaug.storage import write_json
-from ganaug.training.engine import device_for
+from ganaug.training.engine import device_for, precision_for
 from ganaug.training.loop import Callback
 from ganaug.training.run import Run, time_budget
-from ganaug.training.steps import AdversarialStep
-
-STEPS = 5000
+from ganaug.training.steps import AdversarialStep, Recipe
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -49,43 +55,69 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Parameters
     ----------
-    network : {"auto", "dcgan", "mlp"} or Network
+    network : {"auto", "dcgan", "dcgan-shared-low", "mlp", "resnet", "resnet-plain"} or Network
         "auto" is "dcgan" for images and "mlp" for plain vectors.
-    loss : {"hinge", "lsgan", "non-saturating", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss
+    loss : {"hinge", "lsgan", "non-saturating", "relativistic", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss
     sampling_strategy : str, float, dict or callable
         How many images `fit_resample` adds, in every form of imbalanced-learn; a dict holds final counts by class value
         or class name.
     image_shape : (H, W) or (H, W, C), optional
         Cuts the rows of a 2-D X into images. Without it they are plain vectors.
     n_steps : int, optional
-        Training steps (updates of the critic); 5,000 unless a time budget is given.
+        Training steps (updates of the critic). None: by the time budget, or as planned for so many images.
     time_budget : float, optional
         Seconds after which training ends, at the end of a step.
-    batch_size : int
-        Real images a step.
+    batch_size : int, optional
+        Real images a step. None: as planned.
     latent_size : int
         Numbers a sample is made from.
     width : int, optional
-        Channels of the widest-resolution layers; 32 up to 32 pixels, 16 above.
+        Channels of the widest-resolution layers. None: as planned.
     generator_rate, discriminator_rate : float
         Learning rates of Adam.
     betas : (float, float)
         Adam's averaging of gradient and squared gradient.
-    augmentation : str, sequence or None
-        Differentiable augmentations in front of the critic, in order: names joined by commas, or callables
-        (images, torch.Generator) -> images.
+    augmentation : {"auto", names joined by commas}, sequence or None
+        Differentiable augmentations in front of the critic, in order: "translation", "cutout", "color", "flip", or
+        callables (images, torch.Generator) -> images. "auto": as planned.
+    adaptive_augmentation : bool
+        Let their strength follow the critic (ADA), from none upward.
+    penalty : names joined by commas, sequence or None
+        Beside the loss's own: "r1", "r2", "lazy-r1", "gradient-penalty", "lecam", "class-spectral", or Penalty objects.
     discriminator_norm : {"spectral", "batch", "none"}
         Normalisation in the critic. "batch" is refused for the Wasserstein losses.
     sampling_power : float
         Real batches draw a class in proportion to this power of its count: 1 as they come, 0 all classes alike.
-    ema_half_life : float
-        Half-life, in images, of the average of the generator that samples are drawn from.
+    ema_half_life : float, optional
+        Half-life, in images, of the averaged generator that samples are drawn from; 0 keeps none. None: as planned.
+    conditioning_ramp : (float, float), optional
+        Images seen at which the class begins to count, and counts fully.
+    class_noise : float
+        Standard deviation of the noise on class gains in training, as a share of their spread; rare classes get more.
+    guidance : float
+        Weight of the generator's shortfall from what a classifier of the real images needs to recognise the class.
+    decay_images : float, optional
+        Images over which the rates fall to `last_rate` of theirs, and scheduled penalties to their last weight.
+    last_rate : float
+        Share of the learning rates that is left at the end of the decay.
+    hold_back : float
+        Share of each class that training is not shown, where it comes to ten images: scores and filters go by it.
+    patience : int, "auto" or None
+        Checks without a better score after which training stops. None: never.
+    filters : names joined by commas, sequence or None
+        What samples must pass: "copies" takes away near-copies of training images, "label" what does not look like its
+        class to a classifier of the real images. What is taken away is drawn anew.
+    latent_std, truncation : float
+        Standard deviation of latent vectors when sampling, and the number of deviations at which they are cut off.
     check_every : int
         Steps between checks of health and progress, each with a checkpoint and a preview.
     run_dir : path, optional
         Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
     device : str or torch.device
         "auto", "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "bf16", "fp32"}
+        Of the convolutions in training; "auto" is bfloat16 where the processor multiplies in it. Samples are always
+        drawn in float32.
     random_state : int, RandomState or None
         Seed of weights, batches, latent vectors and augmentations.
 
@@ -94,9 +126,14 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     classes_ : (K,) array
         Class values, sorted.
     sampling_strategy_ : dict
-        Class value -> number of images that `fit_resample` generates.
+        Class value -> number of images asked of `fit_resample`; it generates them for classes that are learnt.
     model_ : GeneratorModel
         The trained generator of the best check.
+    plan_ : Plan
+        What was chosen where a parameter left it open, with reasons; print it.
+    yield_ : DataFrame
+        By class: of trial samples, how many were near-copies, were not recognised as their class, and passed; and
+        whether the class counts as learnt. Empty without filters.
     history_ : DataFrame
         A row a check: losses, critic's accuracy, gradient norm, score, diversity, findings.
     health_ : list of Finding
@@ -106,7 +143,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     n_steps_, best_step_ : int
         Steps done, and the step whose state is kept.
     seconds_ : float
-        Time spent training, over all resumptions.
+        Time spent training, the referee's included, over all resumptions.
     n_features_in_ : int
         Numbers an image: C * H * W.
     """
@@ -115,14 +152,23 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
         "width": [Interval(Integral, 1, None, closed="left"), None],
         "generator_rate": [Interval(Real, 0, None, closed="neither")],
         "discriminator_rate": [Interval(Real, 0, None, closed="neither")],
         "discriminator_norm": [StrOptions({"spectral", "batch", "none"})],
         "sampling_power": [Interval(Real, 0, 1, closed="both")],
-        "ema_half_life": [Interval(Real, 0, None, closed="neither")],
+        "adaptive_augmentation": ["boolean"],
+        "ema_half_life": [Interval(Real, 0, None, closed="left"), None],
+        "class_noise": [Interval(Real, 0, None, closed="left")],
+        "guidance": [Interval(Real, 0, None, closed="left")],
+        "decay_images": [Interval(Real, 0, None, closed="neither"), None],
+        "last_rate": [Interval(Real, 0, 1, closed="both")],
+        "hold_back": [Interval(Real, 0, 0.5, closed="both")],
+        "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "latent_std": [Interval(Real, 0, None, closed="neither")],
+        "truncation": [Interval(Real, 0, None, closed="neither"), None],
         "check_every": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -136,19 +182,32 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         image_shape: Sequence[int] | None = None,
         n_steps: int | None = None,
         time_budget: float | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         latent_size: int = 64,
         width: int | None = None,
         generator_rate: float = 4e-4,
         discriminator_rate: float = 4e-4,
         betas: tuple[float, float] = (0.0, 0.99),
-        augmentation: str | Sequence[str | augment.Policy] | None = "translation",
+        augmentation: str | Sequence[str | augment.Policy] | None = "auto",
         discriminator_norm: str = "spectral",
-        sampling_power: float = 0.5,
-        ema_half_life: float = 20_000,
+        sampling_power: float = 0.0,
+        penalty: str | Sequence[str | Penalty] | None = None,
+        adaptive_augmentation: bool = False,
+        ema_half_life: float | None = None,
+        conditioning_ramp: tuple[float, float] | None = None,
+        class_noise: float = 0.0,
+        guidance: float = 0.0,
+        decay_images: float | None = None,
+        last_rate: float = 1.0,
+        hold_back: float = 0.1,
+        patience: int | str | None = "auto",
+        filters: str | Sequence[str] | None = "copies,label",
+        latent_std: float = 1.0,
+        truncation: float | None = None,
         check_every: int = 250,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
+        precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.network = network
@@ -166,10 +225,23 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.augmentation = augmentation
         self.discriminator_norm = discriminator_norm
         self.sampling_power = sampling_power
+        self.penalty = penalty
+        self.adaptive_augmentation = adaptive_augmentation
         self.ema_half_life = ema_half_life
+        self.conditioning_ramp = conditioning_ramp
+        self.class_noise = class_noise
+        self.guidance = guidance
+        self.decay_images = decay_images
+        self.last_rate = last_rate
+        self.hold_back = hold_back
+        self.patience = patience
+        self.filters = filters
+        self.latent_std = latent_std
+        self.truncation = truncation
         self.check_every = check_every
         self.run_dir = run_dir
         self.device = device
+        self.precision = precision
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
@@ -197,7 +269,18 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
         adopted = self._adopt(X, y)
         self._fit(adopted, callbacks, resume=False)
-        return adopted.append(self.model_.sample(self._to_generate))
+        learnt = {label: n for label, n in self._to_generate.items() if label not in self.model_.not_learnt}
+        if len(learnt) < len(self._to_generate):
+            names = [self.model_.classes[label] for label in self._to_generate if label not in learnt]
+            warnings.warn(
+                f"not learnt, and so not filled up: {', '.join(names)} (see yield_). Train longer, or add images.",
+                stacklevel=3,
+            )
+        return adopted.append(self.model_.sample(learnt, latent=self._latent))
+
+    @property
+    def _latent(self) -> Latent:
+        return Latent(self.latent_std, self.truncation)
 
     def sample(
         self,
@@ -206,13 +289,18 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         random_state: int | None = None,
         start: int = 0,
         batch_size: int | None = None,
+        latent_std: float | None = None,
+        truncation: float | None = None,
+        filtered: bool = True,
     ) -> LabelledImages:
         """Exactly as many synthetic images as asked for, with a row of provenance each in `metadata`.
 
         counts: {class value or name: n}, or a total that is shared out evenly.
         random_state: another seed than the fit's. The same seed gives the same images, whatever else is asked for.
         start: place in each class's stream of images to begin at; `start=n` goes on where a call for n images ended.
-        Raises ValueError for an unknown class, NotFittedError before `fit`.
+        latent_std, truncation: instead of the estimator's own. filtered: False gives the samples as they come.
+        Raises ValueError for an unknown class, NotLearntError for one whose samples do not pass the filters,
+        NotFittedError before `fit`.
         """
         check_is_fitted(self, "model_")
         if random_state is not None and (
@@ -220,13 +308,25 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         ):
             raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
         request = counts_for(counts, self.model_.class_values, self.model_.classes)
-        return self.model_.sample(request, seed=random_state, start=start, batch_size=batch_size)
+        std = self.latent_std if latent_std is None else latent_std
+        latent = Latent(std, self.truncation if truncation is None else truncation)
+        return self.model_.sample(
+            request, seed=random_state, start=start, batch_size=batch_size, latent=latent, filtered=filtered
+        )
 
     def plan_counts(self, images: LabelledImages) -> dict[str, int]:
         """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
         names = np.asarray(images.classes, dtype=object)
         resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
         return {images.classes[index]: count for index, count in resolved.items()}
+
+    def plan(self, X: Any, y: Any = None) -> Plan:
+        """What `fit` would choose for this data where a parameter leaves it open, with reasons. Trains nothing."""
+        images = self._adopt(X, y).images
+        base.check_trainable(images)
+        seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
+        train, held_back = hold_back(images, self.hold_back, seed=seed)
+        return make_plan(train, held_back, device_for(self.device), self.get_params(deep=False))
 
     def save(self, folder: str | Path) -> None:
         """Write the generator as safetensors + JSON into `folder`. Loads on any device, and can run no code."""
@@ -289,25 +389,41 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
         data = {"fingerprint": images.fingerprint(), "shape": list(images.shape), "counts": images.counts}
+        began, budget = time.perf_counter(), [time_budget(self.time_budget)] if self.time_budget else []
         seed, device = self._seed(resume), device_for(self.device)
-        step, name, width = self._step(images, device, seed)
-        model = GeneratorModel(
-            step.average.module, name, images.shape, images.classes, classes, self.latent_size, width, seed
-        )
-        evaluator = Evaluator(images, model.draw, seed=seed)
-        batches = BalancedBatches(images, self.batch_size, seed=seed, power=self.sampling_power, device=device)
+        train, held_back = hold_back(images, self.hold_back, seed=seed)
+        plan = make_plan(train, held_back, device, self.get_params(deep=False))
+        step = self._step(train, plan, device, seed)
         folder = None if self.run_dir is None else Path(self.run_dir)
-        run = Run(step, batches, evaluator, evaluator.picture, self.batch_size, self.check_every, folder)
-        n_steps = self.n_steps or (sys.maxsize if self.time_budget else STEPS)
-        budget = [time_budget(self.time_budget)] if self.time_budget else []
-        about = {"seed": seed, "params": self._described(), "data": data}
+        about = {"seed": seed, "params": {**self._described(), "precision": plan.precision}, "data": data}
         with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
+            names = filter_names(self.filters)
+            if "label" in names or self.guidance:
+                step.referee = base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume)
+            model = GeneratorModel(
+                step.average.module,
+                plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
+                images.shape,
+                images.classes,
+                classes,
+                self.latent_size,
+                plan.width,
+                seed,
+                make_filters(names, train, step.referee),
+            )
+            evaluator = Evaluator(train, held_back, model.draw, step.referee, seed=seed)
+            batches = BalancedBatches(train, plan.batch_size, seed=seed, power=self.sampling_power, device=device)
+            run = Run(
+                step, batches, evaluator, evaluator.picture, plan.batch_size, self.check_every, folder, plan.patience
+            )
+            run.prepared = time.perf_counter() - began
             try:
-                run.start(n_steps=n_steps, callbacks=[*callbacks, *budget], resume=resume)
+                run.start(n_steps=plan.n_steps or sys.maxsize, callbacks=[*callbacks, *budget], resume=resume)
             finally:
                 self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
             run.restore_best()
-            self.model_, self.data_, self.seed_, self.ended_ = model, data, seed, run.ended
+            self.model_ = model.with_yields(self._latent)
+            self.plan_, self.data_, self.seed_, self.ended_ = plan, data, seed, run.ended
             self.classes_, self._to_generate = classes, wanted
             self.sampling_strategy_ = {classes[index]: count for index, count in wanted.items()}
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
@@ -321,40 +437,62 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         lookup(LOSSES, self.loss, "loss")
         if self.network != "auto":
             lookup(NETWORKS, self.network, "network")
-        augment.policy(self.augmentation)
-        device_for(self.device)
+        if self.augmentation != "auto":
+            augment.policy(self.augmentation)
+        penalties(self.penalty)
+        filter_names(self.filters)
+        precision_for(self.precision, device_for(self.device))
         betas = self.betas
+        ramp = self.conditioning_ramp
+        if ramp is not None and not (isinstance(ramp, Sequence) and len(ramp) == 2 and 0 <= ramp[0] < ramp[1]):
+            raise ValueError(f"conditioning_ramp must be two numbers of images, 0 <= first < last; got {ramp!r}.")
         if not (isinstance(betas, Sequence) and len(betas) == 2 and all(_is_decay(beta) for beta in betas)):
             raise ValueError(f"betas must be two numbers in [0, 1); got {betas!r}.")
 
-    def _step(self, images: LabelledImages, device: torch.device, seed: int) -> tuple[AdversarialStep, str, int]:
-        """The networks and their training step, with the names of what was chosen."""
-        loss = lookup(LOSSES, self.loss, "loss")
-        policies = augment.policy(self.augmentation)
-        vectors = min(images.shape[1:]) < SMALLEST
-        name = self.network if self.network != "auto" else "mlp" if vectors else "dcgan"
-        pair = lookup(NETWORKS, name, "network")
-        if name != "mlp" and vectors:
+    def _step(self, images: LabelledImages, plan: Plan, device: torch.device, seed: int) -> AdversarialStep:
+        """The networks and their training step."""
+        pair = lookup(NETWORKS, plan.network, "network")
+        if min(images.shape[1:]) < SMALLEST and plan.network in NETWORKS and plan.network != "mlp":
             raise DataError(
-                f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for network {name!r}, which needs "
-                f"{SMALLEST}x{SMALLEST}. Give image_shape if the rows are images, or use network='mlp'."
+                f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for network {plan.network!r}, "
+                f"which needs {SMALLEST}x{SMALLEST}. Give image_shape if the rows are images, or use network='mlp'."
             )
-        width = self.width or (32 if max(images.shape[1:]) <= 32 else 16)
         n_classes = len(images.classes)
         with own_state(derive(seed, "weights")):
-            generator = pair.generator(images.shape, n_classes, self.latent_size, width)
-            discriminator = pair.discriminator(images.shape, n_classes, width, self.discriminator_norm)
-        step = AdversarialStep(
-            laid_out(generator.to(device), images.shape),
-            laid_out(discriminator.to(device), images.shape),
-            loss,
+            generator = pair.generator(images.shape, n_classes, self.latent_size, plan.width)
+            discriminator = pair.discriminator(images.shape, n_classes, plan.width, self.discriminator_norm)
+        recipe = Recipe(
+            loss=lookup(LOSSES, self.loss, "loss"),
             latent_size=self.latent_size,
             rates=(self.generator_rate, self.discriminator_rate),
             betas=self.betas,
-            augmentations=[] if vectors else policies,
-            ema_half_life=self.ema_half_life,
+            penalties=penalties(self.penalty),
+            augmentations=augment.policy(plan.augmentation),
+            adaptive=self.adaptive_augmentation,
+            ema_half_life=plan.ema_half_life,
+            conditioning_ramp=self.conditioning_ramp,
+            class_noise=self.class_noise,
+            guidance=self.guidance,
+            precision=precision_for(plan.precision, device),
+            decay_images=self.decay_images,
+            last_rate=self.last_rate,
         )
-        return step, name if isinstance(name, str) else type(generator).__name__, width
+        return AdversarialStep(
+            laid_out(generator.to(device), images.shape),
+            laid_out(discriminator.to(device), images.shape),
+            recipe,
+            torch.tensor(list(images.counts.values())),
+        )
+
+    @property
+    def yield_(self) -> pd.DataFrame:
+        """By class, what the filters took of trial samples at the end of training."""
+        check_is_fitted(self, "model_")
+        rows = [
+            {"class": self.model_.classes[label], **asdict(found), "yield": found.share, "learnt": found.learnt}
+            for label, found in self.model_.yields.items()
+        ]
+        return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabelled", "yield", "learnt"])
 
     def _seed(self, resume: bool) -> int:
         if resume:

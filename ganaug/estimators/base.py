@@ -12,9 +12,10 @@ from ganaug import __version__
 from ganaug.data.findings import LARGEST, MOST_CLASSES
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabelledImages
-from ganaug.storage import LOCK, locked, read_json, write_json
+from ganaug.storage import LOCK, locked, read_json, read_tree, write_json, write_tree
+from ganaug.training.referee import Referee, train_referee
 
-FORMAT = 1
+FORMAT = 2
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
 FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
 
@@ -54,6 +55,27 @@ def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Itera
             versions = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
             write_json(folder / "config.json", {**versions, **about})
         yield
+
+
+def referee_of(
+    folder: Path | None,
+    train: LabelledImages,
+    held_back: LabelledImages,
+    *,
+    seed: int,
+    device: torch.device,
+    resume: bool,
+) -> Referee:
+    """The referee of a run: trained, and kept in `folder`; for a run that is resumed, the one that is there."""
+    kept = None if folder is None else folder / "referee.safetensors"
+    if resume and kept is not None and kept.exists():
+        referee = Referee.from_tree(read_tree(kept), train.shape, len(train.classes))
+        referee.net.to(device)
+        return referee
+    referee = train_referee(train, held_back, seed=seed, device=device)
+    if kept is not None:
+        write_tree(kept, referee.tree())
+    return referee
 
 
 def stored_seed(folder: Path, random_state: object) -> int:

@@ -1,4 +1,4 @@
-"""What a check during training measures: samples of the averaged generator against the real images of each class."""
+"""What a check during training measures: samples of the averaged generator against real images of each class."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,6 +12,7 @@ from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.randomness import generator, image_seeds
 from ganaug.training.health import Evaluation
 from ganaug.training.pictures import preview
+from ganaug.training.referee import Referee
 
 MOST_IMAGES = 2000  # of each kind in one check, over all classes, but at least four a class
 ENOUGH = 10  # real images that a class needs to be judged by itself: below, chance rules, and copies score best
@@ -22,20 +23,36 @@ FEATURE_SIZE = 8
 class Evaluator:
     """Draws the same latent vectors at each check, so that checks of one run compare.
 
-    draw: (labels, seeds) -> uint8 images. Features are the images averaged down to at most 8 x 8 pixels.
+    Samples are compared with the held-back images of their class; where fewer than ten are held back, with `real`,
+    those that the generator is trained on. draw: (labels, seeds) -> uint8 images. referee: whose features are compared;
+    without one, images averaged down to at most 8 x 8 pixels.
     """
 
-    def __init__(self, real: LabelledImages, draw: Callable[[Tensor, Tensor], Tensor], *, seed: int) -> None:
+    def __init__(
+        self,
+        real: LabelledImages,
+        held_back: LabelledImages,
+        draw: Callable[[Tensor, Tensor], Tensor],
+        referee: Referee | None,
+        *,
+        seed: int,
+    ) -> None:
         self.real, self.draw, self.seed = real, draw, seed
+        self.features = thumbnails if referee is None else referee.features
         self.each = max(4, min(64, MOST_IMAGES // len(real.classes)))
-        self.reference = {name: features(self._real(name, self.each)) for name in real.classes}
+        chosen = [
+            self._real(held_back if count >= ENOUGH else real, name, self.each)
+            for name, count in held_back.counts.items()
+        ]
+        found = torch.split(self.features(torch.cat(chosen)), [len(images) for images in chosen])
+        self.reference = dict(zip(real.classes, found, strict=True))
 
     def __call__(self) -> Evaluation:
         """Mean energy distance over classes (lower is better), and each class's diversity relative to the real."""
         scores, diversity = {}, {}
         synthetic = self._synthetic(list(self.real.classes), self.each)
-        for name, reference in self.reference.items():
-            own = features(synthetic[name])
+        found = torch.split(self.features(torch.cat(list(synthetic.values()))), self.each)
+        for (name, reference), own in zip(self.reference.items(), found, strict=True):
             spread = mean_pairwise_distance(reference)
             scores[name] = energy_distance(own, reference)
             # a class of identical images has no spread to lose
@@ -53,12 +70,11 @@ class Evaluator:
             names = by_count[: MOST_ROWS // 2] + by_count[-MOST_ROWS // 2 :]
         synthetic = self._synthetic(names, 10)
         counts = self.real.counts
-        return preview({f"{n} ({counts[n]})": (self._real(n, 4), synthetic[n]) for n in names})
+        return preview({f"{n} ({counts[n]})": (self._real(self.real, n, 4), synthetic[n]) for n in names})
 
-    def _real(self, name: str, most: int) -> Tensor:
-        where = torch.nonzero(self.real.labels == self.real.classes.index(name)).flatten()
-        chosen = torch.randperm(len(where), generator=generator(self.seed, "reference", name))[:most]
-        return self.real.images[where[chosen]]
+    def _real(self, images: LabelledImages, name: str, most: int) -> Tensor:
+        own = images.of_class(name)
+        return own[torch.randperm(len(own), generator=generator(self.seed, "reference", name))[:most]]
 
     def _synthetic(self, names: list[str], each: int) -> dict[str, Tensor]:
         labels = torch.tensor([self.real.classes.index(name) for name in names]).repeat_interleave(each)
@@ -71,7 +87,7 @@ def _mean(numbers: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def features(images: Tensor) -> Tensor:
+def thumbnails(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> float (N, D) in [0, 1]: pixels averaged down to at most 8 x 8."""
     size = min(FEATURE_SIZE, images.shape[2]), min(FEATURE_SIZE, images.shape[3])
     return adaptive_avg_pool2d(images.float() / 255, size).flatten(1)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,40 @@ import torch
 from torch import Tensor, nn
 
 from ganaug import __version__
-from ganaug.errors import RunError
+from ganaug.errors import NotLearntError, RunError
 from ganaug.estimators.base import FORMAT
+from ganaug.estimators.filters import KEPT, TRIAL, Filters, Yield
 from ganaug.images import LabelledImages, to_uint8
 from ganaug.lookup import lookup
 from ganaug.networks import NETWORKS, Network
-from ganaug.networks.blocks import Shape
-from ganaug.randomness import image_seeds, latents, own_state
-from ganaug.storage import read_json, read_tree, write_json, write_tree
+from ganaug.networks.blocks import Shape, laid_out
+from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
+from ganaug.storage import digest, read_json, read_tree, write_json, write_tree
 
 # A convolution's last bits can depend on the size of its batch, so on the CPU every pass has this many rows: the same
 # image comes out whatever was asked for beside it.
 ROWS = 64
+MOST_REDRAWS = 200
+MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
 
-def laid_out(module: nn.Module, shape: Shape) -> nn.Module:
-    """`module` in the memory format that is quickest for `shape`: always the same, for the last bits' sake."""
-    return module.to(memory_format=torch.channels_last if min(shape[1:]) > 1 else torch.contiguous_format)
+@dataclass(frozen=True)
+class Latent:
+    """How latent vectors are drawn. std: their standard deviation. truncation: in standard deviations, or None.
+
+    Above 1, std gives more varied and less faithful samples; below 1, or truncated, the reverse (Brock et al. 2019).
+    """
+
+    std: float = 1.0
+    truncation: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("latent_std", self.std), ("truncation", self.truncation)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be a number above 0; got {value!r}.")
+
+
+LATENT = Latent()
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class GeneratorModel:
     """A generator in evaluation mode with the classes it knows.
 
     class_values: the user's own value for each label (a name, a number). seed: the fit's seed, the default for samples.
+    filters: what every sample passes; None: nothing. yields: of each label, what the filters took in a trial.
     """
 
     generator: nn.Module
@@ -46,6 +64,8 @@ class GeneratorModel:
     latent_size: int
     width: int
     seed: int
+    filters: Filters | None = None
+    yields: Mapping[int, Yield] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -63,50 +83,122 @@ class GeneratorModel:
         return digest.hexdigest()
 
     @torch.no_grad()
-    def draw(self, labels: Tensor, seeds: Tensor, *, batch_size: int | None = None) -> Tensor:
+    def draw(self, labels: Tensor, seeds: Tensor, *, batch_size: int | None = None, latent: Latent = LATENT) -> Tensor:
         """Images of `labels` (N,) from `seeds` (N,): uint8, (N, C, H, W). Row i depends on label i and seed i alone.
 
-        batch_size: images a pass on an accelerator; on the CPU passes are always of 64 rows.
+        batch_size: images a pass on an accelerator; on the CPU passes are always of 64 rows. latent: how the latent
+        vectors are drawn.
         """
         rows = ROWS if self.device.type == "cpu" else batch_size or 256
         out = torch.empty((len(labels), *self.shape), dtype=torch.uint8)
         for start in range(0, len(labels), rows):
             part = slice(start, start + rows)
-            latent, own = latents(seeds[part], self.latent_size), labels[part]
+            vectors = latents(seeds[part], self.latent_size, std=latent.std, truncation=latent.truncation)
+            own = labels[part]
             lacking = rows - len(own)
             if lacking:
-                latent = torch.cat([latent, latent[-1:].expand(lacking, -1)])
+                vectors = torch.cat([vectors, vectors[-1:].expand(lacking, -1)])
                 own = torch.cat([own, own[-1:].expand(lacking)])
-            images = self.generator(latent.to(self.device), own.to(self.device))
+            images = self.generator(vectors.to(self.device), own.to(self.device))
             out[part] = to_uint8(images[: rows - lacking]).cpu()
         return out
 
     def sample(
-        self, counts: Mapping[int, int], *, seed: int | None = None, start: int = 0, batch_size: int | None = None
+        self,
+        counts: Mapping[int, int],
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        batch_size: int | None = None,
+        latent: Latent = LATENT,
+        filtered: bool = True,
     ) -> LabelledImages:
         """Exactly `counts` ({label: n}) images, class after class, with a row of provenance each.
 
         start: the first image's place in each class's stream, for drawing more without drawing the same again.
+        filtered: an image that the filters reject is drawn anew from a seed of its own place, so that every image still
+        depends on its class and place alone. Raises NotLearntError where too few images of a class pass.
         """
         seed = self.seed if seed is None else seed
+        filters = self.filters if filtered else None
+        if filters is not None:
+            self._check_learnt([label for label, count in counts.items() if count])
         labels = torch.cat([torch.empty(0, dtype=torch.int64), *(torch.full((n,), k) for k, n in counts.items())])
-        streams = [image_seeds(seed, self.classes[k], start, n) for k, n in counts.items()]
-        seeds = torch.cat([torch.empty(0, dtype=torch.int64), *streams])
+        places = torch.cat(
+            [torch.empty(0, dtype=torch.int64), *(torch.arange(start, start + n) for n in counts.values())]
+        )
+        seeds, redraws = self._seeds(seed, labels, places, 0), torch.zeros(len(labels), dtype=torch.int64)
+        images = self.draw(labels, seeds, batch_size=batch_size, latent=latent)
+        open_places = torch.arange(len(labels))
+        for attempt in range(1, MOST_REDRAWS + 1):
+            if filters is None or not len(open_places):
+                break
+            verdict = filters.judge(images[open_places], labels[open_places])
+            open_places = open_places[verdict != KEPT]
+            if attempt == MOST_REDRAWS and len(open_places):
+                raise self._not_learnt(torch.unique(labels[open_places]).tolist(), f"in {MOST_REDRAWS} draws")
+            seeds[open_places] = self._seeds(seed, labels[open_places], places[open_places], attempt)
+            redraws[open_places] += 1
+            images[open_places] = self.draw(
+                labels[open_places], seeds[open_places], batch_size=batch_size, latent=latent
+            )
         metadata = pd.DataFrame(
             {
                 "label": [self.classes[k] for k in labels.tolist()],
                 "is_synthetic": True,
                 "class_index": labels.numpy(),
                 "seed": seeds.numpy(),
+                "redraws": redraws.numpy(),
+                "latent_std": latent.std,
+                "truncation": latent.truncation,
                 "model_hash": self.hash(),
                 "ganaug_version": __version__,
             }
         )
-        return LabelledImages(self.draw(labels, seeds, batch_size=batch_size), labels, self.classes, metadata)
+        return LabelledImages(images, labels, self.classes, metadata)
+
+    def _seeds(self, seed: int, labels: Tensor, places: Tensor, attempt: int) -> Tensor:
+        """Seeds of the `attempt`-th draw for each place in its class's stream: (N,)."""
+        seeds = torch.empty(len(labels), dtype=torch.int64)
+        for label in torch.unique(labels).tolist():
+            own = labels == label
+            stream = self.classes[label] if attempt == 0 else f"{self.classes[label]}/redraw {attempt}"
+            seeds[own] = (image_seeds(seed, stream, 0, 1) + places[own]) % IMAGE_SEEDS
+        return seeds
+
+    def with_yields(self, latent: Latent = LATENT) -> "GeneratorModel":
+        """This model with what its filters take of a trial, of every class; without filters, itself."""
+        if self.filters is None:
+            return self
+        each = max(20, min(TRIAL, MOST_TRIALS // len(self.classes)))
+        labels = torch.arange(len(self.classes)).repeat_interleave(each)
+        seeds = torch.cat([image_seeds(self.seed, f"{name}/trial", 0, each) for name in self.classes])
+        return replace(self, yields=self.filters.yields(self.draw(labels, seeds, latent=latent), labels))
+
+    @property
+    def not_learnt(self) -> list[int]:
+        """Labels of which too few samples pass the filters to be handed out."""
+        return [label for label, found in self.yields.items() if not found.learnt]
+
+    def _check_learnt(self, labels: list[int]) -> None:
+        bad = [label for label in self.not_learnt if label in labels]
+        if bad:
+            found = self.yields[bad[0]]
+            raise self._not_learnt(bad, f"{found.share:.0%} of {found.drawn} trial samples pass")
+
+    def _not_learnt(self, labels: list[int], why: str) -> NotLearntError:
+        names = ", ".join(repr(self.classes[label]) for label in labels)
+        return NotLearntError(
+            f"class {names} is not learnt: next to none of its samples look like the class and differ from its "
+            f"training images ({why}). Train longer, add real images of it, or take the "
+            "samples as they come: filtered=False (--no-filters)."
+        )
 
     def save(self, folder: Path, extra: Mapping[str, object]) -> None:
         """Write `model.json` and `generator.safetensors` into `folder`. Nothing in them can run code."""
         write_tree(folder / "generator.safetensors", {"generator": self.generator.state_dict()})
+        if self.filters is not None:
+            write_tree(folder / "filters.safetensors", self.filters.tree())
         description = {
             "format": FORMAT,
             "ganaug_version": __version__,
@@ -118,6 +210,8 @@ class GeneratorModel:
             "latent_size": self.latent_size,
             "width": self.width,
             "seed": self.seed,
+            "filters_hash": None if self.filters is None else digest(self.filters.tree()),
+            "yields": {self.classes[label]: asdict(found) for label, found in self.yields.items()},
             **extra,
         }
         write_json(folder / "model.json", description)
@@ -134,6 +228,7 @@ class GeneratorModel:
                 f"It was written by ganaug {about.get('ganaug_version')}: use that version or fit again."
             )
         state: Any = read_tree(folder / "generator.safetensors")
+        judging: Any = read_tree(folder / "filters.safetensors") if about.get("filters_hash") else None
         try:
             if not isinstance(about["params"], dict) or not isinstance(about["data"], dict):
                 raise TypeError("params and data must be objects")
@@ -155,11 +250,15 @@ class GeneratorModel:
                 int(about["latent_size"]),
                 int(about["width"]),
                 int(about["seed"]),
+                None if judging is None else Filters.from_tree(judging, shape, len(classes)),
+                {classes.index(name): Yield(**found) for name, found in about["yields"].items()},
             )
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise RunError(
-                f"{folder}: model.json and generator.safetensors do not fit each other ({error})."
+                f"{folder}: model.json and the safetensors files do not fit each other ({error})."
             ) from error
+        if judging is not None and digest(judging) != about["filters_hash"]:
+            raise RunError(f"{folder}: the filters are not those that model.json names: one of the two was altered.")
         if model.hash() != about.get("model_hash"):
             raise RunError(f"{folder}: the weights are not those that model.json names: one of the two was altered.")
         model.generator.to(device)

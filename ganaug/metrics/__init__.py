@@ -1,1 +1,1 @@
-"""Metrics: pure functions of features. They know no image, no model and no report."""
+"""Metrics: pure functions of features. They know no model and no report; `copies.sketch` alone looks at pixels."""

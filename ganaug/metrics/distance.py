@@ -19,3 +19,21 @@ def energy_distance(first: Tensor, second: Tensor) -> float:
     """
     between = float(torch.cdist(first, second, compute_mode=EXACT).mean())
     return 2 * between - mean_pairwise_distance(first) - mean_pairwise_distance(second)
+
+
+def kernel_distance(first: Tensor, second: Tensor) -> float:
+    """Squared MMD of (N, D) and (M, D), unbiased, with kernel (x.y / D + 1)^3 (Binkowski et al. 2018, eq. 4).
+
+    Called KID where the features are Inception's. Zero in expectation where both come from one distribution; needs
+    N, M >= 2.
+    """
+    first, second = first.double(), second.double()
+
+    def kernel(left: Tensor, right: Tensor) -> Tensor:
+        return (left @ right.T / left.shape[1] + 1) ** 3
+
+    def within(points: Tensor) -> Tensor:
+        table = kernel(points, points)
+        return (table.sum() - table.trace()) / (len(points) * (len(points) - 1))
+
+    return float(within(first) + within(second) - 2 * kernel(first, second).mean())

@@ -18,6 +18,7 @@ from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
 
+NO_BETTER = "no better score"
 Row = dict[str, float | int | str | None]
 
 
@@ -35,6 +36,8 @@ class Run:
     evaluate: () -> Evaluation of samples drawn now. picture: () -> the preview grid.
     batch_size: images a step, for the count of images seen. check_every: steps between checks.
     folder: where history.csv, previews/, losses.png and checkpoints/ go; None keeps all in memory.
+    prepared: seconds spent before the first step.
+    patience: checks without a better score after which training stops; None: never.
     """
 
     step: RunStep
@@ -44,9 +47,12 @@ class Run:
     batch_size: int
     check_every: int
     folder: Path | None = None
+    patience: int | None = None
     rows: list[Row] = field(default_factory=list)
     best_step: int = 0
     best_score: float = math.inf
+    rolled_back: int = 0
+    prepared: float = 0.0
     rate_factors: dict[str, float] = field(default_factory=dict)
     done: int = 0
     ended: str = ""
@@ -67,7 +73,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Time spent training, over all resumptions."""
-        return self._before + time.perf_counter() - self._started
+        return self._before + self.prepared + time.perf_counter() - self._started
 
     def start(self, *, n_steps: int, callbacks: Sequence[Callback] = (), resume: bool = False) -> None:
         """Train to `n_steps` steps in all. Afterwards `ended` says why it stopped and `best_step` which state is best.
@@ -82,7 +88,10 @@ class Run:
             self.checkpoints.save(0, self.state_dict())
         self._started = time.perf_counter()
         watchers = (self._record, self._check, *callbacks)
-        self.ended = train(self.step, self.batches, n_steps=n_steps, start=self.done, callbacks=watchers)
+        if resume and self._has_waited_long():
+            self.ended = NO_BETTER
+        else:
+            self.ended = train(self.step, self.batches, n_steps=n_steps, start=self.done, callbacks=watchers)
         if self.done % self.check_every:
             self._save()
             self._look()  # after saving: a run cut here and resumed must not differ from one that was not cut
@@ -112,6 +121,7 @@ class Run:
             "best_step": self.best_step,
             "best_score": None if math.isinf(self.best_score) else self.best_score,
             "rate_factors": self.rate_factors,
+            "rolled_back": self.rolled_back,
             "sums": self._sums,
             "numbers": self._numbers,
             "rows": self.rows,
@@ -127,7 +137,7 @@ class Run:
         self.health.load_state_dict(state["health"])
         self.done, self.best_step, self.rows = state["done"], state["best_step"], state["rows"]
         self.best_score = math.inf if state["best_score"] is None else state["best_score"]
-        self.rate_factors = state["rate_factors"]
+        self.rate_factors, self.rolled_back = state["rate_factors"], state["rolled_back"]
         if self.done > n_steps:
             raise RunError(f"{self.folder}: has done {self.done:,} steps already, more than the {n_steps:,} asked for.")
         self._sums, self._numbers, self._before = state["sums"], state["numbers"], state["seconds"]
@@ -156,6 +166,15 @@ class Run:
         self._save()
         if finding is not None and finding.action == "stop":
             raise StopTraining(f"{finding.symptom}: kept the state of step {self.best_step:,}")
+        if self._has_waited_long():
+            raise StopTraining(NO_BETTER)
+
+    def _has_waited_long(self) -> bool:
+        """Whether `patience` checks went by since the best one and the last roll-back."""
+        since = max(self.best_step, self.rolled_back)
+        return (
+            self.patience is not None and self.best_step > 0 and self.done - since >= self.patience * self.check_every
+        )
 
     def _look(self) -> Finding | None:
         """Measure, judge, write the row and the pictures."""
@@ -189,6 +208,7 @@ class Run:
             )
         if finding.action.startswith("roll back"):
             self.step.load_state_dict(self.checkpoints.load(self.best_step)["step"])  # type: ignore[arg-type]
+            self.rolled_back = self.done
         names = {"roll back, halve both rates": ("generator", "discriminator")}.get(finding.action, ("discriminator",))
         if "halve" in finding.action:
             for name in names:

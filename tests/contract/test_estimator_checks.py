@@ -13,7 +13,7 @@ EXPECTED_TO_FAIL = {
 
 
 def tiny():
-    return GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0)
+    return GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
 
 
 @parametrize_with_checks([tiny()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL)

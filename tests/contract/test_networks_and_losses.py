@@ -69,8 +69,9 @@ def test_losses_reward_the_right_direction(loss):
     entry = LOSSES[loss]
     apart, wrong = torch.tensor([3.0, 3.0]), torch.tensor([-3.0, -3.0])
     assert entry.discriminator(apart, wrong) < entry.discriminator(wrong, apart)
-    fooled, caught = torch.tensor([0.9]), torch.tensor([-3.0])
-    assert entry.generator(fooled) < entry.generator(caught)
+    fooled, caught, real = torch.tensor([0.9]), torch.tensor([-3.0]), torch.tensor([1.0])
+    given = (real,) if entry.relativistic else ()
+    assert entry.generator(*given, fooled) < entry.generator(*given, caught)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "non-saturating", "wgan-gp"])

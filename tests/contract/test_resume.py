@@ -14,8 +14,22 @@ STEPS = 23
 PAIRS = [("dcgan", loss) for loss in LOSSES] + [(network, "hinge") for network in NETWORKS if network != "dcgan"]
 
 
-def fitted(folder, network, loss, n_steps, resume=False):
-    settings = {**SMALL, "check_every": 5, "ema_half_life": 100}
+# everything that a step remembers or that depends on how far the run is
+REMEMBERING = {
+    "adaptive_augmentation": True,
+    "augmentation": "translation,cutout,color,flip",
+    "penalty": "lecam,lazy-r1,class-spectral",
+    "conditioning_ramp": (30, 200),
+    "class_noise": 0.75,
+    "guidance": 0.2,
+    "decay_images": 300,
+    "last_rate": 0.1,
+    "filters": "copies,label",
+}
+
+
+def fitted(folder, network, loss, n_steps, resume=False, **more):
+    settings = {**SMALL, "check_every": 5, "ema_half_life": 100, **more}
     gan = GANAugmenter(network, loss, n_steps=n_steps, run_dir=folder, **settings)
     return gan.resume(tones(6, (1, 8, 8))) if resume else gan.fit(tones(6, (1, 8, 8)))
 
@@ -39,6 +53,33 @@ def test_cut_twice_anywhere_and_resumed_is_bit_identical(tmp_path, network, loss
         assert again.model_.hash() == whole.model_.hash()
         rows = [gan.history_.drop(columns="seconds") for gan in (again, whole)]
         assert rows[0].equals(rows[1])
+
+
+@pytest.mark.parametrize("loss", ["hinge", "relativistic"])
+def test_so_it_is_with_every_ingredient_on(tmp_path, loss):
+    whole = fitted(tmp_path / "whole", "dcgan", loss, STEPS, **REMEMBERING)
+    run = tmp_path / "cut"
+    fitted(run, "dcgan", loss, 7, **REMEMBERING)
+    again = fitted(run, "dcgan", loss, STEPS, resume=True, **REMEMBERING)
+    assert same(state(run), state(tmp_path / "whole"))
+    assert again.model_.hash() == whole.model_.hash()
+    assert torch.equal(again.sample(9, filtered=False).images, whole.sample(9, filtered=False).images)
+
+
+def test_a_run_without_a_better_score_stops_and_stays_stopped(tmp_path):
+    impatient = {"patience": 1, "generator_rate": 1e-9, "discriminator_rate": 1e-9, "ema_half_life": 1e9}
+    whole = fitted(tmp_path / "run", "dcgan", "hinge", 400, **impatient)
+    assert whole.ended_ == "no better score"
+    assert whole.n_steps_ < 400
+    again = fitted(tmp_path / "run", "dcgan", "hinge", 400, resume=True, **impatient)
+    assert (again.ended_, again.n_steps_) == (whole.ended_, whole.n_steps_)
+    assert again.model_.hash() == whole.model_.hash()
+
+
+def test_a_run_at_another_precision_is_not_resumed(tmp_path):
+    fitted(tmp_path / "run", "dcgan", "hinge", 5, precision="fp32")
+    with pytest.raises(RunError, match="precision was 'fp32' and is 'bf16'"):
+        fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True, precision="bf16")
 
 
 def test_the_global_random_state_has_no_part_in_it(tmp_path, untouched_global_randomness):

@@ -102,7 +102,7 @@ def test_labels_of_a_data_set_come_back_as_they_were():
 
 
 def test_a_default_sized_model_is_the_same_after_saving_and_loading(tmp_path):
-    settings = {"n_steps": 3, "batch_size": 16, "device": "cpu", "random_state": 0}
+    settings = {"n_steps": 3, "batch_size": 16, "device": "cpu", "random_state": 0, "filters": None}
     gan = GANAugmenter(**settings).fit(noise((9, 5), shape=(1, 28, 28)))
     gan.save(tmp_path)
     assert torch.equal(GANAugmenter.load(tmp_path, "cpu").sample(100).images, gan.sample(100).images)
@@ -200,7 +200,7 @@ def test_what_cannot_be_trained_on_is_refused_before_training(images, words):
 def test_wrong_parameters_are_refused_before_training():
     for wrong, words in (
         ({"loss": "hing"}, "Did you mean 'hinge'"),
-        ({"network": "dcgann"}, "Known: dcgan, mlp"),
+        ({"network": "dcgann"}, "Known: dcgan, dcgan-shared-low, mlp, resnet"),
         ({"augmentation": "translate"}, "Unknown augmentation"),
         ({"device": "gpu"}, "Unknown device"),
         ({"batch_size": 1}, "batch_size"),

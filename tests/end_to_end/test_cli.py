@@ -23,7 +23,10 @@ from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.data.provenance import is_marked
 from tests.sets import tones
 
-QUICK = ("--param", "width=8", "--param", "batch_size=16", "--param", "latent_size=8", "--device", "cpu")
+QUICK = (
+    *("--param", "width=8", "--param", "batch_size=16", "--param", "latent_size=8"),
+    *("--param", "filters=null", "--device", "cpu"),
+)
 
 
 def ganaug(*arguments, cwd=None, **options):
@@ -403,3 +406,21 @@ def test_the_demo_runs(tmp_path):
     again = ganaug("demo", tmp_path / "demo", "--steps", 4, *QUICK)
     assert again.returncode == 1
     assert "not empty" in again.stderr
+
+
+def test_a_class_that_is_not_learnt_is_left_as_it_is_and_named(data, tmp_path):
+    """After one step a generator shows every class alike, so that one of two at most can be recognised."""
+    quick = [part for part in QUICK if part != "filters=null"]
+    del quick[quick.index("--device") - 1]
+    strategy = ("--strategy", "dark=20,bright=20")
+    done = in_this_process("augment", data, tmp_path / "out", "--steps", "1", *quick, *strategy)
+    assert done.exit_code == 0
+    lacking = [name for name in ("dark", "bright") if f"class '{name}' was not learnt" in done.stderr]
+    assert lacking
+    counts, before = read_folder(tmp_path / "out").counts, {"dark": 14, "bright": 6}
+    assert counts == {name: before[name] if name in lacking else 20 for name in ("bright", "dark")}
+    told = ganaug("sample", tmp_path / "out.run", tmp_path / "more", "--counts", f"{lacking[0]}=3")
+    assert told.returncode == 1
+    assert f"class '{lacking[0]}' is not learnt" in told.stderr
+    raw = ganaug("sample", tmp_path / "out.run", tmp_path / "raw", "--counts", f"{lacking[0]}=3", "--no-filters")
+    assert raw.returncode == 0

@@ -15,7 +15,7 @@ from ganaug.training.health import RETRIES
 from tests.sets import SMALL, clothes
 
 HINGE = LOSSES["hinge"]
-SETTINGS = {**SMALL, "width": 16, "check_every": 10, "ema_half_life": 200}
+SETTINGS = {**SMALL, "width": 32, "check_every": 10, "ema_half_life": 200}
 
 
 class Spoilt:

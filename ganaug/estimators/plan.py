@@ -1,0 +1,147 @@
+"""What `GANAugmenter()` chooses when it is not told: network, width, batch, steps, augmentation; with reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ganaug.data.findings import SMALLEST
+from ganaug.data.held_back import FEWEST
+from ganaug.images import LabelledImages
+from ganaug.randomness import generator
+from ganaug.training.engine import precision_for
+
+NAMED_OPEN = ("network", "augmentation", "patience", "precision")  # left open by "auto"; the others by None
+MIRROR_DRAWS = 500
+ENOUGH_TO_TELL = 200  # images from which on a mirror test says something
+FEWEST_STEPS, MOST_STEPS = 2000, 100_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices of one fit. `why` has a sentence for each that ganaug made by itself.
+
+    n_steps: None where only a time budget ends the run. patience: checks without a better score after which training
+    stops; None: never.
+    """
+
+    network: Any
+    width: int
+    batch_size: int
+    n_steps: int | None
+    augmentation: Any
+    ema_half_life: float
+    patience: int | None
+    precision: str
+    held_back: Mapping[str, int]
+    why: Mapping[str, str]
+
+    def __str__(self) -> str:
+        lines = []
+        for field in fields(self):
+            if field.name in ("why", "held_back"):
+                continue
+            value = getattr(self, field.name)
+            shown = value if isinstance(value, str | int | float | None) else type(value).__name__
+            lines.append(f"{field.name} = {shown}: {self.why.get(field.name, 'as you asked')}.")
+        return "\n".join([*lines, f"held back: {self.why['held_back']}."])
+
+
+def make_plan(
+    images: LabelledImages, held_back: LabelledImages, device: torch.device, given: Mapping[str, Any]
+) -> Plan:
+    """Choose what `given` leaves open ("auto" or None) for training on `images` on `device`.
+
+    images: without what is held back. given: GANAugmenter's parameters.
+    """
+    _, height, width = images.shape
+    vectors, largest = min(height, width) < SMALLEST, max(height, width)
+    chosen: dict[str, Any] = {}
+    why: dict[str, str] = {}
+
+    def choose(name: str, value: Any, reason: str) -> None:
+        if isinstance(given[name], str | None) and given[name] == ("auto" if name in NAMED_OPEN else None):
+            chosen[name], why[name] = value, reason
+        else:
+            chosen[name] = given[name]
+
+    choose(
+        "network",
+        "mlp" if vectors else "dcgan",
+        f"{SMALLEST} pixels or more a side are needed for convolutions"
+        if vectors
+        else f"convolutions for {height}x{width} pixels; the residual networks cost several times as much a step",
+    )
+    if largest <= 32:
+        choose("width", 32, "up to 32 pixels, the widest that two cores train at some hundred images a second")
+    else:
+        choose("width", 16, "above 32 pixels half the width, since a layer costs by its pixels")
+    choose("batch_size", 64 if len(images) >= 64 else 16, f"{len(images):,} images to draw from")
+    batch = chosen["batch_size"]
+    if given["time_budget"] is not None and given["n_steps"] is None:
+        chosen["n_steps"], why["n_steps"] = None, f"the time budget of {given['time_budget']:g} s ends the run"
+    else:
+        seen = 600_000 + 150 * len(images)
+        steps = min(MOST_STEPS, max(FEWEST_STEPS, round(seen / batch / 500) * 500))
+        choose("n_steps", steps, f"{len(images):,} images: {steps * batch:,} shown in all, early stopping apart")
+    if vectors:
+        choose("augmentation", None, "plain vectors have no pixels to move")
+    else:
+        names, reason = _augmentation(images)
+        choose("augmentation", names, reason)
+    choose("ema_half_life", batch * 10_000 / 32, "10 thousand images for each 32 of the batch (Karras et al. 2020)")
+    choose("patience", 30, "checks without a better score; the best one is kept in any case")
+    if vectors:
+        choose("precision", "fp32", "plain vectors are quick enough")
+    elif precision_for("auto", device) == torch.bfloat16:
+        choose(
+            "precision", "bf16", f"this {device.type} multiplies in bfloat16, which nearly halves the time of a step"
+        )
+    else:
+        choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
+    held = {name: count for name, count in held_back.counts.items() if count}
+    why["held_back"] = (
+        f"{len(held_back)} images of {len(held)} classes, for scores and filters"
+        if held
+        else f"nothing: no class is large enough to give {FEWEST} images"
+    )
+    return Plan(**chosen, held_back=held, why=why)
+
+
+def _augmentation(images: LabelledImages) -> tuple[str, str]:
+    names, why = ["translation"], ["small shifts keep what an image shows"]
+    if images.shape[0] == 3 and len(images) < 20_000:
+        names.append("color")
+        why.append("colours vary with the light, and there are few images")
+    if len(images) < ENOUGH_TO_TELL:
+        why.append("no flip: too few images to tell whether a mirror image keeps its meaning")
+    elif mirror_p_value(images) >= 0.05:
+        names.append("flip")
+        why.append("no class differs from its mirror image")
+    else:
+        why.append("no flip: mirror images differ from the images")
+    return ",".join(names), "; ".join(why)
+
+
+def mirror_p_value(images: LabelledImages, *, seed: int = 0) -> float:
+    """Chance of so large a mean difference between images and their mirror images, were both equally likely.
+
+    A sign-flip test on pixels averaged down to at most 8 x 8. The statistic is the largest over classes of the squared
+    mean difference, relative to what flipped signs give on average, so that it holds for all classes at once.
+    """
+    size = min(8, images.shape[1]), min(8, images.shape[2])
+    largest, largest_drawn = torch.zeros(()), torch.zeros(MIRROR_DRAWS)
+    for name in images.classes:
+        pixels = adaptive_avg_pool2d(images.of_class(name)[:500].float() / 255, size)
+        difference = (pixels - pixels.flip(3)).flatten(1)
+        signs = (
+            torch.randint(0, 2, (MIRROR_DRAWS, len(difference)), generator=generator(seed, "mirror", name)) * 2.0 - 1
+        )
+        found = difference.mean(0).square().sum()
+        drawn = (signs @ difference / len(difference)).square().sum(1)
+        usual = drawn.mean().clamp_min(1e-12)
+        largest = torch.maximum(largest, found / usual)
+        largest_drawn = torch.maximum(largest_drawn, drawn / usual)
+    return (1 + int((largest_drawn >= largest).sum())) / (1 + MIRROR_DRAWS)

@@ -1,0 +1,64 @@
+"""Near-copies: synthetic images that lie closer to a training image than training images lie to each other."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ganaug.images import in_passes
+from ganaug.metrics.distance import EXACT
+
+SKETCH = 128
+CHUNK = 2048  # rows whose distances are held at once
+QUANTILE = 0.01
+SAME = 1e-6  # relative distance below which two training images are one image twice
+
+
+def nearest(points: Tensor, others: Tensor) -> Tensor:
+    """Euclidean distance from each row of (N, D) to the nearest row of (M, D): (N,). Needs M >= 1."""
+    parts = [torch.cdist(part, others, compute_mode=EXACT).amin(dim=1) for part in torch.split(points, CHUNK)]
+    return torch.cat(parts)
+
+
+def copy_radius(training: Tensor) -> float:
+    """Half the distance at which 1 % of training images (N, D) have their nearest other one; 0 where there is no pair.
+
+    A synthetic image within it is nearer to a training image than nearly all training images are to each other, by a
+    factor of two. The quantile, and not the smallest distance, so that a few pictures that are in the set twice, saved
+    anew, do not switch the test off; those that are there twice exactly are taken once.
+    """
+    scale = float(training.norm(dim=1).amax()) if len(training) else 0.0
+    found = []
+    for start in range(0, len(training), CHUNK):
+        distances = torch.cdist(training[start : start + CHUNK], training, compute_mode=EXACT)
+        found.append(distances.masked_fill(distances <= SAME * scale, torch.inf).amin(dim=1))
+    nearest_other = torch.cat(found) if found else torch.empty(0)
+    nearest_other = nearest_other[nearest_other < torch.inf]
+    return float(nearest_other.quantile(QUANTILE)) / 2 if len(nearest_other) else 0.0
+
+
+def near_copies(synthetic: Tensor, training: Tensor, radius: float) -> Tensor:
+    """Which rows of (N, D) lie within `radius` of a training row (M, D): bool, (N,)."""
+    return nearest(synthetic, training) <= radius
+
+
+def sketch(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> (N, 128): pixels averaged down to at most 32 x 32, then projected at random.
+
+    The projection is always the same and keeps Euclidean distances within some 6 % (Johnson & Lindenstrauss 1984), but
+    not what the image shows, so that a model can carry the sketches of its training images.
+    """
+    size = min(32, images.shape[2]), min(32, images.shape[3])
+    if min(images.shape[2:]) < 8:  # plain vectors, whose neighbours have nothing to do with each other
+        size = images.shape[2], images.shape[3]
+    matrix = _projection(images.shape[1] * size[0] * size[1])
+    return in_passes(lambda part: adaptive_avg_pool2d(part.float() / 255, size).flatten(1) @ matrix, images)
+
+
+@lru_cache(maxsize=4)
+def _projection(length: int) -> Tensor:
+    draws = np.random.Generator(np.random.Philox(key=0)).standard_normal((length, SKETCH), dtype=np.float32)
+    projection: Tensor = torch.from_numpy(draws) / SKETCH**0.5
+    return projection

@@ -1,0 +1,153 @@
+"""What a user may rely on of the filters: copies and misfits never leave `sample`, counts stay exact."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ganaug import GANAugmenter
+from ganaug.data.held_back import hold_back
+from ganaug.errors import NotLearntError, RunError
+from ganaug.estimators.filters import COPY, KEPT, MISLABELLED, Yield, filter_names, make_filters
+from ganaug.storage import write_tree
+from ganaug.training.referee import train_referee
+from tests.sets import SMALL, tones
+
+LEARNT = {**SMALL, "filters": "copies,label", "width": 16, "batch_size": 32, "ema_half_life": 500}
+
+
+@pytest.fixture(scope="module")
+def images():
+    return tones(60, (1, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def gan(images):
+    """A fitted augmenter whose referee asks of each class what about half of the samples reach."""
+    gan = GANAugmenter(n_steps=300, check_every=50, **LEARNT).fit(images)
+    raw, referee = gan.sample(300, filtered=False), gan.model_.filters.referee
+    leads = referee.leads(raw.images, raw.labels)
+    stricter = replace(referee, margins=torch.stack([leads[raw.labels == label].median() for label in range(3)]))
+    gan.model_ = replace(gan.model_, filters=replace(gan.model_.filters, referee=stricter)).with_yields()
+    return gan
+
+
+@pytest.fixture(scope="module")
+def filters(images):
+    train, held_back = hold_back(images, 0.2, seed=0)
+    return make_filters(("copies", "label"), train, train_referee(train, held_back, seed=0, device=torch.device("cpu")))
+
+
+def test_planted_copies_and_misfits_are_told_apart(images, filters):
+    train = hold_back(images, 0.2, seed=0)[0]
+    assert (filters.judge(train.images, train.labels) == COPY).all()
+    assert (filters.judge(train.images.flip(3), train.labels) == COPY).all()
+    fresh = tones(60, (1, 8, 8), seed=5)
+    verdict = filters.judge(fresh.images, fresh.labels)
+    assert (verdict != COPY).all()
+    assert (verdict == KEPT).float().mean() > 0.5
+    assert (filters.judge(fresh.images, (fresh.labels + 1) % 3) == MISLABELLED).all()
+
+
+def test_what_is_rejected_never_leaves_sample(gan):
+    synthetic = gan.sample({"dark": 150, "bright": 90})
+    assert synthetic.counts == {"dark": 150, "middle": 0, "bright": 90}
+    assert (gan.model_.filters.judge(synthetic.images, synthetic.labels) == KEPT).all()
+    raw = gan.sample({"dark": 150, "bright": 90}, filtered=False)
+    redrawn = synthetic.metadata["redraws"].to_numpy() > 0
+    assert np.array_equal(redrawn, (gan.model_.filters.judge(raw.images, raw.labels) != KEPT).numpy())
+    assert torch.equal(synthetic.images[~redrawn], raw.images[~redrawn])
+
+
+def test_an_image_depends_on_its_place_alone_also_when_it_was_redrawn(gan):
+    whole = gan.sample({"dark": 150, "bright": 90})
+    assert whole.metadata["redraws"].max() > 0, "nothing was redrawn: this would prove nothing"
+    assert torch.equal(gan.sample({"bright": 90}).images, whole.images[150:])
+    assert torch.equal(gan.sample({"dark": 50}, start=100).images, whole.images[100:150])
+    row = whole.metadata.iloc[int(whole.metadata["redraws"].argmax())]
+    again = gan.model_.draw(torch.tensor([row["class_index"]]), torch.tensor([row["seed"]]))
+    assert torch.equal(again[0], whole.images[row.name])
+    assert whole.metadata["seed"].is_unique
+
+
+def test_a_loaded_augmenter_filters_alike(gan, tmp_path):
+    gan.save(tmp_path)
+    loaded = GANAugmenter.load(tmp_path, "cpu")
+    assert torch.equal(loaded.sample(60).images, gan.sample(60).images)
+    pd.testing.assert_frame_equal(loaded.yield_, gan.yield_)
+
+
+def test_the_yield_is_reported_by_class(gan):
+    table = gan.yield_.set_index("class")
+    assert list(table.index) == ["dark", "middle", "bright"]
+    passed = table["drawn"] - table["copies"] - table["mislabelled"]
+    assert np.allclose(table["yield"], passed / table["drawn"])
+    assert table["learnt"].all()
+
+
+def test_a_class_that_is_not_learnt_is_refused_and_left_as_it_was(gan, images):
+    poor = {0: Yield(128, 3, 120), 1: Yield(128, 0, 0), 2: Yield(128, 0, 64)}
+    crippled = GANAugmenter(**LEARNT)
+    crippled.model_ = replace(gan.model_, yields=poor)
+    crippled.classes_ = gan.classes_
+    with pytest.raises(NotLearntError, match=r"class 'dark' is not learnt.*4% of 128 trial samples pass"):
+        crippled.sample({"dark": 1, "bright": 1})
+    assert crippled.sample({"bright": 3}).counts["bright"] == 3
+    assert crippled.sample({"dark": 2}, filtered=False).counts["dark"] == 2
+    assert not crippled.yield_["learnt"].all()
+
+
+def test_untrained_classes_are_not_filled_up_with_rubbish(images):
+    raw = GANAugmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNT)
+    with pytest.warns(UserWarning, match="not learnt, and so not filled up"):
+        _, labels = raw.fit_resample(images)
+    lacking = np.flatnonzero(~raw.yield_["learnt"])
+    assert len(lacking) > 0
+    assert all((np.asarray(labels) == value).sum() == 60 for value in lacking)
+
+
+def test_altered_filters_are_refused(gan, tmp_path):
+    gan.save(tmp_path)
+    tree = gan.model_.filters.tree()
+    tree["referee"]["margins"] = torch.full((3,), -99.0)
+    write_tree(tmp_path / "filters.safetensors", tree)
+    with pytest.raises(RunError, match=r"the filters are not those that model.json names"):
+        GANAugmenter.load(tmp_path, "cpu")
+
+
+def test_a_referee_that_hardly_knows_the_classes_is_not_heard(images, filters):
+    assert make_filters(("label",), images, replace(filters.referee, recall=0.3)) is None
+    assert make_filters(("copies", "label"), images, replace(filters.referee, recall=0.3)).referee is None
+    assert make_filters(("label",), images, replace(filters.referee, recall=0.8)).referee is not None
+
+
+def test_latents_that_cannot_be_are_refused(gan):
+    with pytest.raises(ValueError, match=r"latent_std must be a number above 0; got -1"):
+        gan.sample(1, latent_std=-1)
+    with pytest.raises(ValueError, match=r"truncation must be a number above 0; got 0"):
+        gan.sample(1, truncation=0)
+
+
+def test_filters_come_by_name_or_not_at_all():
+    assert filter_names("copies, label") == ("copies", "label")
+    assert filter_names(None) == filter_names("") == ()
+    with pytest.raises(ValueError, match=r"Unknown filter 'label_s'.*copies, label"):
+        filter_names(["label_s"])
+    assert Yield(100, 5, 5).share == pytest.approx(0.9)
+    assert not Yield(100, 0, 91).learnt
+    assert Yield(100, 0, 91, floor=0.05).learnt
+    with pytest.raises(ValueError, match=r"filters must be names.*got 5"):
+        filter_names(5)
+
+
+def test_latents_reach_farther_or_less_far(gan):
+    spread = {
+        std: gan.sample({"middle": 200}, latent_std=std, filtered=False).images.float().std(0).mean()
+        for std in (0.3, 1.0, 1.6)
+    }
+    assert spread[0.3] < spread[1.0] < spread[1.6]
+    cut = gan.sample({"middle": 200}, truncation=0.5, filtered=False)
+    assert cut.images.float().std(0).mean() < spread[1.0]
+    assert (cut.metadata["truncation"] == 0.5).all()
