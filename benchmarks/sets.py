@@ -1,18 +1,21 @@
-"""Real image sets for the benchmarks, written as class folders of PNGs.
+"""Real image sets for the benchmarks: split for judging, or written as class folders of PNGs.
 
     python benchmarks/sets.py fashion-mnist-lt OUT      (needs Debian's package dataset-fashion-mnist)
     python benchmarks/sets.py bccd OUT --archive bccd-cells.tar
 
-Class k of K of a long-tailed set keeps round(n_max * rho ** (-k / (K - 1))) images, drawn with a named seed.
+Class k of K of a long-tailed set keeps round(n_max * rho ** (-k / (K - 1))) images, drawn with a named seed. `split`
+reads the unpacked folders `train`, `test` (CIFAR-10), `bccd_crops` and `sign-digits` below GANAUG_BENCHMARK_DATA.
 """
 
 import argparse
 import gzip
+import os
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from judging import Split
 
 from ganaug import LabelledImages, read_folder, write_folder
 from ganaug.data.embedded_set import ORDER
@@ -40,6 +43,79 @@ def long_tailed(images: LabelledImages, *, n_max: int, rho: float, seed: int) ->
         for k in range(last + 1)
     ]
     return images.take(np.concatenate(chosen))
+
+
+def split(name: str, *, seed: int = 0) -> Split:
+    """The images of one benchmark. The generator's training images are the same whatever is judged."""
+    return SPLITS[name](name, seed)
+
+
+def _fashion_mnist_lt(name: str, seed: int) -> Split:
+    everything = fashion_mnist()
+    train = long_tailed(everything, n_max=500, rho=50, seed=seed)
+    return Split(name, train, _without(everything, train), fashion_mnist("t10k"))
+
+
+def _fashion_mnist_full(name: str, seed: int) -> Split:  # noqa: ARG001  # the whole set is drawn by no seed
+    # nothing is left to hold apart: the judge is trained on the same images, which makes label accuracy lenient
+    return Split(name, fashion_mnist(), fashion_mnist(), fashion_mnist("t10k"))
+
+
+def _cifar10_lt(name: str, seed: int) -> Split:
+    everything = read_folder(_data() / "train")
+    train = long_tailed(everything, n_max=500, rho=20, seed=seed)
+    return Split(name, train, _without(everything, train), read_folder(_data() / "test"), flip=True, judge_steps=6000)
+
+
+def _bccd(name: str, seed: int) -> Split:
+    """Half of the slides train the generator; of the others, two thirds the judge and a third the test."""
+    files = sorted((_data() / "bccd_crops").glob("*/*.png"))
+    slides = sorted({file.name.split("_")[1] for file in files})
+    order = [slides[k] for k in np.random.default_rng(seed).permutation(len(slides))]
+    half, rest = len(order) // 2, len(order) - len(order) // 2
+    parts = dict.fromkeys(order[:half], "train") | dict.fromkeys(order[half : half + 2 * rest // 3], "apart")
+    everything = read_folder(_data() / "bccd_crops")
+    part = np.array([parts.get(str(path).split("_")[1], "test") for path in everything.metadata["file_name"]])
+    train = everything.take(np.flatnonzero(part == "train"))
+    most = {"RBC": 200, "WBC": 60, "Platelets": 30}
+    train = train.take(_at_most(train, [most[name] for name in train.classes], seed))
+    pick = {name: everything.take(np.flatnonzero(part == name)) for name in ("apart", "test")}
+    return Split(name, train, pick["apart"], pick["test"], flip=True, judge_steps=1500)
+
+
+def _sign_digits(name: str, seed: int) -> Split:
+    everything = read_folder(_data() / "sign-digits")
+    chosen = _at_most(everything, [20] * len(everything.classes), seed)
+    rest = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(len(everything)), chosen))
+    half = len(rest) // 2
+    return Split(
+        name, everything.take(chosen), everything.take(rest[:half]), everything.take(rest[half:]), judge_steps=1500
+    )
+
+
+SPLITS = {
+    "fashion-mnist-lt": _fashion_mnist_lt,
+    "fashion-mnist": _fashion_mnist_full,
+    "cifar10-lt": _cifar10_lt,
+    "bccd": _bccd,
+    "sign-digits": _sign_digits,
+}
+
+
+def _data() -> Path:
+    return Path(os.environ.get("GANAUG_BENCHMARK_DATA", "benchmark-data"))
+
+
+def _at_most(images: LabelledImages, most: list[int], seed: int) -> np.ndarray:
+    random, labels = np.random.default_rng(seed), images.labels.numpy()
+    own = [np.flatnonzero(labels == k) for k in range(len(most))]
+    return np.concatenate([random.choice(w, min(m, len(w)), replace=False) for w, m in zip(own, most, strict=True)])
+
+
+def _without(images: LabelledImages, taken: LabelledImages) -> LabelledImages:
+    """Those of `images` that are not, pixel for pixel, among `taken`."""
+    known = {image.tobytes() for image in taken.images.numpy()}
+    return images.take(np.flatnonzero([image.tobytes() not in known for image in images.images.numpy()]))
 
 
 def main() -> None:

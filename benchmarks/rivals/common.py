@@ -1,0 +1,84 @@
+"""What the adapters share: their command line, their images in and out.
+
+Not a program; see mimicry_cgan.py and torchgan_dcgan.py.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch.utils.data import DataLoader, TensorDataset
+
+PAD = "28 px padded to 32 by repeating the border, samples cropped back: the library's networks need 32"
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path, metavar="TRAIN.npz", help="images uint8 (N, C, H, W) and labels int64 (N,)")
+    parser.add_argument("out", type=Path, metavar="OUT.npz", help="gets images, labels, about (JSON)")
+    parser.add_argument("--seconds", type=float, default=900.0, help="of training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--per-class", type=int, default=500, help="samples of each class")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+def read(path: Path) -> tuple[Tensor, Tensor]:
+    """The images, uint8 (N, C, H, W), and their labels 0..K-1, none of which may be absent."""
+    with np.load(path) as file:
+        images, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"])
+    if (
+        images.dtype != torch.uint8
+        or images.shape[1] not in (1, 3)
+        or images.shape[2:] not in ((28, 28), (32, 32), (64, 64))
+    ):
+        raise SystemExit(f"{path}: cannot take {images.dtype} images of shape {tuple(images.shape)}")
+    if len(labels) != len(images) or labels.min() < 0 or not labels.bincount().all():
+        raise SystemExit(f"{path}: each image needs a label, and each class from 0 to the largest label an image")
+    return images, labels
+
+
+def to_32(images: Tensor) -> Tensor:
+    """28 px to 32 px, the border repeated two pixels wide; any other size as it is."""
+    return pad(images.float(), (2, 2, 2, 2), mode="replicate").byte() if images.shape[-1] == 28 else images
+
+
+def signed(images: Tensor) -> Tensor:
+    """To [-1, 1], as ToTensor and Normalize(0.5, 0.5) do, which both libraries prescribe."""
+    return images.float() / 127.5 - 1
+
+
+def endless(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of shuffled epochs for ever, the last of each as short as it comes: DataLoader's defaults."""
+    loader = DataLoader(TensorDataset(images, labels), batch_size=batch, shuffle=True)
+    while True:
+        for real, classes in loader:
+            yield signed(real), classes
+
+
+@dataclass
+class About:
+    """What is told of a run, next to its samples."""
+
+    system: str
+    version: str
+    steps: int  # updates of the generator
+    images_seen: int  # real images shown to the critic, repetitions included
+    seconds: float  # of training, reading the set included, sampling not
+    adaptations: list[str]
+
+
+def write(path: Path, samples: Tensor, per_class: int, size: int, about: About) -> None:
+    """Samples in [-1, 1], all of class 0 first, cropped to the training images' size if that was padded."""
+    edge = (samples.shape[-1] - size) // 2
+    samples = samples[..., edge : edge + size, edge : edge + size]
+    images = ((samples + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    labels = np.repeat(np.arange(len(images) // per_class, dtype=np.int64), per_class)
+    np.savez_compressed(path, images=images, labels=labels, about=json.dumps(vars(about)))
+    print(json.dumps(vars(about), indent=2))
