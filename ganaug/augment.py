@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ganaug.lookup import lookup
+from ganaug.lookup import listed, lookup
 
 Policy = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -100,10 +100,7 @@ def policy(names: str | Sequence[str | Policy] | None) -> list[Policy]:
 
     Raises ValueError for an unknown name.
     """
-    if not isinstance(names, str | Sequence | None):
-        raise ValueError(f"augmentation must be names joined by commas, a list, or None; got {names!r}.")
-    parts = [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else names or []
-    return [lookup(AUGMENTATIONS, part, "augmentation") for part in parts]
+    return [lookup(AUGMENTATIONS, part, "augmentation") for part in listed(names, "augmentation")]
 
 
 def apply(

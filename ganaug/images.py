@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import Dataset
 
 from ganaug.errors import DataError
@@ -116,17 +117,27 @@ def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages
     )
 
 
-def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`function` of rows (N, ...) in passes of exactly 64, the last one filled up: no result depends on its company.
+def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PASS) -> Tensor:
+    """`function` of rows (N, ...) in passes of exactly `size`, the last one filled up.
 
-    The last bits of a convolution or a matrix product can depend on the number of rows.
+    So no result depends on its company: the last bits of a convolution can depend on the number of rows.
     """
-    results = []
-    for part in torch.split(rows, PASS):
-        lacking = PASS - len(part)
+    out: Tensor | None = None
+    for start in range(0, max(1, len(rows)), size):
+        part = rows[start : start + size]
+        lacking = size - len(part)
         filled = torch.cat([part, part[-1:].expand(lacking, *part.shape[1:])]) if len(part) and lacking else part
-        results.append(function(filled)[: len(part)])
-    return torch.cat(results)
+        found = function(filled)[: len(part)]
+        out = found.new_empty((len(rows), *found.shape[1:])) if out is None else out
+        out[start : start + size] = found
+    assert out is not None
+    return out
+
+
+def pooled(images: Tensor, largest: int) -> Tensor:
+    """uint8 (N, C, H, W) -> float in [0, 1], averaged down to at most `largest` pixels a side."""
+    size = min(largest, images.shape[2]), min(largest, images.shape[3])
+    return adaptive_avg_pool2d(images.float() / 255, size)
 
 
 def to_signed(images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Find an entry by name, or take an object as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -24,6 +24,15 @@ def lookup(table: Mapping[str, T], name_or_object: str | T, kind: str) -> T:
     if name_or_object in table:
         return table[name_or_object]
     raise ValueError(unknown(kind, name_or_object, table))
+
+
+def listed(names: str | Sequence[T] | None, argument: str) -> list[str | T]:
+    """'a, b' -> ["a", "b"]; a list of names or objects as it is; None -> []. Raises ValueError for anything else."""
+    if isinstance(names, str):
+        return [part.strip() for part in names.split(",") if part.strip()]
+    if not isinstance(names, Sequence | None):
+        raise ValueError(f"{argument} must be names joined by commas, a list, or None; got {names!r}.")
+    return list(names or [])
 
 
 def unknown(kind: str, name: str, known: Mapping[str, object] | list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganaug.lookup import lookup
+from ganaug.lookup import listed, lookup
 
 Critic = Callable[[Tensor, Tensor], Tensor]
 
@@ -77,13 +77,18 @@ def lecam(critique: Critique) -> Tensor:
     return to_fake + (critique.on_fake - critique.usual_real).square().mean()
 
 
+def effective_numbers(counts: Tensor, beta: float = 0.99) -> Tensor:
+    """What n images of a class are worth: (1 - beta^n) / (1 - beta) (Cui et al. 2019, eq. 2). (K,) -> (K,)."""
+    return (1 - beta ** counts.clamp_min(1).float()) / (1 - beta)
+
+
 def class_spectral(generator: nn.Module, counts: Tensor, *, beta: float = 0.99) -> Tensor:
     """gSR: squared spectral norms of class gains and biases, more for rare classes (Rangwani et al. 2022, eq. 6).
 
     Gains (less 1) and biases of a class are folded into the squarest matrix; weights are inverse effective numbers of
-    images, (1 - beta) / (1 - beta^n) (Cui et al. 2019), scaled to a mean of 1 over classes. Mean over layers.
+    images, scaled to a mean of 1 over classes. Mean over layers.
     """
-    weights = (1 - beta) / (1 - beta ** counts.clamp_min(1).float())
+    weights = 1 / effective_numbers(counts, beta)
     weights = weights / weights.mean()
     terms = [weights.new_zeros(())]
     for module in generator.modules():
@@ -122,7 +127,4 @@ def penalties(names: str | Sequence[str | Penalty] | None) -> list[Penalty]:
 
     Raises ValueError for an unknown name.
     """
-    if not isinstance(names, str | Sequence | None):
-        raise ValueError(f"penalty must be names joined by commas, a list, or None; got {names!r}.")
-    parts = [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else names or []
-    return [lookup(PENALTIES, part, "penalty") for part in parts]
+    return [lookup(PENALTIES, part, "penalty") for part in listed(names, "penalty")]

@@ -19,6 +19,7 @@ PAD = "28 px padded to 32 by repeating the border, samples cropped back: the lib
 
 
 def arguments(description: str | None) -> argparse.Namespace:
+    """The command line, with torch's seed and threads set as it says."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, metavar="TRAIN.npz", help="images uint8 (N, C, H, W) and labels int64 (N,)")
     parser.add_argument("out", type=Path, metavar="OUT.npz", help="gets images, labels, about (JSON)")
@@ -26,7 +27,10 @@ def arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per-class", type=int, default=500, help="samples of each class")
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    options = parser.parse_args()
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    return options
 
 
 def read(path: Path) -> tuple[Tensor, Tensor]:
@@ -44,9 +48,12 @@ def read(path: Path) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def to_32(images: Tensor) -> Tensor:
-    """28 px to 32 px, the border repeated two pixels wide; any other size as it is."""
-    return pad(images.float(), (2, 2, 2, 2), mode="replicate").byte() if images.shape[-1] == 28 else images
+def to_32(images: Tensor, adaptations: list[str]) -> Tensor:
+    """28 px to 32 px, the border repeated two pixels wide, which is then noted; any other size as it is."""
+    if images.shape[-1] != 28:
+        return images
+    adaptations.append(PAD)
+    return pad(images.float(), (2, 2, 2, 2), mode="replicate").byte()
 
 
 def signed(images: Tensor) -> Tensor:

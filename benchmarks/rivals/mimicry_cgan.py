@@ -11,7 +11,7 @@ from types import ModuleType
 
 import torch
 import torchvision  # noqa: F401  # brings Triton in ahead of torch_mimicry's TensorFlow; the other way round crashes
-from common import PAD, About, arguments, endless, read, to_32, write
+from common import About, arguments, endless, read, to_32, write
 from torch.nn.functional import interpolate
 
 # Current PyTorch has no torch._six; the library's ImageNet reader, which every import of it loads, asks it for PY3.
@@ -31,8 +31,6 @@ BATCH, CRITIC_UPDATES, RATE, BETAS, DECAY_STEPS = 64, 5, 2e-4, (0.0, 0.9), 100_0
 
 def main() -> None:
     options = arguments(__doc__)
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
     adaptations = [
         "the library's Trainer has no time limit: its loop, its train_step methods and its learning rate schedule "
         f"are run from outside, the linear decay still over {DECAY_STEPS} steps",
@@ -43,10 +41,8 @@ def main() -> None:
     begun = time.perf_counter()
     images, labels = read(options.train)
     channels, size = images.shape[1], images.shape[-1]
-    if size == 28:
-        images = to_32(images)
-        adaptations.append(PAD)
-    elif size == 64:
+    images = to_32(images, adaptations)
+    if size == 64:
         # The library's conditional models are of 32 and 128 px.
         images = interpolate(images.float(), size=32, mode="area").round().byte()
         adaptations.append("64 px reduced to 32 by area, samples enlarged bilinearly: no conditional model of 64 px")

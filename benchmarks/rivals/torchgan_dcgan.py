@@ -9,7 +9,7 @@ import time
 
 import torch
 import torchgan
-from common import PAD, About, arguments, endless, read, to_32, write
+from common import About, arguments, endless, read, to_32, write
 from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
 from torchgan.models import DCGANDiscriminator, DCGANGenerator
 
@@ -21,8 +21,6 @@ BATCH, CHANNELS, RATE, BETAS = 64, 16, 2e-4, (0.5, 0.999)
 
 def main() -> None:
     options = arguments(__doc__)
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
     device = torch.device("cpu")
     adaptations = [
         "DCGAN knows no classes: one model for each, the seconds shared equally between them",
@@ -34,9 +32,7 @@ def main() -> None:
     begun = time.perf_counter()
     images, labels = read(options.train)
     channels, size = images.shape[1], images.shape[-1]
-    if size == 28:
-        images = to_32(images)
-        adaptations.append(PAD)
+    images = to_32(images, adaptations)
     classes = int(labels.max()) + 1
 
     generators: list[DCGANGenerator] = []

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from ganaug.images import LabelledImages
+from ganaug.images import LabelledImages, pooled
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.randomness import generator, image_seeds
 from ganaug.training.health import Evaluation
@@ -89,5 +88,4 @@ def _mean(numbers: Iterable[float]) -> float:
 
 def thumbnails(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> float (N, D) in [0, 1]: pixels averaged down to at most 8 x 8."""
-    size = min(FEATURE_SIZE, images.shape[2]), min(FEATURE_SIZE, images.shape[3])
-    return adaptive_avg_pool2d(images.float() / 255, size).flatten(1)
+    return pooled(images, FEATURE_SIZE).flatten(1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabelledImages
-from ganaug.lookup import unknown
+from ganaug.lookup import listed, unknown
 from ganaug.metrics.copies import copy_radius, near_copies, sketch
 from ganaug.networks.blocks import Shape
 from ganaug.training.referee import Referee
@@ -93,9 +93,7 @@ class Filters:
 
 def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     """'copies', names joined by commas, a list of names, or None -> the names. Raises ValueError for an unknown one."""
-    if not isinstance(names, str | Sequence | None):
-        raise ValueError(f"filters must be names joined by commas, a list, or None; got {names!r}.")
-    parts = [part.strip() for part in names.split(",") if part.strip()] if isinstance(names, str) else names or []
+    parts = listed(names, "filters")
     for part in parts:
         if part not in FILTERS:
             raise ValueError(unknown("filter", str(part), list(FILTERS)))

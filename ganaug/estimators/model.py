@@ -15,16 +15,13 @@ from ganaug import __version__
 from ganaug.errors import NotLearntError, RunError
 from ganaug.estimators.base import FORMAT
 from ganaug.estimators.filters import KEPT, TRIAL, Filters, Yield
-from ganaug.images import LabelledImages, to_uint8
+from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
 from ganaug.lookup import lookup
 from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import Shape, laid_out
 from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
 from ganaug.storage import digest, read_json, read_tree, write_json, write_tree
 
-# A convolution's last bits can depend on the size of its batch, so on the CPU every pass has this many rows: the same
-# image comes out whatever was asked for beside it.
-ROWS = 64
 MOST_REDRAWS = 200
 MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
@@ -89,19 +86,13 @@ class GeneratorModel:
         batch_size: images a pass on an accelerator; on the CPU passes are always of 64 rows. latent: how the latent
         vectors are drawn.
         """
-        rows = ROWS if self.device.type == "cpu" else batch_size or 256
-        out = torch.empty((len(labels), *self.shape), dtype=torch.uint8)
-        for start in range(0, len(labels), rows):
-            part = slice(start, start + rows)
-            vectors = latents(seeds[part], self.latent_size, std=latent.std, truncation=latent.truncation)
-            own = labels[part]
-            lacking = rows - len(own)
-            if lacking:
-                vectors = torch.cat([vectors, vectors[-1:].expand(lacking, -1)])
-                own = torch.cat([own, own[-1:].expand(lacking)])
-            images = self.generator(vectors.to(self.device), own.to(self.device))
-            out[part] = to_uint8(images[: rows - lacking]).cpu()
-        return out
+
+        def images_of(places: Tensor) -> Tensor:
+            vectors = latents(seeds[places], self.latent_size, std=latent.std, truncation=latent.truncation)
+            return to_uint8(self.generator(vectors.to(self.device), labels[places].to(self.device))).cpu()
+
+        places = torch.arange(len(labels))
+        return in_passes(images_of, places, PASS if self.device.type == "cpu" else batch_size or 256)
 
     def sample(
         self,

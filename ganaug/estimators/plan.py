@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import FEWEST
-from ganaug.images import LabelledImages
+from ganaug.images import LabelledImages, pooled
 from ganaug.randomness import generator
 from ganaug.training.engine import precision_for
 
@@ -72,10 +71,10 @@ def make_plan(
         "mlp" if vectors else "dcgan",
         f"{SMALLEST} pixels or more a side are needed for convolutions"
         if vectors
-        else f"convolutions for {height}x{width} pixels; the residual networks cost several times as much a step",
+        else f"convolutions for {height}x{width} pixels; the residual networks cost more a step",
     )
     if largest <= 32:
-        choose("width", 32, "up to 32 pixels, the widest that two cores train at some hundred images a second")
+        choose("width", 32, "up to 32 pixels a layer is cheap")
     else:
         choose("width", 16, "above 32 pixels half the width, since a layer costs by its pixels")
     choose("batch_size", 64 if len(images) >= 64 else 16, f"{len(images):,} images to draw from")
@@ -96,9 +95,7 @@ def make_plan(
     if vectors:
         choose("precision", "fp32", "plain vectors are quick enough")
     elif precision_for("auto", device) == torch.bfloat16:
-        choose(
-            "precision", "bf16", f"this {device.type} multiplies in bfloat16, which nearly halves the time of a step"
-        )
+        choose("precision", "bf16", f"this {device.type} multiplies in bfloat16, which shortens a step")
     else:
         choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
     held = {name: count for name, count in held_back.counts.items() if count}
@@ -131,10 +128,9 @@ def mirror_p_value(images: LabelledImages, *, seed: int = 0) -> float:
     A sign-flip test on pixels averaged down to at most 8 x 8. The statistic is the largest over classes of the squared
     mean difference, relative to what flipped signs give on average, so that it holds for all classes at once.
     """
-    size = min(8, images.shape[1]), min(8, images.shape[2])
     largest, largest_drawn = torch.zeros(()), torch.zeros(MIRROR_DRAWS)
     for name in images.classes:
-        pixels = adaptive_avg_pool2d(images.of_class(name)[:500].float() / 255, size)
+        pixels = pooled(images.of_class(name)[:500], 8)
         difference = (pixels - pixels.flip(3)).flatten(1)
         signs = (
             torch.randint(0, 2, (MIRROR_DRAWS, len(difference)), generator=generator(seed, "mirror", name)) * 2.0 - 1

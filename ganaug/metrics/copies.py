@@ -5,9 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from ganaug.images import in_passes
+from ganaug.images import in_passes, pooled
 from ganaug.metrics.distance import EXACT
 
 SKETCH = 128
@@ -50,11 +49,11 @@ def sketch(images: Tensor) -> Tensor:
     The projection is always the same and keeps Euclidean distances within some 6 % (Johnson & Lindenstrauss 1984), but
     not what the image shows, so that a model can carry the sketches of its training images.
     """
-    size = min(32, images.shape[2]), min(32, images.shape[3])
-    if min(images.shape[2:]) < 8:  # plain vectors, whose neighbours have nothing to do with each other
-        size = images.shape[2], images.shape[3]
-    matrix = _projection(images.shape[1] * size[0] * size[1])
-    return in_passes(lambda part: adaptive_avg_pool2d(part.float() / 255, size).flatten(1) @ matrix, images)
+    # plain vectors stay whole: their neighbours have nothing to do with each other
+    largest = max(images.shape[2:]) if min(images.shape[2:]) < 8 else 32
+    channels, height, width = images.shape[1:]
+    matrix = _projection(channels * min(largest, height) * min(largest, width))
+    return in_passes(lambda part: pooled(part, largest).flatten(1) @ matrix, images)
 
 
 @lru_cache(maxsize=4)

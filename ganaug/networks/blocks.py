@@ -1,19 +1,24 @@
 """Pieces that networks share: the plan of sizes, conditional batch norm, normalisation of the critic, projection."""
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 Shape = tuple[int, int, int]
+Laid = TypeVar("Laid", bound=nn.Module | Tensor)
 Normalisation = Literal["spectral", "batch", "none"]
 
 
-def laid_out(module: nn.Module, shape: Shape) -> nn.Module:
-    """`module` in the memory format that is quickest for `shape`: always the same, for the last bits' sake."""
-    return module.to(memory_format=torch.channels_last if min(shape[1:]) > 1 else torch.contiguous_format)
+def laid_out(what: Laid, shape: Shape) -> Laid:
+    """A module, or images (N, C, H, W), in the memory format that is quickest for `shape`.
+
+    Always the same one for a shape, since the last bits of a convolution depend on it.
+    """
+    memory_format = torch.channels_last if min(shape[1:]) > 1 else torch.contiguous_format
+    return what.to(memory_format=memory_format)  # type: ignore[return-value]  # each returns its own type
 
 
 def stages(shape: Shape) -> tuple[int, tuple[int, int]]:
@@ -69,7 +74,7 @@ class ConditionalBatchNorm(nn.Module):
         normal = nn.functional.batch_norm(
             features, self.running_mean, self.running_var, training=self.training, momentum=0.1
         )
-        shape = (len(features), -1, *[1] * (features.ndim - 2))
+        shape = (*features.shape[:2], *[1] * (features.ndim - 2))
         gain, bias = (self._of(table, labels, features.dtype) for table in (self.gain, self.bias))
         return torch.addcmul(bias.view(shape), normal, gain.view(shape))
 

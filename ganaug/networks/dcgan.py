@@ -22,7 +22,7 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         self.shape, self.shared_stages = shape, shared_stages
         doublings, self.start = stages(shape)
-        # the last stage has the most pixels: half the width there takes a tenth (28 px) to a third (64 px) off a step
+        # the last stage has the most pixels, and its element-wise operations cost more than its convolutions
         channels = [width * 2 ** min(3, doublings - stage) for stage in range(doublings)] + [max(1, width // 2)]
         self.first = nn.Linear(latent_size, channels[0] * self.start[0] * self.start[1], bias=False)
         self.norms = nn.ModuleList(

@@ -44,7 +44,9 @@ class Referee:
     @torch.no_grad()
     def _passes(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         device = next(self.net.parameters()).device
-        return in_passes(lambda part: function(_formatted(to_signed(part.to(device)))).float().cpu(), images)
+        channels, height, width = images.shape[1:]
+        shape = (channels, height, width)
+        return in_passes(lambda part: function(laid_out(to_signed(part.to(device)), shape)).float().cpu(), images)
 
     def tree(self) -> dict[str, object]:
         """As `storage.write_tree` takes it."""
@@ -89,7 +91,7 @@ def train_referee(train: LabelledImages, held_back: LabelledImages, *, seed: int
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for step in range(steps):
         batch = batches(step)
-        shown = _formatted(augment.apply(policies, batch.images, batch.generator))
+        shown = laid_out(augment.apply(policies, batch.images, batch.generator), train.shape)
         loss = cross_entropy(net(shown), batch.labels, label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -118,8 +120,4 @@ def margins(leads: Tensor, held_back: LabelledImages) -> Tensor:
 def untrained(shape: Shape, n_classes: int, seed: int) -> Classifier:
     """The referee's network before training, in the memory format that it is used in."""
     with own_state(derive(seed, "referee")):
-        return laid_out(Classifier(shape, n_classes, WIDTH), shape)  # type: ignore[return-value]
-
-
-def _formatted(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last) if min(images.shape[2:]) > 1 else images
+        return laid_out(Classifier(shape, n_classes, WIDTH), shape)

@@ -12,7 +12,7 @@ from ganaug.augment import AdaptiveStrength, Policy
 from ganaug.data.batches import Batch
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.penalties import Critique, Penalty
+from ganaug.penalties import Critique, Penalty, effective_numbers
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.referee import Referee
@@ -55,20 +55,12 @@ class Recipe:
 class AdversarialStep:
     """One update of the critic, and of the generator when its turn has come (every `loss.critic_steps` steps).
 
-    referee: a classifier of the real images, by which the generator is guided where the recipe says so.
     counts: (K,) training images of each class. Fake images take the labels of the real batch. Both kinds pass the
-    augmentations before the critic sees them. Raises ValueError for a loss that forbids batch norm with a critic that
-    has it.
+    augmentations before the critic sees them. `referee`, set once it is trained, guides the generator where the recipe
+    says so. Raises ValueError for a loss that forbids batch norm with a critic that has it.
     """
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        recipe: Recipe,
-        counts: Tensor,
-        referee: Referee | None = None,
-    ) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: Recipe, counts: Tensor) -> None:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
         if self.has_batch_norm and not recipe.loss.allows_batch_norm:
             raise ValueError(
@@ -78,7 +70,7 @@ class AdversarialStep:
         self.generator, self.discriminator, self.recipe, self.loss = generator, discriminator, recipe, recipe.loss
         device = next(generator.parameters()).device
         self.counts = counts.to(device)
-        self.referee = referee
+        self.referee: Referee | None = None
         every = [*recipe.loss.penalties, *recipe.penalties]
         self.penalties = {side: [p for p in every if p.of == side] for side in ("critic", "generator")}
         fused = device.type in ("cpu", "cuda")
@@ -97,8 +89,7 @@ class AdversarialStep:
         norms = [m for m in modules if isinstance(m, ConditionalBatchNorm) and m.gain.num_embeddings > 1]
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
-            effective = (1 - 0.99 ** self.counts.clamp_min(1).float()) / (1 - 0.99)
-            module.noise = recipe.class_noise / effective.sqrt()
+            module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         self.steps_done += 1
