@@ -102,6 +102,48 @@ SPLITS = {
 }
 
 
+CLASS_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "sign-digits")
+TESTED, POOLED = 300, 2000  # test images of a class, and held-back ones
+
+
+def draw_cell(name: str, *, shots: int, rho: float, seed: int) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    """(training, held-back, test) images of a set; a seed draws the images and the rare classes.
+
+    shots: images of the largest class. rho: largest over smallest class. BCCD keeps its own rare classes, split by
+    slide: half of the slides train, a quarter are held back, a quarter test.
+    """
+    random = np.random.default_rng([seed, 7])
+    if name == "bccd":
+        everything, part = _by_slide(seed)
+        train, pool, test = (everything.take(np.flatnonzero(part == k)) for k in range(3))
+        most = [max(8, round(shots * share)) for share in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
+        return train.take(_at_most(train, most, seed)), pool, test
+    if name == "sign-digits":
+        everything = read_folder(_data() / "sign-digits")
+        order = random.permutation(len(everything))
+        test, rest = everything.take(order[: len(order) // 3]), everything.take(order[len(order) // 3 :])
+    else:
+        fashion = name == "fashion-mnist-lt"
+        rest = fashion_mnist() if fashion else read_folder(_data() / "train")
+        test = fashion_mnist("t10k") if fashion else read_folder(_data() / "test")
+        test = test.take(_at_most(test, [TESTED] * len(test.classes), seed))
+    rank = random.permutation(len(rest.classes))
+    last = len(rank) - 1
+    counts = [max(4, round(shots * rho ** (-rank[k] / last))) for k in range(len(rank))]
+    chosen = _at_most(rest, counts, seed)
+    others = rest.take(np.setdiff1d(np.arange(len(rest)), chosen))
+    return rest.take(chosen), others.take(_at_most(others, [POOLED] * len(rank), seed)), test
+
+
+def _by_slide(seed: int) -> tuple[LabelledImages, np.ndarray]:
+    """The blood cells, and for each 0, 1 or 2: its slide trains, is held back, or tests."""
+    everything = read_folder(_data() / "bccd_crops")
+    slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
+    order = np.random.default_rng(seed).permutation(np.unique(slide))
+    place = {name: 0 if k < len(order) // 2 else 1 + (k % 2) for k, name in enumerate(order)}
+    return everything, np.array([place[name] for name in slide])
+
+
 def _data() -> Path:
     return Path(os.environ.get("GANAUG_BENCHMARK_DATA", "benchmark-data"))
 

@@ -64,12 +64,12 @@ def write(folder: Path, out: Path, title: str, command: str) -> None:
         f"{datetime.now(UTC):%Y-%m-%d}; {runs[0]['job']['seconds']:g} s {clock} of training a run. Mean over seeds "
         "(smallest to largest).",
         "",
-        *_table(["system", "seeds", *OVERALL.values(), *COST.values()], [_row(name, systems[name]) for name in order]),
+        *table(["system", "seeds", *OVERALL.values(), *COST.values()], [_row(name, systems[name]) for name in order]),
         "",
     ]
     for name in [name for name in order if name in ("ganaug", "plain", "mimicry", "torchgan")]:
         lines += [f"## {name}, by class", ""]
-        lines += [*_table(["class", *CLASS.values()], _class_rows(systems[name])), ""]
+        lines += [*table(["class", *CLASS.values()], _class_rows(systems[name])), ""]
     curve = [run for run in systems.get("ganaug", []) if len(run["curve"]) > 1]
     if curve:
         lines += ["## ganaug, by seconds", ""]
@@ -77,7 +77,7 @@ def write(folder: Path, out: Path, title: str, command: str) -> None:
             [f"{points[0]['seconds']:,.0f}", *(_spread([p["overall"].get(k) for p in points], k) for k in OVERALL)]
             for points in zip(*(run["curve"] for run in curve), strict=True)
         ]
-        lines += [*_table(["seconds", *OVERALL.values()], rows), ""]
+        lines += [*table(["seconds", *OVERALL.values()], rows), ""]
     notes = {note for run in runs for note in run["curve"][-1].get("adaptations", [])}
     if notes:
         lines += [
@@ -116,5 +116,5 @@ def _mean(runs: list[Run], key: str) -> float:
     return sum(value[key] for value in values) / len(values)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]

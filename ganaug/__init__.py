@@ -9,20 +9,36 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AugmentedClassifier": "ganaug.estimators.classifier",
     "GANAugmenter": "ganaug.estimators.augmenter",
     "LabelledImages": "ganaug.images",
     "MixedDataset": "ganaug.data.mixed",
+    "Report": "ganaug.reports.report",
     "read_folder": "ganaug.data.folder",
+    "utility_report": "ganaug.reports.utility",
     "write_folder": "ganaug.data.folder",
 }
 
-__all__ = ["GANAugmenter", "LabelledImages", "MixedDataset", "__version__", "read_folder", "write_folder"]
+__all__ = [
+    "AugmentedClassifier",
+    "GANAugmenter",
+    "LabelledImages",
+    "MixedDataset",
+    "Report",
+    "__version__",
+    "read_folder",
+    "utility_report",
+    "write_folder",
+]
 
 if TYPE_CHECKING:
     from ganaug.data.folder import read_folder, write_folder
     from ganaug.data.mixed import MixedDataset
     from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.images import LabelledImages
+    from ganaug.reports.report import Report
+    from ganaug.reports.utility import utility_report
 
 
 def __getattr__(name: str) -> object:

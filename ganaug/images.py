@@ -117,6 +117,33 @@ def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages
     )
 
 
+def matched(images: LabelledImages, like: LabelledImages, what: str) -> LabelledImages:
+    """`images` with the classes of `like`, matched by name; grey ones as RGB where `like` is RGB.
+
+    what: what the images are, for the error. Raises DataError for a class that `like` lacks, or another size.
+    """
+    strangers = [name for name, count in images.counts.items() if name not in like.classes and count]
+    if strangers:
+        raise DataError(
+            f"the {what} images have class {strangers[0]!r}, which the real ones lack ({', '.join(like.classes[:20])})."
+        )
+    pixels = images.images.expand(-1, like.shape[0], -1, -1) if images.shape[0] == 1 else images.images
+    if pixels.shape[1:] != like.images.shape[1:]:
+        raise DataError(
+            f"the {what} images are {images.shape} and the real ones {like.shape} (channels, height, width): give both "
+            "the same size and mode."
+        )
+    index = torch.tensor([like.classes.index(name) if name in like.classes else 0 for name in images.classes])
+    return replace(images, images=pixels, labels=index[images.labels], classes=like.classes)
+
+
+def image_hashes(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> int64 (N,): equal for equal pixels, and practically for no others."""
+    shape = str(tuple(images.shape[1:])).encode()
+    found = [hashlib.blake2b(shape + image.numpy().tobytes(), digest_size=8).digest() for image in images]
+    return torch.tensor([int.from_bytes(one, "big", signed=True) for one in found], dtype=torch.int64)
+
+
 def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PASS) -> Tensor:
     """`function` of rows (N, ...) in passes of exactly `size`, the last one filled up.
 

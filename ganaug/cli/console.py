@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from ganaug.terminal import printable
+
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
 
 stderr = Console(stderr=True, highlight=False)
@@ -21,11 +23,6 @@ stderr = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """A message for the person at the terminal."""
     stderr.print(escape(printable(text)), soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """`text` without control characters, so that a file name cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 @contextmanager
@@ -155,6 +152,27 @@ class Training:
         by_steps = (done - self.first) / max(1, self.n_steps - self.first) if self.n_steps else 0.0
         by_time = elapsed / self.seconds if self.seconds else 0.0
         return min(1.0, max(by_steps, by_time))
+
+
+@contextmanager
+def steps_of(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of named steps: yields a function (name, done, total); a bar in a terminal, else a line at times."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), _Clock())
+    started, shown = time.monotonic(), 0.0
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task(what, total=1)
+
+        def report(name: str, done: int, total: int) -> None:
+            nonlocal shown
+            text = f"{what}: {name} ({done + 1:,} of {total:,})"
+            if stderr.is_terminal:
+                bar.update(task, description=escape(printable(text)), completed=done, total=max(1, total))
+            elif time.monotonic() - shown >= LINE_EVERY:
+                shown, elapsed = time.monotonic(), time.monotonic() - started
+                left = f" ETA {_minutes(elapsed / done * (total - done))}" if done else ""
+                say(f"{text}  {_minutes(elapsed)}{left}")
+
+        yield report
 
 
 @contextmanager

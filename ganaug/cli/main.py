@@ -11,6 +11,7 @@ VERBS = {
     "fit": "Train a generator on a data folder.",
     "sample": "Write a class folder of synthetic images.",
     "augment": "Check, fit and sample: a balanced copy of a data folder.",
+    "evaluate": "Measure whether synthetic images help a classifier.",
     "demo": "Augment the small real image set that ships with ganaug.",
 }
 
@@ -38,6 +39,6 @@ def main() -> None:
     """Synthetic images for the rare classes of a labelled image set.
 
     DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
-    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 130 and 143
-    interrupted (the run can be resumed).
+    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 3 and 4 no
+    evidence that synthetic images help, and harm (evaluate), 130 and 143 interrupted (the run can be resumed).
     """

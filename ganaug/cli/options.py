@@ -55,8 +55,11 @@ class FitOptions:
     skip_bad: bool
 
 
-def fit_options(command: F) -> F:
-    """The options of every verb that trains; they reach the function as one argument `options`."""
+def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
+    """The options of every verb that trains; they reach the function as one argument `options`.
+
+    without: options that make no sense for a verb.
+    """
     options = [
         click.option(
             "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of GANAugmenter; may be repeated."
@@ -70,11 +73,11 @@ def fit_options(command: F) -> F:
         click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]"),
         click.option("--seed", type=click.IntRange(0), help="Seed of all randomness.  [default: 0]"),
         click.option("--resume", is_flag=True, help="Go on with the run in the run folder."),
-        click.option("--skip-bad", is_flag=True, help="Leave unusable files out; they are listed in RUN/skipped.csv."),
+        click.option("--skip-bad", is_flag=True, help="Leave unusable files out; fit lists them in RUN/skipped.csv."),
     ]
 
     def gathered(**given: Any) -> Any:
-        own = {field.name: given.pop(field.name) for field in fields(FitOptions)}
+        own = {field.name: given.pop(field.name, None) for field in fields(FitOptions)}
         return command(options=FitOptions(**own), **given)
 
     gathered.__doc__ = command.__doc__
@@ -83,6 +86,7 @@ def fit_options(command: F) -> F:
     wrapped.__click_params__ = getattr(command, "__click_params__", [])
     for option in reversed(options):
         wrapped = option(wrapped)
+    wrapped.__click_params__ = [param for param in wrapped.__click_params__ if param.name not in without]
     return wrapped  # type: ignore[no-any-return]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_pil_image
 
+from ganaug.data.pool import Pool, Refresh
 from ganaug.data.wrapped import class_names, is_validation, targets
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
@@ -22,13 +23,21 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     synthetic: what `GANAugmenter.sample` returned. Its classes are matched to those of `real` by name where `real` has
         `classes`, else by label.
     share: synthetic part of all items, in [0, 1). Each synthetic image comes equally often, give or take once; which
-        come once more, or at all, is drawn from `seed`. None takes each once.
+        come once more, or at all, is drawn from `seed`. None takes each once. "auto" takes the share that `report`, a
+        `utility_report`, advises: 0 where synthetic images were not shown to help.
+    synthetic_weight: how much a synthetic item counts beside a real one of its class in `sample_weights`. None: so that
+        synthetic items make up `share` of each class that has some, as `utility_report` measures it.
+    fade_epochs: epochs over which the share falls to 0, evenly, so that training begins with synthetic images and ends
+        on real ones; `set_epoch` moves it on. None: it stays.
+    refresh: epoch -> new synthetic images, the same counts of the same classes, for instance
+        `lambda epoch: gan.sample(counts, start=500 * epoch)`; drawn in the background between calls of `set_epoch`.
     transform: applied to every image after mixing, whatever its origin. Images reach it as `real` yields them: PIL
         images, or uint8 tensors (C, H, W).
     validation: True yields no synthetic item. None finds out: `real.train is False`, or `real.split` (also the only
         value in a column `split` of LabelledImages' metadata) names a validation or test split.
 
-    Attributes: is_synthetic, bool (len,); targets, list of labels; classes; class_to_idx; share, as it came out.
+    Attributes: is_synthetic, bool (len,); targets, list of labels; samples, list of (file name, label), as ImageFolder
+    has them; classes; class_to_idx; share, as it came out. Those that depend on the epoch follow `set_epoch`.
     Raises ValueError for a share outside [0, 1), DataError where synthetic classes or sizes do not fit the real ones.
     """
 
@@ -37,58 +46,118 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         real: Dataset[Any],
         synthetic: LabelledImages,
         *,
-        share: float | None = None,
+        share: float | str | None = None,
+        report: Any = None,
+        synthetic_weight: float | None = None,
+        fade_epochs: int | None = None,
+        refresh: Refresh | None = None,
         transform: Callable[[Any], Any] | None = None,
         validation: bool | None = None,
         seed: int = 0,
     ) -> None:
-        if share is not None and not 0 <= share < 1:
-            raise ValueError(f"share is the synthetic part of all images, at least 0 and below 1; got {share!r}.")
+        share = _share(share, report)
+        if synthetic_weight is not None and not synthetic_weight > 0:
+            raise ValueError(f"synthetic_weight must be a number above 0; got {synthetic_weight!r}.")
+        if fade_epochs is not None and fade_epochs < 1:
+            raise ValueError(f"fade_epochs must be at least 1; got {fade_epochs!r}.")
         self.real, self.synthetic, self.transform = real, synthetic, transform
+        self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation(real) if validation is None else validation
-        real_targets, already = targets(real), _already_synthetic(real)
-        kept = torch.arange(len(real_targets))
-        kept = kept[~already] if self.validation else kept
-        self._kept, self._n_real = kept, len(kept)
+        self._real_targets, already = targets(real), _already_synthetic(real)
+        kept = torch.arange(len(self._real_targets))
+        self._kept = kept[~already] if self.validation else kept
+        self._already = already[self._kept]
         names = class_names(real)
         self.classes: tuple[str, ...] = synthetic.classes if names is None else names
         self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
-        label_of = _matched(synthetic, names, set(real_targets))
-        wanted = 0 if self.validation else len(synthetic)
+        self._label_of = _matched(synthetic, names, set(self._real_targets))
+        self._wanted = 0 if self.validation else len(synthetic)
         if share is not None and not self.validation:
-            wanted = round(share / (1 - share) * self._n_real)
-        if wanted and not len(synthetic):
-            raise DataError(f"share={share} asks for {wanted} synthetic images, and none was given.")
-        self._chosen = _spread(wanted, len(synthetic), seed)
-        self.targets: list[int] = [real_targets[index] for index in kept.tolist()]
-        self.targets += [label_of[label] for label in synthetic.labels[self._chosen].tolist()]
-        self.is_synthetic = torch.cat([already[kept], torch.ones(len(self._chosen), dtype=torch.bool)])
-        self.share = int(self.is_synthetic.sum()) / max(1, len(self))
-        self._as_pil = bool(wanted) and self._form_of_real()
+            self._wanted = round(share / (1 - share) * len(self._kept))
+        if self._wanted and not len(synthetic):
+            raise DataError(f"share={share} asks for {self._wanted} synthetic images, and none was given.")
+        self._asked = share
+        self._pool = Pool(synthetic, refresh)
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # for workers
+        self._as_pil = bool(self._wanted) and self._form_of_real()
+        self._choose()
+
+    def _choose(self) -> None:
+        """Settle which synthetic images the present epoch has, and what follows from it."""
+        self._chosen_for = int(self._epoch)
+        left = 1.0 if self.fade_epochs is None else max(0.0, 1 - self._chosen_for / self.fade_epochs)
+        self._chosen = _spread(round(left * self._wanted), len(self.synthetic), self.seed)
+        self.targets: list[int] = [self._real_targets[index] for index in self._kept.tolist()]
+        self.targets += [self._label_of[label] for label in self._pool.labels[self._chosen].tolist()]
+        self.is_synthetic = torch.cat([self._already, torch.ones(len(self._chosen), dtype=torch.bool)])
+        self.share = int(self.is_synthetic.sum()) / max(1, len(self.targets))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move on to `epoch` (from 0): the share as `fade_epochs` has it, and new samples where `refresh` is given.
+
+        Call it before each epoch, in the process that made the data set. The length may change, so make samplers anew.
+        """
+        if epoch < 0:
+            raise ValueError(f"epoch must be at least 0; got {epoch}.")
+        self._pool.to_epoch(epoch)
+        self._epoch.fill_(epoch)
+        self._choose()
 
     def __len__(self) -> int:
-        return self._n_real + len(self._chosen)
+        self._follow()
+        return len(self.targets)
+
+    def _follow(self) -> None:
+        """In a worker: catch up with the epoch that the main process has set."""
+        if self._chosen_for != int(self._epoch):
+            self._choose()
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is out of range for {len(self)} images.")
-        index %= len(self)
-        if index < self._n_real:
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(f"index {index} is out of range for {length} images.")
+        index %= length
+        n_real = len(self._kept)
+        if index < n_real:
             image, label = self.real[int(self._kept[index])]
         else:
-            image = self.synthetic.images[self._chosen[index - self._n_real]]
+            image = self._pool.images[self._chosen[index - n_real]]
             label = self.targets[index]
             image = to_pil_image(image).convert(self._mode) if self._as_pil else image
         return (image if self.transform is None else self.transform(image)), int(label)
 
+    @property
+    def samples(self) -> list[tuple[str, int]]:
+        """(file name, label) of each item; a synthetic one is named `synthetic/<class>/<its number>`."""
+        given = getattr(self.real, "samples", None)
+        files = [str(path) for path, _ in given] if given else [f"real/{k}" for k in range(len(self._real_targets))]
+        names = [files[index] for index in self._kept.tolist()]
+        own = zip(self._chosen.tolist(), self.targets[len(names) :], strict=True)
+        names += [f"synthetic/{self.classes[label]}/{number}" for number, label in own]
+        return list(zip(names, self.targets, strict=True))
+
     def sample_weights(self) -> Tensor:
         """A weight for each item that makes every class equally likely, counted after mixing: float64, (len,), sum 1.
 
-        For torch's WeightedRandomSampler. Weights computed from the real set alone would balance twice.
+        Within a class that has both, synthetic items are drawn as `share` and `synthetic_weight` say. For torch's
+        WeightedRandomSampler; weights computed from the real set alone would balance twice.
         """
         labels = torch.tensor(self.targets)
-        counts = torch.bincount(labels, minlength=len(self.classes))
-        return 1.0 / (counts[labels].double() * (counts > 0).sum())
+        items = self._item_weights(labels)
+        totals = torch.zeros(len(self.classes), dtype=torch.float64).index_add_(0, labels, items)
+        return items / totals[labels] / int((totals > 0).sum())
+
+    def _item_weights(self, labels: Tensor) -> Tensor:
+        """What each item counts beside the others of its class: float64, (len,)."""
+        if self.synthetic_weight is not None:
+            return torch.where(self.is_synthetic, self.synthetic_weight, 1.0).double()
+        if self._asked is None:
+            return torch.ones(len(labels), dtype=torch.float64)
+        kind = labels * 2 + self.is_synthetic
+        counts = torch.bincount(kind, minlength=2 * len(self.classes))
+        both = (counts.view(-1, 2) > 0).all(1)[labels]
+        part = torch.where(self.is_synthetic, self.share, 1 - self.share).double()
+        return torch.where(both, part, 1.0) / counts[kind]
 
     def _form_of_real(self) -> bool:
         """Whether the real set yields PIL images; checks that synthetic ones can be given in the same form."""
@@ -114,6 +183,20 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             f"the real set yields a {what}, so its own transform has run already. Build it without a transform and "
             "give that to MixedDataset(transform=...), which applies it to real and synthetic images alike."
         )
+
+
+def _share(share: float | str | None, report: Any) -> float | None:
+    """The share as a number, or None. Raises ValueError for anything else."""
+    if share == "auto":
+        facts = getattr(report, "facts", {})
+        if "share" not in facts:
+            raise ValueError('share="auto" needs report=utility_report(...), whose advice it follows.')
+        return float(facts["share"])
+    if share is not None and (isinstance(share, str) or not 0 <= share < 1):
+        raise ValueError(
+            f'share is the synthetic part of all images, at least 0 and below 1, or "auto"; got {share!r}.'
+        )
+    return share
 
 
 def _already_synthetic(real: Dataset[Any]) -> Tensor:

@@ -1,5 +1,6 @@
 """GANAugmenter: fit a conditional GAN to a labelled image set, sample its classes, or fill them up."""
 
+import json
 import sys
 import time
 import warnings
@@ -30,24 +31,26 @@ from ganaug.data.convert import Adopted, adopt, are_paths
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import hold_back
 from ganaug.data.strategy import Strategy, counts_for, to_generate
-from ganaug.errors import DataError
+from ganaug.errors import DataError, RunError
 from ganaug.estimators import base
 from ganaug.estimators.evaluation import Evaluator
 from ganaug.estimators.filters import filter_names, make_filters
 from ganaug.estimators.model import GeneratorModel, Latent
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.images import LabelledImages
+from ganaug.images import LabelledImages, image_hashes
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import laid_out
 from ganaug.penalties import Penalty, penalties
 from ganaug.randomness import derive, own_state
-from ganaug.storage import write_json
+from ganaug.storage import digest, read_tree, write_json, write_tree
 from ganaug.training.engine import device_for, precision_for
 from ganaug.training.loop import Callback
 from ganaug.training.run import Run, time_budget
 from ganaug.training.steps import AdversarialStep, Recipe
+
+TRAINING_IMAGES = "training_images.safetensors"
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -142,6 +145,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Why training ended: "finished", "time budget", "interrupted", or a symptom.
     n_steps_, best_step_ : int
         Steps done, and the step whose state is kept.
+    training_images_ : (N,) tensor
+        A hash of each image given to `fit`, by which a test on images that were trained on is refused.
     seconds_ : float
         Time spent training, the referee's included, over all resumptions.
     n_features_in_ : int
@@ -328,10 +333,24 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         train, held_back = hold_back(images, self.hold_back, seed=seed)
         return make_plan(train, held_back, device_for(self.device), self.get_params(deep=False))
 
+    def cache_key(self) -> str | None:
+        """Names all that samples depend on beside the training images; None where an object of your own has no name."""
+        if hasattr(self, "model_"):
+            filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
+            return f"fitted {self.model_.hash()} {filters} {self.latent_std} {self.truncation}"
+        params = {name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"}
+        if not base.is_plain(params) or not isinstance(self.random_state, int | np.integer):
+            return None
+        return json.dumps({name: base.as_json(value) for name, value in params.items()}, sort_keys=True)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
     def save(self, folder: str | Path) -> None:
         """Write the generator as safetensors + JSON into `folder`. Loads on any device, and can run no code."""
         check_is_fitted(self, "model_")
         self.model_.save(Path(folder), {"params": self._described(), "data": self.data_})
+        write_tree(Path(folder) / TRAINING_IMAGES, {"hashes": self.training_images_})
 
     @classmethod
     def load(
@@ -354,6 +373,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         augmenter.model_, augmenter.data_ = model, about["data"]
         augmenter.classes_, augmenter.seed_ = model.class_values, model.seed
         augmenter.n_features_in_ = int(np.prod(model.shape))
+        hashes = read_tree(where / TRAINING_IMAGES).get("hashes")
+        if not isinstance(hashes, Tensor):
+            raise RunError(f"{where / TRAINING_IMAGES}: holds no hashes. Use another checkpoint, or fit again.")
+        augmenter.training_images_ = hashes
         return augmenter
 
     def _adopt(self, X: Any, y: Any) -> Adopted:
@@ -425,6 +448,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             self.model_ = model.with_yields(self._latent)
             self.plan_, self.data_, self.seed_, self.ended_ = plan, data, seed, run.ended
             self.classes_, self._to_generate = classes, wanted
+            self.training_images_ = image_hashes(images.images)
             self.sampling_strategy_ = {classes[index]: count for index, count in wanted.items()}
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
             if folder is not None:

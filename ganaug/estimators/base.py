@@ -15,7 +15,7 @@ from ganaug.images import LabelledImages
 from ganaug.storage import LOCK, locked, read_json, read_tree, write_json, write_tree
 from ganaug.training.referee import Referee, train_referee
 
-FORMAT = 2
+FORMAT = 3
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
 FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
 
@@ -112,6 +112,13 @@ def _compare(folder: Path, now: Mapping[str, Any]) -> None:
 
 def _brief(data: Mapping[str, Any]) -> str:
     return f"{sum(data['counts'].values()):,} images, {len(data['counts'])} classes, {data['fingerprint']}"
+
+
+def is_plain(value: object) -> bool:
+    """Whether `as_json` says all about a parameter: no object of the user's own, nor one inside a list or mapping."""
+    if isinstance(value, Mapping | list | tuple):
+        return all(is_plain(item) for item in (value.values() if isinstance(value, Mapping) else value))
+    return value is None or as_json(value) is not None
 
 
 def as_json(value: object) -> Any:

@@ -8,13 +8,11 @@ import torch
 
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import FEWEST
-from ganaug.images import LabelledImages, pooled
-from ganaug.randomness import generator
+from ganaug.images import LabelledImages
+from ganaug.metrics.mirror import ENOUGH_TO_TELL, mirror_p_value
 from ganaug.training.engine import precision_for
 
 NAMED_OPEN = ("network", "augmentation", "patience", "precision")  # left open by "auto"; the others by None
-MIRROR_DRAWS = 500
-ENOUGH_TO_TELL = 200  # images from which on a mirror test says something
 FEWEST_STEPS, MOST_STEPS = 2000, 100_000
 
 
@@ -120,24 +118,3 @@ def _augmentation(images: LabelledImages) -> tuple[str, str]:
     else:
         why.append("no flip: mirror images differ from the images")
     return ",".join(names), "; ".join(why)
-
-
-def mirror_p_value(images: LabelledImages, *, seed: int = 0) -> float:
-    """Chance of so large a mean difference between images and their mirror images, were both equally likely.
-
-    A sign-flip test on pixels averaged down to at most 8 x 8. The statistic is the largest over classes of the squared
-    mean difference, relative to what flipped signs give on average, so that it holds for all classes at once.
-    """
-    largest, largest_drawn = torch.zeros(()), torch.zeros(MIRROR_DRAWS)
-    for name in images.classes:
-        pixels = pooled(images.of_class(name)[:500], 8)
-        difference = (pixels - pixels.flip(3)).flatten(1)
-        signs = (
-            torch.randint(0, 2, (MIRROR_DRAWS, len(difference)), generator=generator(seed, "mirror", name)) * 2.0 - 1
-        )
-        found = difference.mean(0).square().sum()
-        drawn = (signs @ difference / len(difference)).square().sum(1)
-        usual = drawn.mean().clamp_min(1e-12)
-        largest = torch.maximum(largest, found / usual)
-        largest_drawn = torch.maximum(largest_drawn, drawn / usual)
-    return (1 + int((largest_drawn >= largest).sum())) / (1 + MIRROR_DRAWS)

@@ -21,6 +21,16 @@ def nearest(points: Tensor, others: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def nearest_other(points: Tensor) -> Tensor:
+    """Distance from each row of (N, D) to the nearest row that is not the same: (N,); infinity where there is none."""
+    same = SAME * float(points.norm(dim=1).amax()) if len(points) else 0.0
+    found = [torch.empty(0)]
+    for part in torch.split(points, CHUNK):
+        distances = torch.cdist(part, points, compute_mode=EXACT)
+        found.append(distances.masked_fill(distances <= same, torch.inf).amin(dim=1))
+    return torch.cat(found)
+
+
 def copy_radius(training: Tensor) -> float:
     """Half the distance at which 1 % of training images (N, D) have their nearest other one; 0 where there is no pair.
 
@@ -28,14 +38,9 @@ def copy_radius(training: Tensor) -> float:
     factor of two. The quantile, and not the smallest distance, so that a few pictures that are in the set twice, saved
     anew, do not switch the test off; those that are there twice exactly are taken once.
     """
-    scale = float(training.norm(dim=1).amax()) if len(training) else 0.0
-    found = []
-    for start in range(0, len(training), CHUNK):
-        distances = torch.cdist(training[start : start + CHUNK], training, compute_mode=EXACT)
-        found.append(distances.masked_fill(distances <= SAME * scale, torch.inf).amin(dim=1))
-    nearest_other = torch.cat(found) if found else torch.empty(0)
-    nearest_other = nearest_other[nearest_other < torch.inf]
-    return float(nearest_other.quantile(QUANTILE)) / 2 if len(nearest_other) else 0.0
+    found = nearest_other(training)
+    found = found[found < torch.inf]
+    return float(found.quantile(QUANTILE)) / 2 if len(found) else 0.0
 
 
 def near_copies(synthetic: Tensor, training: Tensor, radius: float) -> Tensor:

@@ -164,3 +164,89 @@ def test_what_cannot_be_mixed_is_refused():
         MixedDataset(Pictures(), FAKE)
     with pytest.raises(DataError, match=r"\(3, 8, 8\) and synthetic ones \(1, 8, 8\)"):
         MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
+
+
+class Advice:
+    """What MixedDataset asks of a utility report."""
+
+    def __init__(self, share):
+        self.facts = {"share": share}
+
+
+@pytest.mark.parametrize("advised", [0.0, 0.25])
+def test_an_automatic_share_follows_the_report(advised):
+    mixed = MixedDataset(REAL, FAKE, share="auto", report=Advice(advised))
+    assert mixed.share == pytest.approx(advised)
+    with pytest.raises(ValueError, match="report=utility_report"):
+        MixedDataset(REAL, FAKE, share="auto")
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_in_every_class_synthetic_items_are_drawn_as_the_share_says(share):
+    mixed = MixedDataset(REAL, FAKE, share=share)
+    weights, labels = mixed.sample_weights(), torch.tensor(mixed.targets)
+    for label in (0, 1):
+        own = labels == label
+        synthetic = weights[own & mixed.is_synthetic].sum() / weights[own].sum()
+        assert synthetic.item() == pytest.approx(mixed.share)
+
+
+def test_a_weight_of_one_half_makes_a_synthetic_item_count_half():
+    mixed = MixedDataset(REAL, FAKE, synthetic_weight=0.5)
+    weights, first = mixed.sample_weights(), torch.tensor(mixed.targets) == 0
+    real, synthetic = (weights[first & kind][0] for kind in (~mixed.is_synthetic, mixed.is_synthetic))
+    assert (synthetic / real).item() == pytest.approx(0.5)
+
+
+def test_the_share_fades_to_real_images_only():
+    mixed = MixedDataset(REAL, FAKE, share=0.5, fade_epochs=4)
+    shares = []
+    for epoch in range(6):
+        mixed.set_epoch(epoch)
+        shares.append(int(mixed.is_synthetic.sum()))
+        assert len(mixed) == len(mixed.targets) == len(mixed.is_synthetic) == len(mixed.samples)
+        assert mixed.sample_weights().sum().item() == pytest.approx(1)
+    assert shares == [18, 14, 9, 4, 0, 0]
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_follow_the_epoch_and_see_refreshed_images(persistent):
+    asked = []
+
+    def refresh(epoch):
+        asked.append(epoch)
+        return LabelledImages(torch.full_like(FAKE.images, 10 * epoch), FAKE.labels, FAKE.classes)
+
+    mixed = MixedDataset(REAL, FAKE, fade_epochs=4, refresh=refresh)
+    loader = DataLoader(mixed, batch_size=64, num_workers=1, persistent_workers=persistent)
+    for epoch in range(3):
+        mixed.set_epoch(epoch)
+        images = torch.cat([images for images, _ in loader])
+        assert len(images) == len(mixed) == 18 + round(40 * (1 - epoch / 4))
+        if epoch:
+            assert (images[18:] == 10 * epoch).all()
+    assert asked[:2] == [1, 2]
+
+
+def test_a_refresh_that_changes_the_counts_is_refused():
+    mixed = MixedDataset(REAL, FAKE, refresh=lambda epoch: FAKE.take(range(5)))
+    mixed.set_epoch(0)
+    with pytest.raises(DataError, match="same counts"):
+        mixed.set_epoch(1)
+
+
+def test_samples_read_as_those_of_an_image_folder(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name / "1.png")
+    folder = ImageFolder(tmp_path)
+    mixed = MixedDataset(folder, FAKE)
+    assert mixed.samples[: len(folder)] == folder.samples
+    assert [label for _, label in mixed.samples] == mixed.targets
+    assert mixed.samples[2] == ("synthetic/a/0", 0)
+
+
+@pytest.mark.parametrize("options", [{"synthetic_weight": 0}, {"fade_epochs": 0}, {"share": "half"}])
+def test_what_makes_no_sense_is_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        MixedDataset(REAL, FAKE, **options)

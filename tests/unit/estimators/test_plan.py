@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, LabelledImages
-from ganaug.estimators.plan import mirror_p_value
+from ganaug.metrics.mirror import mirror_p_value
 from tests.sets import noise
 
 

@@ -1,0 +1,215 @@
+"""Do synthetic images help? The gate on real sets, beside the headroom, and on generators whose worth is known.
+
+    python benchmarks/usefulness.py fashion-mnist-lt --seconds 600 --seeds 0 1 2 3 4 --name useful_fmnist --out OUT
+    python benchmarks/usefulness.py fashion-mnist-lt --known --seeds 0 ... 19 --name known_fmnist --out OUT
+    python benchmarks/usefulness.py fashion-mnist-lt cifar10-lt sign-digits --shots 100 500 --rho 10 50 ...
+
+A seed draws the images, which classes are rare, the generator and the classifiers. Everything is compared on test
+images that neither generator nor classifier saw. Headroom: real images that were held back, in place of the
+synthetic ones. What a run measured lies in CACHE/usefulness/NAME; a run that is there is not run again.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from collect import processor
+from sets import CLASS_SETS, draw_cell
+from tables import table
+
+from ganaug import GANAugmenter, LabelledImages, __version__, utility_report
+
+CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "usefulness"
+
+
+class HandsOut:
+    """Stands for a generator: images of a pool, drawn with replacement within the class."""
+
+    def __init__(self, pool: LabelledImages) -> None:
+        self.pool = pool
+
+    def cache_key(self) -> str:
+        return f"hands out {self.pool.fingerprint()}"
+
+    def __sklearn_clone__(self) -> "HandsOut":
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return False
+
+    def fit(self, X: Any, y: Any = None) -> "HandsOut":  # noqa: ARG002
+        return self
+
+    def sample(self, counts: dict[str, int], *, random_state: int | None = None) -> LabelledImages:
+        draws = torch.Generator().manual_seed(random_state or 0)
+        places = []
+        for name, count in counts.items():
+            own = torch.nonzero(self.pool.labels == self.pool.classes.index(name)).flatten()
+            places.append(own[torch.randint(len(own), (count,), generator=draws)])
+        return self.pool.take(torch.cat(places))
+
+
+def noise(train: LabelledImages, pool: LabelledImages, seed: int) -> LabelledImages:  # noqa: ARG001
+    draws = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, pool.images.shape, dtype=torch.uint8, generator=draws)
+    return LabelledImages(pixels, pool.labels, pool.classes)
+
+
+def wrong_labels(train: LabelledImages, pool: LabelledImages, seed: int) -> LabelledImages:  # noqa: ARG001
+    order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
+    return LabelledImages(pool.images, pool.labels[order], pool.classes)
+
+
+KNOWN: dict[str, Callable[[LabelledImages, LabelledImages, int], LabelledImages]] = {
+    "held-back real images": lambda train, pool, seed: pool,  # noqa: ARG005
+    "copies of the training images": lambda train, pool, seed: train,  # noqa: ARG005
+    "noise images": noise,
+    "shuffled labels": wrong_labels,
+}
+
+
+def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Every source of extra images on one cell, judged by the same classifiers with the same seeds."""
+    train, pool, test = draw_cell(name, shots=shots, rho=rho, seed=seed)
+    sources: dict[str, Any] = {}
+    found: dict[str, Any] = {"set": name, "shots": shots, "rho": rho, "seed": seed, "counts": train.counts}
+    if options.known:
+        sources = {title: HandsOut(make(train, pool, seed)) for title, make in KNOWN.items()}
+    else:
+        begun = time.perf_counter()
+        gan = GANAugmenter(time_budget=options.seconds, random_state=seed, device="cpu").fit(train)
+        found["generator"] = {
+            "seconds": time.perf_counter() - begun,
+            "steps": gan.n_steps_,
+            "images_seen": gan.n_steps_ * gan.plan_.batch_size,
+            "not_learnt": [gan.model_.classes[label] for label in gan.model_.not_learnt],
+        }
+        sources = {"ganaug": gan, "headroom": HandsOut(pool)}
+    for title, source in sources.items():
+        report = utility_report(
+            train, source, test=test, classifier=options.classifier, n_seeds=options.inner, random_state=seed
+        )
+        found[title] = report.to_dict()
+    return found
+
+
+def value(report: dict[str, Any], subject: str, metric: str, field: str = "value") -> float | None:
+    rows = [row for row in report["rows"] if row["subject"] == subject and row["metric"] == metric]
+    return rows[0][field] if rows else None
+
+
+GAIN, ACCURACY = "gain over best without", "balanced accuracy"
+USES = ("gated", "10% synthetic", "25% synthetic", "50% synthetic", "filled to balance")
+
+
+def summary(runs: list[dict[str, Any]]) -> list[str]:
+    """A row a cell: the best way without synthetic images, and in points over it what each use of more images gains."""
+    cells: dict[tuple[str, int, float], list[dict[str, Any]]] = {}
+    for run in runs:
+        cells.setdefault((run["set"], run["shots"], run["rho"]), []).append(run)
+    head = ["set", "n_max", "rho", "seeds", "real only", "best without", "gated", "10%", "25%", "50%", "filled"]
+    head += ["headroom: gated", "10%", "25%", "50%", "filled", "verdicts"]
+    rows = []
+    for (name, shots, rho), own in cells.items():
+        ours, room = [run["ganaug"] for run in own], [run["headroom"] for run in own]
+        verdicts = [report["verdict"] for report in ours]
+        rows.append(
+            [
+                *(name, str(shots), f"{rho:g}", str(len(own))),
+                *(spread([value(one, way, ACCURACY) for one in ours]) for way in ("real only", "best without")),
+                *(spread([value(one, way, GAIN) for one in ours]) for way in USES),
+                *(spread([value(one, way, GAIN) for one in room]) for way in USES),
+                ", ".join(f"{verdicts.count(each)} {each}" for each in sorted(set(verdicts))),
+            ]
+        )
+    return table(head, rows)
+
+
+def known_answers(runs: list[dict[str, Any]]) -> list[str]:
+    head = ["what the generator hands out", "runs", "helps", "no evidence", "hurts", "share 0 advised"]
+    head += ["hurts at 25%", "hurts at 50%", "gain, best share"]
+    rows = []
+    for title in KNOWN:
+        reports = [run[title] for run in runs]
+        verdicts = [report["verdict"] for report in reports]
+        harm = [
+            str(sum(value(one, way, GAIN, "state") == "fail" for one in reports))
+            for way in ("25% synthetic", "50% synthetic")
+        ]
+        rows.append(
+            [
+                *(title, str(len(reports))),
+                *(str(verdicts.count(each)) for each in ("helps", "no evidence", "hurts")),
+                str(sum(report["facts"]["share"] == 0 for report in reports)),
+                *harm,
+                spread([value(one, "best with", GAIN) for one in reports]),
+            ]
+        )
+    return table(head, rows)
+
+
+def spread(values: list[float | None]) -> str:
+    """Mean in points, and from the smallest to the largest."""
+    found = [100 * one for one in values if one is not None]
+    if not found:
+        return "-"
+    return f"{np.mean(found):.1f} ({min(found):.1f} to {max(found):.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+", choices=CLASS_SETS)
+    parser.add_argument("--known", action="store_true", help="generators whose worth is known, instead of ganaug")
+    parser.add_argument("--shots", type=int, nargs="*", default=[500], help="images of the largest class")
+    parser.add_argument("--rho", type=float, nargs="*", default=[50], help="largest over smallest class")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
+    parser.add_argument("--inner", type=int, default=2, help="classifiers of each way")
+    parser.add_argument("--classifier", default="cnn")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    folder = CACHE / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for seed, name, shots, rho in product(options.seeds, options.sets, options.shots, options.rho):
+        kept = folder / f"{name}_{shots}_{rho:g}_{seed}.json"
+        if not kept.exists():
+            begun = time.perf_counter()
+            kept.write_text(json.dumps(one(name, shots, rho, seed, options)))
+            print(f"{kept.stem}: {time.perf_counter() - begun:.0f} s", flush=True)
+        runs.append(json.loads(kept.read_text()))
+    rows = known_answers(runs) if options.known else summary(runs)
+    print("\n".join(rows), flush=True)
+    if options.out is not None:
+        what = "generators whose worth is known" if options.known else f"{options.seconds:g} s for each generator"
+        lines = [
+            f"# Usefulness: {', '.join(options.sets)}; {what}",
+            "",
+            f"`python benchmarks/usefulness.py {shlex.join(sys.argv[1:])}`",
+            "",
+            f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
+            f"{datetime.now(UTC):%Y-%m-%d}; classifier {options.classifier}, {options.inner} a way and seed. Balanced "
+            "accuracy in percent, gains in points over the best way without synthetic images; mean over seeds "
+            "(smallest to largest).",
+            "",
+            *rows,
+            "",
+        ]
+        options.out.with_suffix(".md").write_text("\n".join(lines))
+        options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""`ganaug evaluate DATA`: do synthetic images help a classifier? A page, a verdict and an exit status."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from ganaug.cli.console import named_failures, say, steps_of
+from ganaug.cli.fit import read
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
+
+if TYPE_CHECKING:
+    from ganaug.images import LabelledImages
+
+EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("data", type=FOLDER)
+@click.option("--out", type=FILE, required=True, help="The page to write, for example report.html.")
+@click.option("--json", "as_json", type=FILE, help="Write everything found as JSON too.")
+@click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is fitted anew in each fold.")
+@click.option("--synthetic", type=FOLDER, help="A folder of synthetic images, or one with some among real ones.")
+@click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
+@click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
+@click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
+@click.option("--groups", help="Column of metadata.csv whose groups stay together.  [default: group_id if there]")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Classifiers a way and fold.")
+@click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
+@partial(fit_options, without=("resume",))
+def evaluate(
+    data: Path,
+    out: Path,
+    as_json: Path | None,
+    run: Path | None,
+    synthetic: Path | None,
+    test: Path | None,
+    classifier: str,
+    shares: str,
+    groups: str | None,
+    seeds: int,
+    folds: int,
+    options: FitOptions,
+) -> None:
+    """Train classifiers on DATA with and without synthetic images, and compare them on images that nobody saw.
+
+    Without --run and --synthetic a generator is fitted inside each fold. Exit status: 0 synthetic images help, 3 no
+    evidence that they do, 4 they hurt. --time-budget: half of it for generators, half for classifiers. What was
+    trained is kept by its content, so that a second look is quick.
+    """
+    if run is not None and synthetic is not None:
+        raise click.UsageError("give --run or --synthetic, not both.")
+    if synthetic is not None and test is None:
+        raise click.UsageError(
+            "--synthetic needs --test, real images that the generator has not seen: it may have seen any of DATA."
+        )
+    with named_failures():
+        given = parameters(options)
+        for path in (out, as_json):
+            _check_new_file(path)
+        from ganaug.data.folder import read_folder
+        from ganaug.reports.utility import utility_report
+
+        budget = options.time_budget
+        images, found = read(data, options)
+        if found.problems:
+            say(f"{len(found.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+        size = (images.shape[1], images.shape[2])
+        apart = None if test is None else read_folder(test, image_size=size, skip_bad=options.skip_bad)
+        fits = 0 if synthetic is not None or (run is not None and apart is not None) else folds if apart is None else 1
+        if synthetic is not None:
+            source: Any = _synthetic_of(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad))
+        else:
+            source = _augmenter(run, given, options, fits)
+        with steps_of("evaluate") as progress:
+            report = utility_report(
+                images,
+                source,
+                classifier=classifier,
+                test=apart,
+                groups=groups,
+                shares=_shares(shares),
+                n_seeds=seeds,
+                n_folds=folds,
+                time_budget=None if budget is None else budget / 2 if fits else budget,
+                random_state=options.seed or 0,
+                progress=progress,
+            )
+        report.to_html(out)
+        if as_json is not None:
+            report.to_json(as_json)
+        Console().print(report)
+        say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
+    sys.exit(EXIT[report.verdict])
+
+
+def _augmenter(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
+    """The augmenter of `run`, or a new one; to be fitted `fits` times, in half of the time budget together."""
+    from ganaug.estimators.augmenter import GANAugmenter
+
+    if run is not None:
+        augmenter = GANAugmenter.load(run, options.device or "auto")
+        if not fits:
+            return augmenter
+        say(f"The run has seen all of DATA, so generators are fitted anew with its parameters, {fits} in all.")
+        own = {name: value for name, value in given.items() if name != "random_state"}
+        given = {**augmenter.get_params(deep=False), "random_state": augmenter.seed_, **own}
+    if options.time_budget is not None:
+        given["time_budget"] = options.time_budget / 2 / fits
+    return GANAugmenter(**given)
+
+
+def _synthetic_of(images: "LabelledImages") -> "LabelledImages":
+    """The images that are marked as synthetic; all where none is."""
+    import torch
+
+    if images.metadata is None or "is_synthetic" not in images.metadata:
+        return images
+    marked = images.metadata["is_synthetic"].to_numpy(dtype=bool)
+    return images.take(torch.from_numpy(marked.copy())) if marked.any() else images
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise click.UsageError(f"--shares {text!r}: write numbers below 1, for example 0.1,0.25.") from error
+
+
+def _check_new_file(path: Path | None) -> None:
+    """Raise OutputError before any work where `path` cannot be written or would overwrite something."""
+    import os
+
+    from ganaug.errors import OutputError
+
+    if path is None:
+        return
+    if path.exists():
+        raise OutputError(f"{path}: is there already. Choose another name, or remove it first.")
+    folder = next(parent for parent in path.resolve().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: {folder} cannot be written to. Choose another place.")

@@ -1,0 +1,157 @@
+"""A comparison of ways to train as a report: its sentences, rows and pictures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ganaug.images import LabelledImages
+from ganaug.reports.plots import classes_figure, curve_figure, shares_figure
+from ganaug.reports.report import Report, Row
+from ganaug.usefulness.compare import FEWEST_GROUPS, FEWEST_IMAGES, HELPS, HURTS, Comparison, Way
+from ganaug.usefulness.rivals import ADJUSTED
+from ganaug.usefulness.scores import Interval, interval
+
+STATES = {HELPS: "pass", HURTS: "fail"}
+LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the others are against the best without
+
+
+def report_on(
+    found: Comparison, real: LabelledImages, tested: LabelledImages, settings: dict[str, Any], notes: Sequence[str]
+) -> Report:
+    """The report of a comparison of classifiers trained on `real` and tested on `tested`."""
+    best, rival = found.best, found.best_rival
+    changes, p_values = found.classes(best)
+    gains = [n for n, c, p in zip(real.classes, changes, p_values, strict=True) if p < 0.05 and c.value > 0]
+    losses = [n for n, c, p in zip(real.classes, changes, p_values, strict=True) if p < 0.05 and c.value < 0]
+    gain = found.gain(best)
+    notes = [*notes, *_too_little(found)]
+    facts = {
+        "share": found.share,
+        "gain": gain.value,
+        "gain_interval": [gain.low, gain.high],
+        "gaining_classes": gains,
+        "losing_classes": losses,
+        **settings,
+        "best without, by part": list(rival.chosen),
+        "best with, by part": list(best.chosen),
+        "gated, by part": list(found.gated.chosen),
+        "notes": notes,
+    }
+    figures = [shares_figure(found), classes_figure(real.classes, changes)]
+    if found.rare.any() and found.common.any():
+        figures.insert(1, curve_figure(found))
+    return Report(
+        "utility",
+        "Do synthetic images help?",
+        found.verdict,
+        (*_sentences(found, gain, gains, losses), *(f"Note: {note}." for note in notes)),
+        (*_way_rows(found), *_class_rows(found, real, tested, changes, p_values)),
+        facts,
+        tuple(figures),
+    )
+
+
+def _too_little(found: Comparison) -> list[str]:
+    groups = found.given.groups
+    if groups is not None and len(np.unique(groups)) < FEWEST_GROUPS:
+        return [f"fewer than {FEWEST_GROUPS} groups of test images: too few to tell, whatever the figures say"]
+    if not found.solid.any():
+        return [f"no class has {FEWEST_IMAGES} test images: too few to tell, whatever the figures say"]
+    return []
+
+
+def _sentences(found: Comparison, gain: Interval, gains: list[str], losses: list[str]) -> list[str]:
+    used = found.shares.get(found.share, found.best)
+    rival, of_best = often(found.best_rival), in_points(gain)
+    if found.verdict == HELPS:
+        first = (
+            f"Training with {often(used)} images: {in_points(found.gain(used))} of balanced accuracy over the best "
+            f"that was found without them ({rival}). Use share={found.share:g}."
+        )
+    elif found.verdict == HURTS:
+        first = (
+            f"At every share tried, synthetic images cost balanced accuracy against the best that was found without "
+            f"them ({rival}): {of_best} at the least harmful. Use none (share=0)."
+        )
+    else:
+        first = (
+            f"No share of synthetic images was shown to be better than the best that was found without them ({rival}): "
+            f"{of_best} of balanced accuracy. Use none (share=0), and {rival} instead."
+        )
+        above = found.above_curve(found.best)
+        if gain.low > 0 and above is not None and above.value <= 0:
+            first += " What is gained on rare classes, class-wise offsets gain at less cost to the common ones."
+    sentences = [first]
+    if gains or losses:
+        told = [f"{', '.join(gains)} gain" if gains else "", f"{', '.join(losses)} lose" if losses else ""]
+        sentences.append(f"By class, at 5 % adjusted for their number: {'; '.join(part for part in told if part)}.")
+    return sentences
+
+
+def in_points(one: Interval) -> str:
+    """'+1.2 points (+0.3 to +2.1)'."""
+    return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def often(way: Way) -> str:
+    """What a way chose most often."""
+    return max(way.chosen, key=way.chosen.count) if way.chosen else way.name
+
+
+def _way_rows(found: Comparison) -> list[Row]:
+    rows: list[Row] = []
+    for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
+        rows += _rows_of(found, way, judged=way.name not in found.given.rivals and way.name != ADJUSTED)
+    rows += _rows_of(found, found.best_rival, judged=False)
+    rows += _rows_of(found, found.best, judged=True) + _rows_of(found, found.gated, judged=False)
+    return [row for row in rows if row.subject != found.best_rival.name or row.metric in LEVELS]
+
+
+def _rows_of(found: Comparison, way: Way, *, judged: bool) -> list[Row]:
+    note = f"chosen: {', '.join(sorted(set(way.chosen)))}" if set(way.chosen) - {way.name} else ""
+    own, rival = way.scores, found.best_rival.scores
+    figures = {
+        "balanced accuracy": interval(own.balanced_accuracy),
+        "gain over best without": found.gain(way),
+        "above offset curve": found.above_curve(way),
+        "macro F1": interval(own.macro_f1),
+        "gain in macro F1": interval(own.macro_f1 - rival.macro_f1),
+        "calibration error (ECE)": interval(own.ece),
+        "change of ECE": interval(own.ece - rival.ece),
+    }
+    return [
+        Row(
+            "Ways to train",
+            way.name,
+            metric,
+            one.value,
+            one.low,
+            one.high,
+            state=STATES.get(found.verdict_on(way), "") if judged and metric == "gain over best without" else "",
+            note=note,
+        )
+        for metric, one in figures.items()
+        if one is not None
+    ]
+
+
+def _class_rows(
+    found: Comparison,
+    real: LabelledImages,
+    tested: LabelledImages,
+    changes: Sequence[Interval],
+    p_values: np.ndarray,
+) -> list[Row]:
+    section, rows = "Classes: recall of the best with synthetic images against the best without", []
+    for label, name in enumerate(real.classes):
+        p, change = float(p_values[label]), changes[label]
+        state = "pass" if p < 0.05 and change.value > 0 else "fail" if p < 0.05 else ""
+        state, note = (state, "") if found.solid[label] else ("insufficient", "too few test images, or groups of them")
+        rows.append(Row(section, name, "training images", real.counts[name]))
+        rows.append(Row(section, name, "test images", tested.counts[name]))
+        for metric, way in {"without": found.best_rival, "with": found.best}.items():
+            one = interval(way.scores.recall[:, label])
+            rows.append(Row(section, name, metric, one.value, one.low, one.high))
+        rows.append(Row(section, name, "change", change.value, change.low, change.high, p=p, state=state, note=note))
+    return rows

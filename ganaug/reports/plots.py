@@ -1,0 +1,99 @@
+"""The pictures of a comparison."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from ganaug.reports.report import Figure
+from ganaug.terminal import printable
+from ganaug.usefulness.compare import Comparison
+from ganaug.usefulness.scores import Interval, Scores
+
+INK, OURS, OTHERS = "#1a1a1a", "#1f5fbf", "#8a8a8a"
+
+
+def _svg(plot: Callable[[Any], None], width: float, height: float) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Canvas  # not pyplot: no global state, no display
+
+    canvas, text = Canvas(figsize=(width, height), layout="constrained"), StringIO()
+    plot(canvas.subplots())
+    with mpl.rc_context({"svg.hashsalt": "ganaug"}):  # the same figures give the same file
+        canvas.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _colour(one: Interval) -> str:
+    return "#1b7f3b" if one.low > 0 else "#b3261e" if one.high < 0 else "#6b6b6b"
+
+
+def shares_figure(found: Comparison) -> Figure:
+    """Gain by share, and of filling up."""
+
+    def plot(axes: Any) -> None:
+        ways = {f"{100 * share:g}%": found.gain(way) for share, way in found.shares.items()}
+        ways |= {name: found.gain(way) for name, way in found.others.items()}
+        for place, one in enumerate(ways.values()):
+            axes.plot([place, place], [100 * one.low, 100 * one.high], color=_colour(one), linewidth=2)
+            axes.plot(place, 100 * one.value, "o", color=_colour(one))
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set_xticks(range(len(ways)), list(ways))
+        axes.set_xlim(-0.5, len(ways) - 0.5)
+        axes.set_xlabel("synthetic part of what each class is drawn from")
+        axes.set_ylabel("gain in points")
+        axes.grid(axis="y", alpha=0.3)
+
+    return Figure(
+        partial(_svg, plot, 6.4, 3.2),
+        "Balanced accuracy gained or lost by synthetic images, against the best way without them; 95 % intervals. "
+        "'filled to balance' adds them until all classes are equally large, as is often done.",
+    )
+
+
+def curve_figure(found: Comparison) -> Figure:
+    """Recall of common classes against that of rare ones; the line is what offsets reach."""
+
+    def place(scores: Scores) -> tuple[float, float]:
+        return float(np.nanmean(scores.recall[0, found.rare])), float(np.nanmean(scores.recall[0, found.common]))
+
+    def plot(axes: Any) -> None:
+        axes.plot(*zip(*(place(point) for point in found.curve), strict=True), "-", color=INK, linewidth=1)
+        ours = {way.name for way in found.shares.values()}
+        for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
+            x, y = place(way.scores)
+            axes.plot(x, y, "o" if way.name in ours else "s", color=OURS if way.name in ours else OTHERS)
+            below = way.name in ("class weights", "SMOTE")  # which often lie where oversampling does
+            axes.annotate(way.name, (x, y), xytext=(4, -10 if below else 4), textcoords="offset points", fontsize=8)
+        axes.margins(x=0.2)
+        axes.set_xlabel("mean recall of the rare classes")
+        axes.set_ylabel("mean recall of the others")
+        axes.grid(alpha=0.3)
+
+    return Figure(
+        partial(_svg, plot, 6.4, 4.2),
+        "What each way trades. The line is the best way without synthetic images with its boundary moved by class-wise "
+        "offsets, which costs nothing: only what lies above it has learnt something. Rare: fewer training images than "
+        "the mean class.",
+    )
+
+
+def classes_figure(names: Sequence[str], changes: Sequence[Interval]) -> Figure:
+    """Change of recall by class."""
+
+    def plot(axes: Any) -> None:
+        for place, one in enumerate(changes):
+            axes.plot([100 * one.low, 100 * one.high], [place, place], color=_colour(one), linewidth=2)
+            axes.plot(100 * one.value, place, "o", color=_colour(one))
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
+        axes.invert_yaxis()
+        axes.set_xlabel("change of recall in points, best with against best without")
+        axes.grid(axis="x", alpha=0.3)
+
+    return Figure(
+        partial(_svg, plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
+        "Which classes gain and which lose by synthetic images; 95 % intervals.",
+    )

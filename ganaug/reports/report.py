@@ -1,0 +1,148 @@
+"""Report: findings with their intervals and a verdict; the same for a program, a terminal, a notebook and a browser."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from ganaug import __version__
+from ganaug.storage import write_bytes
+from ganaug.terminal import printable
+
+SCHEMA = "ganaug-report/1"
+STATES = ("pass", "warn", "fail", "insufficient", "")  # "": a figure that is not judged
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. section, subject, metric: where it stands: which table, which row, which column.
+
+    low, high: its 95 % interval. p: adjusted for the number of tests in its section. state: one of STATES.
+    """
+
+    section: str
+    subject: str
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    state: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high", "p"):
+            number = getattr(self, name)
+            object.__setattr__(self, name, None if number is None or not math.isfinite(number) else float(number))
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "-"
+        shown = f"{self.value:,.0f}" if self.value == int(self.value) and abs(self.value) >= 2 else f"{self.value:.3f}"
+        if self.low is not None and self.high is not None:
+            shown += f" [{self.low:.3f}, {self.high:.3f}]"
+        return shown if self.p is None else f"{shown} p={self.p:.3f}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of a page. draw: makes the SVG file, when a page is made. caption: what it shows, how to read it."""
+
+    draw: Callable[[], str]
+    caption: str
+
+    @property
+    def svg(self) -> str:
+        """The whole file."""
+        return self.draw()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found. kind: 'utility', 'diversity' or 'bias'. summary: sentences, the most important first.
+
+    facts: settings, counts and choices that a program may want, as JSON can hold them.
+    """
+
+    kind: str
+    title: str
+    verdict: str
+    summary: tuple[str, ...]
+    rows: tuple[Row, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a figure: section, subject, metric, value, low, high, p, state, note."""
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` writes; its schema is docs/report.schema.json."""
+        return {
+            "schema": SCHEMA,
+            "ganaug_version": __version__,
+            "kind": self.kind,
+            "verdict": self.verdict,
+            "summary": list(self.summary),
+            "facts": dict(self.facts),
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The report as JSON text, also written to `path` if given. Missing figures are null, never NaN."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if path is not None:
+            write_bytes(Path(path), text.encode())
+        return text
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One page that needs nothing else: no script, no request. Also written to `path` if given."""
+        from ganaug.reports.page import page
+
+        text = page(self)
+        if path is not None:
+            write_bytes(Path(path), text.encode())
+        return text
+
+    def tables(self) -> dict[str, tuple[list[str], dict[str, dict[str, Row]]]]:
+        """{section: (metrics in order, {subject: {metric: row}})}."""
+        found: dict[str, tuple[list[str], dict[str, dict[str, Row]]]] = {}
+        for row in self.rows:
+            metrics, subjects = found.setdefault(row.section, ([], {}))
+            if row.metric not in metrics:
+                metrics.append(row.metric)
+            subjects.setdefault(row.subject, {})[row.metric] = row
+        return found
+
+    def _repr_html_(self) -> str:
+        from ganaug.reports.page import fragment
+
+        return fragment(self)
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = [f"[bold]{_safe(self.title)}: {_safe(self.verdict)}[/]", ""]
+        parts += [_safe(sentence) for sentence in self.summary]
+        for section, (metrics, subjects) in self.tables().items():
+            table = Table("", *[_safe(metric) for metric in metrics], title=_safe(section), title_justify="left")
+            for subject, cells in subjects.items():
+                shown = [_coloured(cells[metric]) if metric in cells else "" for metric in metrics]
+                table.add_row(_safe(subject), *shown)
+            parts += ["", table]
+        return Group(*parts)
+
+
+def _safe(text: str) -> str:
+    """`text` without markup of rich and without control characters."""
+    return escape(printable(text))
+
+
+def _coloured(row: Row) -> str:
+    colour = {"pass": "green", "warn": "yellow", "fail": "red", "insufficient": "dim"}.get(row.state)
+    return f"[{colour}]{escape(str(row))}[/]" if colour else escape(str(row))

@@ -1,0 +1,177 @@
+"""utility_report: do synthetic images help a classifier, compared with the best that can be done without them?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug.data.table import is_missing, is_true
+from ganaug.errors import DataError
+from ganaug.images import LabelledImages, image_hashes, matched
+from ganaug.reports.comparison import report_on
+from ganaug.reports.report import Report
+from ganaug.usefulness.classifiers import classifier_for
+from ganaug.usefulness.compare import Comparison
+from ganaug.usefulness.splits import folds, parts
+from ganaug.usefulness.trial import Augmenter, Progress, Trial
+
+SHARES = (0.1, 0.25, 0.5)
+GROUP_COLUMN = "group_id"
+N_PARTS = 5  # of the test images, among which choosing and scoring take turns
+
+
+def utility_report(
+    real: LabelledImages,
+    augmenter_or_synthetic: Augmenter | LabelledImages,
+    *,
+    classifier: Any = "cnn",
+    test: LabelledImages | None = None,
+    groups: str | Sequence[Any] | np.ndarray | None = None,
+    shares: Sequence[float] = SHARES,
+    n_seeds: int = 5,
+    n_folds: int = 3,
+    time_budget: float | None = None,
+    resamples: int = 1000,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare training with synthetic images to training without, on real images that neither side saw.
+
+    real: what classifiers are trained on; without `test` also what they are tested on, cross-fitted over `n_folds`.
+    augmenter_or_synthetic: an augmenter, of which a clone is fitted inside each fold (with `test`: on `real`, or used
+        as it is where it is fitted already); or synthetic images, which need `test`.
+    classifier: 'cnn', 'features' (EfficientNet-lite0 and a logistic regression), a scikit-learn classifier, or a
+        function that returns one. It is trained anew for each way, seed and fold, all with the same number of steps.
+    test: real images that nothing was trained on. groups: (N,) for `real`, or a column of metadata; a group (a patient,
+        a slide) is never on both sides and is resampled as a whole. None: the column group_id where there is one.
+    shares: synthetic parts to try, each in (0, 1), of what is drawn in each class; classes are drawn equally often.
+    time_budget: seconds after which no further seed is begun; the fitting of generators is not limited by it.
+    progress: called with (what is done, trainings done, trainings in all).
+
+    The verdict is `helps`, `no evidence` or `hurts`, against the best of: real only, class weights, oversampling, logit
+    adjustment (Menon et al. 2021), classical augmentation, SMOTE. `facts` has the recommended `share` (0: use none),
+    and the classes that gain and lose. Raises DataError where the test images have leaked into the generator.
+    """
+    shares = checked_shares(shares)
+    if n_seeds < 1 or n_folds < 2:
+        raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
+    chosen = classifier_for(classifier)
+    notes: list[str] = []
+    real, groups = _without_synthetic(real, groups, notes)
+    source = augmenter_or_synthetic
+    if isinstance(source, LabelledImages):
+        if test is None:
+            raise ValueError(
+                "synthetic images without test images: their generator may have seen any of the real ones. Give test= "
+                "real images that it has not seen, or an augmenter, which is then fitted inside each fold."
+            )
+        source = matched(source, real, "synthetic")
+    own_groups = _groups(real, groups)
+    if test is not None:
+        test, _ = _without_synthetic(matched(test, real, "test"), None, notes)
+        test, test_groups = _held_apart(real, test, groups, own_groups, notes)
+        splits, tested, bundles = [], test, test_groups
+        place = _parts(test, bundles, random_state)
+    else:
+        splits, tested, bundles = folds(real, n_folds, groups=own_groups, seed=random_state), real, own_groups
+        place = np.zeros(len(real), dtype=np.int64)
+        for number, fold in enumerate(splits):
+            place[fold.test.numpy()] = number
+    trial = Trial(
+        real,
+        source,
+        chosen,
+        test,
+        splits,
+        bundles,
+        shares,
+        range(random_state, random_state + n_seeds),
+        time_budget,
+        progress or (lambda what, done, total: None),  # noqa: ARG005
+        notes,
+    )
+    trial.refuse_leaks()
+    predictions = trial.run(place)
+    settings = {
+        "classifier": chosen.name,
+        "training images": len(real),
+        "test images": len(tested) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
+        "seeds": len(next(iter(predictions.rivals.values()))),
+        "groups": None if bundles is None else len(np.unique(bundles)),
+    }
+    return report_on(Comparison(predictions, resamples=resamples, seed=random_state), real, tested, settings, notes)
+
+
+def checked_shares(shares: Sequence[float]) -> list[float]:
+    """The shares, sorted. Raises ValueError for none, or one outside (0, 1)."""
+    found = sorted({float(share) for share in shares})
+    if not found or not all(0 < share < 1 for share in found):
+        raise ValueError(f"shares must be numbers in (0, 1), at least one; got {shares!r}.")
+    return found
+
+
+def _without_synthetic(images: LabelledImages, groups: Any, notes: list[str]) -> tuple[LabelledImages, Any]:
+    """`images` and their groups, less those that metadata marks as synthetic."""
+    if images.metadata is None or "is_synthetic" not in images.metadata:
+        return images, groups
+    keep = torch.tensor([not is_true(mark) for mark in images.metadata["is_synthetic"]])
+    if bool(keep.all()):
+        return images, groups
+    notes.append(f"{int((~keep).sum()):,} images marked as synthetic are not taken for real ones")
+    kept = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[keep.numpy()]
+    return images.take(keep), kept
+
+
+def _groups(images: LabelledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
+    """The group of each image as whole numbers (N,), or None."""
+    columns = () if images.metadata is None else images.metadata.columns
+    if groups is None and GROUP_COLUMN in columns:
+        groups = GROUP_COLUMN
+    if groups is None:
+        return None
+    if isinstance(groups, str):
+        if groups not in columns:
+            raise DataError(f"groups={groups!r}: metadata has no such column; it has {', '.join(columns) or 'none'}.")
+        assert images.metadata is not None
+        values = images.metadata[groups].to_numpy()
+    else:
+        values = np.asarray(groups)
+    if len(values) != len(images):
+        raise ValueError(f"groups must have one entry an image: {len(values)} for {len(images)} images.")
+    # an image without a group is a group of its own
+    return np.array([f"row {row}" if is_missing(value) else str(value) for row, value in enumerate(values)])
+
+
+def _held_apart(
+    real: LabelledImages,
+    test: LabelledImages,
+    groups: str | Sequence[Any] | np.ndarray | None,
+    own_groups: np.ndarray | None,
+    notes: list[str],
+) -> tuple[LabelledImages, np.ndarray | None]:
+    """The test images and their groups, less those that are among the training images too."""
+    twice = torch.isin(image_hashes(test.images), image_hashes(real.images))
+    if twice.any():
+        notes.append(f"{int(twice.sum())} test images are training images too and are left out")
+    if twice.all():
+        raise DataError("every test image is a training image too: give images that were held apart.")
+    found = _groups(test, groups if isinstance(groups, str) or groups is None else None)
+    if found is not None and own_groups is not None and np.isin(found, own_groups).any():
+        both = np.unique(found[np.isin(found, own_groups)])
+        raise DataError(
+            f"group {str(both[0])!r} ({len(both)} in all) is among training and test images: images of one patient or "
+            "slide are no independent test. Split by whole groups."
+        )
+    test = test.take(~twice)
+    lacking = [name for name, count in test.counts.items() if count == 0]
+    if lacking:
+        notes.append(f"no test images of {', '.join(lacking)}: nothing is said about these classes")
+    return test, None if found is None else found[~twice.numpy()]
+
+
+def _parts(test: LabelledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    most = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
+    if most < 2:
+        return np.arange(len(test)) % 2
+    return parts(test.labels.numpy(), most, groups=groups, seed=seed)

@@ -1,0 +1,242 @@
+"""Does it help? Paired comparison of ways to train, from their predictions on real images that none of them saw.
+
+Whatever is chosen (the best rival, the strength of logit adjustment, the synthetic share) is chosen on one part of the
+test images and scored on another, part after part, so that no figure profits from having been picked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ganaug.usefulness.rivals import ADJUSTED, PLAIN, TAUS
+from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval, offset, scores
+
+HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
+SURE = 1.96  # standard errors: the 95 % of every interval here
+CURVE = np.linspace(-0.5, 2.0, 26)  # strengths of class-wise offsets along the curve
+FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
+
+
+def share_name(share: float) -> str:
+    """'25% synthetic' for 0.25."""
+    return f"{100 * share:g}% synthetic"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What ways of training said of the same test images.
+
+    labels: (N,). parts: (N,), the parts among which choosing and scoring take turns. groups: (N,) or None.
+    log_prior: (K,), of the training images. rivals: {way: (S, N, K) log-probabilities}, without ganaug.
+    ours: {share: {way: (S, N, K)}}, with synthetic images. others: shown, but not to be chosen.
+    adjust: whether logit adjustment is among the rivals; False where its user could not apply it.
+    """
+
+    labels: np.ndarray
+    parts: np.ndarray
+    groups: np.ndarray | None
+    log_prior: np.ndarray
+    rivals: Mapping[str, np.ndarray]
+    ours: Mapping[float, Mapping[str, np.ndarray]]
+    others: Mapping[str, np.ndarray]
+    adjust: bool = True
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of training with its scores, and what each part of the test images chose where something was chosen."""
+
+    name: str
+    table: np.ndarray
+    scores: Scores
+    chosen: tuple[str, ...] = ()
+
+
+class Comparison:
+    """Scores, differences and the verdict. resamples: bootstrap draws; seed: of these draws."""
+
+    def __init__(self, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> None:
+        self.given = predictions
+        n_seeds = len(next(iter(predictions.rivals.values())))
+        self.resamples = Resamples.draw(predictions.labels, n_seeds, groups=predictions.groups, n=resamples, seed=seed)
+
+    def way(self, name: str, table: np.ndarray, chosen: Sequence[str] = ()) -> Way:
+        return Way(name, table, scores(self.given.labels, table, self.resamples), tuple(chosen))
+
+    def _choose(self, name: str, candidates: Mapping[str, np.ndarray]) -> Way:
+        """The candidate with the best balanced accuracy on the other parts, for each part."""
+        if len(candidates) == 1:
+            only = next(iter(candidates))
+            return self.way(name, candidates[only], [only] * len(np.unique(self.given.parts)))
+        table, chosen = np.empty_like(next(iter(candidates.values()))), []
+        for part in np.unique(self.given.parts):
+            own = self.given.parts == part
+            best = max(candidates, key=lambda each: self._plain_score(candidates[each], ~own))
+            table[:, own] = candidates[best][:, own]
+            chosen.append(best)
+        return self.way(name, table, chosen)
+
+    def _plain_score(self, table: np.ndarray, where: np.ndarray) -> float:
+        """Balanced accuracy over the images of a mask, mean over seeds."""
+        labels = self.given.labels[where]
+        right = (table[:, where].argmax(2) == labels).mean(0)
+        return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+
+    @cached_property
+    def adjusted(self) -> dict[str, np.ndarray]:
+        """Logit adjustment of the model of real images only, at each strength."""
+        if not self.given.adjust:
+            return {}
+        plain = self.given.rivals[PLAIN]
+        return {f"{ADJUSTED}, tau {tau:g}": offset(plain, self.given.log_prior, tau) for tau in TAUS}
+
+    @cached_property
+    def rivals(self) -> dict[str, Way]:
+        """Every way without synthetic images; logit adjustment at a strength that is chosen."""
+        ways = {name: self.way(name, table) for name, table in self.given.rivals.items()}
+        return {**ways, ADJUSTED: self._choose(ADJUSTED, self.adjusted)} if self.adjusted else ways
+
+    @cached_property
+    def others(self) -> dict[str, Way]:
+        """What is shown, but was not to be chosen."""
+        return {name: self.way(name, table) for name, table in self.given.others.items()}
+
+    @cached_property
+    def best_rival(self) -> Way:
+        """The rival to beat: the one that does best on the other parts, for each part."""
+        return self._choose("best without", {**self.given.rivals, **self.adjusted})
+
+    @cached_property
+    def shares(self) -> dict[float, Way]:
+        """Synthetic images at each share, with or without classical augmentation, whichever the other parts favour."""
+        return {share: self._choose(share_name(share), ways) for share, ways in self.given.ours.items()}
+
+    @cached_property
+    def best(self) -> Way:
+        """Synthetic images at the share that the other parts favour."""
+        return self._choose("best with", {name: t for ways in self.given.ours.values() for name, t in ways.items()})
+
+    @cached_property
+    def gated(self) -> Way:
+        """What following the verdict comes to: synthetic images only where other parts show a gain beyond chance."""
+        ours = {name: table for ways in self.given.ours.values() for name, table in ways.items()}
+        rivals = {**self.given.rivals, **self.adjusted}
+        table, chosen = np.empty_like(self.given.rivals[PLAIN]), []
+        for part in np.unique(self.given.parts):
+            own = self.given.parts == part
+            rival = max(rivals, key=lambda each: self._plain_score(rivals[each], ~own))
+            best = max(ours, key=lambda each: self._plain_score(ours[each], ~own))
+            gain, error = self._gain(ours[best], rivals[rival], ~own)
+            name, taken = (best, ours[best]) if gain > SURE * error else (rival, rivals[rival])
+            table[:, own] = taken[:, own]
+            chosen.append(name)
+        return self.way("gated", table, chosen)
+
+    def _gain(self, ours: np.ndarray, rival: np.ndarray, where: np.ndarray) -> tuple[float, float]:
+        """Gain in balanced accuracy over the images of a mask, and its bootstrap standard error."""
+        labels = self.given.labels[where]
+        groups = None if self.given.groups is None else self.given.groups[where]
+        few = Resamples.draw(labels, len(ours), groups=groups, n=200)
+        found = [scores(labels, table[:, where], few).balanced_accuracy for table in (ours, rival)]
+        difference = found[0] - found[1]
+        return float(difference[0]), float(difference[1:].std())
+
+    def gain(self, way: Way) -> Interval:
+        """Balanced accuracy of `way` less that of the best rival."""
+        return interval(way.scores.balanced_accuracy - self.best_rival.scores.balanced_accuracy)
+
+    @cached_property
+    def solid(self) -> np.ndarray:
+        """Classes with ten test images or more, in six groups or more where there are groups: bool, (K,)."""
+        found = np.zeros(len(self.given.log_prior), dtype=bool)
+        for label in range(len(found)):
+            own = self.given.labels == label
+            groups = FEWEST_GROUPS if self.given.groups is None else len(np.unique(self.given.groups[own]))
+            found[label] = own.sum() >= FEWEST_IMAGES and groups >= FEWEST_GROUPS
+        return found
+
+    @cached_property
+    def rare(self) -> np.ndarray:
+        """Which of the tested classes are rare: fewer training images than the mean of all; bool, (K,)."""
+        tested = np.isin(np.arange(len(self.given.log_prior)), self.given.labels)
+        rare: np.ndarray = tested & (np.exp(self.given.log_prior) < 1 / len(tested) - 1e-9)
+        return rare
+
+    @cached_property
+    def common(self) -> np.ndarray:
+        """The tested classes that are not rare; bool, (K,)."""
+        common: np.ndarray = np.isin(np.arange(len(self.given.log_prior)), self.given.labels) & ~self.rare
+        return common
+
+    @cached_property
+    def curve(self) -> list[Scores]:
+        """The best rival's scores as class-wise offsets move its boundary from common classes to rare ones."""
+        table = self.best_rival.table
+        return [scores(self.given.labels, offset(table, self.given.log_prior, tau), self.resamples) for tau in CURVE]
+
+    def above_curve(self, way: Way) -> Interval | None:
+        """Recall of the common classes less that of the offset curve at the same recall of the rare ones.
+
+        Below 0 where offsets alone would have moved the boundary as far at less cost. None without rare classes.
+        """
+        if not self.rare.any() or not self.common.any():
+            return None
+        rare = np.stack([np.nanmean(point.recall[:, self.rare], axis=1) for point in self.curve])
+        common = np.stack([np.nanmean(point.recall[:, self.common], axis=1) for point in self.curve])
+        own_rare = np.nanmean(way.scores.recall[:, self.rare], axis=1)
+        own_common = np.nanmean(way.scores.recall[:, self.common], axis=1)
+        found = np.empty(len(own_rare))
+        for row in range(len(found)):
+            order = np.argsort(rare[:, row], kind="stable")
+            found[row] = own_common[row] - np.interp(own_rare[row], rare[order, row], common[order, row])
+        return interval(found)
+
+    def classes(self, way: Way) -> tuple[list[Interval], np.ndarray]:
+        """For each class, recall of `way` less that of the best rival, and its p value, Holm-adjusted: (K,).
+
+        NaN for a class with too few test images to say.
+        """
+        difference = way.scores.recall - self.best_rival.scores.recall
+        found = [interval(difference[:, label]) for label in range(difference.shape[1])]
+        return found, holm(np.where(self.solid, [one.p for one in found], np.nan))
+
+    def verdict_on(self, way: Way) -> str:
+        """`helps` where the gain's interval lies above 0 and the way above the offset curve; `hurts` below 0.
+
+        Both must also hold over the classes with enough test images: of a class with one, every resample says the same.
+        """
+        if not self.solid.any():
+            return NO_EVIDENCE
+        gain, above = self.gain(way), self.above_curve(way)
+        recalls = [one.scores.recall[:, self.solid] for one in (way, self.best_rival)]
+        solid = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
+        if min(gain.low, solid.low) > 0 and (above is None or above.value > 0):
+            return HELPS
+        return HURTS if max(gain.high, solid.high) < 0 else NO_EVIDENCE
+
+    @cached_property
+    def verdict(self) -> str:
+        """On the best share; `hurts` where every share does."""
+        if all(self.verdict_on(way) == HURTS for way in self.shares.values()):
+            return HURTS
+        found = self.verdict_on(self.best)
+        return found if found == HELPS else NO_EVIDENCE
+
+    @cached_property
+    def cautious_share(self) -> float:
+        """The smallest share, 0 included, within a standard error of the best (Breiman et al. 1984, section 3.4.3)."""
+        accuracy = {0.0: self.best_rival.scores.balanced_accuracy}
+        accuracy |= {share: way.scores.balanced_accuracy for share, way in self.shares.items()}
+        best = accuracy[max(accuracy, key=lambda share: float(accuracy[share][0]))]
+        return min(share for share, one in accuracy.items() if best[0] - one[0] <= (best - one)[1:].std())
+
+    @cached_property
+    def share(self) -> float:
+        """The share to advise: 0 unless synthetic images help; else the smallest that helps and is near the best."""
+        if self.verdict != HELPS:
+            return 0.0
+        helping = [s for s, way in self.shares.items() if s >= self.cautious_share and self.verdict_on(way) == HELPS]
+        share_of = {name: share for share, ways in self.given.ours.items() for name in ways}
+        return min(helping, default=share_of[max(self.best.chosen, key=self.best.chosen.count)])

@@ -1,0 +1,65 @@
+"""Albumentations: SyntheticSwap as the first transform of a Compose, in a DataLoader with workers.
+
+    python pipelines/albumentations_swap.py [--smoke]
+
+The generator is saved once and named by its path, so that the Compose can be written with `A.to_dict` and replayed.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import albumentations as A
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from ganaug import GANAugmenter
+from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.integrations.albumentations import SyntheticSwap
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+smoke = parser.parse_args().smoke
+
+images = fashion_mnist_lt()  # your own: read_folder("photos/train")
+shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+train, held_back = images.take(shuffled[200:]), images.take(shuffled[:200])
+
+
+class Augmented(Dataset):
+    def __init__(self, part, transform):
+        self.part, self.transform = part, transform
+
+    def __len__(self):
+        return len(self.part)
+
+    def __getitem__(self, index):
+        image, label = self.part[index]
+        array = image.permute(1, 2, 0).numpy()
+        found = self.transform(image=array, label=self.part.classes[label])["image"]
+        return torch.from_numpy(np.ascontiguousarray(found)).permute(2, 0, 1).float() / 255, label
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        options = {"filters": None} if smoke else {}
+        GANAugmenter(n_steps=5 if smoke else 2000, random_state=0, **options).fit(train).save(model)
+        transform = A.Compose([SyntheticSwap(model, pool=200, p=0.25), A.Affine(translate_percent=0.1, p=0.5)], seed=0)
+        loader = DataLoader(Augmented(train, transform), 64, shuffle=True, num_workers=1)
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(1, 32, 3, 2), nn.ReLU(), nn.Conv2d(32, 64, 3, 2), nn.ReLU(), nn.Flatten()]
+        net = nn.Sequential(*layers, nn.Linear(64 * 6 * 6, len(train.classes)))
+        optimiser = torch.optim.Adam(net.parameters(), 1e-3)
+        for _ in range(1 if smoke else 10):
+            for batch, labels in loader:
+                loss = nn.functional.cross_entropy(net(batch), labels)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+    with torch.no_grad():
+        predicted = net(held_back.images.float() / 255).argmax(1)
+    recalls = [(predicted[held_back.labels == k] == k).float().mean().item() for k in held_back.labels.unique()]
+    print(f"balanced accuracy on {len(held_back)} held-back real images: {sum(recalls) / len(recalls):.3f}")

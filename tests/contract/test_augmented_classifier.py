@@ -1,0 +1,149 @@
+"""AugmentedClassifier: scikit-learn's checks, and what a user relies on beyond them."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from ganaug import AugmentedClassifier, GANAugmenter
+from tests.planted.test_usefulness import HandsOut, digits
+
+EXPECTED_TO_FAIL = {
+    "check_sample_weight_equivalence_on_dense_data": "an image of weight 2 is not two images to a generator, whose "
+    "batches draw images alike; weights reach the classifier alone",
+}
+
+
+def tiny(**options):
+    gan = GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
+    return AugmentedClassifier(LogisticRegression(), gan, cv=2, shares=(0.25,), n_samples=8, random_state=0, **options)
+
+
+@pytest.mark.filterwarnings("ignore:no synthetic images are used")
+@parametrize_with_checks([tiny()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_as_many_checks_ran_as_we_think():
+    assert len(list(estimator_checks_generator(tiny()))) >= 45
+
+
+class Rows(HandsOut):
+    """Hands out images of a pool to rows of 8 x 8 digits; without a pool, those that it is fitted on."""
+
+    image_shape = (8, 8)
+
+    def fit(self, X, y=None):
+        self.pool = X if self.pool is None else self.pool
+        return self
+
+
+def with_pool(pool, estimator=None, **options):
+    estimator = LogisticRegression(C=10, max_iter=300) if estimator is None else estimator
+    return AugmentedClassifier(estimator, Rows(pool), random_state=0, **options)
+
+
+@pytest.fixture(scope="module")
+def sets():
+    train, held_back, test = digits(0, train=14)
+    rows = [(part.images.flatten(1).numpy(), part.labels.numpy()) for part in (train, test)]
+    return train, held_back, rows[0], rows[1]
+
+
+def test_real_images_that_it_lacks_are_used_and_make_it_better(sets):
+    _, held_back, (X, y), (X_test, y_test) = sets
+    model = with_pool(held_back).fit(X, y)
+    assert model.share_ > 0
+    assert model.verdict_ == model.report_.verdict != "hurts"
+    assert 0 < model.synthetic_weight_ < 1
+    assert model.score(X_test, y_test) > clone(model.estimator).fit(X, y).score(X_test, y_test) + 0.02
+
+
+def test_copies_are_not_used(sets):
+    _, _, (X, y), _ = sets
+    model = with_pool(None, KNeighborsClassifier(1)).fit(X, y)
+    assert (model.share_, model.synthetic_weight_, model.augmenter_) == (0, 0, None)
+    assert model.verdict_ == "no evidence"
+
+
+def test_copies_are_never_said_to_help(sets):
+    _, _, (X, y), _ = sets
+    verdicts = [with_pool(None).set_params(random_state=seed).fit(X, y).verdict_ for seed in range(4)]
+    assert "helps" not in verdicts
+
+
+def test_a_share_of_nothing_is_the_estimator_alone(sets):
+    _, held_back, (X, y), (X_test, _) = sets
+    model = with_pool(held_back, share=0).fit(X, y)
+    alone = clone(model.estimator).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X_test), alone.predict_proba(X_test))
+    assert (model.verdict_, model.report_) == ("not tried", None)
+
+
+def test_it_goes_through_a_pipeline_a_search_and_cross_validation(sets):
+    _, held_back, (X, y), _ = sets
+    model = with_pool(held_back, share=0.25)
+    assert cross_val_score(make_pipeline(StandardScaler(), with_pool(held_back, share=0)), X, y, cv=2).shape == (2,)
+    search = GridSearchCV(model, {"share": [0, 0.5], "estimator__C": [1.0]}, cv=2).fit(X, y)
+    assert search.best_params_["share"] == 0.5
+
+
+def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
+    _, held_back, (X, y), _ = sets
+    groups = np.arange(len(y)) // 2 * 7
+    seen = []
+    original = AugmentedClassifier._fold
+
+    def spied(self, images, rows, train, test):
+        seen.append((set(groups[train.numpy()]), set(groups[test.numpy()])))
+        return original(self, images, rows, train, test)
+
+    monkeypatch.setattr(AugmentedClassifier, "_fold", spied)
+    with_pool(held_back, shares=(0.25,), cv=2).fit(X, y, groups=groups)
+    assert seen
+    assert not any(train & test for train, test in seen)
+
+
+def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
+    _, held_back, (X, y), _ = sets
+
+    class Tagged(LogisticRegression):
+        def fit(self, X, y, sample_weight=None, tag=None):
+            self.tag_ = tag
+            return super().fit(X, y, sample_weight)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = Tagged(max_iter=300).set_fit_request(tag=True, sample_weight=True)
+        model = with_pool(held_back, inner, share=0.25).set_fit_request(sample_weight=True, groups=True)
+        model.set_score_request(sample_weight=True)
+        model.fit(X, y, sample_weight=np.ones(len(y)), tag="mine")
+        scores = cross_val_score(model, X, y, cv=2, params={"sample_weight": np.ones(len(y))})
+    assert model.estimator_.tag_ == "mine"
+    assert scores.shape == (2,)
+
+
+def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):
+    _, held_back, (X, y), _ = sets
+    keep = np.concatenate([np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:2]])
+    with pytest.warns(UserWarning, match="class '3' has 2 images"):
+        model = with_pool(held_back).fit(X[keep], y[keep])
+    assert (model.share_, model.verdict_) == (0.0, "insufficient")
+    assert model.predict(X[:3]).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "options", [{"share": 1.0}, {"share": "half"}, {"shares": ()}, {"shares": (0, 0.5)}, {"cv": 1}]
+)
+def test_parameters_that_make_no_sense_are_named(sets, options):
+    _, held_back, (X, y), _ = sets
+    with pytest.raises(ValueError, match=next(iter(options))), warnings.catch_warnings():
+        with_pool(held_back, **options).fit(X, y)

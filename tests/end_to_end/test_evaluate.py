@@ -1,0 +1,98 @@
+"""`ganaug evaluate` as a person uses it."""
+
+import json
+
+import pytest
+import torch
+
+from ganaug import GANAugmenter, LabelledImages, write_folder
+from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
+from tests.planted.test_usefulness import digits
+
+FEW = ("--seeds", "1", "--shares", "0.25", "--steps", "4", *QUICK)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of real, held-back and test images of the digits 0 to 2, and of all held-back ones wrongly named."""
+    root = tmp_path_factory.mktemp("digits")
+    train, held_back, test = (
+        LabelledImages(part.images[part.labels < 3], part.labels[part.labels < 3], ("0", "1", "2"))
+        for part in digits(0)
+    )
+    wrong = LabelledImages(held_back.images, (held_back.labels + 1) % 3, held_back.classes)
+    for name, part in {"train": train, "more": held_back, "test": test, "wrong": wrong}.items():
+        write_folder(part, root / name)
+    return root
+
+
+def test_harm_is_told_by_page_json_and_exit_status(folders, tmp_path):
+    done = ganaug(
+        *("evaluate", folders / "train", "--synthetic", folders / "wrong", "--test", folders / "test"),
+        *("--out", tmp_path / "page.html", "--json", tmp_path / "found.json", "--seeds", "2", "--shares", "0.25,0.5"),
+    )
+    assert done.returncode == 4, done.stderr
+    assert "hurts" in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["verdict"], found["facts"]["share"]) == ("hurts", 0)
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Use none (share=0)" in page
+
+
+def test_a_generator_is_fitted_in_each_fold(folders, tmp_path, monkeypatch):
+    fitted, original = [], GANAugmenter.fit
+    monkeypatch.setattr(
+        GANAugmenter, "fit", lambda self, X, **given: (fitted.append(len(X)), original(self, X, **given))[1]
+    )
+    done = in_this_process("evaluate", folders / "train", "--out", tmp_path / "page.html", "--folds", "2", *FEW)
+    assert done.exit_code in (0, 3, 4), done.output
+    assert fitted == [12, 12]  # of 24 images, two folds
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_run_is_tested_on_images_apart_or_fitted_anew(folders, tmp_path):
+    trained = in_this_process("fit", folders / "train", "--run", tmp_path / "run", "--steps", "4", *QUICK)
+    assert trained.exit_code == 0, trained.output
+    common = ("--run", tmp_path / "run", "--seeds", "1", "--shares", "0.25")
+    apart = ("--test", folders / "test", "--out", tmp_path / "apart.html")
+    assert in_this_process("evaluate", folders / "train", *common, *apart).exit_code in (0, 3, 4)
+    anew = in_this_process("evaluate", folders / "train", *common, "--folds", "2", "--out", tmp_path / "anew.html")
+    assert anew.exit_code in (0, 3, 4), anew.output
+    assert "fitted anew" in anew.stderr
+    seen = ("--test", folders / "train", "--out", tmp_path / "seen.html")
+    refused = in_this_process("evaluate", folders / "test", *common, *seen)
+    assert refused.exit_code == 1
+    assert "trained on 24 of the 24 test images" in refused.stderr.replace("\n", " ")
+
+
+def test_leaks_and_senseless_requests_are_refused_before_any_work(folders, tmp_path):
+    page = ("--out", tmp_path / "page.html")
+    leak = in_this_process(
+        "evaluate", folders / "train", "--synthetic", folders / "test", "--test", folders / "test", *page
+    )
+    assert leak.exit_code == 1
+    assert "pixel for pixel" in leak.stderr.replace("\n", " ")
+    assert in_this_process("evaluate", folders / "train", "--synthetic", folders / "more", *page).exit_code == 2
+    both = ("--synthetic", folders / "more", "--run", tmp_path)
+    assert in_this_process("evaluate", folders / "train", *both, *page).exit_code == 2
+    (tmp_path / "page.html").write_text("mine")
+    there = in_this_process("evaluate", folders / "train", "--test", folders / "test", *page)
+    assert there.exit_code == 1
+    assert "is there already" in there.stderr
+    assert (tmp_path / "page.html").read_text() == "mine"
+
+
+def test_only_marked_images_of_a_mixed_folder_are_synthetic(folders, tmp_path):
+    from ganaug.cli.evaluate import _synthetic_of
+    from ganaug.data.folder import read_folder
+
+    images = read_folder(folders / "more")
+    assert len(_synthetic_of(images)) == len(images)
+    images.metadata["is_synthetic"] = torch.arange(len(images)).numpy() < 7
+    assert len(_synthetic_of(images)) == 7

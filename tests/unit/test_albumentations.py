@@ -1,0 +1,98 @@
+"""SyntheticSwap as Albumentations' users use it: in a Compose, written and read, replayed, in workers."""
+
+import os
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+
+import albumentations as A  # noqa: N812  # as its users write it
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ganaug import GANAugmenter
+from ganaug.errors import DataError
+from ganaug.integrations.albumentations import SyntheticSwap
+from tests.sets import SMALL, tones
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gan") / "model"
+    GANAugmenter(n_steps=5, **SMALL).fit(tones(8)).save(folder)
+    return folder
+
+
+PLAIN = np.zeros((16, 16, 1), np.uint8)
+
+
+def test_the_image_becomes_a_sample_of_its_label(model):
+    gan = GANAugmenter.load(model, "cpu")
+    known = {image.numpy().tobytes() for image in gan.sample({"middle": 20}).images}
+    swap = A.Compose([SyntheticSwap(model, pool=20, p=1)], seed=0)
+    found = [swap(image=PLAIN, label="middle")["image"] for _ in range(10)]
+    assert all(image.transpose(2, 0, 1).tobytes() in known for image in found)
+    assert len({image.tobytes() for image in found}) > 3
+
+
+@pytest.mark.parametrize(("p", "low", "high"), [(0.0, 0, 0), (1.0, 200, 200), (0.3, 35, 90)])
+def test_it_happens_as_often_as_asked(model, p, low, high):
+    swap = A.Compose([SyntheticSwap(model, p=p)], seed=1)
+    swapped = sum(bool(swap(image=PLAIN, label="dark")["image"].any()) for _ in range(200))
+    assert low <= swapped <= high
+
+
+@pytest.mark.parametrize("label", ["bright", 0, np.int64(0)])
+def test_labels_are_names_values_or_places(model, label):
+    swap = A.Compose([SyntheticSwap(model, p=1, pool=1)], seed=0)
+    expected = GANAugmenter.load(model, "cpu").sample({"bright" if label == "bright" else "dark": 1}).images[0]
+    assert np.array_equal(swap(image=PLAIN, label=label)["image"], expected.permute(1, 2, 0).numpy())
+
+
+def test_it_is_written_and_read_again(model):
+    pipeline = A.Compose([SyntheticSwap(model, pool=7, p=0.4)], seed=3)
+    again = A.from_dict(A.to_dict(pipeline))
+    assert (again[0].model, again[0].pool, again[0].p) == (str(model), 7, 0.4)
+    again.set_random_seed(3)
+    for _ in range(10):
+        one, other = (each(image=PLAIN, label="dark")["image"] for each in (pipeline, again))
+        assert np.array_equal(one, other)
+
+
+def test_a_replay_gives_the_same_image_again(model):
+    pipeline = A.ReplayCompose([SyntheticSwap(model, p=1)])
+    first = pipeline(image=PLAIN, label="bright")
+    assert np.array_equal(A.ReplayCompose.replay(first["replay"], image=PLAIN, label="bright")["image"], first["image"])
+
+
+class Items(Dataset):
+    def __init__(self, transform):
+        self.transform = transform
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        return torch.from_numpy(self.transform(image=PLAIN, label="dark")["image"])
+
+
+def test_several_workers_draw_different_samples(model):
+    transform = A.Compose([SyntheticSwap(model, p=1, pool=1000)], seed=0)
+    batches = list(DataLoader(Items(transform), 20, num_workers=2))
+    assert len({image.numpy().tobytes() for image in torch.cat(batches)}) > 30
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((16, 16), np.uint8), ((16, 16, 3), np.uint8), ((16, 16, 1), np.float32)])
+def test_samples_take_the_form_of_the_image(model, shape, dtype):
+    image = np.zeros(shape, dtype)
+    found = A.Compose([SyntheticSwap(model, p=1)], seed=0)(image=image, label="bright")["image"]
+    assert (found.shape, found.dtype) == (shape, np.dtype(dtype))
+    assert found.max() <= (1 if dtype == np.float32 else 255)
+
+
+def test_another_size_and_an_unknown_label_are_refused(model):
+    swap = A.Compose([SyntheticSwap(model, p=1)], seed=0)
+    with pytest.raises(DataError, match="16x16"):
+        swap(image=np.zeros((8, 8, 1), np.uint8), label="dark")
+    with pytest.raises(ValueError, match="classes are dark, middle, bright"):
+        swap(image=PLAIN, label="purple")
