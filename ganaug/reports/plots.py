@@ -10,7 +10,7 @@ import numpy as np
 from ganaug.reports.report import Figure
 from ganaug.terminal import printable
 from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.scores import Interval, Scores
+from ganaug.usefulness.scores import Interval
 
 INK, OURS, OTHERS = "#1a1a1a", "#1f5fbf", "#8a8a8a"
 
@@ -56,14 +56,14 @@ def shares_figure(found: Comparison) -> Figure:
 def curve_figure(found: Comparison) -> Figure:
     """Recall of common classes against that of rare ones; the line is what offsets reach."""
 
-    def place(scores: Scores) -> tuple[float, float]:
-        return float(np.nanmean(scores.recall[0, found.rare])), float(np.nanmean(scores.recall[0, found.common]))
+    def place(recall: np.ndarray) -> tuple[float, float]:
+        return float(np.nanmean(recall[0, found.rare])), float(np.nanmean(recall[0, found.common]))
 
     def plot(axes: Any) -> None:
         axes.plot(*zip(*(place(point) for point in found.curve), strict=True), "-", color=INK, linewidth=1)
         ours = {way.name for way in found.shares.values()}
         for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
-            x, y = place(way.scores)
+            x, y = place(way.scores.recall)
             axes.plot(x, y, "o" if way.name in ours else "s", color=OURS if way.name in ours else OTHERS)
             below = way.name in ("class weights", "SMOTE")  # which often lie where oversampling does
             axes.annotate(way.name, (x, y), xytext=(4, -10 if below else 4), textcoords="offset points", fontsize=8)

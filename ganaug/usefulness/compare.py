@@ -11,11 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from ganaug.usefulness.rivals import ADJUSTED, PLAIN, TAUS
-from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval, offset, scores
+from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval, offset, recalls, scores
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 SURE = 1.96  # standard errors: the 95 % of every interval here
-CURVE = np.linspace(-0.5, 2.0, 26)  # strengths of class-wise offsets along the curve
+CURVE = np.linspace(-0.5, 2.0, 16)  # strengths of class-wise offsets along the curve
 FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
 
 
@@ -171,10 +171,11 @@ class Comparison:
         return common
 
     @cached_property
-    def curve(self) -> list[Scores]:
-        """The best rival's scores as class-wise offsets move its boundary from common classes to rare ones."""
+    def curve(self) -> list[np.ndarray]:
+        """The best rival's recalls (B + 1, K) as class-wise offsets move its boundary from common to rare classes."""
         table = self.best_rival.table
-        return [scores(self.given.labels, offset(table, self.given.log_prior, tau), self.resamples) for tau in CURVE]
+        moved = (offset(table, self.given.log_prior, tau) for tau in CURVE)
+        return [recalls(self.given.labels, one, self.resamples) for one in moved]
 
     def above_curve(self, way: Way) -> Interval | None:
         """Recall of the common classes less that of the offset curve at the same recall of the rare ones.
@@ -183,8 +184,8 @@ class Comparison:
         """
         if not self.rare.any() or not self.common.any():
             return None
-        rare = np.stack([np.nanmean(point.recall[:, self.rare], axis=1) for point in self.curve])
-        common = np.stack([np.nanmean(point.recall[:, self.common], axis=1) for point in self.curve])
+        rare = np.stack([np.nanmean(point[:, self.rare], axis=1) for point in self.curve])
+        common = np.stack([np.nanmean(point[:, self.common], axis=1) for point in self.curve])
         own_rare = np.nanmean(way.scores.recall[:, self.rare], axis=1)
         own_common = np.nanmean(way.scores.recall[:, self.common], axis=1)
         found = np.empty(len(own_rare))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -84,35 +85,60 @@ def scores(labels: np.ndarray, log_probabilities: np.ndarray, resamples: Resampl
     The expected calibration error takes 15 bins of equal width (Guo et al. 2017, eq. 3).
     """
     n_classes = log_probabilities.shape[2]
-    found = [_of_one_seed(labels, table, resamples.images, n_classes) for table in log_probabilities]
+    actual = _summed(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
+    found = [_of_one_seed(labels, table, resamples.images, actual) for table in log_probabilities]
     recall, f1, ece = (np.stack(parts) for parts in zip(*found, strict=True))  # (S, B + 1, ...)
     seeds = resamples.seeds.T
     recall = (recall * seeds[:, :, None]).sum(0)
     return Scores(recall, np.nanmean(recall, axis=1), (f1 * seeds).sum(0), (ece * seeds).sum(0))
 
 
+def recalls(labels: np.ndarray, log_probabilities: np.ndarray, resamples: Resamples) -> np.ndarray:
+    """`Scores.recall` alone: (B + 1, K)."""
+    n_classes = log_probabilities.shape[2]
+    actual = _summed(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
+    found = np.zeros_like(actual)
+    for table, share in zip(log_probabilities, resamples.seeds.T, strict=True):
+        right = (table.argmax(1) == labels).astype(float)
+        found += _summed(resamples.images, [(labels, right, n_classes)])[0] * share[:, None]
+    with np.errstate(invalid="ignore"):
+        recall: np.ndarray = found / actual
+    return recall
+
+
 def _of_one_seed(
-    labels: np.ndarray, table: np.ndarray, images: np.ndarray, n_classes: int
+    labels: np.ndarray, table: np.ndarray, images: np.ndarray, actual: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n_classes = actual.shape[1]
     predicted = table.argmax(1)
     right = predicted == labels
     confidence = np.exp(table.max(1).astype(np.float64))
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    true_positive = _summed(images, labels, right.astype(float), n_classes)
-    actual = _summed(images, labels, np.ones(len(labels)), n_classes)
-    named = _summed(images, predicted, np.ones(len(labels)), n_classes)
+    true_positive, named, gaps = _summed(
+        images,
+        [
+            (labels, right.astype(float), n_classes),
+            (predicted, np.ones(len(labels)), n_classes),
+            (bins, confidence - right, BINS),
+        ],
+    )
     with np.errstate(invalid="ignore"):
         recall = true_positive / actual
         f1 = np.nanmean(np.where(actual > 0, 2 * true_positive / (actual + named), np.nan), axis=1)
-    ece = np.abs(_summed(images, bins, confidence - right, BINS)).sum(1) / actual.sum(1)
-    return recall, f1, ece
+    return recall, f1, np.abs(gaps).sum(1) / actual.sum(1)
 
 
-def _summed(weights: np.ndarray, column: np.ndarray, values: np.ndarray, n_columns: int) -> np.ndarray:
-    """weights (B, N) @ values (N,), apart for each column (N,): (B, n_columns)."""
-    table = csr_array((values, (column, np.arange(len(column)))), shape=(n_columns, len(column)))
-    parts = [table @ weights[start : start + CHUNK].T.astype(float) for start in range(0, len(weights), CHUNK)]
-    return np.concatenate(parts, axis=1).T
+def _summed(weights: np.ndarray, what: list[tuple[np.ndarray, np.ndarray, int]]) -> list[np.ndarray]:
+    """weights (B, N) @ values (N,), apart for each column (N,): (B, n_columns) for each (column, values, n_columns)."""
+    ends = np.cumsum([0, *(size for _, _, size in what)])
+    rows = np.concatenate([column + start for (column, _, _), start in zip(what, ends, strict=False)])
+    places = np.tile(np.arange(weights.shape[1]), len(what))
+    values = np.concatenate([values for _, values, _ in what])
+    table = csr_array((values, (rows, places)), shape=(ends[-1], weights.shape[1]))
+    chunks = (weights[start : start + CHUNK].T for start in range(0, len(weights), CHUNK))
+    parts = [table @ np.ascontiguousarray(chunk, dtype=float) for chunk in chunks]
+    found = np.concatenate(parts, axis=1).T
+    return [found[:, start:end] for start, end in pairwise(ends)]
 
 
 def interval(values: np.ndarray) -> Interval:
