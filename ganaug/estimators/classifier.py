@@ -85,7 +85,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         "helps", "no evidence" or "hurts" of synthetic rows against the best without; "insufficient" where it could not
         be tried; "not tried" where share is a number.
     report_ : Report or None
-        What inner validation showed.
+        What inner validation showed, without pictures.
     n_features_in_ : int
         Numbers a row.
     """
@@ -183,7 +183,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             seed=self._seed,
         )
         settings = {"classifier": type(self.estimator).__name__, "training images": len(images), "folds": len(splits)}
-        self.report_ = report_on(found, images, images, settings, [])
+        self.report_ = report_on(found, images, images, settings, [], pictures=False)
         self.verdict_ = found.verdict
         if found.cautious_share > 0:
             return found.cautious_share, True

@@ -17,9 +17,15 @@ LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the oth
 
 
 def report_on(
-    found: Comparison, real: LabelledImages, tested: LabelledImages, settings: dict[str, Any], notes: Sequence[str]
+    found: Comparison,
+    real: LabelledImages,
+    tested: LabelledImages,
+    settings: dict[str, Any],
+    notes: Sequence[str],
+    *,
+    pictures: bool = True,
 ) -> Report:
-    """The report of a comparison of classifiers trained on `real` and tested on `tested`."""
+    """The report of a comparison of classifiers trained on `real` and tested on `tested`; pictures take a second."""
     best, rival = found.best, found.best_rival
     changes, p_values = found.classes(best)
     gains = [n for n, c, p in zip(real.classes, changes, p_values, strict=True) if p < 0.05 and c.value > 0]
@@ -38,8 +44,8 @@ def report_on(
         "gated, by part": list(found.gated.chosen),
         "notes": notes,
     }
-    figures = [shares_figure(found), classes_figure(real.classes, changes)]
-    if found.rare.any() and found.common.any():
+    figures = [shares_figure(found), classes_figure(real.classes, changes)] if pictures else []
+    if pictures and found.rare.any() and found.common.any():
         figures.insert(1, curve_figure(found))
     return Report(
         "utility",

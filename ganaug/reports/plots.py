@@ -1,7 +1,6 @@
 """The pictures of a comparison."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -47,7 +46,7 @@ def shares_figure(found: Comparison) -> Figure:
         axes.grid(axis="y", alpha=0.3)
 
     return Figure(
-        partial(_svg, plot, 6.4, 3.2),
+        _svg(plot, 6.4, 3.2),
         "Balanced accuracy gained or lost by synthetic images, against the best way without them; 95 % intervals. "
         "'filled to balance' adds them until all classes are equally large, as is often done.",
     )
@@ -73,7 +72,7 @@ def curve_figure(found: Comparison) -> Figure:
         axes.grid(alpha=0.3)
 
     return Figure(
-        partial(_svg, plot, 6.4, 4.2),
+        _svg(plot, 6.4, 4.2),
         "What each way trades. The line is the best way without synthetic images with its boundary moved by class-wise "
         "offsets, which costs nothing: only what lies above it has learnt something. Rare: fewer training images than "
         "the mean class.",
@@ -94,6 +93,6 @@ def classes_figure(names: Sequence[str], changes: Sequence[Interval]) -> Figure:
         axes.grid(axis="x", alpha=0.3)
 
     return Figure(
-        partial(_svg, plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
+        _svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
         "Which classes gain and which lose by synthetic images; 95 % intervals.",
     )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of a page. draw: makes the SVG file, when a page is made. caption: what it shows, how to read it."""
+    """A picture of a page. svg: the whole file. caption: what it shows and how to read it."""
 
-    draw: Callable[[], str]
+    svg: str
     caption: str
-
-    @property
-    def svg(self) -> str:
-        """The whole file."""
-        return self.draw()
 
 
 @dataclass(frozen=True)

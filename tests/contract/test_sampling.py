@@ -110,7 +110,8 @@ def test_a_default_sized_model_is_the_same_after_saving_and_loading(tmp_path):
 
 def test_it_is_the_same_after_saving_and_loading(gan, tmp_path):
     gan.save(tmp_path / "model")
-    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["generator.safetensors", "model.json"]
+    files = ["generator.safetensors", "model.json", "training_images.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == files
     loaded = GANAugmenter.load(tmp_path / "model", device="cpu")
     assert torch.equal(loaded.sample(20).images, gan.sample(20).images)
     assert loaded.get_params() == gan.get_params() | {"device": "cpu"}

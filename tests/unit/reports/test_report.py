@@ -19,9 +19,7 @@ def report():
         Row("A", "[bold]second", "x", 12.0),
         Row("B", "third", "z", 1234.0, note="why"),
     )
-    return Report(
-        "utility", "Title", "helps", ("One.",), rows, {"share": 0.1}, (Figure(lambda: "<svg/>", "What it shows"),)
-    )
+    return Report("utility", "Title", "helps", ("One.",), rows, {"share": 0.1}, (Figure("<svg/>", "What it shows"),))
 
 
 def test_the_json_keeps_to_the_published_schema(report):
