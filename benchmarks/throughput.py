@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     images = fashion_mnist_lt()
-    _, gan = ours(images, 5)  # warm up
+    _, gan = ours(images, 15)  # warm up; the referee is trained first
     sampling(gan, 640)
     rates: dict[str, list[float]] = {name: [] for name in ("fit", "plain loop", "sample", "forward pass")}
     for _ in range(options.rounds):
