@@ -74,11 +74,11 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     classes_ : (K,) array
         Class values, sorted.
     estimator_, augmenter_ : estimators
-        Fitted; augmenter_ is None where share_ is 0.
+        Fitted; the augmenter is None where no synthetic rows are used.
     share_ : float
         The share that is used.
     synthetic_weight_ : float
-        Mean weight of a synthetic row relative to a real one; 0 where share_ is 0.
+        Mean weight of a synthetic row relative to a real one; 0 where none is used.
     balanced_ : bool
         Whether classes count equally in training.
     verdict_ : str
@@ -265,12 +265,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     @_has("predict_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities (N, K), in the order of classes_."""
+        """Probabilities (N, K), in the order of `classes_`."""
         return self._ask("predict_proba", X)
 
     @_has("predict_log_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log-probabilities (N, K), in the order of classes_."""
+        """Log-probabilities (N, K), in the order of `classes_`."""
         return self._ask("predict_log_proba", X)
 
     @_has("decision_function")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
