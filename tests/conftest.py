@@ -23,6 +23,11 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refused)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def untouched_global_randomness():
     """Fails where the test changed the global random state of Python, NumPy or torch."""

@@ -1,5 +1,6 @@
 """`ganaug evaluate DATA`: do synthetic images help a classifier? A page, a verdict and an exit status."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -71,11 +72,14 @@ def evaluate(
             say(f"{len(found.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
         size = (images.shape[1], images.shape[2])
         apart = None if test is None else read_folder(test, image_size=size, skip_bad=options.skip_bad)
-        fits = 0 if synthetic is not None or (run is not None and apart is not None) else folds if apart is None else 1
+        source: Any
         if synthetic is not None:
-            source: Any = _synthetic_of(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad))
+            source, fits = _synthetic_of(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad)), 0
+        elif run is not None and apart is not None:
+            source, fits = _loaded(run, options), 0
         else:
-            source = _augmenter(run, given, options, fits)
+            fits = folds if apart is None else 1
+            source = _to_fit(run, given, options, fits)
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -98,14 +102,18 @@ def evaluate(
     sys.exit(EXIT[report.verdict])
 
 
-def _augmenter(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
-    """The augmenter of `run`, or a new one; to be fitted `fits` times, in half of the time budget together."""
+def _loaded(run: Path, options: FitOptions) -> Any:
+    from ganaug.estimators.augmenter import GANAugmenter
+
+    return GANAugmenter.load(run, options.device or "auto")
+
+
+def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
+    """A new augmenter, with the parameters of `run` if given, to be fitted `fits` times in half of the time budget."""
     from ganaug.estimators.augmenter import GANAugmenter
 
     if run is not None:
-        augmenter = GANAugmenter.load(run, options.device or "auto")
-        if not fits:
-            return augmenter
+        augmenter = _loaded(run, options)
         say(f"The run has seen all of DATA, so generators are fitted anew with its parameters, {fits} in all.")
         own = {name: value for name, value in given.items() if name != "random_state"}
         given = {**augmenter.get_params(deep=False), "random_state": augmenter.seed_, **own}
@@ -133,8 +141,6 @@ def _shares(text: str) -> list[float]:
 
 def _check_new_file(path: Path | None) -> None:
     """Raise OutputError before any work where `path` cannot be written or would overwrite something."""
-    import os
-
     from ganaug.errors import OutputError
 
     if path is None:

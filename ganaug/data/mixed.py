@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_pil_image
 
 from ganaug.data.pool import Pool, Refresh
+from ganaug.data.shares import by_share
 from ganaug.data.wrapped import class_names, is_validation, targets
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
@@ -153,11 +154,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             return torch.where(self.is_synthetic, self.synthetic_weight, 1.0).double()
         if self._asked is None:
             return torch.ones(len(labels), dtype=torch.float64)
-        kind = labels * 2 + self.is_synthetic
-        counts = torch.bincount(kind, minlength=2 * len(self.classes))
-        both = (counts.view(-1, 2) > 0).all(1)[labels]
-        part = torch.where(self.is_synthetic, self.share, 1 - self.share).double()
-        return torch.where(both, part, 1.0) / counts[kind]
+        return by_share(labels, self.is_synthetic, self.share)
 
     def _form_of_real(self) -> bool:
         """Whether the real set yields PIL images; checks that synthetic ones can be given in the same form."""

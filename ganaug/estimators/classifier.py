@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -20,10 +19,10 @@ from ganaug.images import LabelledImages
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.reports.utility import SHARES, checked_shares
-from ganaug.usefulness.classifiers import log_probabilities
-from ganaug.usefulness.compare import Comparison, Predictions, share_name
+from ganaug.usefulness.classifiers import fit_rows, log_probabilities
+from ganaug.usefulness.compare import Comparison, Predictions, log_prior, share_name
 from ganaug.usefulness.rivals import PLAIN
-from ganaug.usefulness.splits import folds
+from ganaug.usefulness.splits import Fold, fold_numbers, folds
 from ganaug.usefulness.training_set import TrainingSet, balanced, mixed
 from ganaug.usefulness.trial import MOST_SAMPLES, draw, gathered, unfitted
 
@@ -116,31 +115,34 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         estimator's `fit`, by metadata routing where that is on. Raises ValueError for parameters that cannot be used.
         """
         self._check()
-        self._params = self._routed(fit_params)
-        adopted, rows = self._adopt(X, y)
-        self._weights = None if sample_weight is None else _check_sample_weight(sample_weight, rows.X, dtype=np.float64)
-        if self._weights is not None and not has_fit_parameter(self.estimator, "sample_weight"):
+        params = self._routed(fit_params)
+        X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)
+        check_classification_targets(y)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if weights is not None and not has_fit_parameter(self.estimator, "sample_weight"):
             raise TypeError(f"{type(self.estimator).__name__}.fit takes no sample_weight.")
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.classes_ = np.unique(y)
+        adopted = adopt(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
+        rows = _Rows(X, y, adopted, weights, params)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.verdict_ = "not tried"
         self.report_: Report | None = None
         share, self.balanced_ = (
             (self.share, float(self.share) > 0)
             if self.share != "auto"
-            else self._tried(adopted, rows, None if groups is None else np.asarray(groups).astype(str))
+            else self._tried(rows, seed, None if groups is None else np.asarray(groups).astype(str))
         )
-        self._finish(adopted, rows, float(share))
-        del self._params, self._weights
+        self._finish(rows, seed, float(share))
         return self
 
-    def _finish(self, adopted: Adopted, rows: "_Rows", share: float) -> None:
+    def _finish(self, rows: "_Rows", seed: int, share: float) -> None:
         """Fit on everything with what was chosen."""
-        everything = np.arange(len(adopted.images))
+        images, everything = rows.adopted.images, np.arange(len(rows.y))
         self.augmenter_, self.share_, self.synthetic_weight_ = None, share, 0.0
         if share > 0:
-            self.augmenter_ = unfitted(self.augmenter).fit(adopted.images)
-            synthetic = self._samples(self.augmenter_, adopted.images)
-            training = mixed(adopted.images, synthetic, share)
+            self.augmenter_ = unfitted(self.augmenter).fit(images)
+            synthetic = self._samples(self.augmenter_, images, seed)
+            training = mixed(images, synthetic, share)
             weights = training.sample_weights()
             if len(synthetic):
                 self.synthetic_weight_ = float(
@@ -148,39 +150,35 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 )
             self.estimator_ = self._trained(rows, everything, training, synthetic)
         elif self.balanced_:
-            self.estimator_ = self._trained(rows, everything, balanced(adopted.images), None)
+            self.estimator_ = self._trained(rows, everything, balanced(images), None)
         else:
             self.estimator_ = self._trained(rows, everything, None, None)
 
-    def _tried(self, adopted: Adopted, rows: "_Rows", groups: np.ndarray | None) -> tuple[float, bool]:
+    def _tried(self, rows: "_Rows", seed: int, groups: np.ndarray | None) -> tuple[float, bool]:
         """The share that inner validation favours, and whether classes are to count equally."""
-        images = adopted.images
+        images = rows.adopted.images
         try:
             if len(images.classes) < 2:
                 raise DataError("there is one class only")
-            splits = folds(images, self.cv, groups=groups, seed=self._seed)
-            parts = [self._fold(images, rows, fold.train, fold.test) for fold in splits]
+            splits = folds(images, self.cv, groups=groups, seed=seed)
+            parts = [self._fold(rows, fold, seed) for fold in splits]
         except DataError as error:
             warnings.warn(f"no synthetic images are used: {error}", stacklevel=3)
             self.verdict_ = INSUFFICIENT
             return 0.0, False
         tables = {name: table[None] for name, table in gathered(splits, parts).items()}
-        place = np.zeros(len(images), dtype=np.int64)
-        for number, fold in enumerate(splits):
-            place[fold.test.numpy()] = number
-        counts = np.array(list(images.counts.values()), dtype=float)
         found = Comparison(
             Predictions(
                 images.labels.numpy(),
-                place,
+                fold_numbers(splits, len(images)),
                 groups,
-                np.log(counts / counts.sum()),
+                log_prior(images.counts.values()),
                 {name: tables[name] for name in (PLAIN, OVERSAMPLING)},
                 {share: {share_name(share): tables[share_name(share)]} for share in checked_shares(self.shares)},
                 {},
                 adjust=False,
             ),
-            seed=self._seed,
+            seed=seed,
         )
         settings = {"classifier": type(self.estimator).__name__, "training images": len(images), "folds": len(splits)}
         self.report_ = report_on(found, images, images, settings, [], pictures=False)
@@ -190,26 +188,23 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         plain, even = (found.rivals[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
         return 0.0, bool(even[0] - plain[0] > (even - plain)[1:].std())
 
-    def _fold(
-        self, images: LabelledImages, rows: "_Rows", train: torch.Tensor, test: torch.Tensor
-    ) -> dict[str, np.ndarray]:
+    def _fold(self, rows: "_Rows", fold: Fold, seed: int) -> dict[str, np.ndarray]:
         """{way: (n, K) log-probabilities of the fold's test rows}."""
-        part, places = images.take(train), train.numpy()
-        augmenter = unfitted(self.augmenter).fit(part)
-        synthetic = self._samples(augmenter, part)
+        part, places = rows.adopted.images.take(fold.train), fold.train.numpy()
+        synthetic = self._samples(unfitted(self.augmenter).fit(part), part, seed)
         fitted = {
             PLAIN: self._trained(rows, places, None, None),
             OVERSAMPLING: self._trained(rows, places, balanced(part), None),
         }
         for share in checked_shares(self.shares):
             fitted[share_name(share)] = self._trained(rows, places, mixed(part, synthetic, share), synthetic)
-        shown = rows.X[test.numpy()]
+        shown = rows.X[fold.test.numpy()]
         return {name: log_probabilities(model, shown, self.classes_) for name, model in fitted.items()}
 
-    def _samples(self, augmenter: Any, images: LabelledImages) -> LabelledImages:
+    def _samples(self, augmenter: Any, images: LabelledImages, seed: int) -> LabelledImages:
         """Synthetic images of every class that was learnt."""
         each = self.n_samples or min(MOST_SAMPLES, max(100, max(images.counts.values())))
-        return draw(augmenter, dict.fromkeys(images.classes, each), self._seed, images)[0]
+        return draw(augmenter, dict.fromkeys(images.classes, each), seed, images)
 
     def _trained(
         self,
@@ -220,20 +215,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     ) -> Any:
         """A clone of the estimator, fitted on real rows at `places` and synthetic ones; training None: as they are."""
         X, y = rows.X[places], rows.y[places]
-        own = None if self._weights is None else self._weights[places]
+        own = None if rows.weights is None else rows.weights[places]
         if synthetic is not None and len(synthetic):
             new_X, new_y = rows.of(synthetic)
             X, y = np.concatenate([X, new_X]), np.concatenate([y, new_y])
             own = None if own is None else np.concatenate([own, np.full(len(new_y), own.mean())])
-        params = {**self._params} if own is None else {**self._params, "sample_weight": own}
+        params = rows.params if own is None else {**rows.params, "sample_weight": own}
         model = clone(self.estimator)
-        if training is None:
-            return model.fit(X, y, **params)
-        if has_fit_parameter(model, "sample_weight"):
-            weights = training.sample_weights().numpy()
-            return model.fit(X, y, **{**params, "sample_weight": weights if own is None else weights * own})
-        repeated = np.repeat(np.arange(len(y)), training.repeats().numpy())
-        return model.fit(X[repeated], y[repeated], **params)
+        return model.fit(X, y, **params) if training is None else fit_rows(model, X, y, training, **params)
 
     def _check(self) -> None:
         if self.share == "auto":
@@ -249,14 +238,6 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         routed = process_routing(self, "fit", **fit_params)
         found: dict[str, Any] = dict(routed.estimator.fit)
         return found
-
-    def _adopt(self, X: Any, y: Any) -> tuple[Adopted, "_Rows"]:
-        """The rows as images for the augmenter, and as they are for the estimator."""
-        X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        adopted = adopt(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
-        return adopted, _Rows(X, y, adopted)
 
     @_has("predict")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict(self, X: Any) -> np.ndarray:
@@ -297,12 +278,15 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
 @dataclass(frozen=True)
 class _Rows:
-    """The user's rows and labels, and how synthetic images become such rows."""
+    """The user's rows as they are for the estimator, with what goes into its `fit`; `adopted`: for the augmenter."""
 
     X: np.ndarray
     y: np.ndarray
     adopted: Adopted
+    weights: np.ndarray | None
+    params: dict[str, Any]
 
     def of(self, synthetic: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+        """Synthetic images as such rows, and their labels."""
         X, y = self.adopted.append(synthetic)
         return np.asarray(X)[len(self.X) :], np.asarray(y)[len(self.y) :]

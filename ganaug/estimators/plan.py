@@ -9,7 +9,7 @@ import torch
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import FEWEST
 from ganaug.images import LabelledImages
-from ganaug.metrics.mirror import ENOUGH_TO_TELL, mirror_p_value
+from ganaug.metrics.mirror import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
 
 NAMED_OPEN = ("network", "augmentation", "patience", "precision")  # left open by "auto"; the others by None
@@ -110,11 +110,11 @@ def _augmentation(images: LabelledImages) -> tuple[str, str]:
     if images.shape[0] == 3 and len(images) < 20_000:
         names.append("color")
         why.append("colours vary with the light, and there are few images")
-    if len(images) < ENOUGH_TO_TELL:
-        why.append("no flip: too few images to tell whether a mirror image keeps its meaning")
-    elif mirror_p_value(images) >= 0.05:
+    if keeps_meaning_mirrored(images):
         names.append("flip")
         why.append("no class differs from its mirror image")
+    elif len(images) < ENOUGH_TO_TELL:
+        why.append("no flip: too few images to tell whether a mirror image keeps its meaning")
     else:
         why.append("no flip: mirror images differ from the images")
     return ",".join(names), "; ".join(why)

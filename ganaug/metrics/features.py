@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ganaug.cache import key_of, remembered
 from ganaug.errors import DataError
 from ganaug.images import in_passes
 
@@ -36,8 +37,12 @@ def efficientnet_lite0() -> Any:
 def efficientnet_features(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> (N, 1280): the last feature map, averaged. Grey images as three equal channels.
 
-    Resized to 224 x 224, antialiased, whatever their size; some 30 ms an image on one core.
+    Resized to 224 x 224, antialiased, whatever their size; some 30 ms an image on one core, and kept by their content.
     """
+    return remembered("features", key_of(images), lambda: {"features": _computed(images)})["features"]
+
+
+def _computed(images: Tensor) -> Tensor:
     net = efficientnet_lite0()
 
     @torch.no_grad()

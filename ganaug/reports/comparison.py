@@ -45,7 +45,7 @@ def report_on(
         "notes": notes,
     }
     figures = [shares_figure(found), classes_figure(real.classes, changes)] if pictures else []
-    if pictures and found.rare.any() and found.common.any():
+    if pictures and found.is_uneven:
         figures.insert(1, curve_figure(found))
     return Report(
         "utility",

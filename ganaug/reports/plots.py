@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
 
-import numpy as np
-
 from ganaug.reports.report import Figure
 from ganaug.terminal import printable
 from ganaug.usefulness.compare import Comparison
@@ -55,14 +53,12 @@ def shares_figure(found: Comparison) -> Figure:
 def curve_figure(found: Comparison) -> Figure:
     """Recall of common classes against that of rare ones; the line is what offsets reach."""
 
-    def place(recall: np.ndarray) -> tuple[float, float]:
-        return float(np.nanmean(recall[0, found.rare])), float(np.nanmean(recall[0, found.common]))
-
     def plot(axes: Any) -> None:
-        axes.plot(*zip(*(place(point) for point in found.curve), strict=True), "-", color=INK, linewidth=1)
+        rare, common = found.curve
+        axes.plot(rare[:, 0], common[:, 0], "-", color=INK, linewidth=1)
         ours = {way.name for way in found.shares.values()}
         for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
-            x, y = place(way.scores.recall)
+            x, y = (float(mean[0]) for mean in found.trade(way.scores.recall))
             axes.plot(x, y, "o" if way.name in ours else "s", color=OURS if way.name in ours else OTHERS)
             below = way.name in ("class weights", "SMOTE")  # which often lie where oversampling does
             axes.annotate(way.name, (x, y), xytext=(4, -10 if below else 4), textcoords="offset points", fontsize=8)

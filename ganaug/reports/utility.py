@@ -13,7 +13,7 @@ from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.usefulness.classifiers import classifier_for
 from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.splits import folds, parts
+from ganaug.usefulness.splits import fold_numbers, folds, parts
 from ganaug.usefulness.trial import Augmenter, Progress, Trial
 
 SHARES = (0.1, 0.25, 0.5)
@@ -75,21 +75,19 @@ def utility_report(
         place = _parts(test, bundles, random_state)
     else:
         splits, tested, bundles = folds(real, n_folds, groups=own_groups, seed=random_state), real, own_groups
-        place = np.zeros(len(real), dtype=np.int64)
-        for number, fold in enumerate(splits):
-            place[fold.test.numpy()] = number
+        place = fold_numbers(splits, len(real))
     trial = Trial(
         real,
         source,
         chosen,
-        test,
-        splits,
-        bundles,
-        shares,
-        range(random_state, random_state + n_seeds),
-        time_budget,
-        progress or (lambda what, done, total: None),  # noqa: ARG005
-        notes,
+        test=test,
+        folds=splits,
+        groups=bundles,
+        shares=shares,
+        seeds=range(random_state, random_state + n_seeds),
+        seconds=time_budget,
+        progress=progress or (lambda what, done, total: None),  # noqa: ARG005
+        notes=notes,
     )
     trial.refuse_leaks()
     predictions = trial.run(place)

@@ -19,7 +19,6 @@ from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from ganaug.cache import key_of, remembered
 from ganaug.images import in_passes, to_signed
 from ganaug.lookup import lookup
 from ganaug.metrics.features import efficientnet_features
@@ -95,12 +94,11 @@ class Features:
         return repr(self)
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
-        images, times = training.images.images, 1
+        images, found, times = training.images.images, [efficientnet_features(training.images.images)], 1
         if training.classical:
-            real = images[~training.is_synthetic]
+            real, times = images[~training.is_synthetic], 1 + self.versions
             altered = [augment(real, derive(seed, "classical", version)) for version in range(self.versions)]
-            images, times = torch.cat([images, *altered]), 1 + self.versions
-        found = np.concatenate([_features(images[: len(training.images)]), _features(images[len(training.images) :])])
+            found.append(efficientnet_features(torch.cat(altered)))
         real_places = torch.nonzero(~training.is_synthetic).flatten()
         places = torch.cat([torch.arange(len(training.images)), *[real_places] * (times - 1)])
         weights = training.sample_weights()
@@ -108,17 +106,15 @@ class Features:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed))
         weighted = weights[places].numpy()
         labels = training.images.labels[places].numpy()
-        model.fit(found, labels, standardscaler__sample_weight=weighted, logisticregression__sample_weight=weighted)
+        features = torch.cat(found).numpy()
+        model.fit(
+            features,
+            labels,
+            standardscaler__sample_weight=weighted,
+            logisticregression__sample_weight=weighted,
+        )
         known = np.arange(len(training.images.classes))
-        return lambda shown: log_probabilities(model, _features(shown), known)
-
-
-def _features(images: Tensor) -> np.ndarray:
-    if not len(images):
-        return np.empty((0, 1280), np.float32)
-    kept = remembered("features", key_of(images), lambda: {"features": efficientnet_features(images)})
-    found: np.ndarray = kept["features"].numpy()
-    return found
+        return lambda shown: log_probabilities(model, efficientnet_features(shown).numpy(), known)
 
 
 @dataclass(frozen=True)
@@ -136,19 +132,28 @@ class Rows:
         model = self.make()
         if "random_state" in getattr(model, "get_params", dict)():
             model.set_params(random_state=seed % 2**32)
-        takes_weights = has_fit_parameter(model, "sample_weight")
-        if not takes_weights and bool((training.weights != training.weights[0]).any()):
+        if not has_fit_parameter(model, "sample_weight") and bool((training.weights != training.weights[0]).any()):
             raise NotPossible(f"{type(model).__name__}.fit takes no sample_weight")
         images, labels = training.images.images, training.images.labels
-        if takes_weights and not training.classical:
-            model.fit(_rows(images), labels.numpy(), sample_weight=training.sample_weights().numpy())
-        else:
+        if training.classical:  # a repeated image is altered each time
             places = torch.arange(len(images)).repeat_interleave(training.repeats())
-            shown = images[places]
-            shown = augment(shown, derive(seed, "classical")) if training.classical else shown
-            model.fit(_rows(shown), labels[places].numpy())
+            model.fit(_rows(augment(images[places], derive(seed, "classical"))), labels[places].numpy())
+        else:
+            fit_rows(model, _rows(images), labels.numpy(), training)
         known = np.arange(len(training.images.classes))
         return lambda test: log_probabilities(model, _rows(test), known)
+
+
+def fit_rows(model: Any, X: np.ndarray, y: np.ndarray, training: TrainingSet, **params: Any) -> Any:
+    """Fit a scikit-learn classifier on the rows X (N, ...) and y (N,) of `training`; params: for its `fit`.
+
+    Chances become sample weights, times those among `params`, where `fit` takes them; else rows are repeated as often.
+    """
+    if has_fit_parameter(model, "sample_weight"):
+        weights = training.sample_weights().numpy()
+        return model.fit(X, y, **{**params, "sample_weight": weights * params.get("sample_weight", 1.0)})
+    repeated = np.repeat(np.arange(len(y)), training.repeats().numpy())
+    return model.fit(X[repeated], y[repeated], **params)
 
 
 def _rows(images: Tensor) -> np.ndarray:

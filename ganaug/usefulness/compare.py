@@ -4,7 +4,7 @@ Whatever is chosen (the best rival, the strength of logit adjustment, the synthe
 test images and scored on another, part after part, so that no figure profits from having been picked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,13 @@ FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups,
 def share_name(share: float) -> str:
     """'25% synthetic' for 0.25."""
     return f"{100 * share:g}% synthetic"
+
+
+def log_prior(counts: Iterable[int]) -> np.ndarray:
+    """Log shares (K,) of classes with `counts` images; a class without any counts as one."""
+    held = np.array([max(1, count) for count in counts], dtype=float)
+    found: np.ndarray = np.log(held / held.sum())
+    return found
 
 
 @dataclass(frozen=True)
@@ -65,18 +72,21 @@ class Comparison:
     def way(self, name: str, table: np.ndarray, chosen: Sequence[str] = ()) -> Way:
         return Way(name, table, scores(self.given.labels, table, self.resamples), tuple(chosen))
 
-    def _choose(self, name: str, candidates: Mapping[str, np.ndarray]) -> Way:
-        """The candidate with the best balanced accuracy on the other parts, for each part."""
-        if len(candidates) == 1:
-            only = next(iter(candidates))
-            return self.way(name, candidates[only], [only] * len(np.unique(self.given.parts)))
-        table, chosen = np.empty_like(next(iter(candidates.values()))), []
+    def _by_part(self, name: str, tables: Mapping[str, np.ndarray], pick: Callable[[np.ndarray], str]) -> Way:
+        """For each part, the table that `pick` names when it is shown the mask of the images of the other parts."""
+        found, chosen = np.empty_like(next(iter(tables.values()))), []
         for part in np.unique(self.given.parts):
             own = self.given.parts == part
-            best = max(candidates, key=lambda each: self._plain_score(candidates[each], ~own))
-            table[:, own] = candidates[best][:, own]
-            chosen.append(best)
-        return self.way(name, table, chosen)
+            chosen.append(pick(~own))
+            found[:, own] = tables[chosen[-1]][:, own]
+        return self.way(name, found, chosen)
+
+    def _choose(self, name: str, candidates: Mapping[str, np.ndarray]) -> Way:
+        """The candidate with the best balanced accuracy on the other parts, for each part."""
+        return self._by_part(name, candidates, lambda where: self._best_of(candidates, where))
+
+    def _best_of(self, candidates: Mapping[str, np.ndarray], where: np.ndarray) -> str:
+        return max(candidates, key=lambda name: self._plain_score(candidates[name], where))
 
     def _plain_score(self, table: np.ndarray, where: np.ndarray) -> float:
         """Balanced accuracy over the images of a mask, mean over seeds."""
@@ -106,7 +116,15 @@ class Comparison:
     @cached_property
     def best_rival(self) -> Way:
         """The rival to beat: the one that does best on the other parts, for each part."""
-        return self._choose("best without", {**self.given.rivals, **self.adjusted})
+        return self._choose("best without", self._without)
+
+    @cached_property
+    def _without(self) -> dict[str, np.ndarray]:
+        return {**self.given.rivals, **self.adjusted}
+
+    @cached_property
+    def _with(self) -> dict[str, np.ndarray]:
+        return {name: table for ways in self.given.ours.values() for name, table in ways.items()}
 
     @cached_property
     def shares(self) -> dict[float, Way]:
@@ -116,23 +134,18 @@ class Comparison:
     @cached_property
     def best(self) -> Way:
         """Synthetic images at the share that the other parts favour."""
-        return self._choose("best with", {name: t for ways in self.given.ours.values() for name, t in ways.items()})
+        return self._choose("best with", self._with)
 
     @cached_property
     def gated(self) -> Way:
         """What following the verdict comes to: synthetic images only where other parts show a gain beyond chance."""
-        ours = {name: table for ways in self.given.ours.values() for name, table in ways.items()}
-        rivals = {**self.given.rivals, **self.adjusted}
-        table, chosen = np.empty_like(self.given.rivals[PLAIN]), []
-        for part in np.unique(self.given.parts):
-            own = self.given.parts == part
-            rival = max(rivals, key=lambda each: self._plain_score(rivals[each], ~own))
-            best = max(ours, key=lambda each: self._plain_score(ours[each], ~own))
-            gain, error = self._gain(ours[best], rivals[rival], ~own)
-            name, taken = (best, ours[best]) if gain > SURE * error else (rival, rivals[rival])
-            table[:, own] = taken[:, own]
-            chosen.append(name)
-        return self.way("gated", table, chosen)
+
+        def pick(where: np.ndarray) -> str:
+            rival, best = self._best_of(self._without, where), self._best_of(self._with, where)
+            gain, error = self._gain(self._with[best], self._without[rival], where)
+            return best if gain > SURE * error else rival
+
+        return self._by_part("gated", {**self._without, **self._with}, pick)
 
     def _gain(self, ours: np.ndarray, rival: np.ndarray, where: np.ndarray) -> tuple[float, float]:
         """Gain in balanced accuracy over the images of a mask, and its bootstrap standard error."""
@@ -158,36 +171,47 @@ class Comparison:
         return found
 
     @cached_property
+    def tested(self) -> np.ndarray:
+        """Classes with test images; bool, (K,)."""
+        return np.isin(np.arange(len(self.given.log_prior)), self.given.labels)
+
+    @cached_property
     def rare(self) -> np.ndarray:
         """Which of the tested classes are rare: fewer training images than the mean of all; bool, (K,)."""
-        tested = np.isin(np.arange(len(self.given.log_prior)), self.given.labels)
-        rare: np.ndarray = tested & (np.exp(self.given.log_prior) < 1 / len(tested) - 1e-9)
+        rare: np.ndarray = self.tested & (np.exp(self.given.log_prior) < 1 / len(self.tested) - 1e-9)
         return rare
 
     @cached_property
     def common(self) -> np.ndarray:
         """The tested classes that are not rare; bool, (K,)."""
-        common: np.ndarray = np.isin(np.arange(len(self.given.log_prior)), self.given.labels) & ~self.rare
+        common: np.ndarray = self.tested & ~self.rare
         return common
 
+    @property
+    def is_uneven(self) -> bool:
+        """Whether there are rare classes and common ones, so that a boundary can move between them."""
+        return bool(self.rare.any() and self.common.any())
+
+    def trade(self, recall: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Recalls (B + 1, K) -> mean recall of the rare and of the common classes, each (B + 1,)."""
+        return np.nanmean(recall[:, self.rare], axis=1), np.nanmean(recall[:, self.common], axis=1)
+
     @cached_property
-    def curve(self) -> list[np.ndarray]:
-        """The best rival's recalls (B + 1, K) as class-wise offsets move its boundary from common to rare classes."""
-        table = self.best_rival.table
-        moved = (offset(table, self.given.log_prior, tau) for tau in CURVE)
-        return [recalls(self.given.labels, one, self.resamples) for one in moved]
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """`trade` of the best rival as class-wise offsets move its boundary to the rare classes: each (T, B + 1)."""
+        table, prior = self.best_rival.table, self.given.log_prior
+        points = [self.trade(recalls(self.given.labels, offset(table, prior, t), self.resamples)) for t in CURVE]
+        rare, common = zip(*points, strict=True)
+        return np.stack(rare), np.stack(common)
 
     def above_curve(self, way: Way) -> Interval | None:
         """Recall of the common classes less that of the offset curve at the same recall of the rare ones.
 
         Below 0 where offsets alone would have moved the boundary as far at less cost. None without rare classes.
         """
-        if not self.rare.any() or not self.common.any():
+        if not self.is_uneven:
             return None
-        rare = np.stack([np.nanmean(point[:, self.rare], axis=1) for point in self.curve])
-        common = np.stack([np.nanmean(point[:, self.common], axis=1) for point in self.curve])
-        own_rare = np.nanmean(way.scores.recall[:, self.rare], axis=1)
-        own_common = np.nanmean(way.scores.recall[:, self.common], axis=1)
+        (rare, common), (own_rare, own_common) = self.curve, self.trade(way.scores.recall)
         found = np.empty(len(own_rare))
         for row in range(len(found)):
             order = np.argsort(rare[:, row], kind="stable")

@@ -1,6 +1,7 @@
 """Which real images train and which test: held out or cross-fitted, classes spread evenly, groups kept together."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,14 @@ def folds(images: LabelledImages, n: int, *, groups: np.ndarray | None = None, s
                     f"class {name!r} lies in too few groups: with whole groups held out, a fold has fewer than two of "
                     "its images left to train on. Give test images (test=, --test), or leave the class out."
                 )
+    return found
+
+
+def fold_numbers(folds: Sequence[Fold], n: int) -> np.ndarray:
+    """Which of the folds tests each of `n` images: (n,), int64."""
+    found = np.zeros(n, dtype=np.int64)
+    for number, fold in enumerate(folds):
+        found[fold.test.numpy()] = number
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ganaug.data.shares import by_share
 from ganaug.images import LabelledImages, concatenate
 
 
@@ -66,13 +67,13 @@ class TrainingSet:
 def balanced(images: LabelledImages) -> TrainingSet:
     """Each class drawn equally often: oversampling without copies."""
     found = TrainingSet.of(images)
-    return replace(found, chances=_scaled(1.0 / _own_counts(images.labels, found.is_synthetic)))
+    return replace(found, chances=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
 
 
 def class_weighted(images: LabelledImages) -> TrainingSet:
     """Images drawn as they are, the loss of each class weighted by its rarity (King & Zeng 2001)."""
     found = TrainingSet.of(images)
-    return replace(found, weights=_scaled(1.0 / _own_counts(images.labels, found.is_synthetic)))
+    return replace(found, weights=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
 
 
 def mixed(images: LabelledImages, synthetic: LabelledImages, share: float) -> TrainingSet:
@@ -82,11 +83,8 @@ def mixed(images: LabelledImages, synthetic: LabelledImages, share: float) -> Tr
     """
     both = concatenate(images, synthetic)
     is_synthetic = torch.arange(len(both)) >= len(images)
-    counts = _own_counts(both.labels, is_synthetic)
-    has_samples = torch.bincount(synthetic.labels, minlength=len(both.classes))[both.labels] > 0
-    part = torch.where(is_synthetic, share, torch.where(has_samples, 1 - share, 1.0)).double()
     ones = torch.ones(len(both), dtype=torch.float64)
-    return TrainingSet(both, is_synthetic, _scaled(part / counts), ones)
+    return TrainingSet(both, is_synthetic, _scaled(by_share(both.labels, is_synthetic, share)), ones)
 
 
 def filled(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
@@ -103,12 +101,6 @@ def once(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
     """Real and synthetic images, each as often as it is there."""
     both = TrainingSet.of(concatenate(images, synthetic))
     return replace(both, is_synthetic=torch.arange(len(both.images)) >= len(images))
-
-
-def _own_counts(labels: Tensor, is_synthetic: Tensor) -> Tensor:
-    """For each item, how many there are of its class and origin: (N,)."""
-    key = labels * 2 + is_synthetic
-    return torch.bincount(key)[key].double()
 
 
 def _scaled(numbers: Tensor) -> Tensor:

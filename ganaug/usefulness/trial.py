@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from ganaug.images import LabelledImages, concatenate, matched
 from ganaug.randomness import derive
 from ganaug.usefulness.classical import Augment, classical
 from ganaug.usefulness.classifiers import Classifier
-from ganaug.usefulness.compare import Predictions, share_name
+from ganaug.usefulness.compare import Predictions, log_prior, share_name
 from ganaug.usefulness.leaks import refuse_copies, refuse_seen
 from ganaug.usefulness.rivals import RIVALS
 from ganaug.usefulness.splits import Fold
@@ -88,13 +89,12 @@ class Trial:
         if len(found) < len(self.seeds):
             self.note(f"the time budget ended the comparison after {len(found)} of {len(self.seeds)} seeds")
         tables = {name: np.stack([one[name] for one in found]) for name in found[0]}
-        counts = np.array([max(1, count) for count in self.real.counts.values()], dtype=float)
         ours = {s: {name: tables[name] for name in _names(s) if name in tables} for s in self.shares}
         return Predictions(
             (self.real if self.test is None else self.test).labels.numpy(),
             parts,
             self.groups,
-            np.log(counts / counts.sum()),
+            log_prior(self.real.counts.values()),
             {name: tables[name] for name in RIVALS if name in tables},
             {share: ways for share, ways in ours.items() if ways},
             {NAIVE: tables[NAIVE]},
@@ -108,14 +108,18 @@ class Trial:
     def _sides(self) -> list[_Side]:
         pairs = [(self.real.take(fold.train), self.real.take(fold.test)) for fold in self.folds]
         pairs = pairs if self.test is None else [(self.real, self.test)]
-        self._n_sides = len(pairs)
         return [
             _Side(train, test, classical(train), self._samples_of(train, number))
             for number, (train, test) in enumerate(pairs, 1)
         ]
 
+    @property
+    def n_sides(self) -> int:
+        """In how many ways the images are split: the folds, or one with test images apart."""
+        return len(self.folds) or 1
+
     def _say(self, what: str) -> None:
-        total = len(self.seeds) * self._n_sides * (len(RIVALS) + 2 * len(self.shares) + 1)
+        total = len(self.seeds) * self.n_sides * (len(RIVALS) + 2 * len(self.shares) + 1)
         self.progress(what, self._done, total)
 
     def _one_seed(self, sides: Sequence[_Side], seed: int) -> dict[str, np.ndarray]:
@@ -176,9 +180,7 @@ class Trial:
             def drawn() -> dict[str, torch.Tensor]:
                 if not fitted:
                     fitted.append(self._fitted(train, number))
-                images, lacking = draw(fitted[0], counts, own, train)
-                for name in lacking:
-                    self.note(f"class {name!r} was not learnt: no synthetic images of it are used")
+                images = draw(fitted[0], counts, own, train)
                 return {"images": images.images, "labels": images.labels}
 
             key = None if described is None else key_of(described, train.fingerprint(), f"{counts} {own}")
@@ -195,7 +197,7 @@ class Trial:
         if self.test is not None and is_fitted(self.source):
             return self.source
         augmenter = unfitted(self.source)
-        what = f"fitting generator {number} of {self._n_sides}"
+        what = f"fitting generator {number} of {self.n_sides}"
         self._say(what)
         if "callbacks" not in inspect.signature(augmenter.fit).parameters:
             return augmenter.fit(train)
@@ -209,7 +211,6 @@ class Trial:
             refuse_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
-            self._n_sides = 1
             refuse_copies(self._samples_of(self.real, 1)(self.seeds[-1]), self.real, self.test)
 
 
@@ -224,23 +225,16 @@ def gathered(folds: Sequence[Fold], found: Sequence[Mapping[str, np.ndarray]]) -
     return tables
 
 
-def draw(
-    augmenter: Any, counts: Mapping[str, int], seed: int, like: LabelledImages
-) -> tuple[LabelledImages, list[str]]:
-    """Samples of every class that can be had, with the classes of `like`; and the names of the others."""
-    try:
-        return matched(augmenter.sample(counts, random_state=seed), like, "synthetic"), []
-    except NotLearntError:
-        pass
-    found, lacking = replace(like.take([]), metadata=None), []
+def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabelledImages) -> LabelledImages:
+    """Samples of every class that was learnt, with the classes of `like`."""
+    with suppress(NotLearntError):
+        return matched(augmenter.sample(counts, random_state=seed), like, "synthetic")
+    found = replace(like.take([]), metadata=None)
     for name, count in counts.items():
-        try:
+        with suppress(NotLearntError):
             own = matched(augmenter.sample({name: count}, random_state=seed), like, "synthetic")
-        except NotLearntError:
-            lacking.append(name)
-        else:
             found = concatenate(found, replace(own, metadata=None))
-    return found, lacking
+    return found
 
 
 def is_fitted(augmenter: Any) -> bool:

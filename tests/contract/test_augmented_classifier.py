@@ -103,9 +103,9 @@ def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
     seen = []
     original = AugmentedClassifier._fold
 
-    def spied(self, images, rows, train, test):
-        seen.append((set(groups[train.numpy()]), set(groups[test.numpy()])))
-        return original(self, images, rows, train, test)
+    def spied(self, rows, fold, seed):
+        seen.append((set(groups[fold.train.numpy()]), set(groups[fold.test.numpy()])))
+        return original(self, rows, fold, seed)
 
     monkeypatch.setattr(AugmentedClassifier, "_fold", spied)
     with_pool(held_back, shares=(0.25,), cv=2).fit(X, y, groups=groups)

@@ -12,11 +12,6 @@ from tests.planted.test_usefulness import digits
 FEW = ("--seeds", "1", "--shares", "0.25", "--steps", "4", *QUICK)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Folders of real, held-back and test images of the digits 0 to 2, and of all held-back ones wrongly named."""

@@ -67,11 +67,6 @@ def mislabelled(like):
     return LabelledImages(like.images, like.labels[order], like.classes)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_held_back_real_images_help(seed):
     train, held_back, test = digits(seed)

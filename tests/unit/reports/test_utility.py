@@ -20,11 +20,6 @@ from tests.sets import SMALL, noise
 LINEAR = LogisticRegression(C=10, max_iter=200)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="module")
 def sets():
     return digits(0)
