@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from collect import processor
+from quality import budget
 from sets import CLASS_SETS, draw_cell
 from tables import table
 
 from ganaug import GANAugmenter, LabelledImages, __version__, utility_report
+from ganaug.usefulness.classifiers import CNN
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "usefulness"
 
@@ -42,9 +44,6 @@ class HandsOut:
 
     def __sklearn_clone__(self) -> "HandsOut":
         return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return False
 
     def fit(self, X: Any, y: Any = None) -> "HandsOut":  # noqa: ARG002
         return self
@@ -86,7 +85,8 @@ def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespac
         sources = {title: HandsOut(make(train, pool, seed)) for title, make in KNOWN.items()}
     else:
         begun = time.perf_counter()
-        gan = GANAugmenter(time_budget=options.seconds, random_state=seed, device="cpu").fit(train)
+        gan = GANAugmenter(n_steps=10**9, random_state=seed, device="cpu")
+        gan.fit(train, callbacks=[budget(options.seconds, options.threads)])
         found["generator"] = {
             "seconds": time.perf_counter() - begun,
             "steps": gan.n_steps_,
@@ -96,10 +96,16 @@ def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespac
         sources = {"ganaug": gan, "headroom": HandsOut(pool)}
     for title, source in sources.items():
         report = utility_report(
-            train, source, test=test, classifier=options.classifier, n_seeds=options.inner, random_state=seed
+            train, source, test=test, classifier=classifier(options), n_seeds=options.inner, random_state=seed
         )
         found[title] = report.to_dict()
     return found
+
+
+def classifier(options: argparse.Namespace) -> Any:
+    if options.classifier != "cnn":
+        return options.classifier
+    return CNN(steps=options.steps, width=options.width)
 
 
 def value(report: dict[str, Any], subject: str, metric: str, field: str = "value") -> float | None:
@@ -175,6 +181,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
     parser.add_argument("--inner", type=int, default=2, help="classifiers of each way")
     parser.add_argument("--classifier", default="cnn")
+    parser.add_argument("--steps", type=int, help="of the cnn; default: by the number of images")
+    parser.add_argument("--width", type=int, default=32, help="of the cnn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
@@ -193,14 +201,20 @@ def main() -> None:
     rows = known_answers(runs) if options.known else summary(runs)
     print("\n".join(rows), flush=True)
     if options.out is not None:
-        what = "generators whose worth is known" if options.known else f"{options.seconds:g} s for each generator"
+        what = (
+            "generators whose worth is known"
+            if options.known
+            else f"{options.seconds:g} s of one thread for each generator"
+            if options.threads == 1
+            else f"{options.seconds:g} s for each generator"
+        )
         lines = [
             f"# Usefulness: {', '.join(options.sets)}; {what}",
             "",
             f"`python benchmarks/usefulness.py {shlex.join(sys.argv[1:])}`",
             "",
             f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-            f"{datetime.now(UTC):%Y-%m-%d}; classifier {options.classifier}, {options.inner} a way and seed. Balanced "
+            f"{datetime.now(UTC):%Y-%m-%d}; classifier {classifier(options)}, {options.inner} a way and seed. Balanced "
             "accuracy in percent, gains in points over the best way without synthetic images; mean over seeds "
             "(smallest to largest).",
             "",

@@ -1,5 +1,6 @@
 """A comparison of ways to train as a report: its sentences, rows and pictures."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from ganaug.images import LabelledImages
 from ganaug.reports.plots import classes_figure, curve_figure, shares_figure
 from ganaug.reports.report import Report, Row
 from ganaug.usefulness.compare import FEWEST_GROUPS, FEWEST_IMAGES, HELPS, HURTS, Comparison, Way
-from ganaug.usefulness.rivals import ADJUSTED
+from ganaug.usefulness.rivals import ADJUSTED, PLAIN
 from ganaug.usefulness.scores import Interval, interval
 
 STATES = {HELPS: "pass", HURTS: "fail"}
@@ -39,9 +40,9 @@ def report_on(
         "gaining_classes": gains,
         "losing_classes": losses,
         **settings,
-        "best without, by part": list(rival.chosen),
-        "best with, by part": list(best.chosen),
-        "gated, by part": list(found.gated.chosen),
+        "best without, how often": dict(Counter(rival.chosen)),
+        "best with, how often": dict(Counter(best.chosen)),
+        "gated, how often": dict(Counter(found.gated.chosen)),
         "notes": notes,
     }
     figures = [shares_figure(found), classes_figure(real.classes, changes)] if pictures else []
@@ -59,11 +60,13 @@ def report_on(
 
 
 def _too_little(found: Comparison) -> list[str]:
-    groups = found.given.groups
+    groups, n_seeds = found.given.groups, len(found.given.rivals[PLAIN])
     if groups is not None and len(np.unique(groups)) < FEWEST_GROUPS:
         return [f"fewer than {FEWEST_GROUPS} groups of test images: too few to tell, whatever the figures say"]
     if not found.solid.any():
         return [f"no class has {FEWEST_IMAGES} test images: too few to tell, whatever the figures say"]
+    if n_seeds == 1:
+        return ["one seed: the intervals do not know how far one training differs from the next"]
     return []
 
 

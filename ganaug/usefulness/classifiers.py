@@ -25,6 +25,7 @@ from ganaug.metrics.features import efficientnet_features
 from ganaug.networks.blocks import laid_out
 from ganaug.networks.classifier import Classifier as Network
 from ganaug.randomness import derive, generator, own_state
+from ganaug.training.engine import precision_for
 from ganaug.usefulness.classical import Augment
 from ganaug.usefulness.training_set import NotPossible, TrainingSet
 
@@ -37,17 +38,24 @@ class CNN:
     """Three convolutions with batch norm, AdamW with a cosine to zero; a minute or so on two cores.
 
     steps: batches of 64 drawn by the set's chances; None: 22 a square root of the number of real images, 100 to 2,000.
+    precision: of the convolutions in training, as `GANAugmenter` has it; bfloat16 takes two thirds of the time.
     """
 
     steps: int | None = None
     width: int = 32
     rate: float = 2e-3
+    precision: str = "auto"
     name: str = "cnn"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the convolutions in training; predictions are float32."""
+        return precision_for(self.precision, torch.device("cpu"))
 
     @property
     def key(self) -> str:
         """Names all that its predictions depend on beside data and seed; None where that cannot be named."""
-        return repr(self)
+        return f"{self} {self.dtype}"
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         images = training.images
@@ -63,8 +71,9 @@ class CNN:
             pixels = images.images[own]
             if training.classical:
                 pixels = augment(pixels, derive(seed, "classical", step))
-            logits = net(laid_out(to_signed(pixels), images.shape))
-            losses = cross_entropy(logits, images.labels[own], reduction="none")
+            with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+                logits = net(laid_out(to_signed(pixels), images.shape))
+            losses = cross_entropy(logits.float(), images.labels[own], reduction="none")
             loss = (losses * training.weights[own].float()).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Does it help? Paired comparison of ways to train, from their predictions on real images that none of them saw.
 
-Whatever is chosen (the best rival, the strength of logit adjustment, the synthetic share) is chosen on one part of the
-test images and scored on another, part after part, so that no figure profits from having been picked.
+Whatever is chosen (the best rival, the strength of logit adjustment, the synthetic share) is chosen on other test
+images and by other trainings than it is scored on, in turns, so that no figure profits from having been picked.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,6 @@ from ganaug.usefulness.rivals import ADJUSTED, PLAIN, TAUS
 from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval, offset, recalls, scores
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
-SURE = 1.96  # standard errors: the 95 % of every interval here
 CURVE = np.linspace(-0.5, 2.0, 16)  # strengths of class-wise offsets along the curve
 FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
 
@@ -53,7 +52,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of training with its scores, and what each part of the test images chose where something was chosen."""
+    """A way of training with its scores, and what was chosen for each part of the test images and each seed."""
 
     name: str
     table: np.ndarray
@@ -72,27 +71,41 @@ class Comparison:
     def way(self, name: str, table: np.ndarray, chosen: Sequence[str] = ()) -> Way:
         return Way(name, table, scores(self.given.labels, table, self.resamples), tuple(chosen))
 
-    def _by_part(self, name: str, tables: Mapping[str, np.ndarray], pick: Callable[[np.ndarray], str]) -> Way:
-        """For each part, the table that `pick` names when it is shown the mask of the images of the other parts."""
-        found, chosen = np.empty_like(next(iter(tables.values()))), []
+    def _in_turns(self, name: str, pick: Callable[[np.ndarray, np.ndarray], str]) -> Way:
+        """For each part and seed, the way that `pick` names when it is shown masks of the other images and seeds."""
+        n_seeds = len(self._tables[PLAIN])
+        found, chosen = np.empty_like(self._tables[PLAIN]), []
         for part in np.unique(self.given.parts):
             own = self.given.parts == part
-            chosen.append(pick(~own))
-            found[:, own] = tables[chosen[-1]][:, own]
+            for seed in range(n_seeds):
+                others = np.arange(n_seeds) != seed if n_seeds > 1 else np.array([True])
+                chosen.append(pick(~own, others))
+                found[seed, own] = self._tables[chosen[-1]][seed, own]
         return self.way(name, found, chosen)
 
-    def _choose(self, name: str, candidates: Mapping[str, np.ndarray]) -> Way:
-        """The candidate with the best balanced accuracy on the other parts, for each part."""
-        return self._by_part(name, candidates, lambda where: self._best_of(candidates, where))
+    def _choose(self, name: str, candidates: Iterable[str]) -> Way:
+        """The candidate with the best balanced accuracy on the other parts and seeds, for each part and seed."""
+        names = list(candidates)
+        return self._in_turns(name, lambda images, seeds: self._best_of(names, images, seeds))
 
-    def _best_of(self, candidates: Mapping[str, np.ndarray], where: np.ndarray) -> str:
-        return max(candidates, key=lambda name: self._plain_score(candidates[name], where))
+    def _best_of(self, names: Iterable[str], images: np.ndarray, seeds: np.ndarray) -> str:
+        """The way with the best balanced accuracy over masks of images and seeds."""
+        labels = self.given.labels[images]
+        worth = 1 / np.bincount(labels)[labels]  # of a right answer: every class counts alike
+        return max(names, key=lambda name: float((self._right[name][seeds][:, images] @ worth).mean()))
 
-    def _plain_score(self, table: np.ndarray, where: np.ndarray) -> float:
-        """Balanced accuracy over the images of a mask, mean over seeds."""
-        labels = self.given.labels[where]
-        right = (table[:, where].argmax(2) == labels).mean(0)
-        return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+    @cached_property
+    def _tables(self) -> dict[str, np.ndarray]:
+        """Every way that can be chosen."""
+        found = {**self.given.rivals, **self.adjusted}
+        for ways in self.given.ours.values():
+            found |= ways
+        return found
+
+    @cached_property
+    def _right(self) -> dict[str, np.ndarray]:
+        """Which answers are right: {way: bool, (S, N)}."""
+        return {name: table.argmax(2) == self.given.labels for name, table in self._tables.items()}
 
     @cached_property
     def adjusted(self) -> dict[str, np.ndarray]:
@@ -118,13 +131,13 @@ class Comparison:
         """The rival to beat: the one that does best on the other parts, for each part."""
         return self._choose("best without", self._without)
 
-    @cached_property
-    def _without(self) -> dict[str, np.ndarray]:
-        return {**self.given.rivals, **self.adjusted}
+    @property
+    def _without(self) -> list[str]:
+        return [*self.given.rivals, *self.adjusted]
 
-    @cached_property
-    def _with(self) -> dict[str, np.ndarray]:
-        return {name: table for ways in self.given.ours.values() for name, table in ways.items()}
+    @property
+    def _with(self) -> list[str]:
+        return [name for ways in self.given.ours.values() for name in ways]
 
     @cached_property
     def shares(self) -> dict[float, Way]:
@@ -140,21 +153,20 @@ class Comparison:
     def gated(self) -> Way:
         """What following the verdict comes to: synthetic images only where other parts show a gain beyond chance."""
 
-        def pick(where: np.ndarray) -> str:
-            rival, best = self._best_of(self._without, where), self._best_of(self._with, where)
-            gain, error = self._gain(self._with[best], self._without[rival], where)
-            return best if gain > SURE * error else rival
+        def pick(images: np.ndarray, seeds: np.ndarray) -> str:
+            rival, best = (self._best_of(names, images, seeds) for names in (self._without, self._with))
+            return best if self._gains(best, rival, images, seeds) else rival
 
-        return self._by_part("gated", {**self._without, **self._with}, pick)
+        return self._in_turns("gated", pick)
 
-    def _gain(self, ours: np.ndarray, rival: np.ndarray, where: np.ndarray) -> tuple[float, float]:
-        """Gain in balanced accuracy over the images of a mask, and its bootstrap standard error."""
-        labels = self.given.labels[where]
-        groups = None if self.given.groups is None else self.given.groups[where]
-        few = Resamples.draw(labels, len(ours), groups=groups, n=200)
-        found = [scores(labels, table[:, where], few).balanced_accuracy for table in (ours, rival)]
-        difference = found[0] - found[1]
-        return float(difference[0]), float(difference[1:].std())
+    def _gains(self, ours: str, rival: str, images: np.ndarray, seeds: np.ndarray) -> bool:
+        """Whether a way beats another beyond chance, over masks of images and seeds."""
+        labels = self.given.labels[images]
+        groups = None if self.given.groups is None else self.given.groups[images]
+        few = Resamples.draw(labels, int(seeds.sum()), groups=groups, n=200)
+        tables = (self._tables[name][seeds][:, images] for name in (ours, rival))
+        with_ours, without = (np.nanmean(recalls(labels, table, few), axis=1) for table in tables)
+        return interval(with_ours - without).low > 0
 
     def gain(self, way: Way) -> Interval:
         """Balanced accuracy of `way` less that of the best rival."""

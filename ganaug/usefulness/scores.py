@@ -1,12 +1,13 @@
 """Scores of predictions with paired bootstrap intervals: pure functions of labels and log-probabilities."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 BINS = 15
 CHUNK = 128  # resamples whose weights are spread out at once
@@ -30,7 +31,9 @@ class Interval:
 class Resamples:
     """Which images and seeds count how often; row 0 is the sample as it is, so that every score has its point value.
 
-    images: (B + 1, N), counts. seeds: (B + 1, S), shares that sum to 1.
+    images: (B + 1, N), counts. seeds: (B + 1, S), weights that sum to 1. Drawing S seeds with replacement would show
+    less spread than S trainings have: it is stretched, by the root of S / (S - 1) and from the normal distribution's
+    quantile to that of Student's t with S - 1 degrees of freedom. Of one seed nothing can be said.
     Images are drawn within their class, or, where groups are given, whole groups (a patient, a slide) at once, since
     images of one group are no independent evidence.
     """
@@ -48,8 +51,16 @@ class Resamples:
         for rows, many in _parts(labels, groups, random, n):
             images[1:, rows] = many
         seeds = np.full((n + 1, n_seeds), 1 / n_seeds)
-        seeds[1:] = random.multinomial(n_seeds, seeds[0], size=n) / n_seeds
+        drawn = random.multinomial(n_seeds, seeds[0], size=n) / n_seeds
+        seeds[1:] += (drawn - 1 / n_seeds) * _stretch(n_seeds)
         return cls(images, seeds)
+
+
+def _stretch(n_seeds: int) -> float:
+    if n_seeds < 2:
+        return 1.0
+    upper = (1 + LEVEL) / 2
+    return math.sqrt(n_seeds / (n_seeds - 1)) * float(t.ppf(upper, n_seeds - 1) / norm.ppf(upper))
 
 
 def _parts(

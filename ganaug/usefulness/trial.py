@@ -238,12 +238,13 @@ def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabelledIma
 
 
 def is_fitted(augmenter: Any) -> bool:
-    """Whether `fit` has been called on it, as scikit-learn tells."""
-    try:
-        check_is_fitted(augmenter)
-    except (NotFittedError, TypeError):  # no estimator of scikit-learn's kind is taken as not fitted
+    """Whether `fit` has been called on it, as scikit-learn tells; False where it is no estimator of that kind."""
+    if not hasattr(augmenter, "__sklearn_tags__"):
         return False
-    return True
+    with suppress(NotFittedError, TypeError):
+        check_is_fitted(augmenter)
+        return True
+    return False
 
 
 def unfitted(augmenter: Any) -> Any:

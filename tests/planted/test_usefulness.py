@@ -46,7 +46,7 @@ LINEAR = LogisticRegression(C=10, max_iter=300)
 
 
 def judged(pool, train, test, seed, classifier=LINEAR):
-    options = {"n_seeds": 2, "resamples": 300, "random_state": seed}
+    options = {"n_seeds": 5, "resamples": 300, "random_state": seed}
     return utility_report(train, HandsOut(pool), classifier=classifier, test=test, **options)
 
 

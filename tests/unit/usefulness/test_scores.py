@@ -92,3 +92,15 @@ def test_offsets_of_the_whole_prior_undo_it():
     posterior = np.log(prior * np.array([0.5, 0.5]))
     np.testing.assert_allclose(np.exp(offset(posterior, np.log(prior), 1.0)), [0.5, 0.5])
     np.testing.assert_allclose(offset(np.log(prior), np.log(prior), 0.0), np.log(prior))
+
+
+def test_intervals_know_that_trainings_differ():
+    """Each of five trainings is better or worse than the way it stands for, on all images alike."""
+    random, covered = np.random.default_rng(2), 0
+    for trial in range(200):
+        labels = np.repeat([0, 1], 200)
+        right = random.uniform(size=(5, 400)) < random.normal(0.7, 0.04, size=(5, 1))
+        tables = np.log(np.where(right[..., None] == (np.arange(2) == labels[:, None]), 0.9, 0.1))
+        found = interval(scores(labels, tables, Resamples.draw(labels, 5, n=300, seed=trial)).balanced_accuracy)
+        covered += found.low <= 0.7 <= found.high
+    assert covered >= 184
