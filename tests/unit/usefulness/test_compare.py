@@ -89,20 +89,20 @@ def test_picking_the_best_of_many_equals_gains_nothing():
 
 def test_a_lucky_training_is_no_gain():
     """All ways are alike, but each training is better or worse than its way, on all images alike."""
-    labels, verdicts, gains = np.arange(K * 500) % K, [], []
+    labels, verdicts, gains = np.arange(K * 200) % K, [], []
     given = predictions((0.7, 0.7))
-    for trial in range(40):
+    for trial in range(80):
         random = np.random.default_rng(trial)
 
         def way(random=random):
             return np.concatenate(
-                [table(labels, random.normal(0.7, 0.02), random.integers(2**31))[:1] for _ in range(SEEDS)]
+                [table(labels, random.normal(0.7, 0.04), random.integers(2**31))[:1] for _ in range(SEEDS)]
             )
 
-        ours = {share: {f"{share}": way(), f"{share} + classical": way()} for share in (0.1, 0.25, 0.5)}
+        ours = {share: {f"{share}": way(), f"{share} + classical": way()} for share in np.linspace(0.1, 0.9, 8)}
         alike = Predictions(
             labels,
-            labels // K % 5,
+            np.arange(len(labels)) // K % 5,
             None,
             given.log_prior,
             {name: way() for name in given.rivals},
@@ -110,11 +110,11 @@ def test_a_lucky_training_is_no_gain():
             {},
             adjust=False,
         )
-        found = Comparison(alike, resamples=200, seed=trial)
+        found = Comparison(alike, resamples=60, seed=trial)
         verdicts.append(found.verdict)
         gains.append(found.gain(found.best).value)
-    assert verdicts.count(HELPS) <= 2
-    assert abs(np.mean(gains)) < 0.006
+    assert verdicts.count(HELPS) <= 4
+    assert abs(np.mean(gains)) < 0.012
 
 
 def test_a_boundary_that_only_moved_is_no_gain():
