@@ -240,16 +240,18 @@ class Comparison:
         return found, holm(np.where(self.solid, [one.p for one in found], np.nan))
 
     def verdict_on(self, way: Way) -> str:
-        """`helps` where the gain's interval lies above 0 and the way above the offset curve; `hurts` below 0.
+        """`helps`: the gain's interval lies above 0, and the way above every rival and the offset curve.
 
-        Both must also hold over the classes with enough test images: of a class with one, every resample says the same.
+        `hurts`: the interval lies below 0. Its side must also hold over the classes with enough test images: of a class
+        with one, every resample says the same.
         """
         if not self.solid.any():
             return NO_EVIDENCE
         gain, above = self.gain(way), self.above_curve(way)
         recalls = [one.scores.recall[:, self.solid] for one in (way, self.best_rival)]
         solid = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
-        if min(gain.low, solid.low) > 0 and (above is None or above.value > 0):
+        beaten = all(way.scores.balanced_accuracy[0] > one.scores.balanced_accuracy[0] for one in self.rivals.values())
+        if min(gain.low, solid.low) > 0 and beaten and (above is None or above.value > 0):
             return HELPS
         return HURTS if max(gain.high, solid.high) < 0 else NO_EVIDENCE
 
