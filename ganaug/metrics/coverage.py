@@ -1,4 +1,4 @@
-"""Coverage and density: do synthetic points reach every real one, and do they lie among them? (Naeem et al. 2020)."""
+"""Do synthetic points reach every real one, and do they lie among them? Radii of k-nearest-neighbour balls."""
 
 import math
 
@@ -7,13 +7,29 @@ from torch import Tensor
 
 from ganaug.metrics.distance import EXACT
 
+CHUNK = 1024  # rows whose distances are held at once
 
-def radii(real: Tensor, *, k: int = 5) -> Tensor:
-    """Distance from each real point to its k-th nearest other: (N, D) -> (N,). Raises ValueError unless N > k."""
-    if len(real) <= k:
-        raise ValueError(f"k-nearest neighbours with k={k} need more than {k} real points; got {len(real)}.")
-    distances = torch.cdist(real, real, compute_mode=EXACT).fill_diagonal_(math.inf)
-    return distances.kthvalue(k, dim=1).values
+
+def radii(points: Tensor, *, k: int = 5) -> Tensor:
+    """Distance from each point to its k-th nearest other: (N, D) -> (N,). Raises ValueError unless N > k."""
+    if len(points) <= k:
+        raise ValueError(f"k-nearest neighbours with k={k} need more than {k} real points; got {len(points)}.")
+    found = []
+    for start in range(0, len(points), CHUNK):
+        distances = torch.cdist(points[start : start + CHUNK], points, compute_mode=EXACT)
+        distances.diagonal(start).fill_(math.inf)
+        found.append(distances.kthvalue(k, dim=1).values)
+    return torch.cat(found)
+
+
+def _inside(points: Tensor, others: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
+    """Balls around `others` (M, D) of radii `reach` (M,): how many hold each point, (N,); how many each holds, (M,)."""
+    by_point, by_ball = [], torch.zeros(len(others), dtype=torch.int64)
+    for part in points.split(CHUNK):  # type: ignore[no-untyped-call]
+        within = torch.cdist(part, others, compute_mode=EXACT) < reach
+        by_point.append(within.sum(1))
+        by_ball += within.sum(0)
+    return torch.cat(by_point), by_ball
 
 
 def coverage(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
@@ -21,8 +37,7 @@ def coverage(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
 
     real: (N, D), synthetic: (M, D), in one feature space; needs N > k.
     """
-    nearest = torch.cdist(real, synthetic, compute_mode=EXACT).amin(dim=1)
-    return float((nearest < radii(real, k=k)).float().mean())
+    return float((_inside(synthetic, real, radii(real, k=k))[1] > 0).double().mean())
 
 
 def density(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
@@ -30,8 +45,23 @@ def density(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
 
     real: (N, D), synthetic: (M, D), in one feature space; needs N > k. Not bounded above.
     """
-    inside = torch.cdist(real, synthetic, compute_mode=EXACT) < radii(real, k=k)[:, None]
-    return float(inside.sum()) / (k * len(synthetic))
+    return float(_inside(synthetic, real, radii(real, k=k))[0].double().mean()) / k
+
+
+def precision(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
+    """Share of synthetic points in the k-NN ball of some real one (Kynkaanniemi et al. 2019, eq. 2): in [0, 1].
+
+    real: (N, D), synthetic: (M, D), in one feature space; needs N > k.
+    """
+    return float((_inside(synthetic, real, radii(real, k=k))[0] > 0).double().mean())
+
+
+def recall(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
+    """Share of real points in the k-NN ball of some synthetic one (Kynkaanniemi et al. 2019, eq. 2): in [0, 1].
+
+    real: (N, D), synthetic: (M, D), in one feature space; needs M > k.
+    """
+    return precision(synthetic, real, k=k)
 
 
 def expected_coverage(n_real: int, n_synthetic: int, *, k: int = 5) -> float:

@@ -29,11 +29,13 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
     """
     first, second = first.double(), second.double()
 
-    def kernel(left: Tensor, right: Tensor) -> Tensor:
-        return (left @ right.T / left.shape[1] + 1) ** 3
-
     def within(points: Tensor) -> Tensor:
-        table = kernel(points, points)
+        table = polynomial_kernel(points, points)
         return (table.sum() - table.trace()) / (len(points) * (len(points) - 1))
 
-    return float(within(first) + within(second) - 2 * kernel(first, second).mean())
+    return float(within(first) + within(second) - 2 * polynomial_kernel(first, second).mean())
+
+
+def polynomial_kernel(left: Tensor, right: Tensor) -> Tensor:
+    """(N, D), (M, D) -> (N, M): (x.y / D + 1)^3."""
+    return (left @ right.T / left.shape[1] + 1) ** 3

@@ -1,0 +1,120 @@
+"""Are two sets of points draws from one distribution? Exact tests: who is synthetic is dealt out anew many times."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganaug.metrics.distance import EXACT, polynomial_kernel
+from ganaug.randomness import generator
+
+DEALS = 4999
+A_PASS = 2**24  # numbers that are held at once
+CHUNK = 1024  # rows whose distances are held at once
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A statistic, its mean and 95 % range where both sets are alike, and the one-sided p value of being as extreme."""
+
+    value: float
+    expected: float
+    low: float
+    high: float
+    p: float
+
+
+def deals(n_real: int, n_synthetic: int, n: int = DEALS, *, seed: int = 0) -> Tensor:
+    """Who is synthetic, as it is and then dealt out anew `n` times: bool, (n + 1, N + M). The real ones come first."""
+    total = n_real + n_synthetic
+    found = torch.zeros(n + 1, total, dtype=torch.bool)
+    found[0, n_real:] = True
+    draws = generator(seed, "deals")
+    for rows in torch.arange(1, n + 1).chunk(-(-n * total // A_PASS)):
+        order = torch.rand(len(rows), total, generator=draws).argsort(dim=1)
+        found[rows] = order >= n_real
+    return found
+
+
+def tested(statistics: Tensor, *, low: bool) -> Tested:
+    """The statistic of the deal as it is against those of the others, (B + 1,). low: extreme is small, else large."""
+    value, null = statistics[0].double(), statistics[1:].double()
+    slack = 1e-9 * float(null.abs().max())  # equal statistics may differ in the last bits
+    as_extreme = (null <= value + slack) if low else (null >= value - slack)
+    edges = null.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    p = (1 + int(as_extreme.sum())) / (1 + len(null))
+    return Tested(float(value), float(null.mean()), float(edges[0]), float(edges[1]), p)
+
+
+def neighbours(points: Tensor, k: int) -> Tensor:
+    """The k nearest other points of each of (N, D), nearest first: indices, (N, k). Needs N > k."""
+    found = []
+    for start in range(0, len(points), CHUNK):
+        distances = torch.cdist(points[start : start + CHUNK], points, compute_mode=EXACT)
+        distances.diagonal(start).fill_(torch.inf)
+        found.append(distances.topk(k, largest=False).indices)
+    return torch.cat(found)
+
+
+def coverage_test(real: Tensor, synthetic: Tensor, who: Tensor, *, k: int = 5) -> Tested:
+    """Coverage (`metrics.coverage`) of real (N, D) by synthetic (M, D), small if modes are missing. who: from `deals`.
+
+    A real point is covered where its k nearest among all points are not all real. So one table of neighbours serves
+    every deal. Needs N > k.
+    """
+    near = neighbours(torch.cat([real, synthetic]), k)
+
+    def covered(is_synthetic: Tensor) -> Tensor:
+        reached = is_synthetic[:, near].any(dim=2) & ~is_synthetic
+        return reached.sum(1) / (~is_synthetic).sum(1)
+
+    return tested(_over(covered, who, near.numel()), low=True)
+
+
+def kernel_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
+    """`metrics.distance.kernel_distance` of (N, D) and (M, D), large where they differ. Needs N, M >= 2."""
+    points = torch.cat([real, synthetic]).double()
+    kernel = polynomial_kernel(points, points)
+    diagonal = kernel.diagonal()
+
+    def distance(is_synthetic: Tensor) -> Tensor:
+        left, right = (~is_synthetic).double(), is_synthetic.double()
+        n, m = left.sum(1), right.sum(1)
+        to_left, to_right = left @ kernel, right @ kernel
+        within = ((to_left * left).sum(1) - left @ diagonal) / (n * (n - 1))
+        within = within + ((to_right * right).sum(1) - right @ diagonal) / (m * (m - 1))
+        return within - 2 * (to_left * right).sum(1) / (n * m)
+
+    return tested(_over(distance, who, len(points)), low=False)
+
+
+def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: float = 0.1) -> Tested:
+    """AUC with which a classifier tells real (N, D) from synthetic (M, D) points that it was not fitted on (C2ST).
+
+    Lopez-Paz & Oquab 2017, with kernel ridge regression: its leave-one-out answers are linear in the labels, so the
+    test costs no fit for each deal. Gaussian kernel as wide as the median distance. 0.5 where both are alike.
+    """
+    points = torch.cat([real, synthetic]).double()
+    squared = torch.cdist(points, points).square()
+    kernel = torch.exp(-squared / squared[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12))
+    identity = torch.eye(len(points), dtype=torch.float64)
+    hat = torch.linalg.solve(kernel + ridge * len(points) ** 0.5 * identity, kernel)
+    hat = torch.where(identity.bool(), 0.0, hat) / (1 - hat.diagonal()).clamp_min(1e-12)[:, None]
+
+    def auc(is_synthetic: Tensor) -> Tensor:
+        target = is_synthetic.double()
+        n = target.shape[1]
+        answers = (target - target.mean(1, keepdim=True)) @ hat.T
+        ranks = answers.argsort(1).argsort(1).double() + 1
+        m = target.sum(1)
+        area: Tensor = ((ranks * target).sum(1) - m * (m + 1) / 2) / (m * (n - m))
+        return area
+
+    return tested(_over(auc, who, len(points)), low=False)
+
+
+def _over(statistic: Callable[[Tensor], Tensor], who: Tensor, size: int) -> Tensor:
+    """The statistic of every deal, in passes that hold at most A_PASS numbers of `size` a deal."""
+    passes = torch.arange(len(who)).chunk(-(-len(who) * size // A_PASS))
+    return torch.cat([statistic(who[rows]) for rows in passes])
