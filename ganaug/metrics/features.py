@@ -1,6 +1,7 @@
 """Image features that know nothing of the user's data: EfficientNet-lite0, whose weights come inside a package."""
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from ganaug.cache import key_of, remembered
 from ganaug.errors import DataError
-from ganaug.images import in_passes
+from ganaug.images import in_passes, pooled
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE = 224
@@ -40,6 +41,19 @@ def efficientnet_features(images: Tensor) -> Tensor:
     Resized to 224 x 224, antialiased, whatever their size; some 30 ms an image on one core, and kept by their content.
     """
     return remembered("features", key_of(images), lambda: {"features": _computed(images)})["features"]
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> (N, D): tones in [0, 1], averaged down to at most 32 pixels a side."""
+    return pooled(images, 32).flatten(1)
+
+
+Extractor = Callable[[Tensor], Tensor]
+FEATURES: dict[str, Extractor] = {
+    "auto": efficientnet_features,
+    "efficientnet-lite0": efficientnet_features,
+    "pixels": pixels,
+}
 
 
 def _computed(images: Tensor) -> Tensor:

@@ -114,6 +114,19 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
     return tested(_over(auc, who, len(points)), low=False)
 
 
+def mean_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
+    """Mean of synthetic figures (M,) less that of real ones (N,), small where the synthetic ones are lower."""
+    figures = torch.cat([real, synthetic]).double()
+
+    def difference(is_synthetic: Tensor) -> Tensor:
+        right = is_synthetic.double()
+        left = 1 - right
+        found: Tensor = right @ figures / right.sum(1) - left @ figures / left.sum(1)
+        return found
+
+    return tested(_over(difference, who, len(figures)), low=True)
+
+
 def _over(statistic: Callable[[Tensor], Tensor], who: Tensor, size: int) -> Tensor:
     """The statistic of every deal, in passes that hold at most A_PASS numbers of `size` a deal."""
     passes = torch.arange(len(who)).chunk(-(-len(who) * size // A_PASS))

@@ -1,0 +1,224 @@
+"""What is measured of synthetic images of one class: each measure one entry, with its test and what to make of it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from scipy.stats import beta, binom, fisher_exact, norm
+from torch import Tensor
+
+from ganaug.metrics.alignment import aligned_nearest, copy_ratios
+from ganaug.metrics.coverage import density, precision, recall
+from ganaug.metrics.modes import Mode, modes
+from ganaug.metrics.permutation import Tested, classifier_test, coverage_test, deals, kernel_test, mean_test
+from ganaug.metrics.recognition import Recognition
+from ganaug.metrics.variety import vendi_score
+from ganaug.randomness import generator
+
+NEIGHBOURS = 5
+COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt
+HONEST, PLAINLY_HONEST = 0.005, 0.001  # share of honest images that fall below these all the same
+REPEATED = 0.05  # quantile of distances among real images, half of which makes two synthetic images one
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Real and synthetic images of one class, or of all, side by side.
+
+    real, synthetic: features (N, D), (M, D). real_images, synthetic_images: uint8 (N, C, H, W), (M, C, H, W).
+    training_images: what may have been copied (T, C, H, W). recognised: what a classifier says of both, or None.
+    """
+
+    real: Tensor
+    synthetic: Tensor
+    real_images: Tensor
+    synthetic_images: Tensor
+    training_images: Tensor
+    recognised: tuple[Recognition, Recognition] | None
+    claimed: tuple[Tensor, Tensor]
+    n_deals: int
+    seed: int
+
+    @property
+    def k(self) -> int:
+        """Neighbours that make a ball: 5, or fewer where there are few points."""
+        return max(1, min(NEIGHBOURS, len(self.real) - 1, len(self.synthetic) - 1))
+
+    @cached_property
+    def who(self) -> Tensor:
+        """`permutation.deals` of the two sets."""
+        return deals(len(self.real), len(self.synthetic), self.n_deals, seed=self.seed)
+
+    @cached_property
+    def copies(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`alignment.copy_ratios` of the synthetic images to the training images."""
+        return copy_ratios(self.synthetic_images, self.training_images)
+
+    @cached_property
+    def modes(self) -> list[Mode]:
+        """Clusters of both sets."""
+        return modes(self.real, self.synthetic, seed=self.seed % 2**31)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure, its 95 % interval, what it would be were both sets alike, and the p value of its being so bad."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    expected: float | None = None
+    p: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure. severity: what it is where its test fails. means, mend: a sentence each for the reader."""
+
+    of: Callable[[Pair], Measured]
+    severity: str = ""
+    means: str = ""
+    mend: str = ""
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    z = float(norm.ppf(0.975))
+    middle, spread = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
+    return max(0.0, (middle - spread) / (n + z * z)), min(1.0, (middle + spread) / (n + z * z))
+
+
+def at_most(hits: int, n: int) -> float:
+    """Upper 95 % bound of a share: 3 / n where there is none (Clopper & Pearson 1934)."""
+    return float(beta.ppf(0.95, hits + 1, n - hits)) if hits < n else 1.0
+
+
+def _share(value: float, n: int, found: Tested | None = None) -> Measured:
+    low, high = wilson(round(value * n), n)
+    return Measured(value, low, high) if found is None else Measured(value, low, high, found.expected, found.p)
+
+
+def _recognised(pair: Pair) -> Measured:
+    assert pair.recognised is not None
+    of_real, of_synthetic = pair.recognised
+    hits, n = int((of_synthetic.named == pair.claimed[1]).sum()), len(of_synthetic.named)
+    found = mean_test(of_real.confidence, of_synthetic.confidence, pair.who)
+    usual = float((of_real.named == pair.claimed[0]).double().mean())
+    return Measured(hits / n, *wilson(hits, n), usual, found.p)
+
+
+def _coverage(pair: Pair) -> Measured:
+    found = coverage_test(pair.real, pair.synthetic, pair.who, k=pair.k)
+    return _share(found.value, len(pair.real), found)
+
+
+def _kernel(pair: Pair) -> Measured:
+    found = kernel_test(pair.real, pair.synthetic, pair.who)
+    return Measured(found.value, None, None, 0.0, found.p, f"alike: {found.low:.3f} to {found.high:.3f}")
+
+
+def _classifier(pair: Pair) -> Measured:
+    found = classifier_test(pair.real, pair.synthetic, pair.who)
+    low, high = auc_interval(found.value, len(pair.real), len(pair.synthetic))
+    return Measured(found.value, low, high, found.expected, found.p)
+
+
+def auc_interval(auc: float, n: int, m: int) -> tuple[float, float]:
+    """95 % interval of an area under the curve (Hanley & McNeil 1982)."""
+    one, two = auc / (2 - auc), 2 * auc * auc / (1 + auc)
+    variance = (auc * (1 - auc) + (m - 1) * (one - auc * auc) + (n - 1) * (two - auc * auc)) / (n * m)
+    reach = float(norm.ppf(0.975)) * math.sqrt(max(0.0, variance))
+    return max(0.0, auc - reach), min(1.0, auc + reach)
+
+
+def _missing_modes(pair: Pair) -> Measured:
+    p = min(1.0, pair.modes[0].p * len(pair.modes))
+    missing = [mode for mode in pair.modes if mode.p * len(pair.modes) < 0.01]
+    lost = sum(mode.real for mode in missing) / len(pair.real)
+    return Measured(lost, *wilson(round(lost * len(pair.real)), len(pair.real)), 0.0, p)
+
+
+def _copies(pair: Pair) -> Measured:
+    ratios, _, among = pair.copies
+    n, p = len(ratios), 1.0
+    for limit, honest in ((COPY, HONEST), (PLAIN_COPY, PLAINLY_HONEST)):
+        usual = max(honest, float((among < limit).double().mean()) if len(among) else 0.0)
+        p = min(p, float(binom.sf(int((ratios < limit).sum()) - 1, n, min(usual, 1.0))))
+    hits = int((ratios < COPY).sum())
+    return Measured(hits / n, 0.0 if not hits else wilson(hits, n)[0], at_most(hits, n), HONEST, min(1.0, 2 * p))
+
+
+def _repeats(pair: Pair) -> Measured:
+    """Synthetic images that another one repeats, among as many as there are real ones."""
+    n = min(len(pair.real_images), len(pair.synthetic_images))
+    among = [_among(images, n, pair.seed) for images in (pair.real_images, pair.synthetic_images)]
+    if n < 3 or not len(among[0]):
+        return Measured(0.0, 0.0, 1.0, 0.0, 1.0)
+    limit = float(among[0].quantile(REPEATED)) / 2
+    real, synthetic = (int((distances <= limit).sum()) for distances in among)
+    p = float(fisher_exact([[synthetic, n - synthetic], [real, n - real]], alternative="greater").pvalue)
+    return Measured(synthetic / n, *wilson(synthetic, n), real / n, p)
+
+
+def _among(images: Tensor, n: int, seed: int) -> Tensor:
+    some = torch.randperm(len(images), generator=generator(seed, "repeats"))[:n]
+    chosen = images[some.sort().values]
+    return aligned_nearest(chosen, chosen, themselves=True)[0][:, 0].clamp_max(1.5)
+
+
+def _vendi(pair: Pair) -> Measured:
+    n = min(len(pair.real), len(pair.synthetic))
+    return Measured(vendi_score(pair.synthetic[:n]) / vendi_score(pair.real[:n]), None, None, 1.0)
+
+
+def _precision(pair: Pair) -> Measured:
+    return _share(precision(pair.real, pair.synthetic, k=pair.k), len(pair.synthetic))
+
+
+def _recall(pair: Pair) -> Measured:
+    return _share(recall(pair.real, pair.synthetic, k=pair.k), len(pair.real))
+
+
+MEASURES: dict[str, Measure] = {
+    "recognised": Measure(
+        _recognised,
+        "fail",
+        "a classifier of the real images does not see the class in them as surely as in real ones",
+        "train longer, keep the label filter on, or leave the class out",
+    ),
+    "coverage": Measure(
+        _coverage,
+        "fail",
+        "many real images have no synthetic one like them",
+        "train longer or with augmentation, sample with a larger latent spread, do not truncate",
+    ),
+    "missing modes": Measure(
+        _missing_modes,
+        "fail",
+        "whole kinds of real images have no synthetic ones",
+        "look at the kinds below; train longer, or collect more images of these kinds",
+    ),
+    "near-copies": Measure(
+        _copies,
+        "fail",
+        "synthetic images repeat training images",
+        "keep the copy filter on, augment more, stop earlier; do not publish these images as synthetic",
+    ),
+    "repeats": Measure(
+        _repeats,
+        "fail",
+        "synthetic images repeat each other more than real ones do",
+        "mode collapse: another loss, more augmentation, an earlier checkpoint",
+    ),
+    "KID": Measure(_kernel, "warn", "features differ from those of real images", "train longer; see which classes"),
+    "C2ST AUC": Measure(
+        _classifier, "warn", "a classifier tells synthetic from real images", "look at both side by side below"
+    ),
+    "density": Measure(lambda pair: Measured(density(pair.real, pair.synthetic, k=pair.k), expected=1.0)),
+    "precision": Measure(_precision),
+    "recall": Measure(_recall),
+    "Vendi ratio": Measure(_vendi),
+}

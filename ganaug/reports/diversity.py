@@ -1,0 +1,213 @@
+"""diversity_report: do synthetic images show all that real ones show, and nothing by heart? Of any generator."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.errors import DataError
+from ganaug.images import LabelledImages, image_hashes, matched
+from ganaug.lookup import lookup
+from ganaug.metrics.features import FEATURES, Extractor
+from ganaug.metrics.measures import MEASURES, Measured, Pair
+from ganaug.metrics.permutation import DEALS
+from ganaug.metrics.recognition import Recognition, recognition
+from ganaug.randomness import derive, generator
+from ganaug.reports.report import Report, Row
+from ganaug.usefulness.scores import holm
+
+ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
+FEWEST, ENOUGH, SAFE = 3, 20, 50  # images of a class: to compute anything, to say all is well, to say so without a word
+MOST = 1000  # images of a class, real and synthetic, that are looked at
+ALL, DUPLICATES = "all classes", "Real images"
+STATES = ("pass", "insufficient", "warn", "fail")  # from good to bad
+
+
+def diversity_report(
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    *,
+    holdout: LabelledImages | None = None,
+    features: str | Extractor = "auto",
+    random_state: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Compare synthetic with real images, class by class and over all: coverage, copies, repeats, labels, differences.
+
+    real: the training images, from which copies may have been taken. holdout: real images that the generator has not
+    seen; if given, diversity and differences are judged against these. features: 'auto' (EfficientNet-lite0), another
+    name of `metrics.features.FEATURES`, or a function or module, uint8 (N, C, H, W) -> (N, D).
+
+    Every test is exact or a permutation test, and all of the report are adjusted together (Holm 1979): a report on
+    images that are as good as real ones raises any alarm in at most 2 % of cases. Below 20 images a class is
+    `insufficient` unless something is plainly wrong. At most 1,000 images of a class are looked at, drawn by
+    `random_state`. Raises DataError where the images do not fit together.
+    """
+    say = progress or (lambda what, done, total: None)  # noqa: ARG005
+    synthetic = matched(synthetic, real, "synthetic")
+    against = real if holdout is None else matched(holdout, real, "held-out")
+    if not len(synthetic) or not len(against):
+        raise DataError(
+            "there are no synthetic images to judge." if not len(synthetic) else "there are no real images."
+        )
+    real_side, synthetic_side = _drawn(against, random_state, "real"), _drawn(synthetic, random_state, "synthetic")
+    embed = lookup(FEATURES, features, "features")
+    say("features of the real images", 0, 0)
+    points = embed(real_side.images)
+    say("features of the synthetic images", 0, 0)
+    pairs = dict(_pairs(real, real_side, synthetic_side, points, embed(synthetic_side.images), random_state))
+    found: dict[tuple[str, str], Measured] = {}
+    for number, (subject, pair) in enumerate(pairs.items()):
+        say(subject, number, len(pairs))
+        if min(len(pair.real), len(pair.synthetic)) < FEWEST:
+            continue
+        for name, measure in MEASURES.items():
+            if name != "recognised" or pair.recognised is not None:
+                found[subject, name] = measure.of(pair)
+    rows = _rows(pairs, found) + _duplicates(real)
+    told = _findings(rows, found)
+    return Report(
+        "diversity",
+        "Are the synthetic images as diverse as real ones?",
+        _worst([row.state for row in rows if row.state]),
+        tuple(told) or ("Nothing was found that chance would not explain.",),
+        tuple(rows),
+        {
+            "features": features if isinstance(features, str) else type(features).__name__,
+            "real images": len(against),
+            "synthetic images": len(synthetic),
+            "judged against": "training images" if holdout is None else "held-out images",
+            "images of a class looked at": MOST,
+            "chance of a false alarm": ALARM,
+        },
+    )
+
+
+def _drawn(images: LabelledImages, seed: int, what: str) -> LabelledImages:
+    """At most MOST images of each class."""
+    keep = []
+    for label in range(len(images.classes)):
+        own = torch.nonzero(images.labels == label).flatten()
+        keep.append(own[torch.randperm(len(own), generator=generator(seed, "drawn", what, label))[:MOST]])
+    return images.take(torch.cat(keep))
+
+
+def _pairs(
+    training: LabelledImages,
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    points: Tensor,
+    others: Tensor,
+    seed: int,
+) -> Iterator[tuple[str, Pair]]:
+    """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike."""
+    told: tuple[Recognition, Recognition] | None = None
+    if len(torch.unique(real.labels)) > 1 and int(torch.bincount(real.labels).max()) > 1:
+        told = recognition(points, real.labels, others, synthetic.labels, seed=seed % 2**31)
+    present = [k for k in range(len(real.classes)) if (synthetic.labels == k).any()]
+    n_tests = sum(measure.severity != "" for measure in MEASURES.values()) * (len(present) + 1)
+    n_deals = max(DEALS, round(2 * n_tests / ALARM))
+
+    def pair(mine: Tensor, theirs: Tensor, among: Tensor, name: str) -> Pair:
+        recognised = None
+        if told is not None:
+            one, other = told
+            recognised = (
+                Recognition(one.named[mine], one.confidence[mine]),
+                Recognition(other.named[theirs], other.confidence[theirs]),
+            )
+        claimed = real.labels[mine], synthetic.labels[theirs]
+        images = real.images[mine], synthetic.images[theirs], among
+        return Pair(points[mine], others[theirs], *images, recognised, claimed, n_deals, derive(seed, "pair", name))
+
+    alike: tuple[list[Tensor], list[Tensor]] = [], []
+    for label in present:
+        mine, theirs = (torch.nonzero(side.labels == label).flatten() for side in (real, synthetic))
+        both = min(len(mine), len(theirs), max(1, MOST // len(present)))
+        alike[0].append(mine[:both])
+        alike[1].append(theirs[:both])
+        name = real.classes[label]
+        yield name, pair(mine, theirs, training.of_class(name), name)
+    if len(present) > 1:
+        yield ALL, pair(torch.cat(alike[0]), torch.cat(alike[1]), training.images, ALL)
+
+
+def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> list[Row]:
+    tested = [key for key, one in found.items() if one.p is not None]
+    adjusted = dict(zip(tested, holm(np.array([found[key].p for key in tested])), strict=True))
+    rows: list[Row] = []
+    for subject, pair in pairs.items():
+        section = "Over all classes, each weighing alike" if subject == ALL else "Classes"
+        n = min(len(pair.real), len(pair.synthetic))
+        rows.append(Row(section, subject, "real", len(pair.real)))
+        rows.append(Row(section, subject, "synthetic", len(pair.synthetic)))
+        for name, measure in MEASURES.items():
+            one, p = found.get((subject, name)), adjusted.get((subject, name))
+            if one is None:
+                if measure.severity:
+                    rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))
+                continue
+            state = _state(measure.severity, p, n) if measure.severity else ""
+            rows.append(Row(section, subject, name, one.value, one.low, one.high, p, state, _note(one, state, n)))
+    return rows
+
+
+def _state(severity: str, p: float | None, n: int) -> str:
+    if p is not None and p < ALARM:
+        return severity
+    return "insufficient" if n < ENOUGH else "pass"
+
+
+def _note(one: Measured, state: str, n: int) -> str:
+    parts = [f"real images: {one.expected:.3f}"] if one.expected is not None else []
+    parts += [one.note] if one.note else []
+    if state == "pass" and n < SAFE:
+        parts.append("few images: only gross faults would show")
+    if state == "insufficient":
+        parts.append("too few images to say that all is well")
+    return "; ".join(parts)
+
+
+def _duplicates(real: LabelledImages) -> list[Row]:
+    """A row where the training set has an image more than once: it weighs more, and is learnt by heart sooner."""
+    again = len(real) - len(torch.unique(image_hashes(real.images)))
+    if not again:
+        return []
+    return [
+        Row("Real images", "duplicates", "images", again, state="warn", note="remove them: `ganaug check` lists them")
+    ]
+
+
+def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[str]:
+    """A sentence for each measure that raised an alarm: where, how sure, what it means, what to do."""
+    told = []
+    for name, measure in MEASURES.items():
+        own = [row for row in rows if row.metric == name and row.state in ("warn", "fail")]
+        own.sort(key=lambda row: (row.subject != ALL, row.p or 0.0))
+        if own:
+            where = [f"{row.subject} {row.value or 0:.2f}{_usual(found[row.subject, name])}" for row in own]
+            sure = f"p at most {max(row.p or 0.0 for row in own):.3f}, adjusted"
+            told.append(f"{name}, {_some(where)} ({sure}): {measure.means}. {measure.mend.capitalize()}.")
+    unsure = list(dict.fromkeys(row.subject for row in rows if row.state == "insufficient" and row.subject != ALL))
+    if unsure:
+        told.append(f"Too few images to say that all is well with {_some(unsure)}: it takes {ENOUGH} of each kind.")
+    if any(row.section == DUPLICATES for row in rows):
+        told.append("Some real images are there twice: they weigh more and are learnt by heart sooner. Remove them.")
+    return told
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _usual(one: Measured) -> str:
+    return "" if one.expected is None else f" (real images {one.expected:.2f})"
+
+
+def _worst(states: list[str]) -> str:
+    """The verdict: fail, else warn, else pass; insufficient where nothing but that was found."""
+    for state in ("fail", "warn", "pass"):
+        if state in states:
+            return state
+    return "insufficient"
