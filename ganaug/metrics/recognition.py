@@ -62,7 +62,8 @@ class _Answers:
     def fill(self, model: Any, points: Tensor, claimed: Tensor, rows: np.ndarray) -> None:
         if not len(rows):
             return
-        table = model.predict_log_proba(points[rows].numpy())
+        with np.errstate(divide="ignore"):  # a probability of 0 is bounded below
+            table = model.predict_log_proba(points[rows].numpy())
         known = model.classes_
         self.named[rows] = known[table.argmax(1)]
         place = np.searchsorted(known, claimed[rows].numpy()).clip(0, len(known) - 1)

@@ -1,0 +1,140 @@
+"""Defects planted among real images, and real images that must pass: a fast cut, on pixels."""
+
+import json
+
+import pytest
+import torch
+
+from ganaug import LabelledImages
+from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.errors import DataError
+from ganaug.reports.diversity import diversity_report
+
+CLOTHES = fashion_mnist_lt()
+NAMES = ("T-shirt", "Trouser", "Pullover")
+EACH = 60
+
+
+def drawn(seed, each=EACH):
+    """(real, other real images of the same classes), `each` a class."""
+    sides = [], []
+    for label, name in enumerate(NAMES):
+        own = CLOTHES.of_class(name)
+        own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))]
+        for side, part in zip(sides, (own[:each], own[each : 2 * each]), strict=True):
+            side.append(LabelledImages(part, torch.full((len(part),), label), NAMES))
+    return tuple(
+        LabelledImages(torch.cat([p.images for p in side]), torch.cat([p.labels for p in side]), NAMES)
+        for side in sides
+    )
+
+
+def judged(real, synthetic, **options):
+    return diversity_report(real, synthetic, features="pixels", **options)
+
+
+def alarms(report):
+    return {row.metric for row in report.rows if row.state in ("warn", "fail")}
+
+
+def with_images(like, images):
+    return LabelledImages(images, like.labels, like.classes)
+
+
+def prototypes(n):
+    def plant(real, other):
+        first = torch.arange(len(other)) // EACH * EACH
+        return with_images(other, other.images[first + torch.arange(len(other)) % n])
+
+    return plant
+
+
+def copies(real, other):
+    some = other.images.clone()
+    some[::10] = real.images[::10].flip(3)
+    return with_images(other, some)
+
+
+def noise(real, other):
+    draws = torch.Generator().manual_seed(0)
+    return with_images(other, torch.randint(0, 256, other.images.shape, dtype=torch.uint8, generator=draws))
+
+
+def swapped(real, other):
+    labels = other.labels.clone()
+    labels[::5] = (labels[::5] + 1) % len(NAMES)
+    return LabelledImages(other.images, labels, NAMES)
+
+
+def resized(real, other):
+    small = torch.nn.functional.interpolate(other.images.float(), size=10, mode="bilinear")
+    large = torch.nn.functional.interpolate(small, size=28, mode="bilinear")
+    return with_images(other, large.to(torch.uint8))
+
+
+PLANTED = {
+    "one prototype": (prototypes(1), "repeats"),
+    "ten prototypes": (prototypes(10), "repeats"),
+    "copies of training images": (copies, "near-copies"),
+    "noise": (noise, "C2ST AUC"),
+    "wrong labels": (swapped, "recognised"),
+    "wrong resize": (resized, "C2ST AUC"),
+}
+
+
+@pytest.mark.parametrize(("plant", "metric"), PLANTED.values(), ids=PLANTED)
+def test_what_is_planted_is_found(plant, metric):
+    real, other = drawn(0)
+    report = judged(real, plant(real, other))
+    assert metric in alarms(report)
+    assert report.verdict in ("warn", "fail")
+    assert metric in " ".join(report.summary)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_real_images_pass(seed):
+    real, other = drawn(seed)
+    report = judged(real, other)
+    assert (report.verdict, alarms(report)) == ("pass", set())
+
+
+def test_a_missing_kind_is_named_with_examples():
+    """Synthetic images of one class show shirts only where half of the real ones are trousers."""
+    real, other = drawn(0)
+    trousers = other.images[EACH : 2 * EACH]
+    both = with_images(real, torch.cat([real.images[: EACH // 2], trousers[: EACH // 2], real.images[EACH:]]))
+    report = judged(both, other)
+    own = next(row for row in report.rows if (row.subject, row.metric) == ("T-shirt", "missing modes"))
+    assert own.state == "fail"
+    assert own.value > 0.3
+
+
+def test_images_apart_are_what_diversity_is_judged_against_and_copies_are_of_the_training_images():
+    real, other = drawn(0)
+    assert "near-copies" in alarms(judged(real, real))
+    held_back = judged(real, real, holdout=other)
+    assert alarms(held_back) == {"near-copies"}
+
+
+@pytest.mark.parametrize("each", [1, 2, 5])
+def test_few_images_are_insufficient_and_give_no_nan(each):
+    real, other = drawn(0, each)
+    report = judged(real, other)
+    assert {row.state for row in report.rows} <= {"insufficient", ""}
+    assert report.verdict == "insufficient"
+    json.loads(report.to_json())
+
+
+def test_training_images_that_are_there_twice_are_told():
+    real, other = drawn(0, 20)
+    twice = LabelledImages(torch.cat([real.images, real.images[:5]]), torch.cat([real.labels, real.labels[:5]]), NAMES)
+    assert "there twice" in " ".join(judged(twice, other).summary)
+
+
+def test_the_same_images_give_the_same_report_and_errors_name_the_matter():
+    real, other = drawn(0, 20)
+    assert judged(real, other).to_json() == judged(real, other).to_json()
+    with pytest.raises(DataError, match="no synthetic images"):
+        judged(real, other.take([]))
+    with pytest.raises(ValueError, match="efficientnet-lite0"):
+        diversity_report(real, other, features="efficientnet")
