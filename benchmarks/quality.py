@@ -5,7 +5,8 @@
 
 Each run is a process of its own: it trains for `--seconds`, draws `--each` samples a class, and is judged.
 `--marks 100 300` judges it at those seconds too, for the curve. Results so far lie in CACHE/quality/NAME; a run that is
-there is not run again. The rivals need `--rival-python mimicry=PATH torchgan=PATH` (see rivals/README.md).
+there is not run again; `--systems` without a name only writes the table of what is there, as it stood at `--seconds`.
+The rivals need `--rival-python mimicry=PATH torchgan=PATH` (see rivals/README.md).
 """
 
 import argparse
@@ -288,7 +289,8 @@ def main() -> None:
     with ThreadPoolExecutor(options.parallel) as pool:
         list(pool.map(run, planned))
     if options.out is not None:
-        tables.write(folder, options.out, options.title, f"python benchmarks/quality.py {shlex.join(sys.argv[1:])}")
+        command = f"python benchmarks/quality.py {shlex.join(sys.argv[1:])}"
+        tables.write(folder, options.out, options.title, command, options.seconds)
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M}: done", flush=True)
 
 

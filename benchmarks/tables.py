@@ -44,14 +44,12 @@ WHOLE = ("n", "steps", "images_seen", "seconds", "rate", "peak_mib")
 Run = dict[str, Any]
 
 
-def write(folder: Path, out: Path, title: str, command: str) -> None:
-    """OUT.json and OUT.md from the runs in `folder`."""
-    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    for run in runs:
-        run["job"] = {k: v for k, v in run["job"].items() if k not in ("folder", "rival_python")}
+def write(folder: Path, out: Path, title: str, command: str, seconds: float) -> None:
+    """OUT.json and OUT.md from the runs in `folder`, as they stood after `seconds` of training."""
+    runs = [run for path in sorted(folder.glob("*.json")) for run in _after(seconds, json.loads(path.read_text()))]
     out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
-    if len({(run["job"]["seconds"], run["job"]["threads"], run["job"]["quick"]) for run in runs}) > 1:
-        raise SystemExit(f"{folder}: runs of different seconds or threads do not go into one table; use another --name")
+    if len({(run["job"]["threads"], run["job"]["quick"]) for run in runs}) != 1:
+        raise SystemExit(f"{folder}: no runs of {seconds:g} s, or of different threads, which do not go into one table")
     systems: dict[str, list[Run]] = {}
     for run in runs:
         systems.setdefault(run["job"]["system"], []).append(run)
@@ -87,6 +85,16 @@ def write(folder: Path, out: Path, title: str, command: str) -> None:
             "",
         ]
     out.with_suffix(".md").write_text("\n".join(lines))
+
+
+def _after(seconds: float, run: Run) -> list[Run]:
+    """The run up to `seconds`; nothing where it was not judged then."""
+    marks = [*run["job"]["marks"], run["job"]["seconds"]]
+    if seconds not in marks:
+        return []
+    end = marks.index(seconds)
+    job = {name: value for name, value in run["job"].items() if name not in ("folder", "rival_python")}
+    return [{"job": {**job, "seconds": seconds, "marks": marks[:end]}, "curve": run["curve"][: end + 1]}]
 
 
 def _row(name: str, runs: list[Run]) -> list[str]:
