@@ -1,0 +1,129 @@
+"""Do synthetic images keep the make-up of the real ones? Pure functions of counts of classes by attribute values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest, fisher_exact
+
+FEWEST = 10  # images of a cell below which nothing is said about it
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How much more often a value occurs among synthetic images of a class. change: difference of shares; p: exact."""
+
+    real: float
+    synthetic: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def change(self) -> float:
+        """Share among synthetic images less that among real ones."""
+        return self.synthetic - self.real
+
+
+def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool = False) -> Shift:
+    """A value that `real_hits` of `n_real` real images have and `hits` of `n` synthetic ones.
+
+    Against the training set, as it is, the test is binomial: its composition is what was to be kept. of_population: the
+    real images are a sample of a population, whose composition is not known exactly, and the test is Fisher's. The
+    interval (Clopper & Pearson 1934) is of the synthetic share.
+    """
+    usual = real_hits / n_real
+    own = binomtest(hits, n, usual)
+    p = own.pvalue
+    if of_population:
+        p = fisher_exact([[hits, n - hits], [real_hits, n_real - real_hits]]).pvalue
+    interval = own.proportion_ci(0.95)
+    return Shift(usual, hits / n, float(interval.low), float(interval.high), float(p))
+
+
+@dataclass(frozen=True)
+class Amplification:
+    """Directional bias amplification: mean over pairs of class and value; sums of what grows and what shrinks.
+
+    positive + negative = mean times the number of pairs. A mean near 0 may hide large changes that cancel.
+    """
+
+    mean: float
+    positive: float
+    negative: float
+
+
+def amplification(real: np.ndarray, synthetic: np.ndarray, *, direction: str = "attribute") -> Amplification:
+    """How far classes and values go together more than among the real images (Wang & Russakovsky 2021, eq. 1).
+
+    real, synthetic: counts (K, A). direction 'attribute': values given the class; 'class': classes given the value,
+    with the classes of synthetic images weighted to the real shares, since how many of each are made is the user's
+    choice. A value more common in a class than overall should not become more so: positive where it does.
+    """
+    real = real.astype(float)
+    weighted = _with_shares_of(real, synthetic.astype(float))
+    total = real.sum()
+    goes_together = real / total > real.sum(1, keepdims=True) * real.sum(0, keepdims=True) / total**2
+    axis = {"attribute": 1, "class": 0}[direction]
+    change = _given(weighted, axis) - _given(real, axis)
+    signed = np.where(goes_together, change, -change)
+    known = np.isfinite(signed)
+    found = signed[known]
+    return Amplification(float(found.mean()), float(found[found > 0].sum()), float(found[found < 0].sum()))
+
+
+def _given(counts: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        found: np.ndarray = counts / counts.sum(axis, keepdims=True)
+    return found
+
+
+def _with_shares_of(real: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
+    """Synthetic counts with each class weighted to its real share; a class without any as the real one."""
+    own = synthetic.sum(1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled: np.ndarray = np.where(own > 0, synthetic * real.sum(1, keepdims=True) / own, real)
+    return scaled
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """An amplification less what a faithful generator has by chance, with the 95 % range of such a one and its p."""
+
+    value: float
+    by_chance: float
+    low: float
+    high: float
+    p: float
+
+
+def calibrated_amplification(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    *,
+    direction: str = "attribute",
+    of_population: bool = True,
+    n: int = RESAMPLES,
+    seed: int = 0,
+) -> Calibrated:
+    """Amplification less its mean under a generator that is faithful, for the same numbers of images of each class.
+
+    of_population: faithful to the population that the real images were drawn from. Such a generator scores below 0,
+    since what goes together in a small training set partly does so by chance. Both sets are drawn anew from the
+    composition of both together. Else: faithful to the training set, which stays as it is.
+    """
+    random = np.random.default_rng(seed)
+    pooled = real + synthetic if of_population else real
+    shares = _given(np.where(pooled.sum(1, keepdims=True) > 0, pooled, 1).astype(float), 1)
+    drawn = np.empty(n)
+    for row in range(n):
+        other = _draw(random, real.sum(1), shares) if of_population else real
+        drawn[row] = amplification(other, _draw(random, synthetic.sum(1), shares), direction=direction).mean
+    value, usual = amplification(real, synthetic, direction=direction).mean, float(drawn.mean())
+    low, high = np.quantile(drawn - usual, [0.025, 0.975])
+    p = (1 + int((np.abs(drawn - usual) >= abs(value - usual) - 1e-12).sum())) / (1 + n)
+    return Calibrated(value - usual, usual, float(low), float(high), p)
+
+
+def _draw(random: np.random.Generator, counts: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    return np.stack([random.multinomial(count, share) for count, share in zip(counts, shares, strict=True)])
