@@ -37,7 +37,12 @@ def coverage(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
 
     real: (N, D), synthetic: (M, D), in one feature space; needs N > k.
     """
-    return float((_inside(synthetic, real, radii(real, k=k))[1] > 0).double().mean())
+    return float(covered(real, synthetic, k=k).double().mean())
+
+
+def covered(real: Tensor, synthetic: Tensor, *, k: int = 5) -> Tensor:
+    """Which real points (N, D) have a synthetic one (M, D) in their k-NN ball: bool, (N,). Needs N > k."""
+    return _inside(synthetic, real, radii(real, k=k))[1] > 0
 
 
 def density(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:

@@ -14,14 +14,13 @@ from ganaug.metrics.measures import MEASURES, Measured, Pair
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
-from ganaug.reports.report import Report, Row
+from ganaug.reports.report import Report, Row, worst
 from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
 FEWEST, ENOUGH, SAFE = 3, 20, 50  # images of a class: to compute anything, to say all is well, to say so without a word
 MOST = 1000  # images of a class, real and synthetic, that are looked at
 ALL, DUPLICATES = "all classes", "Real images"
-STATES = ("pass", "insufficient", "warn", "fail")  # from good to bad
 
 
 def diversity_report(
@@ -70,7 +69,7 @@ def diversity_report(
     return Report(
         "diversity",
         "Are the synthetic images as diverse as real ones?",
-        _worst([row.state for row in rows if row.state]),
+        worst(rows),
         tuple(told) or ("Nothing was found that chance would not explain.",),
         tuple(rows),
         {
@@ -203,11 +202,3 @@ def _some(names: list[str], most: int = 4) -> str:
 
 def _usual(one: Measured) -> str:
     return "" if one.expected is None else f" (real images {one.expected:.2f})"
-
-
-def _worst(states: list[str]) -> str:
-    """The verdict: fail, else warn, else pass; insufficient where nothing but that was found."""
-    for state in ("fail", "warn", "pass"):
-        if state in states:
-            return state
-    return "insufficient"

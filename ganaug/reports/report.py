@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,12 @@ class Report:
                 table.add_row(_safe(subject), *shown)
             parts += ["", table]
         return Group(*parts)
+
+
+def worst(rows: Iterable[Row]) -> str:
+    """The verdict on rows: fail, else warn, else pass; insufficient where none of these was found."""
+    states = {row.state for row in rows}
+    return next((state for state in ("fail", "warn", "pass") if state in states), "insufficient")
 
 
 def _safe(text: str) -> str:
