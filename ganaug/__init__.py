@@ -14,6 +14,8 @@ _HOMES = {
     "LabelledImages": "ganaug.images",
     "MixedDataset": "ganaug.data.mixed",
     "Report": "ganaug.reports.report",
+    "bias_report": "ganaug.reports.bias",
+    "diversity_report": "ganaug.reports.diversity",
     "read_folder": "ganaug.data.folder",
     "utility_report": "ganaug.reports.utility",
     "write_folder": "ganaug.data.folder",
@@ -26,6 +28,8 @@ __all__ = [
     "MixedDataset",
     "Report",
     "__version__",
+    "bias_report",
+    "diversity_report",
     "read_folder",
     "utility_report",
     "write_folder",
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.images import LabelledImages
+    from ganaug.reports.bias import bias_report
+    from ganaug.reports.diversity import diversity_report
     from ganaug.reports.report import Report
     from ganaug.reports.utility import utility_report
 

@@ -1,23 +1,18 @@
 """`ganaug evaluate DATA`: do synthetic images help a classifier? A page, a verdict and an exit status."""
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 
 from ganaug.cli.console import named_failures, say, steps_of
 from ganaug.cli.fit import read
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
-
-if TYPE_CHECKING:
-    from ganaug.images import LabelledImages
+from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters
 
 EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -62,8 +57,9 @@ def evaluate(
     with named_failures():
         given = parameters(options)
         for path in (out, as_json):
-            _check_new_file(path)
+            new_file(path)
         from ganaug.data.folder import read_folder
+        from ganaug.data.origin import synthetic_part
         from ganaug.reports.utility import utility_report
 
         budget = options.time_budget
@@ -74,7 +70,7 @@ def evaluate(
         apart = None if test is None else read_folder(test, image_size=size, skip_bad=options.skip_bad)
         source: Any
         if synthetic is not None:
-            source, fits = _synthetic_of(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad)), 0
+            source, fits = synthetic_part(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad)), 0
         elif run is not None and apart is not None:
             source, fits = _loaded(run, options), 0
         else:
@@ -122,31 +118,8 @@ def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: 
     return GANAugmenter(**given)
 
 
-def _synthetic_of(images: "LabelledImages") -> "LabelledImages":
-    """The images that are marked as synthetic; all where none is."""
-    import torch
-
-    if images.metadata is None or "is_synthetic" not in images.metadata:
-        return images
-    marked = images.metadata["is_synthetic"].to_numpy(dtype=bool)
-    return images.take(torch.from_numpy(marked.copy())) if marked.any() else images
-
-
 def _shares(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise click.UsageError(f"--shares {text!r}: write numbers below 1, for example 0.1,0.25.") from error
-
-
-def _check_new_file(path: Path | None) -> None:
-    """Raise OutputError before any work where `path` cannot be written or would overwrite something."""
-    from ganaug.errors import OutputError
-
-    if path is None:
-        return
-    if path.exists():
-        raise OutputError(f"{path}: is there already. Choose another name, or remove it first.")
-    folder = next(parent for parent in path.resolve().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: {folder} cannot be written to. Choose another place.")

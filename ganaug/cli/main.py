@@ -12,6 +12,7 @@ VERBS = {
     "sample": "Write a class folder of synthetic images.",
     "augment": "Check, fit and sample: a balanced copy of a data folder.",
     "evaluate": "Measure whether synthetic images help a classifier.",
+    "report": "Judge synthetic images beside real ones: diversity, copies, labels, bias.",
     "demo": "Augment the small real image set that ships with ganaug.",
 }
 
@@ -39,6 +40,7 @@ def main() -> None:
     """Synthetic images for the rare classes of a labelled image set.
 
     DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
-    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 3 and 4 no
-    evidence that synthetic images help, and harm (evaluate), 130 and 143 interrupted (the run can be resumed).
+    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 130 and 143
+    interrupted (the run can be resumed). `evaluate`: 3 no evidence that synthetic images help, 4 harm. `report`: 3 too
+    few images to tell, 4 faults.
     """

@@ -1,5 +1,6 @@
 """Options that verbs share, and what they mean to GANAugmenter."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class Duration(click.ParamType[float]):
@@ -168,3 +170,16 @@ def strategy(text: str) -> str | float | dict[str, int]:
         return float(text)
     except ValueError:
         return text
+
+
+def new_file(path: Path | None) -> None:
+    """Raise OutputError before any work where `path` cannot be written or would overwrite something."""
+    from ganaug.errors import OutputError
+
+    if path is None:
+        return
+    if path.exists():
+        raise OutputError(f"{path}: is there already. Choose another name, or remove it first.")
+    folder = next(parent for parent in path.resolve().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: {folder} cannot be written to. Choose another place.")

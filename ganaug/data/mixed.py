@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import to_pil_image
 
+from ganaug.data.origin import marked_synthetic
 from ganaug.data.pool import Pool, Refresh
 from ganaug.data.shares import by_share
 from ganaug.data.wrapped import class_names, is_validation, targets
@@ -64,7 +65,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.real, self.synthetic, self.transform = real, synthetic, transform
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation(real) if validation is None else validation
-        self._real_targets, already = targets(real), _already_synthetic(real)
+        self._real_targets, already = targets(real), marked_synthetic(getattr(real, "metadata", None), len(real))  # type: ignore[arg-type]
         kept = torch.arange(len(self._real_targets))
         self._kept = kept[~already] if self.validation else kept
         self._already = already[self._kept]
@@ -194,14 +195,6 @@ def _share(share: float | str | None, report: Any) -> float | None:
             f'share is the synthetic part of all images, at least 0 and below 1, or "auto"; got {share!r}.'
         )
     return share
-
-
-def _already_synthetic(real: Dataset[Any]) -> Tensor:
-    """Which items of the real set say themselves that they are synthetic: those that ganaug wrote before."""
-    metadata = getattr(real, "metadata", None)
-    if metadata is None or "is_synthetic" not in getattr(metadata, "columns", ()):
-        return torch.zeros(len(real), dtype=torch.bool)  # type: ignore[arg-type]
-    return torch.tensor(metadata["is_synthetic"].astype(bool).to_numpy())
 
 
 def _matched(synthetic: LabelledImages, names: tuple[str, ...] | None, labels: set[int]) -> dict[int, int]:

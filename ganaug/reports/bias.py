@@ -101,9 +101,15 @@ class _Column:
         return [0] if len(self.values) == 2 else list(range(len(self.values)))
 
 
+def shared_attributes(*sides: LabelledImages) -> list[str]:
+    """Columns `attr_...` that the metadata of every side has."""
+    columns = [set() if side.metadata is None else set(side.metadata.columns) for side in sides]
+    return sorted(name for name in set.intersection(*columns) if name.startswith(PREFIX))
+
+
 def _attributes(real: LabelledImages, synthetic: LabelledImages, given: Sequence[str] | None) -> list[str]:
     columns = [set() if side.metadata is None else set(side.metadata.columns) for side in (real, synthetic)]
-    names = list(given) if given is not None else sorted(name for name in columns[0] if name.startswith(PREFIX))
+    names = list(given) if given is not None else shared_attributes(real)
     if not names:
         raise DataError(
             f"no attributes: give attributes=, names of columns of metadata.csv, or name columns {PREFIX}..., "

@@ -14,6 +14,7 @@ from ganaug.metrics.measures import MEASURES, Measured, Pair
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
+from ganaug.reports.galleries import pictures
 from ganaug.reports.report import Report, Row, worst
 from ganaug.usefulness.scores import holm
 
@@ -52,13 +53,14 @@ def diversity_report(
         )
     real_side, synthetic_side = _drawn(against, random_state, "real"), _drawn(synthetic, random_state, "synthetic")
     embed = lookup(FEATURES, features, "features")
-    say("features of the real images", 0, 0)
+    n_steps = len(real.classes) + 3
+    say("features of the real images", 0, n_steps)
     points = embed(real_side.images)
-    say("features of the synthetic images", 0, 0)
+    say("features of the synthetic images", 1, n_steps)
     pairs = dict(_pairs(real, real_side, synthetic_side, points, embed(synthetic_side.images), random_state))
     found: dict[tuple[str, str], Measured] = {}
     for number, (subject, pair) in enumerate(pairs.items()):
-        say(subject, number, len(pairs))
+        say(subject, 2 + number, n_steps)
         if min(len(pair.real), len(pair.synthetic)) < FEWEST:
             continue
         for name, measure in MEASURES.items():
@@ -80,6 +82,7 @@ def diversity_report(
             "images of a class looked at": MOST,
             "chance of a false alarm": ALARM,
         },
+        tuple(pictures(pairs, found, rows, ALL)),
     )
 
 

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["inline"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    environment.filters["inline"] = _inline
     return environment.from_string((files("ganaug.reports") / "page.html").read_text(encoding="utf-8"))
+
+
+def _inline(file: str | bytes) -> str:
+    """A data URL of an SVG's text or a PNG's bytes."""
+    kind, content = ("svg+xml", file.encode()) if isinstance(file, str) else ("png", file)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def page(report: "Report") -> str:

@@ -1,30 +1,17 @@
 """The pictures of a comparison."""
 
-from collections.abc import Callable, Sequence
-from io import StringIO
+from collections.abc import Sequence
 from typing import Any
 
+from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, svg
 from ganaug.reports.report import Figure
 from ganaug.terminal import printable
 from ganaug.usefulness.compare import Comparison
 from ganaug.usefulness.scores import Interval
 
-INK, OURS, OTHERS = "#1a1a1a", "#1f5fbf", "#8a8a8a"
-
-
-def _svg(plot: Callable[[Any], None], width: float, height: float) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas  # not pyplot: no global state, no display
-
-    canvas, text = Canvas(figsize=(width, height), layout="constrained"), StringIO()
-    plot(canvas.subplots())
-    with mpl.rc_context({"svg.hashsalt": "ganaug"}):  # the same figures give the same file
-        canvas.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
-
 
 def _colour(one: Interval) -> str:
-    return "#1b7f3b" if one.low > 0 else "#b3261e" if one.high < 0 else "#6b6b6b"
+    return GOOD if one.low > 0 else BAD if one.high < 0 else NEITHER
 
 
 def shares_figure(found: Comparison) -> Figure:
@@ -44,7 +31,7 @@ def shares_figure(found: Comparison) -> Figure:
         axes.grid(axis="y", alpha=0.3)
 
     return Figure(
-        _svg(plot, 6.4, 3.2),
+        svg(plot, 6.4, 3.2),
         "Balanced accuracy gained or lost by synthetic images, against the best way without them; 95 % intervals. "
         "'filled to balance' adds them until all classes are equally large, as is often done.",
     )
@@ -68,7 +55,7 @@ def curve_figure(found: Comparison) -> Figure:
         axes.grid(alpha=0.3)
 
     return Figure(
-        _svg(plot, 6.4, 4.2),
+        svg(plot, 6.4, 4.2),
         "What each way trades. The line is the best way without synthetic images with its boundary moved by class-wise "
         "offsets, which costs nothing: only what lies above it has learnt something. Rare: fewer training images than "
         "the mean class.",
@@ -89,6 +76,6 @@ def classes_figure(names: Sequence[str], changes: Sequence[Interval]) -> Figure:
         axes.grid(axis="x", alpha=0.3)
 
     return Figure(
-        _svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
+        svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
         "Which classes gain and which lose by synthetic images; 95 % intervals.",
     )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of a page. svg: the whole file. caption: what it shows and how to read it."""
+    """A picture of a page. file: an SVG's text, or a PNG's bytes. caption: what it shows and how to read it."""
 
-    svg: str
+    file: str | bytes
     caption: str
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. kind: 'utility', 'diversity' or 'bias'. summary: sentences, the most important first.
+    """What was found. kind: 'utility', 'diversity', 'bias', or 'synthetic' for the last two.
 
-    facts: settings, counts and choices that a program may want, as JSON can hold them.
+    summary: sentences, the most important first. facts: settings, counts and choices that a program may want, as JSON
+    can hold them.
     """
 
     kind: str
@@ -131,6 +132,19 @@ class Report:
                 table.add_row(_safe(subject), *shown)
             parts += ["", table]
         return Group(*parts)
+
+
+def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
+    """Several reports as one, with the worst verdict; facts by the kind of report they are from."""
+    return Report(
+        kind,
+        title,
+        worst(row for report in reports for row in report.rows),
+        tuple(sentence for report in reports for sentence in report.summary),
+        tuple(row for report in reports for row in report.rows),
+        {f"{report.kind}: {name}": value for report in reports for name, value in report.facts.items()},
+        tuple(figure for report in reports for figure in report.figures),
+    )
 
 
 def worst(rows: Iterable[Row]) -> str:

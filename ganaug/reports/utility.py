@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug.data.table import is_missing, is_true
+from ganaug.data.origin import marked_synthetic
+from ganaug.data.table import is_missing
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, image_hashes, matched
 from ganaug.reports.comparison import report_on
@@ -111,9 +112,7 @@ def checked_shares(shares: Sequence[float]) -> list[float]:
 
 def _without_synthetic(images: LabelledImages, groups: Any, notes: list[str]) -> tuple[LabelledImages, Any]:
     """`images` and their groups, less those that metadata marks as synthetic."""
-    if images.metadata is None or "is_synthetic" not in images.metadata:
-        return images, groups
-    keep = torch.tensor([not is_true(mark) for mark in images.metadata["is_synthetic"]])
+    keep = ~marked_synthetic(images.metadata, len(images))
     if bool(keep.all()):
         return images, groups
     notes.append(f"{int((~keep).sum()):,} images marked as synthetic are not taken for real ones")

@@ -10,8 +10,8 @@ import ganaug
 
 def test_the_public_names_are_these():
     assert sorted(ganaug.__all__) == [
-        "AugmentedClassifier", "GANAugmenter", "LabelledImages", "MixedDataset", "Report", "__version__", "read_folder",
-        "utility_report", "write_folder",
+        "AugmentedClassifier", "GANAugmenter", "LabelledImages", "MixedDataset", "Report", "__version__", "bias_report",
+        "diversity_report", "read_folder", "utility_report", "write_folder",
     ]  # fmt: skip
     assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
 

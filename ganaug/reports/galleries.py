@@ -1,0 +1,130 @@
+"""The pictures of a diversity report: samples side by side, copies, missing kinds, what covers what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from ganaug.metrics.measures import COPY, Measured, Pair
+from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, png, svg
+from ganaug.reports.report import Figure, Row
+from ganaug.terminal import printable
+from ganaug.training.pictures import preview
+
+CLASSES, SHOWN, MOST_COPIES, POINTS = 20, 8, 24, 1500
+
+
+def pictures(
+    pairs: Mapping[str, Pair], found: Mapping[tuple[str, str], Measured], rows: list[Row], every: str
+) -> list[Figure]:
+    """All pictures that there is something to show in. every: the name of the pair over all classes."""
+    classes = {name: pair for name, pair in pairs.items() if name != every}
+    figures = [_samples(classes)]
+    figures += [*_copies(classes), *_missing(classes, rows)]
+    if len(classes) > 1:
+        figures.append(_coverage(classes, found, rows))
+    if every in pairs:
+        figures.append(_scatter(pairs[every]))
+    return figures
+
+
+def _few(images: Tensor) -> Tensor:
+    return images[:SHOWN]
+
+
+def _samples(classes: Mapping[str, Pair]) -> Figure:
+    some = dict(list(classes.items())[:CLASSES])
+    grid = preview({printable(name): (_few(p.real_images), _few(p.synthetic_images)) for name, p in some.items()})
+    more = f" The first {CLASSES} of {len(classes)} classes." if len(classes) > CLASSES else ""
+    return Figure(png(grid), f"Real images on the left, synthetic ones on the right, as they come.{more}")
+
+
+def _copies(classes: Mapping[str, Pair]) -> list[Figure]:
+    """Synthetic images that are near to a training image, with that one, nearest first."""
+    suspects = [
+        (float(pair.copies[0][place]), name, int(place))
+        for name, pair in classes.items()
+        for place in torch.nonzero(pair.copies[0] < COPY).flatten()
+    ]
+    if not suspects:
+        return []
+    worst = sorted(suspects)[:MOST_COPIES]
+    originals = torch.stack([classes[name].training_images[classes[name].copies[1][place]] for _, name, place in worst])
+    copies = torch.stack([classes[name].synthetic_images[place] for _, name, place in worst])
+    shown = {
+        f"{start + 1} to {min(start + SHOWN, len(worst))}": (originals[start:][:SHOWN], copies[start:][:SHOWN])
+        for start in range(0, len(worst), SHOWN)
+    }
+    text = (
+        f"{len(suspects)} synthetic images that are less than half as far from a training image as its nearest "
+        "other training image is; the nearest first. Left the training images, right the synthetic ones in the same "
+        "order. Mirroring, small shifts, brightness and contrast do not count as differences."
+    )
+    return [Figure(png(preview(shown)), text)]
+
+
+def _missing(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
+    """Real images of the kinds that have no, or too few, synthetic ones."""
+    failing = {row.subject for row in rows if row.metric == "missing modes" and row.state == "fail"}
+    shown = {}
+    for name, pair in classes.items():
+        if name not in failing:
+            continue
+        for number, mode in enumerate([mode for mode in pair.modes if mode.p * len(pair.modes) < 0.01][:2], 1):
+            title = f"{printable(name)[:14]} {number}: {mode.real}/{mode.synthetic}"
+            shown[title] = (pair.real_images[mode.examples[: 2 * SHOWN]], pair.real_images[:0])
+    if not shown:
+        return []
+    text = (
+        "Kinds of real images that are missing among the synthetic ones: the class, how many real and how many "
+        "synthetic images are of the kind, and the most typical real ones."
+    )
+    return [Figure(png(preview(shown)), text)]
+
+
+def _coverage(classes: Mapping[str, Pair], found: Mapping[tuple[str, str], Measured], rows: list[Row]) -> Figure:
+    names = [name for name in classes if (name, "coverage") in found][:40]
+    states = {row.subject: row.state for row in rows if row.metric == "coverage"}
+
+    def plot(axes: Any) -> None:
+        for place, name in enumerate(names):
+            one = found[name, "coverage"]
+            colour = {"pass": GOOD, "fail": BAD}.get(states[name], NEITHER)
+            axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
+            axes.plot(one.value, place, "o", color=colour)
+            axes.plot(one.expected, place, "|", color=INK, markersize=14)
+        axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.02)
+        axes.set_xlabel("share of real images that have a synthetic one like them")
+        axes.grid(axis="x", alpha=0.3)
+
+    caption = "Coverage of each class; 95 % intervals. The upright mark is what as many real images would reach."
+    return Figure(svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)), caption)
+
+
+def _scatter(pair: Pair) -> Figure:
+    real, synthetic = pair.real[:POINTS], pair.synthetic[:POINTS]
+    both = torch.cat([real, synthetic]).double().numpy()
+    places = PCA(2, svd_solver="full").fit_transform(both)
+    labels = np.concatenate([pair.claimed[0][: len(real)].numpy(), pair.claimed[1][: len(synthetic)].numpy()])
+    of_real = np.arange(len(both)) < len(real)
+
+    def plot(axes: Any) -> None:
+        for mine, marker, size in ((of_real, "o", 10), (~of_real, "x", 14)):
+            axes.scatter(
+                *places[mine].T, c=labels[mine], cmap="tab20", marker=marker, s=size, alpha=0.6, linewidths=0.8
+            )
+        axes.plot([], [], "o", color=OTHERS, label="real")
+        axes.plot([], [], "x", color=OURS, label="synthetic")
+        axes.legend(loc="best", fontsize=8)
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+    caption = (
+        "Features on their two main axes, a colour a class. Where there are dots and no crosses, something is missing."
+    )
+    return Figure(svg(plot, 6.4, 4.6), caption)
