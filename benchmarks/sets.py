@@ -1,6 +1,7 @@
 """Real image sets for the benchmarks: split for judging, or written as class folders of PNGs.
 
     python benchmarks/sets.py fashion-mnist-lt OUT      (needs Debian's package dataset-fashion-mnist)
+    python benchmarks/sets.py cifar10-lt OUT --part test
     python benchmarks/sets.py bccd OUT --archive bccd-cells.tar
 
 Class k of K of a long-tailed set keeps round(n_max * rho ** (-k / (K - 1))) images, drawn with a named seed. `split`
@@ -11,9 +12,11 @@ import argparse
 import gzip
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from judging import Split
 
@@ -131,6 +134,7 @@ def _by_slide(seed: int, *, held_back: float) -> tuple[LabelledImages, LabelledI
     """The blood cells: of half of the slides, of `held_back` of the other half, and of the rest."""
     everything = read_folder(_data() / "bccd_crops")
     slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
+    everything = replace(everything, metadata=pd.DataFrame({"group_id": slide}))
     order = np.random.default_rng(seed).permutation(np.unique(slide))
     half = len(order) // 2
     ends = [half, half + int(held_back * (len(order) - half))]
@@ -155,14 +159,15 @@ def _without(images: LabelledImages, taken: LabelledImages) -> LabelledImages:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["fashion-mnist-lt", "bccd"])
+    parser.add_argument("name", choices=SPLITS)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--archive", type=Path, help="the set's archive, where it does not come from a package")
+    parser.add_argument("--part", choices=["train", "apart", "test"], default="train")
+    parser.add_argument("--archive", type=Path, help="unpack all blood cells from the set's archive")
     options = parser.parse_args()
-    if options.name == "fashion-mnist-lt":
-        write_folder(long_tailed(fashion_mnist(), n_max=500, rho=50, seed=0), options.out)
-    elif options.archive is None:
-        parser.error("bccd needs --archive")
+    if options.archive is None:
+        part = getattr(split(options.name), options.part)
+        known = part.metadata is not None and "group_id" in part.metadata
+        write_folder(replace(part, metadata=part.metadata[["group_id"]] if known else None), options.out)
     else:
         options.out.mkdir(parents=True)
         with tarfile.open(options.archive) as archive:
