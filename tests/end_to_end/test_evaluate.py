@@ -84,10 +84,10 @@ def test_leaks_and_senseless_requests_are_refused_before_any_work(folders, tmp_p
 
 
 def test_only_marked_images_of_a_mixed_folder_are_synthetic(folders, tmp_path):
-    from ganaug.cli.evaluate import _synthetic_of
+    from ganaug.data.origin import synthetic_part
     from ganaug.data.folder import read_folder
 
     images = read_folder(folders / "more")
-    assert len(_synthetic_of(images)) == len(images)
+    assert len(synthetic_part(images)) == len(images)
     images.metadata["is_synthetic"] = torch.arange(len(images)).numpy() < 7
-    assert len(_synthetic_of(images)) == 7
+    assert len(synthetic_part(images)) == 7
