@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say
+from ganaug.cli.console import counting, named_failures, say, steps_of
 from ganaug.cli.fit import check_run_folder, read, train
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ganaug.images import LabelledImages
 
 TRIAL_STEPS = 25
+JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and findings told at the end
 
 
 @click.command()
@@ -33,6 +34,9 @@ TRIAL_STEPS = 25
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
+@click.option(
+    "--report/--no-report", "with_report", default=True, help="Judge the synthetic images in RUN/report.html."
+)
 @click.option("--undo", "undoing", is_flag=True, help="Remove exactly what an earlier augment added to OUT (or DATA).")
 @fit_options
 def augment(
@@ -42,13 +46,15 @@ def augment(
     run: Path | None,
     in_place: bool,
     dry_run: bool,
+    with_report: bool,
     undoing: bool,
     options: FitOptions,
 ) -> None:
     """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
 
     OUT holds a folder a class and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm alike.
-    Prints class, original, added and total as CSV.
+    Prints class, original, added and total as CSV. RUN/report.html says whether the synthetic images are diverse and no
+    copies; a look at 100 of each class, while `ganaug report` looks at more.
     """
     if in_place == (out is not None):
         raise click.UsageError("give OUT, or --in-place to add to DATA itself; one of the two.")
@@ -61,7 +67,7 @@ def augment(
         if "sampling_strategy" not in given or strategy_text != "auto":
             given["sampling_strategy"] = strategy(strategy_text)
         where = run or target.with_name(f"{target.name}.run")
-        run_augment(data, out, where, given, options, dry_run=dry_run)
+        run_augment(data, out, where, given, options, dry_run=dry_run, with_report=with_report)
 
 
 def _undo(target: Path) -> None:
@@ -74,9 +80,16 @@ def _undo(target: Path) -> None:
 
 
 def run_augment(
-    data: Path, out: Path | None, run: Path, given: dict[str, Any], options: FitOptions, *, dry_run: bool
+    data: Path,
+    out: Path | None,
+    run: Path,
+    given: dict[str, Any],
+    options: FitOptions,
+    *,
+    dry_run: bool = False,
+    with_report: bool = True,
 ) -> None:
-    """Check and read `data`, train in `run`, and write the augmented set to `out`, or into `data` itself."""
+    """Check and read `data`, train in `run`, write the augmented set to `out` or into `data` itself, and judge it."""
     from ganaug.data.folder import augment_folder, augment_in_place, check_not_augmented, check_output, check_room
     from ganaug.estimators.augmenter import GANAugmenter
 
@@ -110,9 +123,25 @@ def run_augment(
     if not wanted:
         return
     say(
-        "Not measured here: whether these images help a classifier. Compare with plain oversampling, on real images "
-        "that neither the generator nor the classifier has seen."
+        "Not measured here: whether these images help a classifier. `ganaug evaluate` does, on real images that "
+        "neither the generator nor the classifier has seen."
     )
+    if with_report and len(synthetic):
+        _judge(images, synthetic, run)
+
+
+def _judge(images: "LabelledImages", synthetic: "LabelledImages", run: Path) -> None:
+    """Write the report's page and JSON into the run's folder, and say what they say first."""
+    from ganaug.reports.diversity import diversity_report
+
+    page = run / "report.html"
+    with steps_of("report") as progress:
+        found = diversity_report(images, synthetic, most=JUDGED, progress=progress)
+    found.to_html(page)
+    found.to_json(page.with_suffix(".json"))
+    say(f"The synthetic images: {found.verdict}. Open {page}: real images left, synthetic ones right.")
+    for sentence in found.summary[:TOLD]:
+        say(f"- {sentence}")
 
 
 def _fill(augmenter: "GANAugmenter", wanted: dict[str, int]) -> "LabelledImages":

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ganaug.cli.augment import run_augment
-from ganaug.cli.console import named_failures, say
+from ganaug.cli.console import named_failures
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
 
 SECONDS = 300.0
@@ -29,5 +29,4 @@ def demo(out: Path, options: FitOptions) -> None:
         if not options.resume:
             check_output(out)
             write_folder(fashion_mnist_lt(), out / "real")
-        run_augment(out / "real", out / "augmented", out / "augmented.run", given, options, dry_run=False)
-        say(f"Open {max((out / 'augmented.run' / 'previews').glob('*.png'))}: real images left, synthetic ones right.")
+        run_augment(out / "real", out / "augmented", out / "augmented.run", given, options)

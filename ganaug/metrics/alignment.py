@@ -1,12 +1,14 @@
 """How alike are two images, whatever their brightness and contrast, a small shift, or being mirrored?"""
 
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from ganaug.images import pooled
+from ganaug.randomness import generator
 
 LARGEST = 32  # pixels a side that are compared
 MARGIN = 1 / 8  # of a side, by which one image may be shifted against the other
@@ -14,55 +16,81 @@ COARSE = 8  # pixels a side that choose whom to compare with
 CANDIDATES = 8
 SAME = 0.02  # distance below which two training images are one image twice
 FLATTEST = 0.02  # standard deviation, of tones in [0, 1], below which an image shows nothing to go by
-CHUNK, PASS = 512, 16  # images whose candidates are found, and which are compared, at once
+USUAL = 1000  # training images that say what is usual among them
+CHUNK, PASS = 512, 64  # images whose candidates are found, and which are compared, at once
 
 
-def aligned_nearest(images: Tensor, others: Tensor, *, k: int = 1, themselves: bool = False) -> tuple[Tensor, Tensor]:
+def aligned_nearest(
+    images: Tensor, others: Tensor, *, k: int = 1, places: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Distances from images (N, C, H, W) to their k nearest `others` (M, C, H, W), all uint8, and which: (N, k) each.
 
     The distance is sqrt(2 - 2 r), r the correlation of the inner part of the image, as it is or mirrored, with the part
-    of the other that fits it best: 0 for the same picture, 1.41 for an unrelated one. themselves: `others` are
-    `images`, and none is its own neighbour. Where there are fewer than k others the rest is infinity. Candidates are
-    found on 8 x 8 pixels, so a neighbour that is not near may be missed.
+    of the other that fits it best: 0 for the same picture, 1.41 for an unrelated one. places: where each image stands
+    among the others, (N,), so that none is its own neighbour. Where there are fewer than k others the rest is infinity.
+    Candidates are found on 8 x 8 pixels, so a neighbour that is not near may be missed.
     """
     columns = 2 * CANDIDATES
     found, who = torch.full((len(images), columns), torch.inf), torch.zeros(len(images), columns, dtype=torch.int64)
     if len(images) and len(others):
         small, against = pooled(images, LARGEST), pooled(others, LARGEST)
         margins = _margins(against)
-        coarse = [_standard(_coarse(part)) for part in _shifted(against, margins, steps=2 * max(margins) + 1)]
+        coarse = [_standard(_coarse(part)) for part in _shifted(against, margins)]
+        (up, left), (height, width) = margins, small.shape[2:]
         for mirrored in (False, True):
-            inner = next(iter(_shifted(small.flip(3) if mirrored else small, margins, steps=1)))
-            candidates = _candidates(_standard(_coarse(inner)), coarse, themselves=themselves)
+            shown = small.flip(3) if mirrored else small
+            inner = shown[:, :, up : height - up, left : width - left]
+            candidates = _candidates(_standard(_coarse(inner)), coarse, places)
             at = slice(CANDIDATES * mirrored, CANDIDATES * mirrored + candidates.shape[1])
-            found[:, at], who[:, at] = _distances(_standard(inner), against, margins, candidates), candidates
-    if themselves:
-        found[who == torch.arange(len(images))[:, None]] = torch.inf
+            found[:, at], who[:, at] = _distances(inner, against, margins, candidates), candidates
+    if places is not None:
+        found[who == places[:, None]] = torch.inf
     return _nearest(found, who, k)
 
 
-def copy_ratios(images: Tensor, training: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """How much nearer each image (N, ...) is to a training image (M, ...) than other training images are to that one.
 
     Returns the ratio of the two distances, 0 for a copy and about 1 for an image of one's own, and the training image:
-    (N,) each; and the same ratio of each training image among the others, which says what is usual: (M,). Training
-    images that are in the set twice count once. Without two different training images every ratio is 1.
+    (N,) each; and the same ratio of each training image among the others, which says what is usual: (M,), of at most
+    1,000 that `seed` draws. Training images that are in the set twice count once. Without two different training images
+    every ratio is 1.
     """
     if not len(training):
         return torch.ones(len(images)), torch.zeros(len(images), dtype=torch.int64), torch.ones(0)
-    near, who = aligned_nearest(training, training, k=4, themselves=True)
-    different = torch.where(near > SAME, near, torch.inf)
-    own = different.amin(1)
     distances, found = (column[:, 0] for column in aligned_nearest(images, training))
-    return _ratio(distances, own[found]), found, _among_training(different, who, own)
+    usual = torch.randperm(len(training), generator=generator(seed, "usual"))[:USUAL].sort().values
+    among = _Neighbours.of(torch.unique(torch.cat([found, usual])), training)
+    nearest, other = among.nearest(usual)
+    around = _Neighbours.of(torch.unique(other), training)
+    return (
+        _ratio(distances, among.nearest(found)[0]),
+        found,
+        _ratio(nearest, around.nearest(other, but=usual)[0]),
+    )
 
 
-def _among_training(different: Tensor, who: Tensor, own: Tensor) -> Tensor:
-    nearest, place = different.min(1)
-    other = who.gather(1, place[:, None])[:, 0]
-    rows = torch.arange(len(own))[:, None]
-    without_me = torch.where(who[other] == rows, torch.inf, different[other]).amin(1)
-    return _ratio(nearest, without_me)
+@dataclass(frozen=True)
+class _Neighbours:
+    """The nearest other training images of some training images. places: (S,), sorted; different, who: (S, k)."""
+
+    places: Tensor
+    different: Tensor
+    who: Tensor
+
+    @classmethod
+    def of(cls, places: Tensor, training: Tensor) -> "_Neighbours":
+        near, who = aligned_nearest(training[places], training, k=4, places=places)
+        return cls(places, torch.where(near > SAME, near, torch.inf), who)
+
+    def nearest(self, wanted: Tensor, but: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Distance from each of `wanted` (P,) to the nearest different one, `but` that of the same row, and which."""
+        rows = torch.searchsorted(self.places, wanted.contiguous())
+        different, who = self.different[rows], self.who[rows]
+        if but is not None:
+            different = different.masked_fill(who == but[:, None], torch.inf)
+        distances, place = different.min(1)
+        return distances, who.gather(1, place[:, None])[:, 0]
 
 
 def _ratio(distance: Tensor, usual: Tensor) -> Tensor:
@@ -76,14 +104,14 @@ def _margins(small: Tensor) -> tuple[int, int]:
     return height, width
 
 
-def _shifted(small: Tensor, margins: tuple[int, int], *, steps: int) -> list[Tensor]:
-    """Parts of (N, C, h, w) that leave the margins out: the middle for one step, else every shift in `steps` steps."""
+def _shifted(small: Tensor, margins: tuple[int, int]) -> list[Tensor]:
+    """Parts of (N, C, h, w) that leave the margins out, at every shift."""
     (up, left), (height, width) = margins, small.shape[2:]
-    rows, columns = (
-        sorted({round(2 * m * s / (steps - 1)) if steps > 1 else m for s in range(steps)}) for m in margins
-    )
-    size = height - 2 * up, width - 2 * left
-    return [small[:, :, r : r + size[0], c : c + size[1]] for r in rows for c in columns]
+    return [
+        small[:, :, row : height - 2 * up + row, column : width - 2 * left + column]
+        for row in range(2 * up + 1)
+        for column in range(2 * left + 1)
+    ]
 
 
 def _coarse(part: Tensor) -> Tensor:
@@ -97,29 +125,47 @@ def _standard(part: Tensor) -> Tensor:
     return standard
 
 
-def _candidates(points: Tensor, shifts: list[Tensor], *, themselves: bool) -> Tensor:
+def _candidates(points: Tensor, shifts: list[Tensor], places: Tensor | None) -> Tensor:
     """The nearest of (M, D), at the best of its shifts, to each of (N, D): indices (N, at most CANDIDATES)."""
     found = []
-    for start in range(0, len(points), CHUNK):
-        part = points[start : start + CHUNK]
-        nearness = reduce(torch.maximum, (part @ shift.T for shift in shifts))
-        if themselves:
-            nearness.diagonal(start).fill_(-torch.inf)
+    for rows in torch.arange(len(points)).split(CHUNK):  # type: ignore[no-untyped-call]
+        nearness = reduce(torch.maximum, (points[rows] @ shift.T for shift in shifts))
+        if places is not None:
+            nearness[torch.arange(len(rows)), places[rows]] = -torch.inf
         found.append(nearness.topk(min(CANDIDATES, nearness.shape[1])).indices)
     return torch.cat(found)
 
 
-def _distances(points: Tensor, others: Tensor, margins: tuple[int, int], candidates: Tensor) -> Tensor:
-    """Distance of each of (N, D) to the best shift of each of its candidates among (M, C, h, w): (N, K)."""
+def _distances(inner: Tensor, others: Tensor, margins: tuple[int, int], candidates: Tensor) -> Tensor:
+    """Distance of each inner part (N, C, h', w') to the best shift of its candidates among (M, C, h, w): (N, K).
+
+    All shifts of a pair at once, by the Fourier transform: without its mean, a part's product with another needs not
+    that other's mean, and the lengths of an image's parts are the same whatever it is compared with.
+    """
+    size, window = others.shape[2:], inner.shape[2:]
+    points = _standard(inner).double().view(inner.shape)
+    mine, theirs = torch.fft.rfft2(points, s=size).conj(), torch.fft.rfft2(others.double())
+    lengths = _lengths(others, window)
+    rows, columns = (slice(0, 2 * margin + 1) for margin in margins)
     found = []
-    for part, own in zip(points.split(PASS), candidates.split(PASS), strict=True):  # type: ignore[no-untyped-call]
-        shown = others[own.flatten()]
-        best = torch.full((own.numel(),), -1.0)
-        mine = part.repeat_interleave(own.shape[1], 0)
-        for shift in _shifted(shown, margins, steps=2 * max(margins) + 1):
-            best = torch.maximum(best, (_standard(shift) * mine).sum(1))
-        found.append((2 - 2 * best).clamp_min(0).sqrt().view(own.shape))
+    for number, own in enumerate(candidates.split(PASS)):  # type: ignore[no-untyped-call]
+        part = mine[number * PASS : number * PASS + len(own), None]
+        products = torch.fft.irfft2((part * theirs[own]).sum(2), s=size)[:, :, rows, columns]
+        best = (products / lengths[own]).flatten(2).amax(2)
+        found.append((2 - 2 * best).clamp_min(0).sqrt().float())
     return torch.cat(found)
+
+
+def _lengths(images: Tensor, window: torch.Size) -> Tensor:
+    """Length of each part of (N, C, h, w) as large as `window`, less its channels' means; as `_standard` has it."""
+    images = images.double()
+    squares, means = (
+        avg_pool2d(avg_pool2d(tones, (window[0], 1), stride=1), (1, window[1]), stride=1)
+        for tones in (images.square(), images)
+    )
+    n = window.numel()
+    length = (n * (squares - means.square()).sum(1)).clamp_min(0).sqrt()
+    return length.clamp_min(FLATTEST * (n * images.shape[1]) ** 0.5)
 
 
 def _nearest(distances: Tensor, who: Tensor, k: int) -> tuple[Tensor, Tensor]:

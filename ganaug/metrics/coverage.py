@@ -50,7 +50,12 @@ def density(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
 
     real: (N, D), synthetic: (M, D), in one feature space; needs N > k. Not bounded above.
     """
-    return float(_inside(synthetic, real, radii(real, k=k))[0].double().mean()) / k
+    return float(balls(real, synthetic, k=k).double().mean()) / k
+
+
+def balls(real: Tensor, synthetic: Tensor, *, k: int = 5) -> Tensor:
+    """In how many real k-NN balls each synthetic point lies: (N, D), (M, D) -> (M,). Needs N > k."""
+    return _inside(synthetic, real, radii(real, k=k))[0]
 
 
 def precision(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
@@ -58,7 +63,7 @@ def precision(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:
 
     real: (N, D), synthetic: (M, D), in one feature space; needs N > k.
     """
-    return float((_inside(synthetic, real, radii(real, k=k))[0] > 0).double().mean())
+    return float((balls(real, synthetic, k=k) > 0).double().mean())
 
 
 def recall(real: Tensor, synthetic: Tensor, *, k: int = 5) -> float:

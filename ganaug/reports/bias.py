@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import fisher_exact
+from torch import nn
 
 from ganaug.data.table import is_missing
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, matched
-from ganaug.lookup import lookup
 from ganaug.metrics.coverage import covered
 from ganaug.metrics.fairness import FEWEST, amplification, calibrated_amplification, shift
-from ganaug.metrics.features import FEATURES, Extractor
+from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.measures import wilson
-from ganaug.reports.report import Report, Row, worst
+from ganaug.reports.report import Report, Row, p_value, worst
 from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report on images that keep the make-up
@@ -35,7 +35,7 @@ def bias_report(
     *,
     attributes: Sequence[str] | None = None,
     claim: str = "training",
-    features: str | Extractor | None = "auto",
+    features: str | Extractor | nn.Module | None = "auto",
     random_state: int = 0,
 ) -> Report:
     """Compare the make-up of synthetic images with that of real ones, class by class and attribute by attribute.
@@ -61,7 +61,7 @@ def bias_report(
     for column in columns[: len(names)]:
         rows += _amplification_rows(real, synthetic, column, of_population=of_population, seed=random_state)
     if features is not None:
-        rows += _coverage_rows(real, synthetic, columns, lookup(FEATURES, features, "features"))
+        rows += _coverage_rows(real, synthetic, columns, extractor(features)[1])
     rows = _judged(rows)
     return Report(
         "bias",
@@ -155,7 +155,7 @@ def _texts(values: pd.Series) -> list[str | None]:
 
 
 def _class_rows(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
-    rows, section = [], "Classes"
+    rows, section = [], "Shares of the classes"
     for name in real.classes:
         for side, images in {"real": real, "synthetic": synthetic}.items():
             count = images.counts[name]
@@ -264,7 +264,7 @@ def _findings(rows: list[Row], claim: str) -> list[str]:
 
 
 def _sentence(row: Row) -> str:
-    value, sure = row.value or 0.0, f"p = {row.p:.3f}, adjusted"
+    value, sure = row.value or 0.0, f"{p_value(row.p or 0.0)}, adjusted"
     if row.section == SHIFTS:
         told = f"is {100 * abs(value):.0f} points {'more' if value > 0 else 'less'} frequent among synthetic images"
         return f"{row.subject} {told} ({sure}). Drop some, or fit with more images of the group that is lacking."

@@ -4,24 +4,24 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, image_hashes, matched
-from ganaug.lookup import lookup
-from ganaug.metrics.features import FEATURES, Extractor
+from ganaug.metrics.distance import frechet_distance
+from ganaug.metrics.features import FRECHET, Extractor, extractor
 from ganaug.metrics.measures import MEASURES, Measured, Pair
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
 from ganaug.reports.galleries import pictures
-from ganaug.reports.report import Report, Row, worst
+from ganaug.reports.report import Report, Row, p_value, worst
 from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
 FEWEST, ENOUGH, SAFE = 3, 20, 50  # images of a class: to compute anything, to say all is well, to say so without a word
-MOST = 1000  # images of a class, real and synthetic, that are looked at
-ALL, DUPLICATES = "all classes", "Real images"
+WITHHELD = 2048  # images below which a Frechet distance says more about their number than about them
+ALL, DUPLICATES, OVERALL = "all classes", "Real images", "Over all classes, each weighing alike"
 
 
 def diversity_report(
@@ -29,7 +29,8 @@ def diversity_report(
     synthetic: LabelledImages,
     *,
     holdout: LabelledImages | None = None,
-    features: str | Extractor = "auto",
+    features: str | Extractor | nn.Module = "auto",
+    most: int = 1000,
     random_state: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Report:
@@ -37,12 +38,12 @@ def diversity_report(
 
     real: the training images, from which copies may have been taken. holdout: real images that the generator has not
     seen; if given, diversity and differences are judged against these. features: 'auto' (EfficientNet-lite0), another
-    name of `metrics.features.FEATURES`, or a function or module, uint8 (N, C, H, W) -> (N, D).
+    name of `metrics.features.FEATURES`, a function, uint8 (N, C, H, W) -> (N, D), or a module, which is given floats in
+    [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`.
 
     Every test is exact or a permutation test, and all of the report are adjusted together (Holm 1979): a report on
     images that are as good as real ones raises any alarm in at most 2 % of cases. Below 20 images a class is
-    `insufficient` unless something is plainly wrong. At most 1,000 images of a class are looked at, drawn by
-    `random_state`. Raises DataError where the images do not fit together.
+    `insufficient` unless something is plainly wrong. Raises DataError where the images do not fit together.
     """
     say = progress or (lambda what, done, total: None)  # noqa: ARG005
     synthetic = matched(synthetic, real, "synthetic")
@@ -51,13 +52,16 @@ def diversity_report(
         raise DataError(
             "there are no synthetic images to judge." if not len(synthetic) else "there are no real images."
         )
-    real_side, synthetic_side = _drawn(against, random_state, "real"), _drawn(synthetic, random_state, "synthetic")
-    embed = lookup(FEATURES, features, "features")
+    real_side, synthetic_side = (
+        _drawn(side, most, random_state, what) for side, what in ((against, "real"), (synthetic, "synthetic"))
+    )
+    features_name, embed = extractor(features)
     n_steps = len(real.classes) + 3
     say("features of the real images", 0, n_steps)
     points = embed(real_side.images)
     say("features of the synthetic images", 1, n_steps)
-    pairs = dict(_pairs(real, real_side, synthetic_side, points, embed(synthetic_side.images), random_state))
+    others = embed(synthetic_side.images)
+    pairs = dict(_pairs(real, real_side, synthetic_side, points, others, most, random_state))
     found: dict[tuple[str, str], Measured] = {}
     for number, (subject, pair) in enumerate(pairs.items()):
         say(subject, 2 + number, n_steps)
@@ -67,6 +71,7 @@ def diversity_report(
             if name != "recognised" or pair.recognised is not None:
                 found[subject, name] = measure.of(pair)
     rows = _rows(pairs, found) + _duplicates(real)
+    rows += _frechet(points, others, (real_side.labels, synthetic_side.labels), features_name, random_state)
     told = _findings(rows, found)
     return Report(
         "diversity",
@@ -75,23 +80,23 @@ def diversity_report(
         tuple(told) or ("Nothing was found that chance would not explain.",),
         tuple(rows),
         {
-            "features": features if isinstance(features, str) else type(features).__name__,
+            "features": features_name,
             "real images": len(against),
             "synthetic images": len(synthetic),
             "judged against": "training images" if holdout is None else "held-out images",
-            "images of a class looked at": MOST,
+            "images of a class looked at": most,
             "chance of a false alarm": ALARM,
         },
         tuple(pictures(pairs, found, rows, ALL)),
     )
 
 
-def _drawn(images: LabelledImages, seed: int, what: str) -> LabelledImages:
-    """At most MOST images of each class."""
+def _drawn(images: LabelledImages, most: int, seed: int, what: str) -> LabelledImages:
+    """At most `most` images of each class."""
     keep = []
     for label in range(len(images.classes)):
         own = torch.nonzero(images.labels == label).flatten()
-        keep.append(own[torch.randperm(len(own), generator=generator(seed, "drawn", what, label))[:MOST]])
+        keep.append(own[torch.randperm(len(own), generator=generator(seed, "drawn", what, label))[:most]])
     return images.take(torch.cat(keep))
 
 
@@ -101,6 +106,7 @@ def _pairs(
     synthetic: LabelledImages,
     points: Tensor,
     others: Tensor,
+    most: int,
     seed: int,
 ) -> Iterator[tuple[str, Pair]]:
     """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike."""
@@ -126,7 +132,7 @@ def _pairs(
     alike: tuple[list[Tensor], list[Tensor]] = [], []
     for label in present:
         mine, theirs = (torch.nonzero(side.labels == label).flatten() for side in (real, synthetic))
-        both = min(len(mine), len(theirs), max(1, MOST // len(present)))
+        both = min(len(mine), len(theirs), max(1, most // len(present)))
         alike[0].append(mine[:both])
         alike[1].append(theirs[:both])
         name = real.classes[label]
@@ -140,7 +146,7 @@ def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> lis
     adjusted = dict(zip(tested, holm(np.array([found[key].p for key in tested])), strict=True))
     rows: list[Row] = []
     for subject, pair in pairs.items():
-        section = "Over all classes, each weighing alike" if subject == ALL else "Classes"
+        section = OVERALL if subject == ALL else "Classes"
         n = min(len(pair.real), len(pair.synthetic))
         rows.append(Row(section, subject, "real", len(pair.real)))
         rows.append(Row(section, subject, "synthetic", len(pair.synthetic)))
@@ -181,6 +187,25 @@ def _duplicates(real: LabelledImages) -> list[Row]:
     ]
 
 
+def _frechet(points: Tensor, others: Tensor, labels: tuple[Tensor, Tensor], features: str, seed: int) -> list[Row]:
+    """A row of the Frechet distance with as many images of a class on each side; withheld where they are few."""
+    title = FRECHET.get(features, f"Frechet distance ({features})")
+    chosen: tuple[list[Tensor], list[Tensor]] = [], []
+    for label in torch.unique(labels[1]):
+        own = [torch.nonzero(side == label).flatten() for side in labels]
+        both = min(map(len, own))
+        for places, side in zip(chosen, own, strict=True):
+            places.append(side[:both])
+    left, right = points[torch.cat(chosen[0])], others[torch.cat(chosen[1])]
+    if len(left) < WITHHELD:
+        note = f"withheld: {len(left):,} images of each kind, and below {WITHHELD:,} it mostly tells how many there are"
+        return [Row(OVERALL, ALL, title, None, note=note)]
+    everything = torch.cat([left, right])
+    order = torch.randperm(len(everything), generator=generator(seed, "frechet"))
+    alike = frechet_distance(everything[order[: len(left)]], everything[order[len(left) :]])
+    return [Row(OVERALL, ALL, title, frechet_distance(left, right), note=f"dealt out at random: {alike:.3f}")]
+
+
 def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[str]:
     """A sentence for each measure that raised an alarm: where, how sure, what it means, what to do."""
     told = []
@@ -189,8 +214,9 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
         own.sort(key=lambda row: (row.subject != ALL, row.p or 0.0))
         if own:
             where = [f"{row.subject} {row.value or 0:.2f}{_usual(found[row.subject, name])}" for row in own]
-            sure = f"p at most {max(row.p or 0.0 for row in own):.3f}, adjusted"
-            told.append(f"{name}, {_some(where)} ({sure}): {measure.means}. {measure.mend.capitalize()}.")
+            sure = p_value(max(row.p or 0.0 for row in own)).replace("p=", "p at most ")
+            title = name[0].upper() + name[1:]
+            told.append(f"{title}, {_some(where)} ({sure}, adjusted): {measure.means}. {measure.mend.capitalize()}.")
     unsure = list(dict.fromkeys(row.subject for row in rows if row.state == "insufficient" and row.subject != ALL))
     if unsure:
         told.append(f"Too few images to say that all is well with {_some(unsure)}: it takes {ENOUGH} of each kind.")

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from sklearn.decomposition import PCA
 from torch import Tensor
 
 from ganaug.metrics.measures import COPY, Measured, Pair
-from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, png, svg
+from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
 from ganaug.terminal import printable
 from ganaug.training.pictures import preview
 
-CLASSES, SHOWN, MOST_COPIES, POINTS = 20, 8, 24, 1500
+CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500
 
 
 def pictures(
@@ -24,10 +25,10 @@ def pictures(
     classes = {name: pair for name, pair in pairs.items() if name != every}
     figures = [_samples(classes)]
     figures += [*_copies(classes), *_missing(classes, rows)]
-    if len(classes) > 1:
+    if sum((name, "coverage") in found for name in classes) > 1:
         figures.append(_coverage(classes, found, rows))
-    if every in pairs:
-        figures.append(_scatter(pairs[every]))
+    whole = pairs.get(every) or next(iter(classes.values()))
+    figures.append(_scatter(whole, list(classes) if every in pairs else []))
     return figures
 
 
@@ -95,9 +96,9 @@ def _coverage(classes: Mapping[str, Pair], found: Mapping[tuple[str, str], Measu
             colour = {"pass": GOOD, "fail": BAD}.get(states[name], NEITHER)
             axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
             axes.plot(one.value, place, "o", color=colour)
-            axes.plot(one.expected, place, "|", color=INK, markersize=14)
+            axes.plot(one.expected, place, "|", color=INK, markersize=14, markeredgewidth=2)
         axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
         axes.set_xlabel("share of real images that have a synthetic one like them")
         axes.grid(axis="x", alpha=0.3)
@@ -106,25 +107,42 @@ def _coverage(classes: Mapping[str, Pair], found: Mapping[tuple[str, str], Measu
     return Figure(svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)), caption)
 
 
-def _scatter(pair: Pair) -> Figure:
+def _scatter(pair: Pair, names: list[str]) -> Figure:
+    """Features on two axes. names: of the classes that the pair is of, in the order of their labels."""
     real, synthetic = pair.real[:POINTS], pair.synthetic[:POINTS]
     both = torch.cat([real, synthetic]).double().numpy()
     places = PCA(2, svd_solver="full").fit_transform(both)
     labels = np.concatenate([pair.claimed[0][: len(real)].numpy(), pair.claimed[1][: len(synthetic)].numpy()])
     of_real = np.arange(len(both)) < len(real)
 
+    rank = np.unique(labels, return_inverse=True)[1]
+    colours = (
+        [f"C{number}" for number in range(10)]
+        if rank.max() < 10
+        else [colormaps["tab20"](number) for number in range(20)]
+    )
+
     def plot(axes: Any) -> None:
+        own = [colours[place % len(colours)] for place in rank]
         for mine, marker, size in ((of_real, "o", 10), (~of_real, "x", 14)):
-            axes.scatter(
-                *places[mine].T, c=labels[mine], cmap="tab20", marker=marker, s=size, alpha=0.6, linewidths=0.8
-            )
-        axes.plot([], [], "o", color=OTHERS, label="real")
-        axes.plot([], [], "x", color=OURS, label="synthetic")
-        axes.legend(loc="best", fontsize=8)
+            chosen = [own[place] for place in np.flatnonzero(mine)]
+            axes.scatter(*places[mine].T, c=chosen, marker=marker, s=size, alpha=0.6, linewidths=0.8)
+        key = [axes.plot([], [], marker, color=INK)[0] for marker in "ox"]
+        key += [axes.plot([], [], "s", color=colours[n % len(colours)])[0] for n in range(min(NAMED, len(names)))]
+        legend = axes.legend(
+            key,
+            ["real", "synthetic", *(printable(name)[:24] for name in names[:NAMED])],
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            fontsize=8,
+            frameon=False,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
         axes.set_xticks([])
         axes.set_yticks([])
 
     caption = (
         "Features on their two main axes, a colour a class. Where there are dots and no crosses, something is missing."
     )
-    return Figure(svg(plot, 6.4, 4.6), caption)
+    return Figure(svg(plot, 7.2, 4.6), caption)

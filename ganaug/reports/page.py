@@ -1,6 +1,7 @@
 """A report as one HTML page: everything inside, nothing that runs, every text escaped."""
 
 import base64
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -10,13 +11,26 @@ from jinja2 import Environment, Template
 from ganaug import __version__
 
 if TYPE_CHECKING:
-    from ganaug.reports.report import Report
+    from ganaug.reports.report import Report, Row
+
+MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "insufficient": "?"}  # beside the colours, which not everybody sees
+LEGENDS = {
+    "utility": "Intervals are 95 %; a cell passes where the interval lies on the good side and fails where it lies on "
+    "the bad one. What was chosen among several (best, gated) is scored on other images than it was chosen on; the "
+    "settings name the choices.",
+}
+LEGEND = (
+    "Intervals are 95 %; p values are adjusted for all tests of the report. ✓ nothing was found, ! worth a look, "
+    "✗ wrong, ? too few images to tell; the others are shown and not judged."
+)
+MOST_NOTED = 4  # cells that are named beside a note that they share
 
 
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["inline"] = _inline
+    environment.filters.update(inline=_inline, notes=_notes)
+    environment.globals.update(marks=MARKS, version=__version__)
     return environment.from_string((files("ganaug.reports") / "page.html").read_text(encoding="utf-8"))
 
 
@@ -28,9 +42,24 @@ def _inline(file: str | bytes) -> str:
 
 def page(report: "Report") -> str:
     """The whole page, with a policy that allows no script and no request."""
-    return _template().render(report=report, version=__version__, whole=True)
+    return _rendered(report, whole=True)
 
 
 def fragment(report: "Report") -> str:
     """The page's content alone, for a notebook."""
-    return _template().render(report=report, version=__version__, whole=False)
+    return _rendered(report, whole=False)
+
+
+def _rendered(report: "Report", *, whole: bool) -> str:
+    return _template().render(report=report, whole=whole, legend=LEGENDS.get(report.kind, LEGEND))
+
+
+def _notes(subjects: "Mapping[str, Mapping[str, Row]]") -> list[tuple[str, str]]:
+    """(which cells, note) of a table, in its order; a note that several cells share once."""
+    found: dict[str, list[str]] = {}
+    for subject, cells in subjects.items():
+        for metric, row in cells.items():
+            if row.note:
+                found.setdefault(row.note, []).append(f"{subject}, {metric}")
+    more = {note: f" and {len(own) - MOST_NOTED} more" if len(own) > MOST_NOTED else "" for note, own in found.items()}
+    return [("; ".join(own[:MOST_NOTED]) + more[note], note) for note, own in found.items()]

@@ -48,15 +48,17 @@ class Row:
         shown = f"{self.value:,.0f}" if self.value == int(self.value) and abs(self.value) >= 2 else f"{self.value:.3f}"
         if self.low is not None and self.high is not None:
             shown += f" [{self.low:.3f}, {self.high:.3f}]"
-        return shown if self.p is None else f"{shown} p={self.p:.3f}"
+        return shown if self.p is None else f"{shown} {p_value(self.p)}"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of a page. file: an SVG's text, or a PNG's bytes. caption: what it shows and how to read it."""
+    """A picture of a page. file: an SVG's text, or a PNG's bytes. caption: what it shows and how to read it. alt: what
+    somebody who cannot see it has to know, where the caption does not say that."""
 
     file: str | bytes
     caption: str
+    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ class Report:
                 table.add_row(_safe(subject), *shown)
             parts += ["", table]
         return Group(*parts)
+
+
+def p_value(p: float) -> str:
+    """As it is written: p=0.012, or p<0.001."""
+    return f"p={p:.3f}" if p >= 0.001 else "p<0.001"
 
 
 def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:

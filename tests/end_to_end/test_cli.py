@@ -28,6 +28,8 @@ QUICK = (
     *("--param", "filters=null", "--device", "cpu"),
 )
 
+UNJUDGED = (*QUICK, "--no-report")
+
 
 def ganaug(*arguments, cwd=None, **options):
     command = [sys.executable, "-m", "ganaug", *map(str, arguments)]
@@ -118,6 +120,14 @@ def test_augment_balances_keeps_the_originals_and_is_undone(data, tmp_path):
     assert len(table) == 28
     assert Counter(table["is_synthetic"]) == {False: 20, True: 8}
     assert (tmp_path / "out.run" / "model" / "model.json").exists()
+    found = json.loads((tmp_path / "out.run" / "report.json").read_text())
+    page = tmp_path / "out.run" / "report.html"
+    assert found["verdict"] in page.read_text()
+    told = done.stderr.splitlines()
+    begin = next(number for number, line in enumerate(told) if line.startswith("The synthetic images: "))
+    assert str(page) in told[begin]
+    assert found["verdict"] in told[begin]
+    assert told[begin + 1 :] == [f"- {sentence}" for sentence in found["summary"][:3]]
     undone = ganaug("augment", data, out, "--undo")
     assert undone.returncode == 0, undone.stderr
     assert not out.exists() or not hashes(out)
@@ -126,7 +136,7 @@ def test_augment_balances_keeps_the_originals_and_is_undone(data, tmp_path):
 
 def test_augmenting_in_place_and_undoing_leaves_the_folder_as_it_was(data):
     before = hashes(data)
-    done = ganaug("augment", data, "--in-place", "--steps", 4, "--strategy", "bright=9", *QUICK)
+    done = ganaug("augment", data, "--in-place", "--steps", 4, "--strategy", "bright=9", *UNJUDGED)
     assert done.returncode == 0, done.stderr
     assert read_folder(data).counts == {"bright": 9, "dark": 14}
     assert before.items() <= hashes(data).items()
@@ -150,12 +160,12 @@ def test_names_relative_paths_and_links_do_not_matter(tmp_path):
     (data / "dark").rename(data / 'dârk "ones", it\'s')
     (data / "loop").symlink_to("loop")
     (tmp_path / "link").symlink_to(data)
-    done = ganaug("augment", "../link/", "../out/", "--steps", 2, *QUICK, cwd=data)
+    done = ganaug("augment", "../link/", "../out/", "--steps", 2, *UNJUDGED, cwd=data)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == ["bright,6,8,14", '"dârk ""ones"", it\'s",14,0,14']
-    done = ganaug("augment", ".", "--in-place", "--steps", 2, *QUICK, cwd=data)
+    done = ganaug("augment", ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data)
     assert done.returncode == 0, done.stderr
-    assert ganaug("augment", ".", "--in-place", "--steps", 2, *QUICK, cwd=data).returncode == 1
+    assert ganaug("augment", ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data).returncode == 1
     assert ganaug("augment", ".", "--in-place", "--undo", cwd=data).returncode == 0
 
 
@@ -185,7 +195,7 @@ def test_metadata_form_keeps_the_users_own_columns(tmp_path):
         (data / name).write_bytes(path.read_bytes())
         rows.append({"file_name": name, "label": path.parent.name, "attr_site": "007", "note": 'a "b", c'})
     pd.DataFrame(rows).to_csv(data / "metadata.csv", index=False)
-    done = ganaug("augment", data, tmp_path / "out", "--steps", 3, *QUICK)
+    done = ganaug("augment", data, tmp_path / "out", "--steps", 3, *UNJUDGED)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "out" / "metadata.csv", dtype=str)
     own = table[table["is_synthetic"].str.lower() == "false"]
@@ -237,7 +247,7 @@ def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_pat
 
 
 def test_a_killed_augment_resumes(data, tmp_path):
-    out, options = tmp_path / "out", ("--param", "check_every=10", *QUICK)
+    out, options = tmp_path / "out", ("--param", "check_every=10", *UNJUDGED)
     command = [sys.executable, "-m", "ganaug", "augment", data, out, "--steps", "1000000", *options]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for(tmp_path / "out.run" / "checkpoints" / "00000020.safetensors")
@@ -319,7 +329,7 @@ def test_bad_data_gets_one_message_and_starts_nothing(data, tmp_path, how, words
 
 def test_skipping_bad_files_goes_on_and_lists_them(data, tmp_path):
     (data / "dark" / "0.png").write_bytes(b"")
-    done = ganaug("augment", data, tmp_path / "out", "--skip-bad", "--steps", 3, *QUICK)
+    done = ganaug("augment", data, tmp_path / "out", "--skip-bad", "--steps", 3, *UNJUDGED)
     assert done.returncode == 0, done.stderr
     assert read_folder(tmp_path / "out").counts == {"bright": 13, "dark": 13}
     assert pd.read_csv(tmp_path / "out.run" / "skipped.csv")["file_name"].tolist() == ["dark/0.png"]
@@ -413,7 +423,7 @@ def test_a_class_that_is_not_learnt_is_left_as_it_is_and_named(data, tmp_path):
     quick = [part for part in QUICK if part != "filters=null"]
     del quick[quick.index("--device") - 1]
     strategy = ("--strategy", "dark=20,bright=20")
-    done = in_this_process("augment", data, tmp_path / "out", "--steps", "1", *quick, *strategy)
+    done = in_this_process("augment", data, tmp_path / "out", "--steps", "1", "--no-report", *quick, *strategy)
     assert done.exit_code == 0
     lacking = [name for name in ("dark", "bright") if f"class '{name}' was not learnt" in done.stderr]
     assert lacking

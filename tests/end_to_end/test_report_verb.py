@@ -46,7 +46,7 @@ def test_other_real_images_pass_and_the_page_is_whole(folders, tmp_path):
 def test_copies_end_with_status_4_and_are_told_in_words(folders, tmp_path):
     done = run(folders / "real", folders / "copied", "--out", tmp_path / "page.html")
     assert done.returncode == 4
-    assert "near-copies" in done.stdout
+    assert "Near-copies" in done.stdout
     assert "repeat training images" in " ".join(done.stdout.split())
 
 

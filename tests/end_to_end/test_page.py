@@ -1,0 +1,112 @@
+"""A report's page as a browser shows it: clicked through, in the dark, on a phone, on paper, and to a screen reader."""
+
+import shutil
+
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from ganaug.reports.bias import bias_report
+from ganaug.reports.diversity import diversity_report
+from ganaug.reports.report import joined
+from tests.planted.test_bias import drawn as with_attributes
+from tests.planted.test_diversity import copies, drawn
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    real, other = drawn(0, 40)
+    reports = [
+        diversity_report(real, copies(real, other), features="pixels"),
+        bias_report(with_attributes(60), with_attributes(60, dark=(50, 20), seed=1), features="pixels"),
+    ]
+    joined("synthetic", "What are the synthetic images worth?", reports).to_html(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def opened(browser, path, **how):
+    context = browser.new_context(**how)
+    context.set_offline(True)
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("requestfailed", lambda request: page.complaints.append(request.url))
+    page.goto(path.as_uri())
+    return page
+
+
+def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_file):
+    page = opened(browser, page_file)
+    links = page.locator("nav a")
+    assert links.count() >= 5
+    for number in range(links.count()):
+        links.nth(number).click()
+        target = page.evaluate("document.querySelector(location.hash).getBoundingClientRect().top")
+        assert -5 < target < page.viewport_size["height"]
+        page.evaluate("window.scrollTo(0, 0)")
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+        assert details.get_attribute("open") is not None
+    broken = page.evaluate("[...document.images].filter(image => !image.complete || !image.naturalWidth).length")
+    assert broken == 0
+    assert page.locator("img").count() >= 3
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_finds_nothing_amiss(browser, page_file, scheme):
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # the reader is a script
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_it_is_dark_where_asked(browser, page_file):
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert opened(browser, page_file, color_scheme="light").evaluate(colour) == "rgb(255, 255, 255)"
+    assert opened(browser, page_file, color_scheme="dark").evaluate(colour) != "rgb(255, 255, 255)"
+
+
+def test_a_phone_scrolls_down_and_not_sideways(browser, page_file):
+    page = opened(browser, page_file, viewport={"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('p')).fontSize)") >= 14
+
+
+def test_it_prints_whole_tables(browser, page_file, tmp_path):
+    page = opened(browser, page_file, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+    paper = page.pdf(format="A4")
+    assert paper.startswith(b"%PDF")
+
+
+def test_ten_classes_fit_in_five_megabytes(tmp_path):
+    names = tuple("abcdefghij")
+    draws = torch.Generator().manual_seed(0)
+    from ganaug import LabelledImages
+
+    def noise():
+        pixels = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=draws)  # what compresses worst
+        return LabelledImages(pixels, torch.arange(200) % 10, names)
+
+    report = diversity_report(noise(), noise(), features="pixels")
+    assert len(report.to_html().encode()) < 5_000_000

@@ -1,0 +1,103 @@
+"""Features: of a module, a function, and of networks that the user has to bring along."""
+
+import pytest
+import torch
+from torch import nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from ganaug.errors import DataError
+from ganaug.metrics import features
+from ganaug.metrics.features import FEATURES, extractor
+
+IMAGES = torch.randint(0, 256, (5, 1, 20, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty folder of torch.hub, and an empty cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_module_is_applied_in_evaluation_mode_and_left_as_it_was():
+    net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(320), nn.Dropout(0.5), nn.Linear(320, 7))
+    net[2].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    name, embed = extractor(net)
+    found = embed(IMAGES)
+    assert name == "Sequential"
+    assert found.shape == (5, 7)
+    assert not found.requires_grad
+    assert torch.equal(found, embed(IMAGES))  # no dropout, no batch statistics
+    assert net.training
+    assert not net[2].training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+def test_a_function_must_give_a_finite_row_for_each_image():
+    name, embed = extractor(lambda images: images.flatten(1))
+    assert name == "<lambda>"
+    assert embed(IMAGES).shape == (5, 320)
+    for wrong in (lambda images: images[:2].flatten(1), lambda images: torch.full((len(images), 2), torch.nan)):
+        with pytest.raises(DataError, match="not finite; it must map"):
+            extractor(wrong)[1](IMAGES)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="inception"):
+        extractor("inceptoin")
+
+
+@pytest.mark.parametrize("name", ["inception", "dinov2"])
+def test_weights_that_are_not_there_are_asked_for_and_never_fetched(name, hub):
+    with pytest.raises(DataError, match=FEATURES[name].weights.replace(".", r"\.")):
+        extractor(name)[1](IMAGES)
+    assert not list(hub.iterdir())
+
+
+def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monkeypatch):
+    with monkeypatch.context() as without_weights:
+        module = "torch_fidelity.feature_extractor_inceptionv3"
+        without_weights.setattr(f"{module}.load_state_dict_from_url", lambda *_, **__: {})
+        without_weights.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        made = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    torch.save(made.state_dict(), hub / FEATURES["inception"].weights)
+    found = FEATURES["inception"](IMAGES)
+    with torch.no_grad():
+        expected = made.eval()(IMAGES.expand(-1, 3, -1, -1))[0]
+    assert found.shape == (5, 2048)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
+    repository = hub.parent / "facebookresearch_dinov2_main"
+    repository.mkdir()
+    (repository / "hubconf.py").write_text(
+        "import torch\n"
+        "def dinov2_vits14(**_):\n"
+        "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
+    )
+    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
+    found = FEATURES["dinov2"](IMAGES)
+    assert found.shape == (5, 3)
+    assert found[:, 0].argsort().equal(IMAGES.float().mean((1, 2, 3)).argsort())
+
+
+@pytest.mark.parametrize("a_pass", [1, 7, 64])
+def test_the_size_of_a_pass_changes_no_feature(a_pass, hub, monkeypatch):
+    usual = FEATURES["auto"](IMAGES)
+    monkeypatch.setattr(features, "A_PASS", a_pass)
+    monkeypatch.setenv("GANAUG_CACHE", str(hub / "another"))
+    torch.testing.assert_close(FEATURES["auto"](IMAGES), usual, rtol=1e-4, atol=1e-5)
+
+
+def test_loading_the_network_prints_nothing_and_draws_nothing(hub, capfd, untouched_global_randomness):
+    for _ in range(2):  # from the package's file, then from safetensors
+        features.efficientnet_lite0.cache_clear()
+        net = features.efficientnet_lite0()
+    assert sum(value.numel() for value in net.parameters()) > 4_000_000
+    assert [path.suffix for path in (hub.parents[1] / "cache" / "weights").iterdir()] == [".safetensors"]
+    assert capfd.readouterr().out == ""
