@@ -25,8 +25,11 @@ EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 @click.option("--holdout", type=FOLDER, help="Real images that the generator has not seen, to judge diversity against.")
 @click.option("--metadata", type=FILE, help="A CSV with file_name and columns attr_..., for images without their own.")
 @click.option("--attributes", help="Columns to compare, with commas between.  [default: those that begin with attr_]")
+@click.option("--predicted", is_flag=True, help="Guess the attributes that the synthetic images lack.")
+@click.option("--groups", help="Column of metadata.csv whose images belong together.  [default: group_id if there]")
+@click.option("--test", type=FOLDER, help="Real images apart, with attributes: what a classifier makes of each group.")
 @click.option("--claim", type=click.Choice(["training", "population"]), default="training", show_default=True)
-@click.option("--features", default="auto", show_default=True, help="efficientnet-lite0 (auto) or pixels.")
+@click.option("--features", default="auto", show_default=True, help="efficientnet-lite0, inception, dinov2, pixels.")
 @click.option("--image-size", type=Size(), help="Resize to this size.  [default: the size of the first real image]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
@@ -38,6 +41,9 @@ def report(
     holdout: Path | None,
     metadata: Path | None,
     attributes: str | None,
+    predicted: bool,
+    groups: str | None,
+    test: Path | None,
     claim: str,
     features: str,
     image_size: int | tuple[int, int] | None,
@@ -55,7 +61,8 @@ def report(
             new_file(path)
         from ganaug.data.folder import read_folder
         from ganaug.data.origin import synthetic_part
-        from ganaug.reports.bias import bias_report, shared_attributes
+        from ganaug.reports.attributes import shared_attributes
+        from ganaug.reports.bias import bias_report
         from ganaug.reports.diversity import diversity_report
         from ganaug.reports.report import joined
 
@@ -63,22 +70,38 @@ def report(
         size = (images.shape[1], images.shape[2])
         others = synthetic_part(read_folder(synthetic, image_size=size, skip_bad=skip_bad))
         apart = None if holdout is None else read_folder(holdout, image_size=size, skip_bad=skip_bad)
+        tested = None if test is None else read_folder(test, image_size=size, skip_bad=skip_bad)
         if metadata is not None:
             images, others = _with(images, metadata), _with(others, metadata)
-        names = shared_attributes(images, others) if attributes is None else _names(attributes)
+            tested = None if tested is None else _with(tested, metadata)
+        sides = (images,) if predicted else (images, others)
+        names = shared_attributes(*sides) if attributes is None else _names(attributes)
         with steps_of("report") as progress:
             found = diversity_report(
                 images, others, holdout=apart, features=features, random_state=seed, progress=progress
             )
             if names:
-                bias = bias_report(images, others, attributes=names, claim=claim, features=features, random_state=seed)
+                bias = bias_report(
+                    images,
+                    others,
+                    attributes=names,
+                    groups=groups,
+                    claim=claim,
+                    predicted=predicted,
+                    features=features,
+                    test=tested,
+                    random_state=seed,
+                )
                 found = joined("synthetic", "What are the synthetic images worth?", [found, bias])
         found.to_html(out)
         if as_json is not None:
             found.to_json(as_json)
         Console().print(found)
         if not names:
-            say("No attributes: make-up is compared where metadata.csv has columns attr_... in both folders.")
+            say(
+                "No attributes: make-up is compared where metadata.csv has columns attr_... in both folders, or with "
+                "--predicted in REAL."
+            )
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[found.verdict])
 

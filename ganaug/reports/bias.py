@@ -1,31 +1,33 @@
 """bias_report: do synthetic images keep the make-up of the real ones: classes, attributes, and both together?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.stats import fisher_exact
 from torch import nn
 
-from ganaug.data.table import is_missing
-from ganaug.errors import DataError
 from ganaug.images import LabelledImages, matched
 from ganaug.metrics.coverage import covered
-from ganaug.metrics.fairness import FEWEST, amplification, calibrated_amplification, shift
+from ganaug.metrics.fairness import FEWEST, Shift, amplification, calibrated_amplification, clustered_shift, shift
 from ganaug.metrics.features import Extractor, extractor
+from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
+from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
+from ganaug.reports.downstream import DOWNSTREAM, GAP, downstream_rows
 from ganaug.reports.report import Report, Row, p_value, worst
+from ganaug.usefulness.classifiers import classifier_for
+from ganaug.usefulness.compare import FEWEST_GROUPS
 from ganaug.usefulness.scores import holm
+from ganaug.usefulness.splits import groups_of
 
 ALARM = 0.02  # chance of an alarm in a whole report on images that keep the make-up
 LARGE = 0.1  # change of a share from which on it fails, and does not only warn
 CLAIMS = {"training": "the training set, as it is", "population": "the population that the real images were drawn from"}
-PREFIX = "attr_"
 NEIGHBOURS = 5
-MOST, MOST_TOLD = 20, 5  # values of an attribute, and alarms that are told in words
+MOST_TOLD = 5  # alarms that are told in words
 SHIFTS, AMPLIFIED, COVERED = "Attributes within each class", "Bias amplification", "How well each group is covered"
 
 
@@ -34,34 +36,63 @@ def bias_report(
     synthetic: LabelledImages,
     *,
     attributes: Sequence[str] | None = None,
+    groups: str | Sequence[Any] | np.ndarray | None = None,
     claim: str = "training",
+    predicted: bool = False,
     features: str | Extractor | nn.Module | None = "auto",
+    test: LabelledImages | None = None,
+    classifier: Any = "features",
+    n_seeds: int = 3,
     random_state: int = 0,
 ) -> Report:
     """Compare the make-up of synthetic images with that of real ones, class by class and attribute by attribute.
 
     real, synthetic: with a column of metadata for each attribute. attributes: these columns; None: those that begin
-    with `attr_`. claim: 'training', whether the training set's composition is kept, or 'population', whether that of
-    the population is from which it was drawn, which few real images say little about. features: as `diversity_report`
-    has it, for how well each group is covered; None leaves that out.
+        with `attr_`.
+    claim: 'training', whether the training set's composition is kept, or 'population', whether that of the population
+        is from which it was drawn, which few real images say little about.
+    groups: for `real`, (N,) or a column of metadata: images of one group (a patient, a slide) are no independent
+        witnesses of the population. None: the column group_id where there is one.
+    predicted: attributes that the synthetic images lack are guessed by a classifier of the real images, and the shares
+        corrected for its errors.
+    features: as `diversity_report` has it, for how well each group is covered, and for guesses; None leaves both out.
+    test: real images with the attributes that nothing was trained on. If given, `classifier` (as `utility_report` has
+        it) is trained on the real images and on both, `n_seeds` times each, and its accuracy compared group by group.
 
-    Tests are exact and adjusted together (Holm 1979): an alarm comes in at most 2 % of reports on images that keep the
-    make-up. Cells of fewer than 10 real images, or 10 synthetic ones of the class, are `insufficient`. Raises DataError
-    where an attribute is not among the metadata of both.
+    Tests are exact, or of a bootstrap for the classifier, and adjusted together (Holm 1979): an alarm comes in at most
+    2 % of reports on images that keep the make-up. Cells of fewer than 10 images are `insufficient`. Raises DataError
+    where an attribute is not among the metadata.
     """
     if claim not in CLAIMS:
         raise ValueError(f"claim must be one of {', '.join(CLAIMS)}; got {claim!r}.")
+    if predicted and features is None:
+        raise ValueError("predicted=True guesses attributes from features: give features='auto', or another.")
+    if n_seeds < 1:
+        raise ValueError(f"n_seeds must be at least 1; got {n_seeds}.")
     synthetic = matched(synthetic, real, "synthetic")
-    names = _attributes(real, synthetic, attributes)
+    names = names_of(real, synthetic, attributes, guessing=predicted)
+    own_groups, chosen = groups_of(real, groups), classifier_for(classifier)
     of_population = claim == "population"
-    columns = _columns(real, synthetic, names)
+    known = attributes_of(real, synthetic, names)
+    every = list(known)
     rows = _class_rows(real, synthetic)
-    for column in columns:
-        rows += _shift_rows(real, synthetic, column, of_population=of_population)
-    for column in columns[: len(names)]:
-        rows += _amplification_rows(real, synthetic, column, of_population=of_population, seed=random_state)
-    if features is not None:
-        rows += _coverage_rows(real, synthetic, columns, extractor(features)[1])
+    points = None if features is None else _points(real, synthetic, features)
+    if predicted and points is not None:
+        every += guessed_attributes(real, synthetic, names, *points, random_state)
+    for one in every:
+        if one.guessed is not None:
+            rows += _guessed_rows(real, synthetic, one, random_state)
+        else:
+            rows += _shift_rows(real, synthetic, one, own_groups if of_population else None, of_population)
+    for one in known:
+        if one.name in names:
+            rows += _amplification_rows(real, synthetic, one, of_population=of_population, seed=random_state)
+    if points is not None:
+        rows += _coverage_rows(real, synthetic, every, *points)
+    if test is not None:
+        test = matched(test, real, "test")
+        bundles = groups_of(test, groups if isinstance(groups, str) else None)
+        rows += downstream_rows(real, synthetic, test, names, chosen, bundles, n_seeds=n_seeds, seed=random_state)
     rows = _judged(rows)
     return Report(
         "bias",
@@ -72,86 +103,21 @@ def bias_report(
         {
             "claim": f"against {CLAIMS[claim]}",
             "attributes": names,
+            "guessed attributes": [one.name for one in every if one.guessed is not None],
+            "groups": None if own_groups is None else len(np.unique(own_groups)),
             "real images": len(real),
             "synthetic images": len(synthetic),
+            "test images": 0 if test is None else len(test),
             "chance of a false alarm": ALARM,
         },
     )
 
 
-@dataclass(frozen=True)
-class _Column:
-    """An attribute, or two together. values: those of the real images. real, synthetic: which value each image has, -1
-    where it is not known: (N,), (M,)."""
-
-    name: str
-    values: tuple[str, ...]
-    real: np.ndarray
-    synthetic: np.ndarray
-
-    def counts(self, which: str, labels: np.ndarray, n_classes: int) -> np.ndarray:
-        """Images of each class with each value: (K, A)."""
-        own = getattr(self, which)
-        found = np.zeros((n_classes, len(self.values)), np.int64)
-        np.add.at(found, (labels[own >= 0], own[own >= 0]), 1)
-        return found
-
-    def told(self) -> list[int]:
-        """Values that have rows of their own: of two, the second says nothing new."""
-        return [0] if len(self.values) == 2 else list(range(len(self.values)))
-
-
-def shared_attributes(*sides: LabelledImages) -> list[str]:
-    """Columns `attr_...` that the metadata of every side has."""
-    columns = [set() if side.metadata is None else set(side.metadata.columns) for side in sides]
-    return sorted(name for name in set.intersection(*columns) if name.startswith(PREFIX))
-
-
-def _attributes(real: LabelledImages, synthetic: LabelledImages, given: Sequence[str] | None) -> list[str]:
-    columns = [set() if side.metadata is None else set(side.metadata.columns) for side in (real, synthetic)]
-    names = list(given) if given is not None else shared_attributes(real)
-    if not names:
-        raise DataError(
-            f"no attributes: give attributes=, names of columns of metadata.csv, or name columns {PREFIX}..., "
-            f"{PREFIX}sex for example."
-        )
-    for name in names:
-        for side, own in zip(("real", "synthetic"), columns, strict=True):
-            if name not in own:
-                there = ", ".join(sorted(own)) or "none"
-                raise DataError(f"attribute {name!r} is not among the metadata of the {side} images ({there}).")
-    return names
-
-
-def _columns(real: LabelledImages, synthetic: LabelledImages, names: list[str]) -> list[_Column]:
-    """Each attribute, and each two of them."""
-    frames = [pd.DataFrame(side.metadata) for side in (real, synthetic)]
-    sides = [{name: _texts(frame[name]) for name in names} for frame in frames]
-    for one, two in combinations(names, 2):
-        for side in sides:
-            side[f"{one}, {two}"] = [
-                None if a is None or b is None else f"{a}, {b}" for a, b in zip(side[one], side[two], strict=True)
-            ]
-    found = []
-    for name in sides[0]:
-        values = sorted({value for value in sides[0][name] if value is not None})
-        if name in names and not 2 <= len(values) <= MOST:
-            raise DataError(
-                f"attribute {name!r} has {len(values)} values among the real images: give one with 2 to {MOST}."
-            )
-        place = {value: number for number, value in enumerate(values)}
-        found.append(
-            _Column(
-                name,
-                tuple(values),
-                *(np.array([-1 if v is None else place.get(v, -1) for v in side[name]]) for side in sides),
-            )
-        )
-    return found
-
-
-def _texts(values: pd.Series) -> list[str | None]:
-    return [None if is_missing(value) else str(value) for value in values]
+def _points(
+    real: LabelledImages, synthetic: LabelledImages, features: str | Extractor | nn.Module
+) -> tuple[torch.Tensor, torch.Tensor]:
+    embed = extractor(features)[1]
+    return embed(real.images), embed(synthetic.images)
 
 
 def _class_rows(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
@@ -165,7 +131,9 @@ def _class_rows(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
     return rows
 
 
-def _shift_rows(real: LabelledImages, synthetic: LabelledImages, column: _Column, *, of_population: bool) -> list[Row]:
+def _shift_rows(
+    real: LabelledImages, synthetic: LabelledImages, column: Attribute, groups: np.ndarray | None, of_population: bool
+) -> list[Row]:
     mine = column.counts("real", real.labels.numpy(), len(real.classes))
     theirs = column.counts("synthetic", synthetic.labels.numpy(), len(real.classes))
     rows = []
@@ -174,20 +142,60 @@ def _shift_rows(real: LabelledImages, synthetic: LabelledImages, column: _Column
         for value in column.told():
             subject = f"{name}: {column.name} = {column.values[value]}"
             rows += [Row(SHIFTS, subject, "real images", n_real), Row(SHIFTS, subject, "synthetic images", n)]
-            if min(n_real, n) < FEWEST:
-                rows.append(
-                    Row(SHIFTS, subject, "change", None, state="insufficient", note=f"fewer than {FEWEST} images")
-                )
+            own = (real.labels.numpy() == label) & (column.real >= 0)
+            if min(n_real, n) < FEWEST or (groups is not None and len(np.unique(groups[own])) < FEWEST_GROUPS):
+                note = f"fewer than {FEWEST} images" + ("" if groups is None else f" or {FEWEST_GROUPS} groups")
+                rows.append(Row(SHIFTS, subject, "change", None, state="insufficient", note=note))
                 continue
-            one = shift(int(mine[label, value]), n_real, int(theirs[label, value]), n, of_population=of_population)
+            hits = int(theirs[label, value])
+            one: Shift = (
+                shift(int(mine[label, value]), n_real, hits, n, of_population=of_population)
+                if groups is None
+                else clustered_shift(column.real[own] == value, groups[own], hits, n)
+            )
             rows.append(Row(SHIFTS, subject, "real share", one.real))
             rows.append(Row(SHIFTS, subject, "synthetic share", one.synthetic, one.low, one.high))
             rows.append(Row(SHIFTS, subject, "change", one.change, one.low - one.real, one.high - one.real, one.p))
     return rows
 
 
+def _guessed_rows(real: LabelledImages, synthetic: LabelledImages, column: Attribute, seed: int) -> list[Row]:
+    """As `_shift_rows`, of guesses: the test compares guesses with guesses, the shares are corrected."""
+    assert column.guessed is not None
+    is_known, right = column.real >= 0, float((column.guessed == column.real)[column.real >= 0].mean())
+    rows = []
+    for label, name in enumerate(real.classes):
+        mine = np.flatnonzero((real.labels.numpy() == label) & is_known)
+        theirs = column.synthetic[synthetic.labels.numpy() == label]
+        n_values = len(column.values)
+        many = min(np.bincount(column.real[mine], minlength=n_values)) >= FEWEST  # enough to know this class's errors
+        errors = mine if many else np.flatnonzero(is_known)
+        corrected = (
+            corrected_shares(column.real[errors], column.guessed[errors], theirs, n_values, seed=seed)
+            if min(len(mine), len(theirs)) >= FEWEST
+            else None
+        )
+        for value in column.told():
+            subject = f"{name}: {column.name} = {column.values[value]}"
+            rows.append(Row(SHIFTS, subject, "real images", len(mine)))
+            rows.append(Row(SHIFTS, subject, "synthetic images", len(theirs)))
+            if corrected is None:
+                few = min(len(mine), len(theirs)) < FEWEST
+                note = f"fewer than {FEWEST} images" if few else "the images hardly tell the attribute"
+                rows.append(Row(SHIFTS, subject, "change", None, state="insufficient", note=note))
+                continue
+            usual = float((column.real[mine] == value).mean())
+            share, low, high = (float(part[value]) for part in (corrected.shares, corrected.low, corrected.high))
+            note = f"guessed, and corrected for errors: {100 * right:.0f} % of guesses are right for real images"
+            p = guess_test(column.guessed[mine], theirs, value)
+            rows.append(Row(SHIFTS, subject, "real share", usual))
+            rows.append(Row(SHIFTS, subject, "synthetic share", share, low, high, note=note))
+            rows.append(Row(SHIFTS, subject, "change", share - usual, low - usual, high - usual, p))
+    return rows
+
+
 def _amplification_rows(
-    real: LabelledImages, synthetic: LabelledImages, column: _Column, *, of_population: bool, seed: int
+    real: LabelledImages, synthetic: LabelledImages, column: Attribute, *, of_population: bool, seed: int
 ) -> list[Row]:
     mine = column.counts("real", real.labels.numpy(), len(real.classes))
     theirs = column.counts("synthetic", synthetic.labels.numpy(), len(real.classes))
@@ -206,10 +214,14 @@ def _amplification_rows(
 
 
 def _coverage_rows(
-    real: LabelledImages, synthetic: LabelledImages, columns: list[_Column], embed: Extractor
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    columns: list[Attribute],
+    points: torch.Tensor,
+    others: torch.Tensor,
 ) -> list[Row]:
     """Of the real images of each group, how many have a synthetic one like them, against the others of the class."""
-    points, others, rows = embed(real.images), embed(synthetic.images), []
+    rows = []
     for label, name in enumerate(real.classes):
         own = np.flatnonzero(real.labels.numpy() == label)
         made = others[synthetic.labels == label]
@@ -271,5 +283,11 @@ def _sentence(row: Row) -> str:
     if row.section == AMPLIFIED:
         told = f"{row.metric} go together {'more' if value > 0 else 'less'} than among real images, by {value:+.3f}"
         return f"{row.subject}: {told} ({sure}). A classifier may come to rely on the attribute in place of the class."
+    if row.section == DOWNSTREAM:
+        if row.subject.endswith(GAP):
+            told = f"grows by {100 * value:.1f} points of accuracy when synthetic images are added"
+        else:
+            told = f"a classifier loses {-100 * value:.1f} points of accuracy when synthetic images are added"
+        return f"{row.subject}: {told} ({sure}). Leave them out, use fewer, or add images of the group that loses."
     told = f"{100 * value:.0f} % of its real images have a synthetic one like them, fewer than of the class's others"
     return f"{row.subject}: {told} ({sure}). The generator shows this group less; collect more images of it."

@@ -7,18 +7,16 @@ import numpy as np
 import torch
 
 from ganaug.data.origin import marked_synthetic
-from ganaug.data.table import is_missing
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, image_hashes, matched
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.usefulness.classifiers import classifier_for
 from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.splits import fold_numbers, folds, parts
+from ganaug.usefulness.splits import fold_numbers, folds, groups_of, parts
 from ganaug.usefulness.trial import Augmenter, Progress, Trial
 
 SHARES = (0.1, 0.25, 0.5)
-GROUP_COLUMN = "group_id"
 N_PARTS = 5  # of the test images, among which choosing and scoring take turns
 
 
@@ -68,7 +66,7 @@ def utility_report(
                 "real images that it has not seen, or an augmenter, which is then fitted inside each fold."
             )
         source = matched(source, real, "synthetic")
-    own_groups = _groups(real, groups)
+    own_groups = groups_of(real, groups)
     if test is not None:
         test, _ = _without_synthetic(matched(test, real, "test"), None, notes)
         test, test_groups = _held_apart(real, test, groups, own_groups, notes)
@@ -120,26 +118,6 @@ def _without_synthetic(images: LabelledImages, groups: Any, notes: list[str]) ->
     return images.take(keep), kept
 
 
-def _groups(images: LabelledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
-    """The group of each image as whole numbers (N,), or None."""
-    columns = () if images.metadata is None else images.metadata.columns
-    if groups is None and GROUP_COLUMN in columns:
-        groups = GROUP_COLUMN
-    if groups is None:
-        return None
-    if isinstance(groups, str):
-        if groups not in columns:
-            raise DataError(f"groups={groups!r}: metadata has no such column; it has {', '.join(columns) or 'none'}.")
-        assert images.metadata is not None
-        values = images.metadata[groups].to_numpy()
-    else:
-        values = np.asarray(groups)
-    if len(values) != len(images):
-        raise ValueError(f"groups must have one entry an image: {len(values)} for {len(images)} images.")
-    # an image without a group is a group of its own
-    return np.array([f"row {row}" if is_missing(value) else str(value) for row, value in enumerate(values)])
-
-
 def _held_apart(
     real: LabelledImages,
     test: LabelledImages,
@@ -153,7 +131,7 @@ def _held_apart(
         notes.append(f"{int(twice.sum())} test images are training images too and are left out")
     if twice.all():
         raise DataError("every test image is a training image too: give images that were held apart.")
-    found = _groups(test, groups if isinstance(groups, str) or groups is None else None)
+    found = groups_of(test, groups if isinstance(groups, str) or groups is None else None)
     if found is not None and own_groups is not None and np.isin(found, own_groups).any():
         both = np.unique(found[np.isin(found, own_groups)])
         raise DataError(

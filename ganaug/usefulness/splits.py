@@ -3,15 +3,18 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
+from ganaug.data.table import is_missing
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
 
+GROUP_COLUMN = "group_id"
 FEWEST_TO_SPLIT = 4  # images of a class, so that each fold trains on at least two and tests on one
 
 
@@ -80,3 +83,25 @@ def parts(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed:
         for part, (_, own) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
             place[own] = part
     return place
+
+
+def groups_of(images: LabelledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
+    """The group of each image (N,), or None: as given, the column of metadata that is named, or group_id if there.
+
+    An image without a group is one of its own. Raises DataError for a column that is not there.
+    """
+    columns = () if images.metadata is None else images.metadata.columns
+    if groups is None and GROUP_COLUMN in columns:
+        groups = GROUP_COLUMN
+    if groups is None:
+        return None
+    if isinstance(groups, str):
+        if groups not in columns:
+            raise DataError(f"groups={groups!r}: metadata has no such column; it has {', '.join(columns) or 'none'}.")
+        assert images.metadata is not None
+        values = images.metadata[groups].to_numpy()
+    else:
+        values = np.asarray(groups)
+    if len(values) != len(images):
+        raise ValueError(f"groups must have one entry an image: {len(values)} for {len(images)} images.")
+    return np.array([f"row {row}" if is_missing(value) else str(value) for row, value in enumerate(values)])

@@ -87,6 +87,13 @@ def mixed(images: LabelledImages, synthetic: LabelledImages, share: float) -> Tr
     return TrainingSet(both, is_synthetic, _scaled(by_share(both.labels, is_synthetic, share)), ones)
 
 
+def together(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
+    """Each class drawn equally often, real and synthetic images of it alike."""
+    both = once(images, synthetic)
+    real = torch.zeros(len(both.images), dtype=torch.bool)
+    return replace(both, chances=_scaled(by_share(both.images.labels, real, 0.0)))
+
+
 def filled(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
     """Real images once, and synthetic ones until every class has as many as the largest, or as there are."""
     largest = max(images.counts.values())

@@ -154,15 +154,7 @@ class Trial:
         if training.classical and min(side.train.shape[1:]) == 1:
             raise NotPossible("plain vectors have no pixels to alter")
 
-        def predict() -> np.ndarray:
-            return self.classifier(training, side.augment, derive(seed, "train"))(side.test.images)
-
-        if self.classifier.key is None:
-            return predict()
-        key = key_of(self.classifier.key, training.fingerprint(), str(seed), side.test.images)
-        kept = remembered("predictions", key, lambda: {"table": torch.from_numpy(predict())})
-        found: np.ndarray = kept["table"].numpy()
-        return found
+        return predicted(self.classifier, training, side.augment, side.test.images, seed)
 
     def _samples_of(self, train: LabelledImages, number: int) -> Callable[[int], LabelledImages]:
         """seed -> synthetic images of each class, for classifiers trained on `train`."""
@@ -212,6 +204,22 @@ class Trial:
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
             refuse_copies(self._samples_of(self.real, 1)(self.seeds[-1]), self.real, self.test)
+
+
+def predicted(
+    classifier: Classifier, training: TrainingSet, augment: Augment, images: torch.Tensor, seed: int
+) -> np.ndarray:
+    """Log-probabilities (N, K) of images (N, C, H, W) by a classifier trained on `training`; kept by their content."""
+
+    def predict() -> np.ndarray:
+        return classifier(training, augment, derive(seed, "train"))(images)
+
+    if classifier.key is None:
+        return predict()
+    key = key_of(classifier.key, training.fingerprint(), str(seed), images)
+    kept = remembered("predictions", key, lambda: {"table": torch.from_numpy(predict())})
+    found: np.ndarray = kept["table"].numpy()
+    return found
 
 
 def gathered(folds: Sequence[Fold], found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

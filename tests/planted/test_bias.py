@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabelledImages
 from ganaug.errors import DataError
@@ -76,6 +78,103 @@ def test_a_group_that_the_generator_does_not_show_is_named():
     real, other = drawn(200), drawn(200, dark=(0, 25), seed=1)
     found = alarms(bias_report(real, other, attributes=["attr_skin"], features="pixels"))
     assert ("How well each group is covered", "healthy: attr_skin = dark") in found
+
+
+def clustered(n_groups, each, seed):
+    """Images of patients: nearly all of one patient's are dark, or none; four of ten patients are dark."""
+    random = np.random.default_rng(seed)
+    patient = np.arange(n_groups * each) // each
+    dark = random.uniform(size=n_groups) < 0.4
+    is_dark = np.where(random.uniform(size=len(patient)) < 0.05, ~dark[patient], dark[patient])
+    metadata = pd.DataFrame({"attr_skin": np.where(is_dark, "dark", "light"), "group_id": patient})
+    images = torch.from_numpy(np.where(is_dark, 60, 180).astype(np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 4)))
+    return LabelledImages(images.to(torch.uint8), torch.zeros(len(patient), dtype=torch.int64), ("ill",), metadata)
+
+
+def test_images_of_one_patient_are_no_independent_witnesses():
+    """Real sets of 20 patients differ a lot in how many images are dark; a faithful generator must not be blamed."""
+    fair = clustered(400, 1, 0)
+    told, blamed = [], []
+    for seed in range(1, 9):
+        real = clustered(20, 15, seed)
+        told.append(bias_report(real, fair, claim="population", features=None).verdict)
+        alone = LabelledImages(real.images, real.labels, real.classes, real.metadata.drop(columns="group_id"))
+        blamed.append(bias_report(alone, fair, claim="population", features=None).verdict)
+    assert told.count("pass") == 8
+    assert blamed.count("pass") < 8
+    few = bias_report(clustered(4, 30, 1), fair, claim="population", features=None)
+    assert {row.state for row in few.rows if row.section == "Attributes within each class"} == {"insufficient", ""}
+
+
+@pytest.mark.parametrize(("dark", "state"), [(DARK, "pass"), ((40, 45), "fail")])
+def test_attributes_are_guessed_only_when_asked_and_corrected_for_wrong_guesses(dark, state):
+    """A fifth of the dark real images look light, and of all others too: plain counts would be far off."""
+    sides = []
+    for n, share, seed in ((400, DARK, 0), (600, dark, 1)):
+        images = drawn(n, share, seed)
+        random = np.random.default_rng(seed + 50)
+        wrong = random.uniform(size=2 * n) < np.where(images.metadata["attr_skin"] == "dark", 0.2, 0.0)
+        swapped = images.images.clone()
+        swapped[torch.from_numpy(wrong)] = swapped[torch.from_numpy(wrong)] + 120
+        sides.append(LabelledImages(swapped, images.labels, NAMES, images.metadata[["attr_skin"]]))
+    real, other = sides
+    bare = LabelledImages(other.images, other.labels, NAMES)
+    with pytest.raises(DataError, match="predicted=True"):
+        bias_report(real, bare, features="pixels")
+    report = bias_report(real, bare, predicted=True, features="pixels")
+    cells = {row.metric: row for row in report.rows if row.subject == "ill: attr_skin = dark"}
+    assert cells["synthetic share"].value == pytest.approx(dark[1] / 100, abs=0.06)
+    assert cells["synthetic share"].low <= dark[1] / 100 <= cells["synthetic share"].high
+    assert "guessed" in cells["synthetic share"].note
+    assert cells["change"].state == state
+    assert report.facts["guessed attributes"] == ["attr_skin"]
+
+
+def test_an_attribute_that_does_not_show_is_not_guessed_at():
+    real, other = drawn(200), drawn(200, seed=1)
+    bare = LabelledImages(other.images, other.labels, NAMES)
+    report = bias_report(real, bare, attributes=["attr_site"], predicted=True, features="pixels")
+    rows = [row for row in report.rows if row.metric == "change"]
+    assert {row.state for row in rows} == {"insufficient"}
+    assert all("hardly tell" in row.note for row in rows)
+
+
+def wrong_for_the_dark(images):
+    """The same images, with every label of a dark one turned around."""
+    dark = torch.tensor([value == "dark" for value in images.metadata["attr_skin"]])
+    return LabelledImages(images.images, torch.where(dark, 1 - images.labels, images.labels), NAMES, images.metadata)
+
+
+def test_a_group_for_which_a_classifier_gets_worse_is_named():
+    real, test = drawn(60), drawn(150, seed=2)
+    judge = RandomForestClassifier(50, random_state=0)
+    harmful = wrong_for_the_dark(drawn(300, seed=1))
+    options = {"attributes": ["attr_skin"], "features": None, "test": test, "classifier": judge}
+    report = bias_report(real, harmful, **options)
+    rows = {(row.subject, row.metric): row for row in report.rows if row.section.startswith("A classifier")}
+    assert rows["attr_skin = dark", "change"].value < -0.3
+    assert rows["attr_skin = dark", "change"].state == "fail"
+    assert rows["attr_skin = light", "change"].state == "pass"
+    assert rows["attr_skin: largest gap", "change"].state == "fail"
+    assert rows["attr_skin = dark", "test images"].value == sum(test.metadata["attr_skin"] == "dark")
+    assert "loses" in " ".join(report.summary)
+    harmless = bias_report(real, drawn(300, seed=1), **options)
+    assert not [
+        row for row in harmless.rows if row.section.startswith("A classifier") and row.state in ("warn", "fail")
+    ]
+
+
+def test_test_images_must_be_apart_and_small_groups_are_insufficient():
+    real, other = drawn(60), drawn(60, seed=1)
+    judge = LogisticRegression(max_iter=100)
+    with pytest.raises(DataError, match="are training images too"):
+        bias_report(real, other, features=None, test=real, classifier=judge)
+    report = bias_report(
+        real, other, attributes=["attr_skin"], features=None, test=drawn(9, seed=3), classifier=judge, n_seeds=1
+    )
+    rows = [row for row in report.rows if row.section.startswith("A classifier") and row.metric == "change"]
+    assert [row.state for row in rows].count("insufficient") == 1
+    assert not any("gap" in row.subject for row in rows)
 
 
 def test_small_cells_are_insufficient():

@@ -1,0 +1,127 @@
+"""What synthetic images do to a classifier for each group of test images: rows of a bias report."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from fairlearn.metrics import MetricFrame
+from sklearn.metrics import accuracy_score
+
+from ganaug.errors import DataError
+from ganaug.images import LabelledImages, image_hashes
+from ganaug.metrics.fairness import FEWEST
+from ganaug.reports.attributes import checked_values, codes, texts
+from ganaug.reports.report import Row
+from ganaug.usefulness.classifiers import Classifier
+from ganaug.usefulness.compare import FEWEST_GROUPS
+from ganaug.usefulness.scores import Interval, Resamples, interval
+from ganaug.usefulness.training_set import balanced, together
+from ganaug.usefulness.trial import predicted
+
+DOWNSTREAM, GAP = "A classifier on the test images, by group", "largest gap"
+WITHOUT, WITH, CHANGE = "accuracy, real only", "accuracy, with synthetic", "change"
+
+
+def downstream_rows(
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    test: LabelledImages,
+    names: list[str],
+    classifier: Classifier,
+    groups: np.ndarray | None,
+    *,
+    n_seeds: int,
+    seed: int,
+) -> list[Row]:
+    """Accuracy for each value of each attribute, and the largest gap between values, without and with synthetic images.
+
+    Classifiers draw every class equally often. Intervals come from a paired bootstrap of test images, or of whole
+    `groups` (N,) of them, and of trainings; p values are of a change for the worse. Raises DataError where a test image
+    is a training image too, or an attribute is not among the test images' metadata.
+    """
+    twice = int(torch.isin(image_hashes(test.images), image_hashes(real.images)).sum())
+    if twice:
+        raise DataError(f"{twice} test images are training images too: give test= images that were held apart.")
+    sets = balanced(real), together(real, synthetic)
+    guesses = [
+        np.stack([predicted(classifier, training, _unaltered, test.images, seed + n).argmax(1) for n in range(n_seeds)])
+        for training in sets
+    ]
+    rows: list[Row] = []
+    for name in names:
+        rows += _of_attribute(test, name, guesses, groups, n_seeds, seed)
+    return rows
+
+
+def _unaltered(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
+    return batch
+
+
+def _of_attribute(
+    test: LabelledImages, name: str, guesses: list[np.ndarray], groups: np.ndarray | None, n_seeds: int, seed: int
+) -> list[Row]:
+    own = texts(test, name)
+    values = checked_values(name, own)
+    who = codes(own, values)
+    known = np.flatnonzero(who >= 0)
+    labels, who = test.labels.numpy()[known], who[known]
+    clusters = None if groups is None else groups[known]
+    resamples = Resamples.draw(who, n_seeds, groups=clusters, seed=seed)
+    enough = np.array([_enough(who == value, clusters) for value in range(len(values))])
+    frames = [_frame(labels, found[:, known], who) for found in guesses]
+    drawn = [_accuracy(found[:, known] == labels, who, len(values), resamples) for found in guesses]
+    rows = []
+    for value, text in enumerate(values):
+        subject = f"{name} = {text}"
+        rows.append(Row(DOWNSTREAM, subject, "test images", int((who == value).sum())))
+        if not enough[value]:
+            rows.append(Row(DOWNSTREAM, subject, CHANGE, None, state="insufficient", note=f"fewer than {FEWEST}"))
+            continue
+        for metric, frame, own_draws in zip((WITHOUT, WITH), frames, drawn, strict=True):
+            found = interval(own_draws[:, value])
+            rows.append(Row(DOWNSTREAM, subject, metric, frame.by_group[value], found.low, found.high))
+        change = interval(drawn[1][:, value] - drawn[0][:, value])
+        rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, worse(change, sign=-1)))
+    if enough.sum() < 2:
+        return rows
+    gaps = [np.ptp(own_draws[:, enough], axis=1) for own_draws in drawn]
+    subject = f"{name}: {GAP}"
+    for metric, own_gaps in zip((WITHOUT, WITH), gaps, strict=True):
+        found = interval(own_gaps)
+        rows.append(Row(DOWNSTREAM, subject, metric, found.value, found.low, found.high))
+    change = interval(gaps[1] - gaps[0])
+    rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, worse(change, sign=1)))
+    return rows
+
+
+def worse(change: Interval, *, sign: int) -> float:
+    """One-sided p value of a change in the direction of `sign`."""
+    return change.p / 2 if change.value * sign > 0 else 1 - change.p / 2
+
+
+def _enough(own: np.ndarray, clusters: np.ndarray | None) -> bool:
+    return bool(own.sum() >= FEWEST and (clusters is None or len(np.unique(clusters[own])) >= FEWEST_GROUPS))
+
+
+def _frame(labels: np.ndarray, guesses: np.ndarray, who: np.ndarray) -> Any:
+    """Fairlearn's table of accuracy by group, over all trainings: guesses (S, N)."""
+    n_seeds = len(guesses)
+    return MetricFrame(
+        metrics=accuracy_score,
+        y_true=np.tile(labels, n_seeds),
+        y_pred=guesses.ravel(),
+        sensitive_features=np.tile(who, n_seeds),
+    )
+
+
+def _accuracy(right: np.ndarray, who: np.ndarray, n_values: int, resamples: Resamples) -> np.ndarray:
+    """Accuracy of each group in each resample: right (S, N) -> (B + 1, A); NaN for a group that a resample lacks."""
+    member = (who[:, None] == np.arange(n_values)).astype(float)
+    weights = resamples.images.astype(float)
+    hits = sum(
+        (weights @ (member * own[:, None])) * share[:, None]
+        for own, share in zip(right, resamples.seeds.T, strict=True)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: np.ndarray = hits / (weights @ member)
+    return found
