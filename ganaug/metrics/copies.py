@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganaug.images import in_passes, pooled
-from ganaug.metrics.distance import EXACT
+from ganaug.metrics.distance import distances
 
 SKETCH = 128
 CHUNK = 2048  # rows whose distances are held at once
@@ -17,7 +17,7 @@ SAME = 1e-6  # relative distance below which two training images are one image t
 
 def nearest(points: Tensor, others: Tensor) -> Tensor:
     """Euclidean distance from each row of (N, D) to the nearest row of (M, D): (N,). Needs M >= 1."""
-    parts = [torch.cdist(part, others, compute_mode=EXACT).amin(dim=1) for part in torch.split(points, CHUNK)]
+    parts = [distances(part, others).amin(dim=1) for part in torch.split(points, CHUNK)]
     return torch.cat(parts)
 
 
@@ -26,8 +26,8 @@ def nearest_other(points: Tensor) -> Tensor:
     same = SAME * float(points.norm(dim=1).amax()) if len(points) else 0.0
     found = [torch.empty(0)]
     for part in torch.split(points, CHUNK):
-        distances = torch.cdist(part, points, compute_mode=EXACT)
-        found.append(distances.masked_fill(distances <= same, torch.inf).amin(dim=1))
+        others = distances(part, points)
+        found.append(others.masked_fill(others <= same, torch.inf).amin(dim=1))
     return torch.cat(found)
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ganaug.metrics.distance import EXACT
+from ganaug.metrics.distance import distances
 
 CHUNK = 1024  # rows whose distances are held at once
 
@@ -16,9 +16,9 @@ def radii(points: Tensor, *, k: int = 5) -> Tensor:
         raise ValueError(f"k-nearest neighbours with k={k} need more than {k} real points; got {len(points)}.")
     found = []
     for start in range(0, len(points), CHUNK):
-        distances = torch.cdist(points[start : start + CHUNK], points, compute_mode=EXACT)
-        distances.diagonal(start).fill_(math.inf)
-        found.append(distances.kthvalue(k, dim=1).values)
+        others = distances(points[start : start + CHUNK], points)
+        others.diagonal(start).fill_(math.inf)
+        found.append(others.kthvalue(k, dim=1).values)
     return torch.cat(found)
 
 
@@ -26,7 +26,7 @@ def _inside(points: Tensor, others: Tensor, reach: Tensor) -> tuple[Tensor, Tens
     """Balls around `others` (M, D) of radii `reach` (M,): how many hold each point, (N,); how many each holds, (M,)."""
     by_point, by_ball = [], torch.zeros(len(others), dtype=torch.int64)
     for part in points.split(CHUNK):  # type: ignore[no-untyped-call]
-        within = torch.cdist(part, others, compute_mode=EXACT) < reach
+        within = distances(part, others) < reach
         by_point.append(within.sum(1))
         by_ball += within.sum(0)
     return torch.cat(by_point), by_ball

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganaug.metrics.alignment import aligned_nearest, copy_ratios
 from ganaug.metrics.coverage import balls, precision, recall
-from ganaug.metrics.distance import kernel_distance_error
+from ganaug.metrics.distance import distances, kernel_distance_error
 from ganaug.metrics.modes import Mode, modes
 from ganaug.metrics.permutation import Tested, classifier_test, coverage_test, deals, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
@@ -60,12 +60,12 @@ class Pair:
     def reached_alike(self) -> tuple[float, float]:
         """(Precision, recall) where both are draws from one distribution: means over a few deals."""
         some = [side[:MOST_DEALT] for side in (self.real, self.synthetic)]
-        distances = torch.cdist(torch.cat(some), torch.cat(some))  # the quick way: a mean needs no last digits
+        between = distances(torch.cat(some), torch.cat(some))
         found = []
         for is_synthetic in deals(len(some[0]), len(some[1]), FEW_DEALS, seed=self.seed)[1:]:
             for balls_of in (~is_synthetic, is_synthetic):
-                reach = distances[balls_of][:, balls_of].kthvalue(self.k + 1, dim=1).values  # itself is the nearest
-                found.append(float((distances[~balls_of][:, balls_of] < reach).any(1).double().mean()))
+                reach = between[balls_of][:, balls_of].kthvalue(self.k + 1, dim=1).values  # itself is the nearest
+                found.append(float((between[~balls_of][:, balls_of] < reach).any(1).double().mean()))
         return sum(found[::2]) / FEW_DEALS, sum(found[1::2]) / FEW_DEALS
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganaug.metrics.distance import EXACT, polynomial_kernel
+from ganaug.metrics.distance import distances, polynomial_kernel
 from ganaug.randomness import generator
 
 DEALS = 4999
@@ -51,9 +51,9 @@ def neighbours(points: Tensor, k: int) -> Tensor:
     """The k nearest other points of each of (N, D), nearest first: indices, (N, k). Needs N > k."""
     found = []
     for start in range(0, len(points), CHUNK):
-        distances = torch.cdist(points[start : start + CHUNK], points, compute_mode=EXACT)
-        distances.diagonal(start).fill_(torch.inf)
-        found.append(distances.topk(k, largest=False).indices)
+        others = distances(points[start : start + CHUNK], points)
+        others.diagonal(start).fill_(torch.inf)
+        found.append(others.topk(k, largest=False).indices)
     return torch.cat(found)
 
 
@@ -96,7 +96,7 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
     test costs no fit for each deal. Gaussian kernel as wide as the median distance. 0.5 where both are alike.
     """
     points = torch.cat([real, synthetic]).double()
-    squared = torch.cdist(points, points).square()
+    squared = distances(points, points).square()
     kernel = torch.exp(-squared / squared[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12))
     identity = torch.eye(len(points), dtype=torch.float64)
     hat = torch.linalg.solve(kernel + ridge * len(points) ** 0.5 * identity, kernel)
@@ -106,7 +106,8 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
         target = is_synthetic.double()
         n = target.shape[1]
         answers = (target - target.mean(1, keepdim=True)) @ hat.T
-        ranks = answers.argsort(1).argsort(1).double() + 1
+        order, places = answers.argsort(1), torch.arange(1.0, target.shape[1] + 1, dtype=torch.float64)
+        ranks = torch.empty_like(answers).scatter_(1, order, places.expand_as(answers))
         m = target.sum(1)
         area: Tensor = ((ranks * target).sum(1) - m * (m + 1) / 2) / (m * (n - m))
         return area

@@ -14,7 +14,7 @@ from ganaug.metrics.measures import MEASURES, Measured, Pair
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
-from ganaug.reports.galleries import pictures
+from ganaug.reports.galleries import gallery
 from ganaug.reports.report import Report, Row, p_value, worst
 from ganaug.usefulness.scores import holm
 
@@ -33,13 +33,15 @@ def diversity_report(
     most: int = 1000,
     random_state: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    pictures: bool = True,
 ) -> Report:
     """Compare synthetic with real images, class by class and over all: coverage, copies, repeats, labels, differences.
 
     real: the training images, from which copies may have been taken. holdout: real images that the generator has not
     seen; if given, diversity and differences are judged against these. features: 'auto' (EfficientNet-lite0), another
     name of `metrics.features.FEATURES`, a function, uint8 (N, C, H, W) -> (N, D), or a module, which is given floats in
-    [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`.
+    [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`. progress: called
+    with (what is done, steps done, steps in all). pictures: whether to draw them, which takes some seconds.
 
     Every test is exact or a permutation test, and all of the report are adjusted together (Holm 1979): a report on
     images that are as good as real ones raises any alarm in at most 2 % of cases. Below 20 images a class is
@@ -87,7 +89,7 @@ def diversity_report(
             "images of a class looked at": most,
             "chance of a false alarm": ALARM,
         },
-        tuple(pictures(pairs, found, rows, ALL)),
+        tuple(gallery(pairs, found, rows, ALL)) if pictures else (),
     )
 
 

@@ -18,7 +18,7 @@ from ganaug.training.pictures import preview
 CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500
 
 
-def pictures(
+def gallery(
     pairs: Mapping[str, Pair], found: Mapping[tuple[str, str], Measured], rows: list[Row], every: str
 ) -> list[Figure]:
     """All pictures that there is something to show in. every: the name of the pair over all classes."""
