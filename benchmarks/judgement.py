@@ -24,7 +24,7 @@ import torch
 from collect import processor
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from sets import fashion_mnist, split
+from sets import DEBIAN, fashion_mnist, split
 from tables import table
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -60,6 +60,10 @@ class Remembered:
         if self.rows:
             rows = torch.stack(list(self.rows.values()))
             save_file({"keys": torch.tensor(list(self.rows)), "rows": rows}, self.path)
+
+
+def pool_is_there(name: str) -> bool:
+    return DEBIAN.exists() if name == "fashion-mnist" else True
 
 
 def pool_of(name: str) -> LabelledImages:

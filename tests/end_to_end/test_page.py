@@ -1,12 +1,16 @@
 """A report's page as a browser shows it: clicked through, in the dark, on a phone, on paper, and to a screen reader."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from ganaug import LabelledImages
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import joined
@@ -14,6 +18,7 @@ from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "report.png"  # which the docs show
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
 
@@ -49,8 +54,8 @@ def opened(browser, path, **how):
     return page
 
 
-def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_file):
-    page = opened(browser, page_file)
+def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_file, tmp_path):
+    page = opened(browser, page_file, viewport={"width": 1100, "height": 900})
     links = page.locator("nav a")
     assert links.count() >= 5
     for number in range(links.count()):
@@ -65,6 +70,9 @@ def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_f
     assert broken == 0
     assert page.locator("img").count() >= 3
     assert page.complaints == []
+    picture = PICTURE if os.environ.get("GANAUG_UPDATE_PICTURES") else tmp_path / "report.png"
+    page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": 1100, "height": 1500}, full_page=True)
+    assert Image.open(picture).convert("L").getextrema()[0] < 60  # something stands on it
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -102,7 +110,6 @@ def test_it_prints_whole_tables(browser, page_file, tmp_path):
 def test_ten_classes_fit_in_five_megabytes(tmp_path):
     names = tuple("abcdefghij")
     draws = torch.Generator().manual_seed(0)
-    from ganaug import LabelledImages
 
     def noise():
         pixels = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=draws)  # what compresses worst

@@ -1,8 +1,19 @@
+import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist, pdist
+from torchmetrics.functional.pairwise import pairwise_euclidean_distance
 
-from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
+from ganaug.metrics.distance import (
+    distances,
+    energy_distance,
+    frechet_distance,
+    kernel_distance,
+    kernel_distance_error,
+    mean_pairwise_distance,
+    polynomial_kernel,
+)
 
 ONE = torch.randn(40, 5, generator=torch.Generator().manual_seed(0)).double()
 TWO = torch.randn(30, 5, generator=torch.Generator().manual_seed(1)).double() + 1
@@ -20,3 +31,36 @@ def test_two_draws_of_one_distribution_are_at_zero_on_average_and_a_shift_is_not
     mean, spread = torch.tensor(draws).mean().item(), torch.tensor(draws).std().item()
     assert abs(mean) < 4 * spread / 200**0.5
     assert energy_distance(ONE, TWO) > 5 * spread
+
+
+def test_distances_equal_scipys_and_torchmetrics_far_off_the_origin_too():
+    for shift in (0.0, 1000.0):
+        expected = cdist(ONE + shift, TWO + shift)
+        np.testing.assert_allclose(distances(ONE + shift, TWO + shift), expected, rtol=1e-6)
+        ours = distances((ONE + shift).float(), (TWO + shift).float())
+        torch.testing.assert_close(ours, pairwise_euclidean_distance(ONE + shift, TWO + shift), rtol=1e-3, atol=1e-3)
+    again = torch.cat([ONE, ONE]) + 1000
+    assert not distances(again, again)[:40, 40:].diagonal().any()
+
+
+def test_the_frechet_distance_equals_scipys_root_of_a_matrix():
+    left, right = (np.cov(points.numpy(), rowvar=False) for points in (ONE, TWO))
+    shift = ((ONE.mean(0) - TWO.mean(0)) ** 2).sum().item()
+    expected = shift + np.trace(left + right - 2 * sqrtm(left @ right).real)
+    assert frechet_distance(ONE, TWO) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(ONE, ONE) == pytest.approx(0, abs=1e-9)
+    wide = torch.randn(20, 50, generator=torch.Generator().manual_seed(3))  # fewer points than dimensions
+    assert 0 <= frechet_distance(wide, wide) < 1e-6
+
+
+def test_the_kernel_distance_equals_the_sum_over_pairs():
+    table = [polynomial_kernel(a, b) for a, b in ((ONE, ONE), (TWO, TWO), (ONE, TWO))]
+    expected = sum(float((own.sum() - own.trace()) / (len(own) * (len(own) - 1))) for own in table[:2])
+    assert kernel_distance(ONE, TWO) == pytest.approx(expected - 2 * float(table[2].mean()), rel=1e-9)
+
+
+def test_the_error_of_the_kernel_distance_is_its_spread_over_draws():
+    draws = torch.Generator().manual_seed(4)
+    sets = [(torch.randn(60, 4, generator=draws), torch.randn(60, 4, generator=draws) + 1) for _ in range(300)]
+    spread = np.std([kernel_distance(*pair) for pair in sets])
+    assert np.mean([kernel_distance_error(*pair) for pair in sets]) == pytest.approx(spread, rel=0.15)

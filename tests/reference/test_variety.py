@@ -4,7 +4,7 @@ import torch
 from vendi_score import vendi
 
 from ganaug.metrics import coverage as ours
-from ganaug.metrics.variety import vendi_score
+from ganaug.metrics.variety import vendi_ratio, vendi_score
 
 
 def draws(*shape, seed=0):
@@ -30,3 +30,15 @@ def test_the_vendi_score_counts_different_rows():
     assert vendi_score(torch.eye(7).repeat(3, 1)) == pytest.approx(7)
     assert vendi_score(torch.ones(5, 2)) == pytest.approx(1)
     assert vendi_score(torch.zeros(0, 4)) == 0
+
+
+def test_the_vendi_ratio_and_its_error():
+    def uneven(seed):
+        return draws(200, 6, seed=seed) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2, 0.1])
+
+    random = torch.Generator().manual_seed(2)
+    halves = torch.stack([torch.randperm(200, generator=random)[:100] for _ in range(20)])
+    ratio, error = vendi_ratio(uneven(0), uneven(1), halves)
+    assert ratio == pytest.approx(vendi_score(uneven(1)) / vendi_score(uneven(0)), rel=1e-9)
+    others = [vendi_score(uneven(k)) / vendi_score(uneven(100 + k)) for k in range(60)]
+    assert error == pytest.approx(float(torch.tensor(others).std()), rel=0.4)
