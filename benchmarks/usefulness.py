@@ -102,6 +102,15 @@ def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespac
     return found
 
 
+def kept(report: dict[str, Any]) -> dict[str, Any]:
+    """What the tables and their readers need: the rows of the ways, without those of single classes and notes."""
+    fields = ("subject", "metric", "value", "low", "high", "state")
+    rows = [
+        {name: row[name] for name in fields} for row in report["rows"] if row["metric"] in (GAIN, ACCURACY, "macro F1")
+    ]
+    return {"verdict": report["verdict"], "facts": report["facts"], "rows": rows}
+
+
 def classifier(options: argparse.Namespace) -> Any:
     if options.classifier != "cnn":
         return options.classifier
@@ -192,12 +201,12 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed, name, shots, rho in product(options.seeds, options.sets, options.shots, options.rho):
-        kept = folder / f"{name}_{shots}_{rho:g}_{seed}.json"
-        if not kept.exists():
+        path = folder / f"{name}_{shots}_{rho:g}_{seed}.json"
+        if not path.exists():
             begun = time.perf_counter()
-            kept.write_text(json.dumps(one(name, shots, rho, seed, options)))
-            print(f"{kept.stem}: {time.perf_counter() - begun:.0f} s", flush=True)
-        runs.append(json.loads(kept.read_text()))
+            path.write_text(json.dumps(one(name, shots, rho, seed, options)))
+            print(f"{path.stem}: {time.perf_counter() - begun:.0f} s", flush=True)
+        runs.append(json.loads(path.read_text()))
     rows = known_answers(runs) if options.known else summary(runs)
     print("\n".join(rows), flush=True)
     if options.out is not None:
@@ -222,7 +231,8 @@ def main() -> None:
             "",
         ]
         options.out.with_suffix(".md").write_text("\n".join(lines))
-        options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
+        slim = [{k: kept(v) if isinstance(v, dict) and "rows" in v else v for k, v in run.items()} for run in runs]
+        options.out.with_suffix(".json").write_text(json.dumps(slim) + "\n")
 
 
 if __name__ == "__main__":
