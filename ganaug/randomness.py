@@ -4,6 +4,7 @@ Nothing here reads or changes the global random state of Python, NumPy or torch.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_global_state = threading.RLock()
 IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read back as float64
 
 
@@ -30,14 +32,15 @@ def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -
 def own_state(seed: int) -> Iterator[None]:
     """Lets code that can only draw from torch's global CPU state (such as the making of layers) draw from `seed`.
 
-    The state is given back untouched, and accelerators' states are not looked at.
+    The state is given back untouched, and accelerators' states are not looked at. One thread at a time.
     """
-    before = torch.random.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.random.set_rng_state(before)
+    with _global_state:
+        before = torch.random.get_rng_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.random.set_rng_state(before)
 
 
 def image_seeds(seed: int, name: str, start: int, count: int) -> Tensor:

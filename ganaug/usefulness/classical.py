@@ -1,7 +1,9 @@
 """Classical augmentation, as a user without ganaug would have it: an Albumentations policy of moderate strength."""
 
 import os
+import threading
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -29,9 +31,12 @@ def classical(images: LabelledImages) -> Augment:
     ]
     if keeps_meaning_mirrored(images):
         steps.append(A.HorizontalFlip(p=0.5))
-    policy = A.Compose(steps)
+    policies = threading.local()  # a policy has a state of its own, and classifiers are trained side by side
 
     def augment(batch: Tensor, seed: int) -> Tensor:
+        if not hasattr(policies, "own"):
+            policies.own = A.Compose(deepcopy(steps))
+        policy = policies.own
         policy.set_random_seed(seed % 2**32)
         pixels = np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy())
         found = np.stack([policy(image=image)["image"] for image in pixels])

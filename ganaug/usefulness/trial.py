@@ -2,8 +2,9 @@
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from ganaug.usefulness.splits import Fold
 from ganaug.usefulness.training_set import NotPossible, TrainingSet, filled, mixed
 
 MOST_SAMPLES, FEWEST_SAMPLES = 2000, 500  # synthetic images of a class that one classifier is given
+MOST_THREADS = 8  # classifiers that are trained at once: each has its training images
 NAIVE = "filled to balance"
 Progress = Callable[[str, int, int], None]  # what is done, trainings done, trainings in all
 
@@ -124,13 +126,18 @@ class Trial:
 
     def _one_seed(self, sides: Sequence[_Side], seed: int) -> dict[str, np.ndarray]:
         """{way: (N, K) log-probabilities of all test images}."""
-        found: list[dict[str, np.ndarray]] = []
-        for side in sides:
-            found.append({})
-            for name, prepare in self._ways(side, seed).items():
+        ways = [self._ways(side, seed) for side in sides]
+        found: list[dict[str, np.ndarray]] = [{} for _ in sides]
+        with side_by_side() as pool:
+            begun = [
+                (place, name, pool.submit(self._predict, side, prepare, seed))
+                for place, side in enumerate(sides)
+                for name, prepare in ways[place].items()
+            ]
+            for place, name, future in begun:
                 self._say(f"seed {seed}: {name}")
                 try:
-                    found[-1][name] = self._predict(side, prepare, seed)
+                    found[place][name] = future.result()
                 except NotPossible as error:
                     self.note(f"{name} is left out: {error}")
                 self._done += 1
@@ -204,6 +211,22 @@ class Trial:
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
             refuse_copies(self._samples_of(self.real, 1)(self.seeds[-1]), self.real, self.test)
+
+
+@contextmanager
+def side_by_side() -> Iterator[ThreadPoolExecutor]:
+    """Threads that train classifiers, one core each: as many as torch may use, at most 8.
+
+    A small network gains little from a second core, and two networks take two cores to the full. What is not begun when
+    an error ends the work is dropped.
+    """
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(min(MOST_THREADS, before), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
 
 
 def predicted(
