@@ -45,7 +45,7 @@ def report_on(
         "gated, how often": dict(Counter(found.gated.chosen)),
         "notes": notes,
     }
-    figures = [shares_figure(found), classes_figure(real.classes, changes)] if pictures else []
+    figures = [shares_figure(found), classes_figure(real.classes, changes, p_values)] if pictures else []
     if pictures and found.is_uneven:
         figures.insert(1, curve_figure(found))
     return Report(

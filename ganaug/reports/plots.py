@@ -1,13 +1,16 @@
 """The pictures of a comparison."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
+
+import numpy as np
 
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, svg
 from ganaug.reports.report import Figure
 from ganaug.terminal import printable
 from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.scores import Interval
+from ganaug.usefulness.scores import LEVEL, Interval
 
 
 def _colour(one: Interval) -> str:
@@ -43,32 +46,32 @@ def curve_figure(found: Comparison) -> Figure:
     def plot(axes: Any) -> None:
         rare, common = found.curve
         axes.plot(rare[:, 0], common[:, 0], "-", color=INK, linewidth=1)
-        ours = {way.name for way in found.shares.values()}
-        for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
+        colours = [(way, OTHERS) for way in (*found.rivals.values(), *found.others.values())]
+        colours += [(way, OURS) for way in found.shares.values()]
+        for (way, colour), marker in zip(colours, cycle("sDv^<>pXo*Ph"), strict=False):
             x, y = (float(mean[0]) for mean in found.trade(way.scores.recall))
-            axes.plot(x, y, "o" if way.name in ours else "s", color=OURS if way.name in ours else OTHERS)
-            below = way.name in ("class weights", "SMOTE")  # which often lie where oversampling does
-            axes.annotate(way.name, (x, y), xytext=(4, -10 if below else 4), textcoords="offset points", fontsize=8)
-        axes.margins(x=0.2)
+            axes.plot(x, y, marker, color=colour, label=way.name, linestyle="none")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
         axes.set_xlabel("mean recall of the rare classes")
         axes.set_ylabel("mean recall of the others")
         axes.grid(alpha=0.3)
 
     return Figure(
-        svg(plot, 6.4, 4.2),
+        svg(plot, 7.8, 4.2),
         "What each way trades. The line is the best way without synthetic images with its boundary moved by class-wise "
         "offsets, which costs nothing: only what lies above it has learnt something. Rare: fewer training images than "
         "the mean class.",
     )
 
 
-def classes_figure(names: Sequence[str], changes: Sequence[Interval]) -> Figure:
-    """Change of recall by class."""
+def classes_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np.ndarray) -> Figure:
+    """Change of recall by class, coloured where its adjusted p value is below 5 %."""
 
     def plot(axes: Any) -> None:
-        for place, one in enumerate(changes):
-            axes.plot([100 * one.low, 100 * one.high], [place, place], color=_colour(one), linewidth=2)
-            axes.plot(100 * one.value, place, "o", color=_colour(one))
+        for place, (one, p) in enumerate(zip(changes, p_values, strict=True)):
+            colour = _colour(one) if p < 1 - LEVEL else NEITHER
+            axes.plot([100 * one.low, 100 * one.high], [place, place], color=colour, linewidth=2)
+            axes.plot(100 * one.value, place, "o", color=colour)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
         axes.invert_yaxis()
@@ -77,5 +80,6 @@ def classes_figure(names: Sequence[str], changes: Sequence[Interval]) -> Figure:
 
     return Figure(
         svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
-        "Which classes gain and which lose by synthetic images; 95 % intervals.",
+        "Which classes gain and which lose by synthetic images; 95 % intervals, coloured where the change is beyond "
+        "chance among so many classes.",
     )
