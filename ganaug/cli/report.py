@@ -12,6 +12,8 @@ from ganaug.cli.console import named_failures, say, steps_of
 from ganaug.cli.options import FILE, FOLDER, Size, new_file
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from ganaug.images import LabelledImages
 
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
@@ -72,8 +74,10 @@ def report(
         apart = None if holdout is None else read_folder(holdout, image_size=size, skip_bad=skip_bad)
         tested = None if test is None else read_folder(test, image_size=size, skip_bad=skip_bad)
         if metadata is not None:
-            images, others = _with(images, metadata), _with(others, metadata)
-            tested = None if tested is None else _with(tested, metadata)
+            rows = _rows(metadata)
+            _told_apart(metadata, rows, images, others)
+            images, others = _with(images, rows), _with(others, rows)
+            tested = None if tested is None else _with(tested, rows)
         sides = (images,) if predicted else (images, others)
         names = shared_attributes(*sides) if attributes is None else _names(attributes)
         with steps_of("report") as progress:
@@ -110,8 +114,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _with(images: "LabelledImages", path: Path) -> "LabelledImages":
-    """The images with those columns of a CSV that they have not got; it names their files as their folder does."""
+def _rows(path: Path) -> "DataFrame":
+    """The CSV by file name, every cell as text."""
     import pandas as pd
 
     from ganaug.errors import DataError
@@ -122,10 +126,29 @@ def _with(images: "LabelledImages", path: Path) -> "LabelledImages":
         raise DataError(f"{path}: cannot be read as CSV: {error}.") from error
     if "file_name" not in table:
         raise DataError(f"{path}: has no column file_name, which says whose row is whose.")
-    own = pd.DataFrame(images.metadata)
-    table = table.drop_duplicates("file_name").set_index("file_name")
-    added = table.reindex(own["file_name"].astype(str)).reset_index(drop=True)
-    return replace(
-        images,
-        metadata=own.reset_index(drop=True).assign(**{str(name): added[name] for name in added if name not in own}),
-    )
+    return table.drop_duplicates("file_name").set_index("file_name")
+
+
+def _told_apart(path: Path, rows: "DataFrame", *sides: "LabelledImages") -> None:
+    """Refuse a file that cannot tell whose row is whose: one that both folders would take the same row's cells from."""
+    import pandas as pd
+
+    from ganaug.errors import DataError
+
+    metadata = [pd.DataFrame(side.metadata) for side in sides]
+    wanted = set.intersection(*(set(rows.columns) - set(own.columns) for own in metadata))
+    both = sorted(set(rows.index).intersection(*(set(own["file_name"].astype(str)) for own in metadata)))
+    if wanted and both:
+        raise DataError(
+            f"{path}: {both[0]} ({len(both)} names in all) is a file of both folders, so its row could be either's. "
+            "Give each folder a metadata.csv of its own."
+        )
+
+
+def _with(images: "LabelledImages", rows: "DataFrame") -> "LabelledImages":
+    """The images with those columns that they have not got; rows are found by file name."""
+    import pandas as pd
+
+    own = pd.DataFrame(images.metadata).reset_index(drop=True)
+    added = rows.reindex(own["file_name"].astype(str)).reset_index(drop=True).dropna(axis="columns", how="all")
+    return replace(images, metadata=own.assign(**{str(name): added[name] for name in added if name not in own}))

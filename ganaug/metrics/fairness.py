@@ -12,12 +12,18 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Shift:
-    """How much more often a value occurs among synthetic images of a class. change: difference of shares; p: exact."""
+    """How much more often a value occurs among synthetic images of a class, with 95 % intervals.
+
+    real, synthetic: shares; low, high: of the synthetic one. change: their difference, from change_low to change_high.
+    p: two-sided.
+    """
 
     real: float
     synthetic: float
     low: float
     high: float
+    change_low: float
+    change_high: float
     p: float
 
     @property
@@ -30,33 +36,48 @@ def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool
     """A value that `real_hits` of `n_real` real images have and `hits` of `n` synthetic ones.
 
     Against the training set, as it is, the test is binomial: its composition is what was to be kept. of_population: the
-    real images are a sample of a population, whose composition is not known exactly, and the test is Fisher's. The
-    interval (Clopper & Pearson 1934) is of the synthetic share.
+    real images are a sample of a population, whose composition is not known exactly, the test is Fisher's and the
+    interval of the change Newcombe's (1998, method 10). The synthetic share's is Clopper and Pearson's (1934).
     """
-    usual = real_hits / n_real
+    usual, share = real_hits / n_real, hits / n
     own = binomtest(hits, n, usual)
-    p = own.pvalue
-    if of_population:
-        p = fisher_exact([[hits, n - hits], [real_hits, n_real - real_hits]]).pvalue
     interval = own.proportion_ci(0.95)
-    return Shift(usual, hits / n, float(interval.low), float(interval.high), float(p))
+    low, high = float(interval.low), float(interval.high)
+    if not of_population:
+        return Shift(usual, share, low, high, low - usual, high - usual, float(own.pvalue))
+    p = fisher_exact([[hits, n - hits], [real_hits, n_real - real_hits]]).pvalue
+    one, other = (binomtest(k, m).proportion_ci(0.95, method="wilson") for k, m in ((hits, n), (real_hits, n_real)))
+    down = math.hypot(share - one.low, other.high - usual)
+    up = math.hypot(one.high - share, usual - other.low)
+    return Shift(usual, share, low, high, share - usual - down, share - usual + up, float(p))
 
 
 def clustered_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: int) -> Shift:
     """`shift` against the population, where real images come in clusters (a patient, a slide) that are alike.
 
     has: whether each real image of the class has the value, bool, (N,); clusters: whose it is, (N,). The variance of
-    the real share is that between clusters (a ratio estimator, Cochran 1977, eq. 2.39), with Student's t of G - 1
-    degrees of freedom; p is never smaller than Fisher's, which takes the images for independent.
+    the real share is that of independent images under the null, times the design effect of the clusters (Rao & Scott
+    1992), which where every image or none has the value is that of clusters wholly alike; Student's t has G - 1 degrees
+    of freedom. p is never smaller than Fisher's.
     """
     plain = shift(int(has.sum()), len(has), hits, n, of_population=True)
     _, place = np.unique(clusters, return_inverse=True)
     sizes, own = np.bincount(place), np.bincount(place, weights=has)
-    n_clusters, usual = len(sizes), float(has.mean())
-    between = n_clusters / (n_clusters - 1) * float(((own - usual * sizes) ** 2).sum()) / len(has) ** 2
-    error = math.sqrt(between + plain.synthetic * (1 - plain.synthetic) / n)
-    p = 2 * float(t.sf(abs(plain.change) / error, n_clusters - 1)) if error > 0 else 0.0
-    return replace(plain, p=max(plain.p, p))
+    n_clusters, usual, size = len(sizes), float(has.mean()), len(has)
+    largest = float((sizes**2).sum()) / size
+    between = n_clusters / (n_clusters - 1) * float(((own - usual * sizes) ** 2).sum()) / size**2
+    spread = usual * (1 - usual)
+    effect = max(1.0, between / (spread / size)) if spread else largest
+    pooled = (has.sum() + hits) / (size + n)
+    error = math.sqrt(pooled * (1 - pooled) * (effect / size + 1 / n))
+    p = 2 * float(t.sf(abs(plain.change) / error, n_clusters - 1)) if error > 0 else 1.0
+    reach = float(t.ppf(0.975, n_clusters - 1)) * error
+    return replace(
+        plain,
+        change_low=min(plain.change_low, plain.change - reach),
+        change_high=max(plain.change_high, plain.change + reach),
+        p=max(plain.p, p),
+    )
 
 
 @dataclass(frozen=True)

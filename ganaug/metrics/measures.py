@@ -162,12 +162,18 @@ def _missing_modes(pair: Pair) -> Measured:
 
 def _copies(pair: Pair) -> Measured:
     ratios, _, among = pair.copies
-    n, p = len(ratios), 1.0
+    n, n_among, p = len(ratios), len(among), 1.0
     for limit, honest in ((COPY, HONEST), (PLAIN_COPY, PLAINLY_HONEST)):
-        usual = max(honest, float((among < limit).double().mean()) if len(among) else 0.0)
-        p = min(p, float(binom.sf(int((ratios < limit).sum()) - 1, n, min(usual, 1.0))))
+        hits, usual = int((ratios < limit).sum()), int((among < limit).sum())
+        own = float(binom.sf(hits - 1, n, honest))
+        if usual:  # the training images repeat each other: the synthetic ones must do so more often
+            table = [[hits, n - hits], [usual, n_among - usual]]
+            own = max(own, float(fisher_exact(table, alternative="greater").pvalue))
+        p = min(p, own)
     hits = int((ratios < COPY).sum())
-    return Measured(hits / n, 0.0 if not hits else wilson(hits, n)[0], at_most(hits, n), HONEST, min(1.0, 2 * p))
+    usual_share = max(HONEST, float((among < COPY).double().mean()) if n_among else 0.0)
+    low = 0.0 if not hits else wilson(hits, n)[0]
+    return Measured(hits / n, low, at_most(hits, n), usual_share, min(1.0, 2 * p), "high end: 95 % one-sided")
 
 
 def _repeats(pair: Pair) -> Measured:
@@ -220,6 +226,12 @@ MEASURES: dict[str, Measure] = {
         "a classifier of the real images does not see the class in them as surely as in real ones",
         "train longer, keep the label filter on, or leave the class out",
     ),
+    "near-copies": Measure(
+        _copies,
+        "fail",
+        "synthetic images repeat training images",
+        "keep the copy filter on, augment more, stop earlier; do not publish these images as synthetic",
+    ),
     "coverage": Measure(
         _coverage,
         "fail",
@@ -231,12 +243,6 @@ MEASURES: dict[str, Measure] = {
         "fail",
         "whole kinds of real images have no synthetic ones",
         "look at the kinds below; train longer, or collect more images of these kinds",
-    ),
-    "near-copies": Measure(
-        _copies,
-        "fail",
-        "synthetic images repeat training images",
-        "keep the copy filter on, augment more, stop earlier; do not publish these images as synthetic",
     ),
     "repeats": Measure(
         _repeats,

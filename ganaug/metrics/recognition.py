@@ -42,6 +42,8 @@ def recognition(
         warnings.simplefilter("ignore", UserWarning)  # a class of fewer images than folds: see above
         splits = list(splitter.split(real, labels))
     for fold, (train, test) in enumerate(splits):
+        if len(torch.unique(labels[train])) < 2:  # nothing to tell apart: no answer, on either side
+            continue
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=300)
         ).fit(real[train].numpy(), labels[train].numpy())

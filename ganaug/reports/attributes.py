@@ -19,7 +19,7 @@ MOST = 20  # values of an attribute
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute, or two together. values: those of the real images. real, synthetic: which value each image has, -1
+    """An attribute, or two together. values: those of either side. real, synthetic: which value each image has, -1
     where it is not known: (N,), (M,). guessed: what a classifier takes each real image for, (N,), where those of the
     synthetic ones are guesses too."""
 
@@ -77,7 +77,8 @@ def attributes_of(real: LabelledImages, synthetic: LabelledImages, names: list[s
             ]
     found = []
     for name, own in sides[0].items():
-        values = values_of(own) if name not in names else checked_values(name, own)
+        both = own + sides[1][name]  # a value that only synthetic images have is a change too
+        values = values_of(both) if name not in names else checked_values(name, both)
         found.append(Attribute(name, values, codes(own, values), codes(sides[1][name], values)))
     return found
 
@@ -113,12 +114,12 @@ def values_of(own: list[str | None]) -> tuple[str, ...]:
     return tuple(sorted({value for value in own if value is not None}))
 
 
-def checked_values(name: str, own: list[str | None]) -> tuple[str, ...]:
+def checked_values(name: str, own: list[str | None], side: str = "real") -> tuple[str, ...]:
     """The same. Raises DataError unless there are 2 to 20."""
     values = values_of(own)
     if not 2 <= len(values) <= MOST:
         raise DataError(
-            f"attribute {name!r} has {len(values)} values among the real images: give one with 2 to {MOST}."
+            f"attribute {name!r} has {len(values)} values among the {side} images: give one with 2 to {MOST}."
         )
     return values
 

@@ -9,14 +9,23 @@ import torch
 from scipy.stats import fisher_exact
 from torch import nn
 
+from ganaug.errors import DataError
 from ganaug.images import LabelledImages, matched
 from ganaug.metrics.coverage import covered
-from ganaug.metrics.fairness import FEWEST, Shift, amplification, calibrated_amplification, clustered_shift, shift
+from ganaug.metrics.fairness import (
+    FEWEST,
+    RESAMPLES,
+    Shift,
+    amplification,
+    calibrated_amplification,
+    clustered_shift,
+    shift,
+)
 from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
-from ganaug.reports.downstream import DOWNSTREAM, GAP, downstream_rows
+from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
 from ganaug.reports.report import Report, Row, p_value, worst
 from ganaug.usefulness.classifiers import classifier_for
 from ganaug.usefulness.compare import FEWEST_GROUPS
@@ -26,6 +35,7 @@ from ganaug.usefulness.splits import groups_of
 ALARM = 0.02  # chance of an alarm in a whole report on images that keep the make-up
 LARGE = 0.1  # change of a share from which on it fails, and does not only warn
 CLAIMS = {"training": "the training set, as it is", "population": "the population that the real images were drawn from"}
+GROUPED = "images come in groups, of which this test knows nothing where the claim is about the population"
 NEIGHBOURS = 5
 MOST_TOLD = 5  # alarms that are told in words
 SHIFTS, AMPLIFIED, COVERED = "Attributes within each class", "Bias amplification", "How well each group is covered"
@@ -70,27 +80,35 @@ def bias_report(
     if n_seeds < 1:
         raise ValueError(f"n_seeds must be at least 1; got {n_seeds}.")
     synthetic = matched(synthetic, real, "synthetic")
+    if not len(real) or not len(synthetic):
+        raise DataError(f"there are no {'real' if not len(real) else 'synthetic'} images to judge.")
     names = names_of(real, synthetic, attributes, guessing=predicted)
     own_groups, chosen = groups_of(real, groups), classifier_for(classifier)
+    if test is not None:
+        test = matched(test, real, "test")
+        checked_test(test, names)
     of_population = claim == "population"
     known = attributes_of(real, synthetic, names)
-    every = list(known)
+    every, grouped = list(known), of_population and own_groups is not None
+    n_tests = len(real.classes) * sum(2 * len(one.values) for one in known) + 2 * len(names)
+    n_draws = max(RESAMPLES, round(2 * n_tests / ALARM))  # so that the smallest p outlives its adjustment
     rows = _class_rows(real, synthetic)
     points = None if features is None else _points(real, synthetic, features)
     if predicted and points is not None:
         every += guessed_attributes(real, synthetic, names, *points, random_state)
     for one in every:
         if one.guessed is not None:
-            rows += _guessed_rows(real, synthetic, one, random_state)
+            rows += _guessed_rows(real, synthetic, one, random_state, grouped=grouped)
         else:
             rows += _shift_rows(real, synthetic, one, own_groups if of_population else None, of_population)
     for one in known:
         if one.name in names:
-            rows += _amplification_rows(real, synthetic, one, of_population=of_population, seed=random_state)
+            rows += _amplification_rows(
+                real, synthetic, one, n_draws, of_population=of_population, grouped=grouped, seed=random_state
+            )
     if points is not None:
         rows += _coverage_rows(real, synthetic, every, *points)
     if test is not None:
-        test = matched(test, real, "test")
         bundles = groups_of(test, groups if isinstance(groups, str) else None)
         rows += downstream_rows(real, synthetic, test, names, chosen, bundles, n_seeds=n_seeds, seed=random_state)
     rows = _judged(rows)
@@ -155,11 +173,13 @@ def _shift_rows(
             )
             rows.append(Row(SHIFTS, subject, "real share", one.real))
             rows.append(Row(SHIFTS, subject, "synthetic share", one.synthetic, one.low, one.high))
-            rows.append(Row(SHIFTS, subject, "change", one.change, one.low - one.real, one.high - one.real, one.p))
+            rows.append(Row(SHIFTS, subject, "change", one.change, one.change_low, one.change_high, one.p))
     return rows
 
 
-def _guessed_rows(real: LabelledImages, synthetic: LabelledImages, column: Attribute, seed: int) -> list[Row]:
+def _guessed_rows(
+    real: LabelledImages, synthetic: LabelledImages, column: Attribute, seed: int, *, grouped: bool
+) -> list[Row]:
     """As `_shift_rows`, of guesses: the test compares guesses with guesses, the shares are corrected."""
     assert column.guessed is not None
     is_known, right = column.real >= 0, float((column.guessed == column.real)[column.real >= 0].mean())
@@ -172,7 +192,7 @@ def _guessed_rows(real: LabelledImages, synthetic: LabelledImages, column: Attri
         errors = mine if many else np.flatnonzero(is_known)
         corrected = (
             corrected_shares(column.real[errors], column.guessed[errors], theirs, n_values, seed=seed)
-            if min(len(mine), len(theirs)) >= FEWEST
+            if min(len(mine), len(theirs)) >= FEWEST and not grouped
             else None
         )
         for value in column.told():
@@ -180,8 +200,8 @@ def _guessed_rows(real: LabelledImages, synthetic: LabelledImages, column: Attri
             rows.append(Row(SHIFTS, subject, "real images", len(mine)))
             rows.append(Row(SHIFTS, subject, "synthetic images", len(theirs)))
             if corrected is None:
-                few = min(len(mine), len(theirs)) < FEWEST
-                note = f"fewer than {FEWEST} images" if few else "the images hardly tell the attribute"
+                few = f"fewer than {FEWEST} images" if min(len(mine), len(theirs)) < FEWEST else ""
+                note = few or (GROUPED if grouped else "the images hardly tell the attribute")
                 rows.append(Row(SHIFTS, subject, "change", None, state="insufficient", note=note))
                 continue
             usual = float((column.real[mine] == value).mean())
@@ -195,16 +215,26 @@ def _guessed_rows(real: LabelledImages, synthetic: LabelledImages, column: Attri
 
 
 def _amplification_rows(
-    real: LabelledImages, synthetic: LabelledImages, column: Attribute, *, of_population: bool, seed: int
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    column: Attribute,
+    n_draws: int,
+    *,
+    of_population: bool,
+    grouped: bool,
+    seed: int,
 ) -> list[Row]:
     mine = column.counts("real", real.labels.numpy(), len(real.classes))
     theirs = column.counts("synthetic", synthetic.labels.numpy(), len(real.classes))
     rows = []
     for direction, metric in {"attribute": "values given the class", "class": "classes given the value"}.items():
-        if min(mine.sum(), theirs.sum()) < FEWEST:
-            rows.append(Row(AMPLIFIED, column.name, metric, None, state="insufficient"))
+        if grouped or min(mine.sum(), theirs.sum()) < FEWEST:
+            note = GROUPED if grouped else f"fewer than {FEWEST} images"
+            rows.append(Row(AMPLIFIED, column.name, metric, None, state="insufficient", note=note))
             continue
-        one = calibrated_amplification(mine, theirs, direction=direction, of_population=of_population, seed=seed)
+        one = calibrated_amplification(
+            mine, theirs, direction=direction, of_population=of_population, n=n_draws, seed=seed
+        )
         plain = amplification(mine, theirs, direction=direction)
         note = f"faithful: {one.low:+.3f} to {one.high:+.3f}; not calibrated {plain.mean:+.3f}"
         rows.append(Row(AMPLIFIED, column.name, metric, one.value, p=one.p, note=note))
@@ -271,7 +301,7 @@ def _findings(rows: list[Row], claim: str) -> list[str]:
         told.append("No change of make-up was found that chance would not explain.")
     unsure = sum(row.state == "insufficient" for row in rows)
     if unsure:
-        told.append(f"{unsure} cells have fewer than {FEWEST} images: nothing is said about them.")
+        told.append(f"{unsure} cells tell too little, as their notes say: nothing is said about them.")
     return [*told, f"What is claimed is about {CLAIMS[claim]}."]
 
 
@@ -282,7 +312,10 @@ def _sentence(row: Row) -> str:
         return f"{row.subject} {told} ({sure}). Drop some, or fit with more images of the group that is lacking."
     if row.section == AMPLIFIED:
         told = f"{row.metric} go together {'more' if value > 0 else 'less'} than among real images, by {value:+.3f}"
-        return f"{row.subject}: {told} ({sure}). A classifier may come to rely on the attribute in place of the class."
+        mend = "A classifier may come to rely on the attribute in place of the class."
+        if value < 0:
+            mend = "What a classifier learns of the two together will not hold among real images."
+        return f"{row.subject}: {told} ({sure}). {mend}"
     if row.section == DOWNSTREAM:
         if row.subject.endswith(GAP):
             told = f"grows by {100 * value:.1f} points of accuracy when synthetic images are added"

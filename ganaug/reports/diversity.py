@@ -72,14 +72,15 @@ def diversity_report(
         for name, measure in MEASURES.items():
             if name != "recognised" or pair.recognised is not None:
                 found[subject, name] = measure.of(pair)
-    rows = _rows(pairs, found) + _duplicates(real)
+        vars(pair).pop("who", None)  # the largest part of it by far, and of no more use
+    rows = _rows(pairs, found) + _absent(real_side, synthetic_side) + _duplicates(real)
     rows += _frechet(points, others, (real_side.labels, synthetic_side.labels), features_name, random_state)
     told = _findings(rows, found)
     return Report(
         "diversity",
         "Are the synthetic images as diverse as real ones?",
         worst(rows),
-        tuple(told) or ("Nothing was found that chance would not explain.",),
+        tuple(told),
         tuple(rows),
         {
             "features": features_name,
@@ -140,7 +141,11 @@ def _pairs(
         name = real.classes[label]
         yield name, pair(mine, theirs, training.of_class(name), name)
     if len(present) > 1:
-        yield ALL, pair(torch.cat(alike[0]), torch.cat(alike[1]), training.images, ALL)
+        mixed = [
+            torch.cat(side)[torch.randperm(sum(map(len, side)), generator=generator(seed, "mixed", what))]
+            for what, side in zip(("real", "synthetic"), alike, strict=True)
+        ]
+        yield ALL, pair(mixed[0], mixed[1], training.images, ALL)
 
 
 def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> list[Row]:
@@ -155,7 +160,9 @@ def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> lis
         for name, measure in MEASURES.items():
             one, p = found.get((subject, name)), adjusted.get((subject, name))
             if one is None:
-                if measure.severity:
+                if name == "recognised" and pair.recognised is None:
+                    rows.append(Row(section, subject, name, None, note="takes two classes of two real images"))
+                elif measure.severity:
                     rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))
                 continue
             state = _state(measure.severity, p, n) if measure.severity else ""
@@ -177,6 +184,17 @@ def _note(one: Measured, state: str, n: int) -> str:
     if state == "insufficient":
         parts.append("too few images to say that all is well")
     return "; ".join(parts)
+
+
+def _absent(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
+    """A row for each class without synthetic images, of which nothing can be said."""
+    note = "no synthetic images of this class"
+    return [
+        Row("Classes", name, side, count, note=note)
+        for name in real.classes
+        if real.counts[name] and not synthetic.counts[name]
+        for side, count in (("real", real.counts[name]), ("synthetic", 0))
+    ]
 
 
 def _duplicates(real: LabelledImages) -> list[Row]:
@@ -222,8 +240,13 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
     unsure = list(dict.fromkeys(row.subject for row in rows if row.state == "insufficient" and row.subject != ALL))
     if unsure:
         told.append(f"Too few images to say that all is well with {_some(unsure)}: it takes {ENOUGH} of each kind.")
+    absent = [row.subject for row in rows if row.section == "Classes" and row.metric == "synthetic" and not row.value]
+    if absent:
+        told.append(f"No synthetic images of {_some(absent)}: nothing is said about these classes.")
     if any(row.section == DUPLICATES for row in rows):
         told.append("Some real images are there twice: they weigh more and are learnt by heart sooner. Remove them.")
+    if not any(row.state in ("warn", "fail") for row in rows):
+        told.insert(0, "In diversity, copies and labels nothing was found that chance would not explain.")
     return told
 
 

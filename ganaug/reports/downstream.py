@@ -53,6 +53,16 @@ def downstream_rows(
     return rows
 
 
+def checked_test(test: LabelledImages, names: list[str]) -> None:
+    """Raise DataError, before anything is trained, where the test images lack an attribute or have one value of it."""
+    there = set() if test.metadata is None else set(test.metadata.columns)
+    for name in names:
+        if name not in there:
+            has = ", ".join(sorted(there)) or "none"
+            raise DataError(f"attribute {name!r} is not among the metadata of the test images ({has}).")
+        checked_values(name, texts(test, name), "test")
+
+
 def _unaltered(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
     return batch
 
@@ -61,7 +71,7 @@ def _of_attribute(
     test: LabelledImages, name: str, guesses: list[np.ndarray], groups: np.ndarray | None, n_seeds: int, seed: int
 ) -> list[Row]:
     own = texts(test, name)
-    values = checked_values(name, own)
+    values = checked_values(name, own, "test")
     who = codes(own, values)
     known = np.flatnonzero(who >= 0)
     labels, who = test.labels.numpy()[known], who[known]

@@ -8,6 +8,7 @@ import torch
 from matplotlib import colormaps
 from sklearn.decomposition import PCA
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ganaug.metrics.measures import COPY, Measured, Pair
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
@@ -16,6 +17,7 @@ from ganaug.terminal import printable
 from ganaug.training.pictures import preview
 
 CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500
+LARGEST = 96  # pixels a side of a picture
 
 
 def gallery(
@@ -33,7 +35,16 @@ def gallery(
 
 
 def _few(images: Tensor) -> Tensor:
-    return images[:SHOWN]
+    return _small(images[:SHOWN])
+
+
+def _small(images: Tensor) -> Tensor:
+    """No side of more than 96 pixels, so that a page stays small."""
+    scale = LARGEST / max(images.shape[2:])
+    if scale >= 1 or not len(images):
+        return images
+    size = [max(1, round(side * scale)) for side in images.shape[2:]]
+    return interpolate(images.float(), size=size, mode="bilinear", antialias=True).round().to(torch.uint8)
 
 
 def _samples(classes: Mapping[str, Pair]) -> Figure:
@@ -53,8 +64,10 @@ def _copies(classes: Mapping[str, Pair]) -> list[Figure]:
     if not suspects:
         return []
     worst = sorted(suspects)[:MOST_COPIES]
-    originals = torch.stack([classes[name].training_images[classes[name].copies[1][place]] for _, name, place in worst])
-    copies = torch.stack([classes[name].synthetic_images[place] for _, name, place in worst])
+    originals = _small(
+        torch.stack([classes[name].training_images[classes[name].copies[1][place]] for _, name, place in worst])
+    )
+    copies = _small(torch.stack([classes[name].synthetic_images[place] for _, name, place in worst]))
     shown = {
         f"{start + 1} to {min(start + SHOWN, len(worst))}": (originals[start:][:SHOWN], copies[start:][:SHOWN])
         for start in range(0, len(worst), SHOWN)
@@ -76,7 +89,8 @@ def _missing(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
             continue
         for number, mode in enumerate([mode for mode in pair.modes if mode.p * len(pair.modes) < 0.01][:2], 1):
             title = f"{printable(name)[:14]} {number}: {mode.real}/{mode.synthetic}"
-            shown[title] = (pair.real_images[mode.examples[: 2 * SHOWN]], pair.real_images[:0])
+            typical = _small(pair.real_images[mode.examples[: 2 * SHOWN]])
+            shown[title] = (typical, typical[:0])
     if not shown:
         return []
     text = (
@@ -111,7 +125,8 @@ def _scatter(pair: Pair, names: list[str]) -> Figure:
     """Features on two axes. names: of the classes that the pair is of, in the order of their labels."""
     real, synthetic = pair.real[:POINTS], pair.synthetic[:POINTS]
     both = torch.cat([real, synthetic]).double().numpy()
-    places = PCA(2, svd_solver="full").fit_transform(both)
+    flat = np.pad(both, ((0, max(0, 2 - len(both))), (0, max(0, 2 - both.shape[1]))))  # two axes need two numbers
+    places = PCA(2, svd_solver="full").fit_transform(flat)[: len(both)]
     labels = np.concatenate([pair.claimed[0][: len(real)].numpy(), pair.claimed[1][: len(synthetic)].numpy()])
     of_real = np.arange(len(both)) < len(real)
 

@@ -112,7 +112,9 @@ class Features:
         places = torch.cat([torch.arange(len(training.images)), *[real_places] * (times - 1)])
         weights = training.sample_weights()
         weights[real_places] /= times
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed))
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed % 2**31)
+        )
         weighted = weights[places].numpy()
         labels = training.images.labels[places].numpy()
         features = torch.cat(found).numpy()

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabelledImages
 from ganaug.errors import DataError
+from ganaug.metrics.fairness import clustered_shift
 from ganaug.reports.bias import bias_report
 
 NAMES = ("healthy", "ill")
@@ -24,13 +25,14 @@ def drawn(n, dark=DARK, seed=0):
     for label, share in enumerate(dark):
         is_dark = np.arange(n) < round(n * share / 100)
         tones = np.where(is_dark, 60, 180)[:, None, None, None] + random.normal(0, 20, (n, 1, 8, 8))
-        tones[:, :, :4] += 30 * label
+        tones[:, :, :4] += 30 * (label % 2)
         images.append(torch.from_numpy(tones.clip(0, 255).astype(np.uint8)))
         labels += [label] * n
         skin += ["dark" if one else "light" for one in is_dark]
         where += ["north" if k % 2 else "south" for k in range(n)]
     metadata = pd.DataFrame({"attr_skin": skin, "attr_site": where})
-    return LabelledImages(torch.cat(images), torch.tensor(labels), NAMES, metadata)
+    names = NAMES if len(dark) == 2 else tuple(f"class {number}" for number in range(len(dark)))
+    return LabelledImages(torch.cat(images), torch.tensor(labels), names, metadata)
 
 
 def alarms(report):
@@ -180,7 +182,7 @@ def test_test_images_must_be_apart_and_small_groups_are_insufficient():
 def test_small_cells_are_insufficient():
     report = bias_report(drawn(6), drawn(300, seed=1), features=None)
     assert {row.state for row in report.rows if row.section == "Attributes within each class"} == {"insufficient", ""}
-    assert "fewer than 10" in " ".join(report.summary)
+    assert "too little" in " ".join(report.summary)
 
 
 def test_missing_values_are_left_out():
@@ -201,6 +203,45 @@ def test_what_is_wrong_is_named():
         bias_report(bare, other)
     with pytest.raises(DataError, match="has 1 values"):
         same = LabelledImages(real.images, real.labels, NAMES, real.metadata.assign(attr_site="north"))
-        bias_report(same, other)
+        bias_report(same, same)
     with pytest.raises(ValueError, match="population"):
         bias_report(real, other, claim="world")
+
+
+def test_a_value_or_a_combination_that_real_images_lack_is_a_change():
+    real, other = drawn(200), drawn(200, seed=1)
+    tied = real.metadata.assign(attr_site=np.where(real.metadata["attr_skin"] == "dark", "south", "north"))
+    report = bias_report(LabelledImages(real.images, real.labels, NAMES, tied), other, features=None)
+    assert report.verdict == "fail"
+    green = other.metadata.assign(attr_skin=np.where(np.arange(400) % 2, "green", other.metadata["attr_skin"]))
+    report = bias_report(real, LabelledImages(other.images, other.labels, NAMES, green), features=None)
+    assert any(row.subject.endswith("attr_skin = green") and row.state == "fail" for row in report.rows)
+
+
+def test_an_association_is_found_among_many_classes():
+    """Many tests are adjusted for many: the smallest p value that resampling can give must outlive that."""
+    real, other = drawn(60, (20, 80) * 6, 0), drawn(200, (5, 95) * 6, 1)
+    found = alarms(bias_report(real, other, features=None))
+    assert ("Bias amplification", "attr_skin") in found
+
+
+@pytest.mark.parametrize(("share", "each"), [(0.1, 15), (0.05, 15), (0.3, 20)])
+def test_rare_attributes_of_few_patients_blame_no_faithful_generator(share, each):
+    random = np.random.default_rng(0)
+    patients, p_values = np.repeat(np.arange(10), each), []
+    for _ in range(400):
+        has = (random.uniform(size=10) < share)[patients]
+        p_values.append(clustered_shift(has, patients, int(random.binomial(500, share)), 500).p)
+    assert np.mean(np.array(p_values) < 0.001) < 0.02
+
+
+def test_the_usual_classifier_judges_groups_too():
+    sides = [drawn(12, seed=seed) for seed in range(3)]
+    report = bias_report(sides[0], sides[1], attributes=["attr_site"], features=None, test=sides[2], n_seeds=1)
+    assert any(row.section.startswith("A classifier") and row.value is not None for row in report.rows)
+    with pytest.raises(DataError, match="'attr_age' is not among the metadata of the test"):
+        aged = [
+            LabelledImages(s.images, s.labels, NAMES, s.metadata.assign(attr_age=["old", "young"] * 12))
+            for s in sides[:2]
+        ]
+        bias_report(*aged, attributes=["attr_age"], features=None, test=sides[2])

@@ -138,3 +138,30 @@ def test_the_same_images_give_the_same_report_and_errors_name_the_matter():
         judged(real, other.take([]))
     with pytest.raises(ValueError, match="efficientnet-lite0"):
         diversity_report(real, other, features="efficientnet")
+
+
+def test_one_class_passes_and_a_class_without_synthetic_images_is_named():
+    real, other = drawn(0, 40)
+    alone = [LabelledImages(side.images[:40], side.labels[:40], NAMES[:1]) for side in (real, other)]
+    report = judged(*alone)
+    assert report.verdict == "pass"
+    assert "Too few" not in " ".join(report.summary)
+    report = judged(real, other.take(torch.arange(80)))
+    assert "No synthetic images of Pullover" in " ".join(report.summary)
+
+
+def test_a_class_of_one_real_image_and_features_of_one_number_are_no_trouble():
+    real, other = drawn(0, 20)
+    few = real.take(torch.arange(21))
+    report = diversity_report(few, other, features=lambda images: images.float().mean((1, 2, 3))[:, None])
+    json.loads(report.to_json())
+
+
+def test_over_all_classes_every_class_counts():
+    """Two of three classes collapsed: the figures over all must show it, whatever the order of the classes."""
+    real, other = drawn(0, 110)
+    pixels = other.images.clone()
+    pixels[110:220], pixels[220:] = pixels[110], pixels[220]
+    report = judged(real, with_images(other, pixels))
+    own = {row.subject: row.value for row in report.rows if row.metric == "Vendi ratio"}
+    assert own["all classes"] < 0.8 * own["T-shirt"]
