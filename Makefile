@@ -13,7 +13,7 @@ demo: .venv
 	$(BIN)/ganaug demo ganaug-demo/$$(date +%Y-%m-%d_%H-%M-%S)
 
 test: .venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What every test runs under: two threads, no network, and a check that the global random state stays as it was."""
+"""What every test runs under: few threads, no network, and a check that the global random state stays as it was."""
 
 import os
 import random
@@ -9,6 +9,8 @@ import pytest
 import torch
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side, a core each, and so do the processes they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 

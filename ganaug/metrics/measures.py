@@ -93,12 +93,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure. severity: what it is where its test fails. means, mend: a sentence each for the reader."""
+    """A measure. severity: what it is where its test fails. means, mend: a sentence each for the reader.
+
+    enough: real and synthetic images from which on gross faults of this kind show, so that their absence says something
+    (benchmarks/judgement.py).
+    """
 
     of: Callable[[Pair], Measured]
     severity: str = ""
     means: str = ""
     mend: str = ""
+    enough: int = 20
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

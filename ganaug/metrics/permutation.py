@@ -72,16 +72,34 @@ def coverage_test(real: Tensor, synthetic: Tensor, who: Tensor, *, k: int = 5) -
     return tested(_over(covered, who, near.numel()), low=True)
 
 
+def group_coverage_test(real: Tensor, synthetic: Tensor, in_group: Tensor, who: Tensor, *, k: int = 5) -> Tested:
+    """Coverage of the real points of a group less that of the others, small if synthetic points show the group less.
+
+    real: (N, D), synthetic: (M, D). in_group: bool, (N + M,), real ones first: which points, of either side, are of the
+    group. Points and their groups are dealt out together. Needs N > k.
+    """
+    near = neighbours(torch.cat([real, synthetic]), k)
+
+    def difference(is_synthetic: Tensor) -> Tensor:
+        reached = is_synthetic[:, near].any(dim=2)
+        own, others = ~is_synthetic & in_group, ~is_synthetic & ~in_group
+        found: Tensor = (reached & own).sum(1) / own.sum(1) - (reached & others).sum(1) / others.sum(1)
+        return found.nan_to_num(0.0)  # a deal without one of the two
+
+    return tested(_over(difference, who, near.numel()), low=True)
+
+
 def kernel_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
     """`metrics.distance.kernel_distance` of (N, D) and (M, D), large where they differ. Needs N, M >= 2."""
     points = torch.cat([real, synthetic]).double()
     kernel = polynomial_kernel(points, points)
-    diagonal = kernel.diagonal()
+    diagonal, whole = kernel.diagonal(), kernel.sum(0)
 
     def distance(is_synthetic: Tensor) -> Tensor:
         left, right = (~is_synthetic).double(), is_synthetic.double()
         n, m = left.sum(1), right.sum(1)
-        to_left, to_right = left @ kernel, right @ kernel
+        to_left = left @ kernel
+        to_right = whole - to_left
         within = ((to_left * left).sum(1) - left @ diagonal) / (n * (n - 1))
         within = within + ((to_right * right).sum(1) - right @ diagonal) / (m * (m - 1))
         return within - 2 * (to_left * right).sum(1) / (n * m)
@@ -99,6 +117,7 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
     squared = distances(points, points).square()
     kernel = torch.exp(-squared / squared[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12))
     identity = torch.eye(len(points), dtype=torch.float64)
+    ranks = torch.arange(1.0, len(points) + 1, dtype=torch.float64)
     hat = torch.linalg.solve(kernel + ridge * len(points) ** 0.5 * identity, kernel)
     hat = torch.where(identity.bool(), 0.0, hat) / (1 - hat.diagonal()).clamp_min(1e-12)[:, None]
 
@@ -106,10 +125,9 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
         target = is_synthetic.double()
         n = target.shape[1]
         answers = (target - target.mean(1, keepdim=True)) @ hat.T
-        order, places = answers.argsort(1), torch.arange(1.0, target.shape[1] + 1, dtype=torch.float64)
-        ranks = torch.empty_like(answers).scatter_(1, order, places.expand_as(answers))
+        ranked = target.gather(1, answers.argsort(1))
         m = target.sum(1)
-        area: Tensor = ((ranks * target).sum(1) - m * (m + 1) / 2) / (m * (n - m))
+        area: Tensor = (ranked @ ranks - m * (m + 1) / 2) / (m * (n - m))
         return area
 
     return tested(_over(auc, who, len(points)), low=False)

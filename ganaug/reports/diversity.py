@@ -10,7 +10,7 @@ from ganaug.errors import DataError
 from ganaug.images import LabelledImages, image_hashes, matched
 from ganaug.metrics.distance import frechet_distance
 from ganaug.metrics.features import FRECHET, Extractor, extractor
-from ganaug.metrics.measures import MEASURES, Measured, Pair
+from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
@@ -19,7 +19,7 @@ from ganaug.reports.report import Report, Row, p_value, worst
 from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
-FEWEST, ENOUGH, SAFE = 3, 20, 50  # images of a class: to compute anything, to say all is well, to say so without a word
+FEWEST, SAFE = 3, 50  # images of a class: to compute anything, to say that all is well without a word
 WITHHELD = 2048  # images below which a Frechet distance says more about their number than about them
 ALL, DUPLICATES, OVERALL = "all classes", "Real images", "Over all classes, each weighing alike"
 
@@ -43,9 +43,10 @@ def diversity_report(
     [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`. progress: called
     with (what is done, steps done, steps in all). pictures: whether to draw them, which takes some seconds.
 
-    Every test is exact or a permutation test, and all of the report are adjusted together (Holm 1979): a report on
-    images that are as good as real ones raises any alarm in at most 2 % of cases. Below 20 images a class is
-    `insufficient` unless something is plainly wrong. Raises DataError where the images do not fit together.
+    Tests are exact, by permutation, or of counts, and all of the report are adjusted together (Holm 1979): a report on
+    images that are as good as real ones raises any alarm in about 2 % of cases. A measure is `insufficient` below the
+    number of images at which it finds gross faults, unless something is plainly wrong. Raises DataError where the
+    images do not fit together.
     """
     say = progress or (lambda what, done, total: None)  # noqa: ARG005
     synthetic = matched(synthetic, real, "synthetic")
@@ -79,7 +80,7 @@ def diversity_report(
     return Report(
         "diversity",
         "Are the synthetic images as diverse as real ones?",
-        worst(rows),
+        _verdict(rows),
         tuple(told),
         tuple(rows),
         {
@@ -165,25 +166,33 @@ def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> lis
                 elif measure.severity:
                     rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))
                 continue
-            state = _state(measure.severity, p, n) if measure.severity else ""
-            rows.append(Row(section, subject, name, one.value, one.low, one.high, p, state, _note(one, state, n)))
+            state = _state(measure, p, n) if measure.severity else ""
+            note = _note(one, measure, state, n)
+            rows.append(Row(section, subject, name, one.value, one.low, one.high, p, state, note))
     return rows
 
 
-def _state(severity: str, p: float | None, n: int) -> str:
+def _state(measure: Measure, p: float | None, n: int) -> str:
     if p is not None and p < ALARM:
-        return severity
-    return "insufficient" if n < ENOUGH else "pass"
+        return measure.severity
+    return "insufficient" if n < measure.enough else "pass"
 
 
-def _note(one: Measured, state: str, n: int) -> str:
+def _note(one: Measured, measure: Measure, state: str, n: int) -> str:
     parts = [f"real images: {one.expected:.3f}"] if one.expected is not None else []
     parts += [one.note] if one.note else []
     if state == "pass" and n < SAFE:
         parts.append("few images: only gross faults would show")
     if state == "insufficient":
-        parts.append("too few images to say that all is well")
+        parts.append(f"to say that all is well takes {measure.enough} of each kind")
     return "; ".join(parts)
+
+
+def _verdict(rows: list[Row]) -> str:
+    """That all is well takes every measure over all classes; single classes may have too few images for some."""
+    found = worst(rows)
+    broad = [row for row in rows if row.subject == ALL] or rows
+    return "insufficient" if found == "pass" and any(row.state == "insufficient" for row in broad) else found
 
 
 def _absent(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
@@ -239,7 +248,7 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
             told.append(f"{title}, {_some(where)} ({sure}, adjusted): {measure.means}. {measure.mend.capitalize()}.")
     unsure = list(dict.fromkeys(row.subject for row in rows if row.state == "insufficient" and row.subject != ALL))
     if unsure:
-        told.append(f"Too few images to say that all is well with {_some(unsure)}: it takes {ENOUGH} of each kind.")
+        told.append(f"Too few images to say that all is well with {_some(unsure)}: the notes say how many it takes.")
     absent = [row.subject for row in rows if row.section == "Classes" and row.metric == "synthetic" and not row.value]
     if absent:
         told.append(f"No synthetic images of {_some(absent)}: nothing is said about these classes.")

@@ -143,10 +143,11 @@ def p_value(p: float) -> str:
 
 def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
     """Several reports as one, with the worst verdict; facts by the kind of report they are from."""
+    verdicts = {report.verdict for report in reports}
     return Report(
         kind,
         title,
-        worst(row for report in reports for row in report.rows),
+        next(state for state in ("fail", "warn", "insufficient", "pass") if state in verdicts),
         tuple(sentence for report in reports for sentence in report.summary),
         tuple(row for report in reports for row in report.rows),
         {f"{report.kind}: {name}": value for report in reports for name, value in report.facts.items()},

@@ -1,0 +1,105 @@
+"""Which near-copies are told, and which honest images are taken for some? Image by image, ten times over.
+
+    python benchmarks/copying.py fashion-mnist bccd --out OUT
+
+Honest: real images of one class that are not among the training images. Near-copies: training images as they are,
+mirrored, shifted by a pixel, as JPEG of quality 75, brighter, one in a hundred of the sample. Films: the training
+images are frames of scenes, each a little shifted and noisy, and the honest ones are further frames of these scenes.
+"""
+
+import argparse
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from collect import processor
+from judgement import ALTERED, pool_of
+from tables import table
+from torch import Tensor
+
+from ganaug import __version__
+from ganaug.metrics.alignment import copy_ratios
+from ganaug.metrics.measures import COPY
+
+ROUNDS, SHARE = 10, 0.01
+WAYS = ("as they are", "mirrored", "shifted by a pixel", "JPEG of quality 75", "brighter")
+SHOTS, NOISE = 5, 4.0  # frames of a scene among the training images; standard deviation in levels
+
+
+def told(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:
+    """Which of (M, C, H, W) are taken for copies of (T, C, H, W)."""
+    found: np.ndarray = (copy_ratios(sample, training, seed=seed)[0] < COPY).numpy()
+    return found
+
+
+def rounds(images: Tensor) -> list[list[int]]:
+    """[told, in all] for each way of copying, and last for honest images."""
+    counts = np.zeros((len(WAYS) + 1, 2), np.int64)
+    half = len(images) // 2
+    n_copies = max(len(WAYS), round(SHARE * half))
+    for number in range(ROUNDS):
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(number))
+        training, sample = images[order[:half]], images[order[half : 2 * half]].clone()
+        way = np.full(len(sample), len(WAYS))
+        way[:n_copies] = (np.arange(n_copies) + number) % len(WAYS)
+        for place in range(n_copies):
+            sample[place] = ALTERED[way[place]](training[place][None])[0]
+        flagged = told(sample, training, number)
+        np.add.at(counts, (way, 0), flagged)
+        np.add.at(counts, (way, 1), 1)
+    return [[int(part) for part in row] for row in counts]
+
+
+def films(images: Tensor) -> list[int]:
+    """[honest frames taken for copies, honest frames]."""
+    found = [0, 0]
+    for number in range(ROUNDS):
+        draws = torch.Generator().manual_seed(number)
+        scenes = images[torch.randperm(len(images), generator=draws)[:100]]
+        frames = []
+        for _ in range(2 * SHOTS):
+            down, right = torch.randint(-2, 3, (2,), generator=draws).tolist()
+            moved = scenes.roll((down, right), dims=(2, 3)).float()
+            moved = moved + NOISE * torch.randn(moved.shape, generator=draws)
+            frames.append(moved.round().clamp(0, 255).to(torch.uint8))
+        flagged = told(torch.cat(frames[SHOTS:]), torch.cat(frames[:SHOTS]), number)
+        found = [found[0] + int(flagged.sum()), found[1] + len(flagged)]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+", choices=["fashion-mnist", "bccd"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = []
+    for name in options.sets:
+        pool = pool_of(name)
+        for kind in pool.classes:
+            images = pool.of_class(kind)
+            found = [*rounds(images), films(images)]
+            shown = [f"{hits} of {n} ({100 * hits / n:.1f} %)" for hits, n in found]
+            rows.append([name, kind, str(len(images) // 2), *shown])
+            print(" | ".join(rows[-1]), flush=True)
+    head = ["set", "class", "training images", *WAYS, "honest", "honest frames of films"]
+    lines = [
+        "# Near-copies that are told, image by image",
+        "",
+        f"`python benchmarks/copying.py {shlex.join(sys.argv[1:])}`",
+        "",
+        f"ganaug {__version__}, torch {torch.__version__}, {processor()}, {datetime.now(UTC):%Y-%m-%d}; {ROUNDS} "
+        f"rounds, one image in {1 / SHARE:.0f} a copy.",
+        "",
+        *table(head, rows),
+        "",
+    ]
+    options.out.with_suffix(".md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
