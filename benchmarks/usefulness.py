@@ -2,11 +2,12 @@
 
     python benchmarks/usefulness.py fashion-mnist-lt --seconds 600 --seeds 0 1 2 3 4 --name useful_fmnist --out OUT
     python benchmarks/usefulness.py fashion-mnist-lt --known --seeds 0 ... 19 --name known_fmnist --out OUT
-    python benchmarks/usefulness.py fashion-mnist-lt cifar10-lt sign-digits --shots 100 500 --rho 10 50 ...
+    python benchmarks/usefulness.py fashion-mnist-lt:40:8 cifar10-lt:100:10 bccd:120:1 --seconds 60 ...
 
-A seed draws the images, which classes are rare, the generator and the classifiers. Everything is compared on test
-images that neither generator nor classifier saw. Headroom: real images that were held back, in place of the
-synthetic ones. What a run measured lies in CACHE/usefulness/NAME; a run that is there is not run again.
+A set is NAME or NAME:SHOTS:RHO. A seed draws the images, which classes are rare, the generator and the classifiers.
+Everything is compared on test images that neither generator nor classifier saw. Headroom: real images that were held
+back, in place of the synthetic ones. What a run measured lies in CACHE/usefulness/NAME; a run that is there is not run
+again.
 """
 
 import argparse
@@ -180,12 +181,24 @@ def spread(values: list[float | None]) -> str:
     return f"{np.mean(found):.1f} ({min(found):.1f} to {max(found):.1f})"
 
 
+def cells(options: argparse.Namespace) -> list[tuple[str, int, float]]:
+    """(set, images of its largest class, largest over smallest class) for each."""
+    found = []
+    for text in options.sets:
+        name, *numbers = text.split(":")
+        if name not in CLASS_SETS or len(numbers) not in (0, 2):
+            raise SystemExit(f"{text!r}: a set is NAME or NAME:SHOTS:RHO, NAME one of {', '.join(CLASS_SETS)}.")
+        shots, rho = numbers or (options.shots, options.rho)
+        found.append((name, int(shots), float(rho)))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="+", choices=CLASS_SETS)
+    parser.add_argument("sets", nargs="+", help=f"NAME or NAME:SHOTS:RHO; names: {', '.join(CLASS_SETS)}")
     parser.add_argument("--known", action="store_true", help="generators whose worth is known, instead of ganaug")
-    parser.add_argument("--shots", type=int, nargs="*", default=[500], help="images of the largest class")
-    parser.add_argument("--rho", type=float, nargs="*", default=[50], help="largest over smallest class")
+    parser.add_argument("--shots", type=int, default=500, help="images of the largest class")
+    parser.add_argument("--rho", type=float, default=50, help="largest over smallest class")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
     parser.add_argument("--inner", type=int, default=2, help="classifiers of each way")
@@ -200,7 +213,7 @@ def main() -> None:
     folder = CACHE / options.name
     folder.mkdir(parents=True, exist_ok=True)
     runs = []
-    for seed, name, shots, rho in product(options.seeds, options.sets, options.shots, options.rho):
+    for seed, (name, shots, rho) in product(options.seeds, cells(options)):
         path = folder / f"{name}_{shots}_{rho:g}_{seed}.json"
         if not path.exists():
             begun = time.perf_counter()
