@@ -102,19 +102,21 @@ CLASS_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "sign-digits")
 TESTED, POOLED = 300, 2000  # test images of a class, and held-back ones
 
 
-def draw_cell(name: str, *, shots: int, rho: float, seed: int) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+def draw_cell(
+    name: str, *, shots: int, rho: float, seed: int, image_size: int | None = None
+) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """(training, held-back, test) images of a set; a seed draws the images and the rare classes.
 
     shots: images of the largest class. rho: largest over smallest class. BCCD keeps its own rare classes, split by
-    slide: half of the slides train, a quarter are held back, a quarter test.
+    slide: half of the slides train, a quarter are held back, a quarter test. image_size: of BCCD and the digits.
     """
     random = np.random.default_rng([seed, 7])
     if name == "bccd":
-        train, pool, test = _by_slide(seed, held_back=1 / 2)
+        train, pool, test = _by_slide(seed, held_back=1 / 2, image_size=image_size)
         most = [max(8, round(shots * share)) for share in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
         return train.take(_at_most(train, most, seed)), pool, test
     if name == "sign-digits":
-        everything = read_folder(_data() / "sign-digits")
+        everything = read_folder(_data() / "sign-digits", image_size=image_size)
         order = random.permutation(len(everything))
         test, rest = everything.take(order[: len(order) // 3]), everything.take(order[len(order) // 3 :])
     else:
@@ -130,9 +132,11 @@ def draw_cell(name: str, *, shots: int, rho: float, seed: int) -> tuple[Labelled
     return rest.take(chosen), others.take(_at_most(others, [POOLED] * len(rank), seed)), test
 
 
-def _by_slide(seed: int, *, held_back: float) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+def _by_slide(
+    seed: int, *, held_back: float, image_size: int | None = None
+) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """The blood cells: of half of the slides, of `held_back` of the other half, and of the rest."""
-    everything = read_folder(_data() / "bccd_crops")
+    everything = read_folder(_data() / "bccd_crops", image_size=image_size)
     slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
     everything = replace(everything, metadata=pd.DataFrame({"group_id": slide}))
     order = np.random.default_rng(seed).permutation(np.unique(slide))

@@ -79,7 +79,7 @@ KNOWN: dict[str, Callable[[LabelledImages, LabelledImages, int], LabelledImages]
 
 def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Every source of extra images on one cell, judged by the same classifiers with the same seeds."""
-    train, pool, test = draw_cell(name, shots=shots, rho=rho, seed=seed)
+    train, pool, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
     sources: dict[str, Any] = {}
     found: dict[str, Any] = {"set": name, "shots": shots, "rho": rho, "seed": seed, "counts": train.counts}
     if options.known:
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--known", action="store_true", help="generators whose worth is known, instead of ganaug")
     parser.add_argument("--shots", type=int, default=500, help="images of the largest class")
     parser.add_argument("--rho", type=float, default=50, help="largest over smallest class")
+    parser.add_argument("--image-size", type=int, help="of bccd and sign-digits; default: as they are")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
     parser.add_argument("--inner", type=int, default=2, help="classifiers of each way")

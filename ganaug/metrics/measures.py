@@ -13,7 +13,7 @@ from ganaug.metrics.alignment import aligned_nearest, copy_ratios
 from ganaug.metrics.coverage import balls, precision, recall
 from ganaug.metrics.distance import distances, kernel_distance_error
 from ganaug.metrics.modes import Mode, modes
-from ganaug.metrics.permutation import Tested, classifier_test, coverage_test, deals, kernel_test, mean_test
+from ganaug.metrics.permutation import Deals, Tested, classifier_test, coverage_test, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
 from ganaug.metrics.variety import vendi_ratio
 from ganaug.randomness import generator
@@ -52,9 +52,9 @@ class Pair:
         return max(1, min(NEIGHBOURS, len(self.real) - 1, len(self.synthetic) - 1))
 
     @cached_property
-    def who(self) -> Tensor:
-        """`permutation.deals` of the two sets."""
-        return deals(len(self.real), len(self.synthetic), self.n_deals, seed=self.seed)
+    def who(self) -> Deals:
+        """Who is synthetic, dealt out anew."""
+        return Deals(len(self.real), len(self.synthetic), self.n_deals, self.seed)
 
     @cached_property
     def reached_alike(self) -> tuple[float, float]:
@@ -62,7 +62,7 @@ class Pair:
         some = [side[:MOST_DEALT] for side in (self.real, self.synthetic)]
         between = distances(torch.cat(some), torch.cat(some))
         found = []
-        for is_synthetic in deals(len(some[0]), len(some[1]), FEW_DEALS, seed=self.seed)[1:]:
+        for is_synthetic in Deals(len(some[0]), len(some[1]), FEW_DEALS, self.seed).few[1:]:
             for balls_of in (~is_synthetic, is_synthetic):
                 reach = between[balls_of][:, balls_of].kthvalue(self.k + 1, dim=1).values  # itself is the nearest
                 found.append(float((between[~balls_of][:, balls_of] < reach).any(1).double().mean()))

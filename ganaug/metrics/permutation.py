@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from ganaug.metrics.distance import distances, polynomial_kernel
 from ganaug.randomness import generator
 
 DEALS = 4999
+FEW, LIKELY = 499, 0.05  # deals that are looked at first, and the p value from which on these are enough
 A_PASS = 2**24  # numbers that are held at once
 CHUNK = 1024  # rows whose distances are held at once
 
@@ -25,20 +27,53 @@ class Tested:
     p: float
 
 
-def deals(n_real: int, n_synthetic: int, n: int = DEALS, *, seed: int = 0) -> Tensor:
-    """Who is synthetic, as it is and then dealt out anew `n` times: bool, (n + 1, N + M). The real ones come first."""
-    total = n_real + n_synthetic
-    found = torch.zeros(n + 1, total, dtype=torch.bool)
-    found[0, n_real:] = True
-    draws = generator(seed, "deals")
-    for rows in torch.arange(1, n + 1).chunk(-(-n * total // A_PASS)):
-        order = torch.rand(len(rows), total, generator=draws).argsort(dim=1)
-        found[rows] = order >= n_real
+@dataclass(frozen=True)
+class Deals:
+    """Who is synthetic of N real points and M synthetic ones, as it is and then dealt out anew `n` times.
+
+    few, rest: bool, (B, N + M), the real ones first; the first row of `few` is the deal as it is.
+    """
+
+    n_real: int
+    n_synthetic: int
+    n: int = DEALS
+    seed: int = 0
+
+    @cached_property
+    def few(self) -> Tensor:
+        """The deal as it is, and the first 499 others."""
+        as_it_is = torch.arange(self.n_real + self.n_synthetic) >= self.n_real
+        return torch.cat([as_it_is[None], self._drawn(min(self.n, FEW), "few")])
+
+    @cached_property
+    def rest(self) -> Tensor:
+        """All others."""
+        return self._drawn(max(0, self.n - FEW), "rest")
+
+    def _drawn(self, n: int, which: str) -> Tensor:
+        total = self.n_real + self.n_synthetic
+        found = torch.empty(n, total, dtype=torch.bool)
+        draws = generator(self.seed, "deals", which)
+        for rows in torch.arange(n).split(max(1, A_PASS // total)):  # type: ignore[no-untyped-call]
+            found[rows] = torch.rand(len(rows), total, generator=draws).argsort(dim=1) >= self.n_real
+        return found
+
+
+def tested(statistic: Callable[[Tensor], Tensor], who: Deals, size: int, *, low: bool) -> Tested:
+    """A statistic, of deals (B, N + M) -> (B,), of the deal as it is against those of the others.
+
+    low: extreme is small, else large. The first deals decide where they show that nothing is the matter, so that what
+    is below LIKELY is of all deals and as exact as without (after Besag & Clifford 1991). size: numbers that a deal's
+    statistic takes.
+    """
+    few = _over(statistic, who.few, size)
+    found = _against(few, low=low)
+    if found.p < LIKELY and len(who.rest):
+        found = _against(torch.cat([few, _over(statistic, who.rest, size)]), low=low)
     return found
 
 
-def tested(statistics: Tensor, *, low: bool) -> Tested:
-    """The statistic of the deal as it is against those of the others, (B + 1,). low: extreme is small, else large."""
+def _against(statistics: Tensor, *, low: bool) -> Tested:
     value, null = statistics[0].double(), statistics[1:].double()
     slack = 1e-9 * float(null.abs().max())  # equal statistics may differ in the last bits
     as_extreme = (null <= value + slack) if low else (null >= value - slack)
@@ -57,8 +92,8 @@ def neighbours(points: Tensor, k: int) -> Tensor:
     return torch.cat(found)
 
 
-def coverage_test(real: Tensor, synthetic: Tensor, who: Tensor, *, k: int = 5) -> Tested:
-    """Coverage (`metrics.coverage`) of real (N, D) by synthetic (M, D), small if modes are missing. who: from `deals`.
+def coverage_test(real: Tensor, synthetic: Tensor, who: Deals, *, k: int = 5) -> Tested:
+    """Coverage (`metrics.coverage`) of real (N, D) by synthetic (M, D), small if modes are missing.
 
     A real point is covered where its k nearest among all points are not all real. So one table of neighbours serves
     every deal. Needs N > k.
@@ -69,10 +104,10 @@ def coverage_test(real: Tensor, synthetic: Tensor, who: Tensor, *, k: int = 5) -
         reached = is_synthetic[:, near].any(dim=2) & ~is_synthetic
         return reached.sum(1) / (~is_synthetic).sum(1)
 
-    return tested(_over(covered, who, near.numel()), low=True)
+    return tested(covered, who, near.numel(), low=True)
 
 
-def group_coverage_test(real: Tensor, synthetic: Tensor, in_group: Tensor, who: Tensor, *, k: int = 5) -> Tested:
+def group_coverage_test(real: Tensor, synthetic: Tensor, in_group: Tensor, who: Deals, *, k: int = 5) -> Tested:
     """Coverage of the real points of a group less that of the others, small if synthetic points show the group less.
 
     real: (N, D), synthetic: (M, D). in_group: bool, (N + M,), real ones first: which points, of either side, are of the
@@ -86,10 +121,10 @@ def group_coverage_test(real: Tensor, synthetic: Tensor, in_group: Tensor, who: 
         found: Tensor = (reached & own).sum(1) / own.sum(1) - (reached & others).sum(1) / others.sum(1)
         return found.nan_to_num(0.0)  # a deal without one of the two
 
-    return tested(_over(difference, who, near.numel()), low=True)
+    return tested(difference, who, near.numel(), low=True)
 
 
-def kernel_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
+def kernel_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
     """`metrics.distance.kernel_distance` of (N, D) and (M, D), large where they differ. Needs N, M >= 2."""
     points = torch.cat([real, synthetic]).double()
     kernel = polynomial_kernel(points, points)
@@ -104,10 +139,10 @@ def kernel_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
         within = within + ((to_right * right).sum(1) - right @ diagonal) / (m * (m - 1))
         return within - 2 * (to_left * right).sum(1) / (n * m)
 
-    return tested(_over(distance, who, len(points)), low=False)
+    return tested(distance, who, len(points), low=False)
 
 
-def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: float = 0.1) -> Tested:
+def classifier_test(real: Tensor, synthetic: Tensor, who: Deals, *, ridge: float = 0.1) -> Tested:
     """AUC with which a classifier tells real (N, D) from synthetic (M, D) points that it was not fitted on (C2ST).
 
     Lopez-Paz & Oquab 2017, with kernel ridge regression: its leave-one-out answers are linear in the labels, so the
@@ -130,10 +165,10 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Tensor, *, ridge: floa
         area: Tensor = (ranked @ ranks - m * (m + 1) / 2) / (m * (n - m))
         return area
 
-    return tested(_over(auc, who, len(points)), low=False)
+    return tested(auc, who, len(points), low=False)
 
 
-def mean_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
+def mean_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
     """Mean of synthetic figures (M,) less that of real ones (N,), small where the synthetic ones are lower."""
     figures = torch.cat([real, synthetic]).double()
 
@@ -143,7 +178,7 @@ def mean_test(real: Tensor, synthetic: Tensor, who: Tensor) -> Tested:
         found: Tensor = right @ figures / right.sum(1) - left @ figures / left.sum(1)
         return found
 
-    return tested(_over(difference, who, len(figures)), low=True)
+    return tested(difference, who, len(figures), low=True)
 
 
 def _over(statistic: Callable[[Tensor], Tensor], who: Tensor, size: int) -> Tensor:

@@ -23,7 +23,7 @@ from ganaug.metrics.fairness import (
 from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
-from ganaug.metrics.permutation import deals, group_coverage_test
+from ganaug.metrics.permutation import Deals, group_coverage_test
 from ganaug.randomness import derive
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
 from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
@@ -272,7 +272,7 @@ def _coverage_rows(
                 continue
             pair = points[torch.from_numpy(mine)], others[torch.from_numpy(made)]
             reached = covered(*pair, k=NEIGHBOURS).numpy()
-            who = deals(len(mine), len(made), n_draws, seed=derive(seed, "deals", name))
+            who = Deals(len(mine), len(made), n_draws, derive(seed, "deals", name))
             for value, text in enumerate(column.values):
                 group = column.real[mine] == value
                 subject = f"{name}: {column.name} = {text}"
