@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binomtest, fisher_exact, t
+from scipy.stats import binomtest, fisher_exact, norm, t
 
 FEWEST = 10  # images of a cell below which nothing is said about it
 RESAMPLES = 2000
@@ -127,12 +127,16 @@ def _with_shares_of(real: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """An amplification less what a faithful generator has by chance, with the 95 % range of such a one and its p."""
+    """An amplification less what a faithful generator has by chance, and its 95 % interval.
+
+    faithful: the 95 % range of a faithful one, which is around 0; p: two-sided, of being as far from it.
+    """
 
     value: float
     by_chance: float
     low: float
     high: float
+    faithful: tuple[float, float]
     p: float
 
 
@@ -154,14 +158,21 @@ def calibrated_amplification(
     random = np.random.default_rng(seed)
     pooled = real + synthetic if of_population else real
     shares = _given(np.where(pooled.sum(1, keepdims=True) > 0, pooled, 1).astype(float), 1)
-    drawn = np.empty(n)
-    for row in range(n):
-        other = _draw(random, real.sum(1), shares) if of_population else real
-        drawn[row] = amplification(other, _draw(random, synthetic.sum(1), shares), direction=direction).mean
+
+    def resampled(of_real: np.ndarray, of_synthetic: np.ndarray, times: int) -> np.ndarray:
+        found = np.empty(times)
+        for row in range(times):
+            other = _draw(random, real.sum(1), of_real) if of_population else real
+            found[row] = amplification(other, _draw(random, synthetic.sum(1), of_synthetic), direction=direction).mean
+        return found
+
+    drawn = resampled(shares, shares, n)
     value, usual = amplification(real, synthetic, direction=direction).mean, float(drawn.mean())
-    low, high = np.quantile(drawn - usual, [0.025, 0.975])
     p = (1 + int((np.abs(drawn - usual) >= abs(value - usual) - 1e-12).sum())) / (1 + n)
-    return Calibrated(value - usual, usual, float(low), float(high), p)
+    own = [_given(np.where(side.sum(1, keepdims=True) > 0, side, 1).astype(float), 1) for side in (real, synthetic)]
+    reach = float(norm.ppf(0.975)) * float(resampled(own[0], own[1], RESAMPLES // 4).std())
+    low, high = (float(edge) for edge in np.quantile(drawn - usual, [0.025, 0.975]))
+    return Calibrated(value - usual, usual, value - usual - reach, value - usual + reach, (low, high), p)
 
 
 def _draw(random: np.random.Generator, counts: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ def _shift_rows(
                 if groups is None
                 else clustered_shift(column.real[own] == value, groups[own], hits, n)
             )
-            rows.append(Row(SHIFTS, subject, "real share", one.real))
+            rows.append(Row(SHIFTS, subject, "real share", one.real, *wilson(round(one.real * n_real), n_real)))
             rows.append(Row(SHIFTS, subject, "synthetic share", one.synthetic, one.low, one.high))
             rows.append(Row(SHIFTS, subject, "change", one.change, one.change_low, one.change_high, one.p))
     return rows
@@ -209,7 +209,7 @@ def _guessed_rows(
             share, low, high = (float(part[value]) for part in (corrected.shares, corrected.low, corrected.high))
             note = f"guessed, and corrected for errors: {100 * right:.0f} % of guesses are right for real images"
             p = guess_test(column.guessed[mine], theirs, value)
-            rows.append(Row(SHIFTS, subject, "real share", usual))
+            rows.append(Row(SHIFTS, subject, "real share", usual, *wilson(round(usual * len(mine)), len(mine))))
             rows.append(Row(SHIFTS, subject, "synthetic share", share, low, high, note=note))
             rows.append(Row(SHIFTS, subject, "change", share - usual, low - usual, high - usual, p))
     return rows
@@ -237,8 +237,8 @@ def _amplification_rows(
             mine, theirs, direction=direction, of_population=of_population, n=n_draws, seed=seed
         )
         plain = amplification(mine, theirs, direction=direction)
-        note = f"faithful: {one.low:+.3f} to {one.high:+.3f}; not calibrated {plain.mean:+.3f}"
-        rows.append(Row(AMPLIFIED, column.name, metric, one.value, p=one.p, note=note))
+        note = f"faithful: {one.faithful[0]:+.3f} to {one.faithful[1]:+.3f}; not calibrated {plain.mean:+.3f}"
+        rows.append(Row(AMPLIFIED, column.name, metric, one.value, one.low, one.high, one.p, note=note))
         rows.append(Row(AMPLIFIED, column.name, f"{metric}: what grows", plain.positive))
         rows.append(Row(AMPLIFIED, column.name, f"{metric}: what shrinks", plain.negative))
     return rows
@@ -284,7 +284,9 @@ def _coverage_rows(
                 p = group_coverage_test(*pair, in_group, who, k=NEIGHBOURS).p
                 hits = int(reached[group].sum())
                 rows.append(Row(COVERED, subject, "covered", hits / group.sum(), *wilson(hits, int(group.sum())), p))
-                rows.append(Row(COVERED, subject, "others of the class", float(reached[~group].mean())))
+                others_hit, n_others = int(reached[~group].sum()), int((~group).sum())
+                of_others = wilson(others_hit, n_others)
+                rows.append(Row(COVERED, subject, "others of the class", others_hit / n_others, *of_others))
     return rows
 
 

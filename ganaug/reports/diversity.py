@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor, nn
 
 from ganaug.errors import DataError
@@ -20,6 +21,7 @@ from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
 FEWEST, SAFE = 3, 50  # images of a class: to compute anything, to say that all is well without a word
+BLOCKS = 5  # of images, left out in turn for the interval of a Frechet distance
 WITHHELD = 2048  # images below which a Frechet distance says more about their number than about them
 ALL, DUPLICATES, OVERALL = "all classes", "Real images", "Over all classes, each weighing alike"
 
@@ -232,7 +234,11 @@ def _frechet(points: Tensor, others: Tensor, labels: tuple[Tensor, Tensor], feat
     everything = torch.cat([left, right])
     order = torch.randperm(len(everything), generator=generator(seed, "frechet"))
     alike = frechet_distance(everything[order[: len(left)]], everything[order[len(left) :]])
-    return [Row(OVERALL, ALL, title, frechet_distance(left, right), note=f"dealt out at random: {alike:.3f}")]
+    value = frechet_distance(left, right)
+    parts = torch.arange(len(left)) % BLOCKS
+    without = np.array([frechet_distance(left[parts != one], right[parts != one]) for one in range(BLOCKS)])
+    reach = float(norm.ppf(0.975)) * float(np.sqrt((BLOCKS - 1) * without.var()))  # of the jackknife
+    return [Row(OVERALL, ALL, title, value, value - reach, value + reach, note=f"dealt out at random: {alike:.3f}")]
 
 
 def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[str]:
