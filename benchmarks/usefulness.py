@@ -152,7 +152,7 @@ def summary(runs: list[dict[str, Any]]) -> list[str]:
 
 def known_answers(runs: list[dict[str, Any]]) -> list[str]:
     head = ["what the generator hands out", "runs", "helps", "no evidence", "hurts", "share 0 advised"]
-    head += ["hurts at 25%", "hurts at 50%", "gain, best share"]
+    head += ["hurts at 25%", "hurts at 50%", "gain, best share", "gain, gated"]
     rows = []
     for title in KNOWN:
         reports = [run[title] for run in runs]
@@ -167,7 +167,7 @@ def known_answers(runs: list[dict[str, Any]]) -> list[str]:
                 *(str(verdicts.count(each)) for each in ("helps", "no evidence", "hurts")),
                 str(sum(report["facts"]["share"] == 0 for report in reports)),
                 *harm,
-                spread([value(one, "best with", GAIN) for one in reports]),
+                *(spread([value(one, way, GAIN) for one in reports]) for way in ("best with", "gated")),
             ]
         )
     return table(head, rows)
