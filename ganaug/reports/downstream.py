@@ -80,7 +80,7 @@ def _of_attribute(
     enough = np.array([_enough(who == value, clusters) for value in range(len(values))])
     frames = [_frame(labels, found[:, known], who) for found in guesses]
     drawn = [_accuracy(found[:, known] == labels, who, len(values), resamples) for found in guesses]
-    rows = []
+    rows, note = [], "one training: what another would differ by is not known" if n_seeds == 1 else ""
     for value, text in enumerate(values):
         subject = f"{name} = {text}"
         rows.append(Row(DOWNSTREAM, subject, "test images", int((who == value).sum())))
@@ -91,7 +91,8 @@ def _of_attribute(
             found = interval(own_draws[:, value])
             rows.append(Row(DOWNSTREAM, subject, metric, frame.by_group[value], found.low, found.high))
         change = interval(drawn[1][:, value] - drawn[0][:, value])
-        rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, worse(change, sign=-1)))
+        p = worse(change, sign=-1)
+        rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, p, note=note))
     if enough.sum() < 2:
         return rows
     gaps = [np.ptp(own_draws[:, enough], axis=1) for own_draws in drawn]
@@ -100,7 +101,8 @@ def _of_attribute(
         found = interval(own_gaps)
         rows.append(Row(DOWNSTREAM, subject, metric, found.value, found.low, found.high))
     change = interval(gaps[1] - gaps[0])
-    rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, worse(change, sign=1)))
+    p = worse(change, sign=1)
+    rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, p, note=note))
     return rows
 
 

@@ -24,7 +24,7 @@ STATES = ("pass", "warn", "fail", "insufficient", "")  # "": a figure that is no
 class Row:
     """One figure. section, subject, metric: where it stands: which table, which row, which column.
 
-    low, high: its 95 % interval. p: adjusted for the number of tests in its section. state: one of STATES.
+    low, high: its 95 % interval. p: adjusted for the number of tests of its report. state: one of STATES.
     """
 
     section: str
