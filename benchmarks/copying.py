@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ganaug import __version__
 from ganaug.metrics.alignment import copy_ratios
-from ganaug.metrics.measures import COPY
+from ganaug.metrics.measures import copy_limit
 
 ROUNDS, SHARE = 10, 0.01
 WAYS = ("as they are", "mirrored", "shifted by a pixel", "JPEG of quality 75", "brighter")
@@ -31,7 +31,8 @@ SHOTS, NOISE = 5, 4.0  # frames of a scene among the training images; standard d
 
 def told(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:
     """Which of (M, C, H, W) are taken for copies of (T, C, H, W)."""
-    found: np.ndarray = (copy_ratios(sample, training, seed=seed)[0] < COPY).numpy()
+    ratios, _, among = copy_ratios(sample, training, seed=seed)
+    found: np.ndarray = (ratios < copy_limit(among)).numpy()
     return found
 
 

@@ -158,18 +158,21 @@ class Training:
 def steps_of(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """Progress of named steps: yields a function (name, done, total); a bar in a terminal, else a line at times."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), _Clock())
-    started, shown = time.monotonic(), 0.0
+    started, shown, first = time.monotonic(), 0.0, None
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(what, total=1)
 
         def report(name: str, done: int, total: int) -> None:
-            nonlocal shown
+            nonlocal shown, first
+            if done and first is None:
+                first = done, time.monotonic()  # what came before the first step, as fitting, tells nothing of the rest
             text = f"{what}: {name} ({done + 1:,} of {total:,})"
             if stderr.is_terminal:
                 bar.update(task, description=escape(printable(text)), completed=done, total=max(1, total))
             elif time.monotonic() - shown >= LINE_EVERY:
                 shown, elapsed = time.monotonic(), time.monotonic() - started
-                left = f" ETA {_minutes(elapsed / done * (total - done))}" if done else ""
+                pace = (time.monotonic() - first[1]) / (done - first[0]) if first and done > first[0] else None
+                left = "" if pace is None else f" ETA {_minutes(pace * (total - done))}"
                 say(f"{text}  {_minutes(elapsed)}{left}")
 
         yield report

@@ -21,6 +21,7 @@ from ganaug.randomness import generator
 NEIGHBOURS = 5
 COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt
 HONEST, PLAINLY_HONEST = 0.005, 0.001  # share of honest images that fall below these all the same
+CLOSE = 0.01  # share of training images that lie as near to each other as one that is taken for a copy, at most
 FEW_DEALS, MOST_DEALT = 5, 1000  # of both sets, for figures that are shown and not judged; points of each
 HALVES, MOST_VARIED = 20, 300  # half-samples for the error of the Vendi ratio, and points of each
 REPEATED = 0.05  # quantile of distances among real images, half of which makes two synthetic images one
@@ -165,18 +166,27 @@ def _missing_modes(pair: Pair) -> Measured:
     return Measured(lost, *wilson(round(lost * len(pair.real)), len(pair.real)), 0.0, p)
 
 
+def copy_limit(among: Tensor) -> float:
+    """The ratio below which an image is taken for a copy: 0.5, or less where training images lie so near to each other.
+
+    among: `alignment.copy_ratios` of the training images among themselves, as frames of one film have small ones.
+    """
+    return min(COPY, float(among.quantile(CLOSE))) if len(among) else COPY
+
+
 def _copies(pair: Pair) -> Measured:
     ratios, _, among = pair.copies
     n, n_among, p = len(ratios), len(among), 1.0
-    for limit, honest in ((COPY, HONEST), (PLAIN_COPY, PLAINLY_HONEST)):
+    own_limit = copy_limit(among)
+    for limit, honest in ((own_limit, HONEST), (min(PLAIN_COPY, own_limit), PLAINLY_HONEST)):
         hits, usual = int((ratios < limit).sum()), int((among < limit).sum())
         own = float(binom.sf(hits - 1, n, honest))
         if usual:  # the training images repeat each other: the synthetic ones must do so more often
             table = [[hits, n - hits], [usual, n_among - usual]]
             own = max(own, float(fisher_exact(table, alternative="greater").pvalue))
         p = min(p, own)
-    hits = int((ratios < COPY).sum())
-    usual_share = max(HONEST, float((among < COPY).double().mean()) if n_among else 0.0)
+    hits = int((ratios < own_limit).sum())
+    usual_share = max(HONEST, float((among < own_limit).double().mean()) if n_among else 0.0)
     low = 0.0 if not hits else wilson(hits, n)[0]
     return Measured(hits / n, low, at_most(hits, n), usual_share, min(1.0, 2 * p), "high end: 95 % one-sided")
 

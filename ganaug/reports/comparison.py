@@ -75,7 +75,7 @@ def _sentences(found: Comparison, gain: Interval, gains: list[str], losses: list
     rival, of_best = often(found.best_rival), in_points(gain)
     if found.verdict == HELPS:
         first = (
-            f"Training with {often(used)} images: {in_points(found.gain(used))} of balanced accuracy over the best "
+            f"Training with {often(used)} images: {of_best} of balanced accuracy over the best "
             f"that was found without them ({rival}). Use share={found.share:g}."
         )
     elif found.verdict == HURTS:
@@ -89,8 +89,8 @@ def _sentences(found: Comparison, gain: Interval, gains: list[str], losses: list
             f"{of_best} of balanced accuracy. Use none (share=0), and {rival} instead."
         )
         above = found.above_curve(found.best)
-        if gain.low > 0 and above is not None and above.value <= 0:
-            first += " What is gained on rare classes, class-wise offsets gain at less cost to the common ones."
+        if gain.low > 0 and above is not None and above.low <= 0:
+            first += " What is gained on rare classes, class-wise offsets may gain at less cost to the common ones."
     sentences = [first]
     if gains or losses:
         told = [f"{', '.join(gains)} gain" if gains else "", f"{', '.join(losses)} lose" if losses else ""]

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganaug.metrics.measures import COPY, Measured, Pair
+from ganaug.metrics.measures import Measured, Pair, copy_limit
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
 from ganaug.terminal import printable
@@ -59,7 +59,7 @@ def _copies(classes: Mapping[str, Pair]) -> list[Figure]:
     suspects = [
         (float(pair.copies[0][place]), name, int(place))
         for name, pair in classes.items()
-        for place in torch.nonzero(pair.copies[0] < COPY).flatten()
+        for place in torch.nonzero(pair.copies[0] < copy_limit(pair.copies[2])).flatten()
     ]
     if not suspects:
         return []

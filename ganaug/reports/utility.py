@@ -13,7 +13,7 @@ from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.usefulness.classifiers import classifier_for
 from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.splits import fold_numbers, folds, groups_of, parts
+from ganaug.usefulness.splits import ALONE, fold_numbers, folds, groups_of, parts
 from ganaug.usefulness.trial import Augmenter, Progress, Trial
 
 SHARES = (0.1, 0.25, 0.5)
@@ -132,6 +132,13 @@ def _held_apart(
     if twice.all():
         raise DataError("every test image is a training image too: give images that were held apart.")
     found = groups_of(test, groups if isinstance(groups, str) or groups is None else None)
+    if groups is not None and not isinstance(groups, str) and found is None:
+        raise DataError(
+            "groups are given for the training images alone, so whether test images are of the same ones cannot be "
+            "told: give groups= as the name of a column that both have, or images with a column group_id."
+        )
+    if found is not None and own_groups is not None:
+        found = np.array([f"test {name}" if name.startswith(ALONE) else name for name in found])
     if found is not None and own_groups is not None and np.isin(found, own_groups).any():
         both = np.unique(found[np.isin(found, own_groups)])
         raise DataError(

@@ -141,8 +141,10 @@ class Rows:
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         model = self.make()
-        if "random_state" in getattr(model, "get_params", dict)():
-            model.set_params(random_state=seed % 2**32)
+        params: dict[str, Any] = getattr(model, "get_params", dict)()
+        seeded = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
+        if seeded:
+            model.set_params(**seeded)
         if not has_fit_parameter(model, "sample_weight") and bool((training.weights != training.weights[0]).any()):
             raise NotPossible(f"{type(model).__name__}.fit takes no sample_weight")
         images, labels = training.images.images, training.images.labels
@@ -198,6 +200,9 @@ CLASSIFIERS: dict[str, Classifier] = {"cnn": CNN(), "features": Features()}
 
 def _key(estimator: BaseEstimator) -> str | None:
     """Names a scikit-learn classifier by its parameters; None where a part of it may change behind its name."""
+    parts = [estimator, *(part for part in estimator.get_params().values() if hasattr(part, "get_params"))]
+    if not all(type(part).__module__.startswith("sklearn.") for part in parts):
+        return None
     params = {name: repr(value) for name, value in sorted(estimator.get_params().items())}
     text = f"scikit-learn {sklearn.__version__} {type(estimator).__module__}.{type(estimator).__qualname__} {params}"
     return None if any(mark in text for mark in (" at 0x", "__main__", "...")) else text

@@ -219,7 +219,9 @@ class Comparison:
     def above_curve(self, way: Way) -> Interval | None:
         """Recall of the common classes less that of the offset curve at the same recall of the rare ones.
 
-        Below 0 where offsets alone would have moved the boundary as far at less cost. None without rare classes.
+        Below 0 where offsets alone would have moved the boundary as far at less cost. Of the curve, which turns back
+        where offsets are too large, the best is taken: what is reached with at least that recall of the rare ones. None
+        without rare classes.
         """
         if not self.is_uneven:
             return None
@@ -227,7 +229,8 @@ class Comparison:
         found = np.empty(len(own_rare))
         for row in range(len(found)):
             order = np.argsort(rare[:, row], kind="stable")
-            found[row] = own_common[row] - np.interp(own_rare[row], rare[order, row], common[order, row])
+            frontier = np.maximum.accumulate(common[order[::-1], row])[::-1]
+            found[row] = own_common[row] - np.interp(own_rare[row], rare[order, row], frontier)
         return interval(found)
 
     def classes(self, way: Way) -> tuple[list[Interval], np.ndarray]:
@@ -251,7 +254,7 @@ class Comparison:
         recalls = [one.scores.recall[:, self.solid] for one in (way, self.best_rival)]
         solid = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
         beaten = all(way.scores.balanced_accuracy[0] > one.scores.balanced_accuracy[0] for one in self.rivals.values())
-        if min(gain.low, solid.low) > 0 and beaten and (above is None or above.value > 0):
+        if min(gain.low, solid.low) > 0 and beaten and (above is None or above.low > 0):
             return HELPS
         return HURTS if max(gain.high, solid.high) < 0 else NO_EVIDENCE
 

@@ -15,6 +15,7 @@ from ganaug.errors import DataError
 from ganaug.images import LabelledImages
 
 GROUP_COLUMN = "group_id"
+ALONE = "row "  # what the group of an image without one is called, before its number
 FEWEST_TO_SPLIT = 4  # images of a class, so that each fold trains on at least two and tests on one
 
 
@@ -104,4 +105,4 @@ def groups_of(images: LabelledImages, groups: str | Sequence[Any] | np.ndarray |
         values = np.asarray(groups)
     if len(values) != len(images):
         raise ValueError(f"groups must have one entry an image: {len(values)} for {len(images)} images.")
-    return np.array([f"row {row}" if is_missing(value) else str(value) for row, value in enumerate(values)])
+    return np.array([f"{ALONE}{row}" if is_missing(value) else str(value) for row, value in enumerate(values)])

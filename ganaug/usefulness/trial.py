@@ -81,7 +81,11 @@ class Trial:
         """Train in every way with every seed; fewer seeds where `seconds` end it, two at least."""
         sides = self._sides()
         for side in sides:
-            side.samples(self.seeds[-1])  # generators are fitted before the clock runs, unless all samples are kept
+            made = side.samples(self.seeds[-1])  # generators are fitted before the clock runs, unless samples are kept
+            if not isinstance(self.source, LabelledImages):
+                refuse_copies(made, side.train, side.test)
+            for seed in self.seeds[:-1] if self._described is not None else ():
+                side.samples(seed)  # are kept, so that a second look has the same
         began, found = time.perf_counter(), []
         for seed in self.seeds:
             found.append(self._one_seed(sides, seed))
@@ -170,7 +174,6 @@ class Trial:
             return lambda seed: given  # noqa: ARG005
         largest = max(train.counts.values())
         counts = dict.fromkeys(train.classes, min(MOST_SAMPLES, max(FEWEST_SAMPLES, largest)))
-        described = cache_key(self.source)
         fitted: list[Any] = []
 
         def samples(seed: int) -> LabelledImages:
@@ -182,7 +185,7 @@ class Trial:
                 images = draw(fitted[0], counts, own, train)
                 return {"images": images.images, "labels": images.labels}
 
-            key = None if described is None else key_of(described, train.fingerprint(), f"{counts} {own}")
+            key = None if self._described is None else key_of(self._described, train.fingerprint(), f"{counts} {own}")
             found = drawn() if key is None else remembered("synthetic", key, drawn)
             images = LabelledImages(found["images"], found["labels"], train.classes)
             for name, count in images.counts.items():
@@ -191,6 +194,14 @@ class Trial:
             return images
 
         return samples
+
+    @property
+    def _described(self) -> str | None:
+        """What the samples depend on, of the source as it is or as it will be fitted anew."""
+        if isinstance(self.source, LabelledImages):
+            return None
+        as_it_is = self.test is not None and is_fitted(self.source)
+        return cache_key(self.source if as_it_is else unfitted(self.source))
 
     def _fitted(self, train: LabelledImages, number: int) -> Any:
         if self.test is not None and is_fitted(self.source):
@@ -210,7 +221,6 @@ class Trial:
             refuse_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
-            refuse_copies(self._samples_of(self.real, 1)(self.seeds[-1]), self.real, self.test)
 
 
 @contextmanager

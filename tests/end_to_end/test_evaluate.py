@@ -21,7 +21,8 @@ def folders(tmp_path_factory):
         for part in digits(0)
     )
     wrong = LabelledImages(held_back.images, (held_back.labels + 1) % 3, held_back.classes)
-    for name, part in {"train": train, "more": held_back, "test": test, "wrong": wrong}.items():
+    few = train.take([8 * label + place for label in range(3) for place in range(2)])
+    for name, part in {"train": train, "few": few, "more": held_back, "test": test, "wrong": wrong}.items():
         write_folder(part, root / name)
     return root
 
@@ -38,6 +39,15 @@ def test_harm_is_told_by_page_json_and_exit_status(folders, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "Use none (share=0)" in page
+
+
+@pytest.mark.parametrize(("source", "status", "verdict"), [("more", 0, "helps"), ("few", 3, "no evidence")])
+def test_the_exit_status_is_the_verdict(folders, tmp_path, source, status, verdict):
+    done = in_this_process(
+        *("evaluate", folders / "few", "--synthetic", folders / source, "--test", folders / "test"),
+        *("--out", tmp_path / "page.html", "--shares", "0.5"),
+    )
+    assert (done.exit_code, verdict in done.output) == (status, True), done.output
 
 
 def test_a_generator_is_fitted_in_each_fold(folders, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabelledImages, utility_report
+from ganaug.errors import DataError
 from ganaug.usefulness.classifiers import CNN
 
 TRAIN, TEST = 8, 60  # images a class of each split; the rest is held back, for the generators
@@ -97,3 +98,11 @@ def test_copies_of_the_training_images_are_no_evidence(seed):
     train, _, test = digits(seed)
     report = judged(train, train, test, seed)
     assert (report.verdict, report.facts["share"]) == ("no evidence", 0)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_hands_out_test_images_is_refused_however_it_is_made(apart):
+    train, _, test = digits(0, train=30)
+    source, options = (HandsOut(test), {"test": test}) if apart else (HandsOut(train), {})
+    with pytest.raises(DataError, match="test images"):
+        utility_report(train, source, classifier=LINEAR, n_seeds=1, **options)

@@ -132,6 +132,43 @@ def test_a_boundary_that_only_moved_is_no_gain():
     assert found.verdict != HELPS
 
 
+def moved(table, log_prior, by):
+    found = table - by * log_prior
+    return found - np.log(np.exp(found).sum(-1, keepdims=True))
+
+
+def test_the_best_rival_with_its_boundary_moved_is_no_gain():
+    """Whatever the rival is: that of the plain model is adjusted anyhow, this one is not."""
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
+    log_prior = np.log(np.array([0.95, 0.05]))
+    logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
+    good = moved(logits, log_prior, -0.5)  # leans to the common class
+    rivals = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
+    ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
+    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, rivals, ours, {}), resamples=200)
+    assert found.gain(found.best).low > 0.01
+    assert found.above_curve(found.best).value == pytest.approx(0, abs=0.01)
+    assert found.verdict != HELPS
+
+
+def test_what_lies_below_a_curve_that_turns_back_is_no_gain():
+    """Of three classes, far too large an offset gives everything to the rarest, and the less rare one loses again."""
+    random, labels = np.random.default_rng(1), np.repeat(np.arange(3), 500)
+    log_prior = np.log(np.array([0.9, 0.08, 0.02]))
+    rival = moved(random.normal(size=(SEEDS, 1500, 3)) + 1.5 * np.eye(3)[labels], log_prior, 0)
+    found = Comparison(
+        Predictions(
+            labels, np.arange(1500) % 5, None, log_prior, {"real only": rival}, {0.5: {"50%": rival}}, {}, False
+        ),
+        resamples=200,
+    )
+    rare, _ = found.curve
+    assert rare[-1, 0] < rare.max() - 0.05
+    above = found.above_curve(found.best)
+    assert above.value == pytest.approx(0, abs=0.01)
+    assert above.high < 0.05
+
+
 def test_logit_adjustment_is_a_rival_that_undoes_the_prior():
     random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 500)
     log_prior = np.log(np.array([0.98, 0.02]))
