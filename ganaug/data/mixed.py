@@ -71,8 +71,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self._already = already[self._kept]
         names = class_names(real)
         self.classes: tuple[str, ...] = synthetic.classes if names is None else names
-        self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
         self._label_of = _matched(synthetic, names, set(self._real_targets))
+        self.class_to_idx = {
+            name: index if names is not None else self._label_of[index] for index, name in enumerate(self.classes)
+        }
         self._wanted = 0 if self.validation else len(synthetic)
         if share is not None and not self.validation:
             self._wanted = round(share / (1 - share) * len(self._kept))
@@ -135,7 +137,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         files = [str(path) for path, _ in given] if given else [f"real/{k}" for k in range(len(self._real_targets))]
         names = [files[index] for index in self._kept.tolist()]
         own = zip(self._chosen.tolist(), self.targets[len(names) :], strict=True)
-        names += [f"synthetic/{self.classes[label]}/{number}" for number, label in own]
+        class_of = {label: name for name, label in self.class_to_idx.items()}
+        names += [f"synthetic/{class_of[label]}/{number}" for number, label in own]
         return list(zip(names, self.targets, strict=True))
 
     def sample_weights(self) -> Tensor:
@@ -146,7 +149,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         """
         labels = torch.tensor(self.targets)
         items = self._item_weights(labels)
-        totals = torch.zeros(len(self.classes), dtype=torch.float64).index_add_(0, labels, items)
+        totals = torch.zeros(max(self.targets, default=0) + 1, dtype=torch.float64).index_add_(0, labels, items)
         return items / totals[labels] / int((totals > 0).sum())
 
     def _item_weights(self, labels: Tensor) -> Tensor:

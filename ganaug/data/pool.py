@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
@@ -30,12 +31,15 @@ class Pool:
 
     def to_epoch(self, epoch: int) -> None:
         """Show the images of `epoch`; those of epoch 0 are the ones that the pool was made with."""
-        if self._refresh is None or self._drawer is None:
+        if self._refresh is None or self._drawer is None or get_worker_info() is not None:
             return
         if epoch > 0:
-            ready = self._next is not None and self._next[0] == epoch
-            new = self._next[1].result() if ready and self._next is not None else self._refresh(epoch)
-            self._show(new, epoch)
+            if self._next is None or self._next[0] != epoch:
+                self._next = (
+                    epoch,
+                    self._drawer.submit(self._refresh, epoch),
+                )  # after what is being drawn, not beside it
+            self._show(self._next[1].result(), epoch)
         self._next = epoch + 1, self._drawer.submit(self._refresh, epoch + 1)
 
     def _show(self, new: LabelledImages, epoch: int) -> None:

@@ -1,6 +1,8 @@
 """SyntheticSwap: an Albumentations transform that replaces an image by a synthetic one of its label."""
 
 import os
+import random
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from albumentations.core.transforms_interface import BaseTransformInitSchema, Im
 from pydantic import Field
 from torch.utils.data import get_worker_info
 
-from ganaug.errors import DataError
+from ganaug.errors import DataError, NotLearntError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.randomness import derive
 
@@ -30,8 +32,8 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
 
     Use it first in a Compose: what follows then alters real and synthetic images alike. Which sample is taken is drawn
     from the pipeline's own random state (in a DataLoader's workers also from theirs) and stands in the replay as its
-    number. Raises DataError for an image of
-    another size than the generator's, ValueError for a label that it does not know.
+    number. An image of a class that the generator has not learnt stays as it is, with a warning. Raises DataError for
+    an image of another size than the generator's, ValueError for a label that it does not know.
     """
 
     class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]  # noqa: D106  # Albumentations checks arguments by it
@@ -46,6 +48,7 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
         super().__init__(p=p)
         self.model, self.label, self.pool, self.device = str(model), label, pool, device
         self._augmenter: GANAugmenter | None = None
+        self._seeded_for: int | None = None
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     @property
@@ -54,14 +57,23 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
         return [self.label]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        # a Compose with a seed draws alike in every worker and epoch; torch's worker seed does not
+        return {"label_index": self._index(data[self.label]), "number": int(self.random_generator.integers(self.pool))}
+
+    def should_apply(self, force_apply: bool = False) -> bool:
+        """As Albumentations has it. Whom it draws for differs by worker and epoch, as torch's worker seed does."""
         worker = get_worker_info()
-        shift = 0 if worker is None else derive(worker.seed, "swap")
-        number = (int(self.random_generator.integers(self.pool)) + shift) % self.pool
-        return {"label_index": self._index(data[self.label]), "number": number}
+        if worker is not None and worker.seed != self._seeded_for:  # else every worker has the same copy of the state
+            self._seeded_for = worker.seed
+            seed = derive(worker.seed, "swap", str(self.random_generator.bit_generator.state))
+            self.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        return bool(super().should_apply(force_apply))
 
     def apply(self, img: np.ndarray, label_index: int, number: int, **params: Any) -> np.ndarray:  # noqa: ARG002
-        pixels = self._sample(label_index, number)
+        try:
+            pixels = self._sample(label_index, number)
+        except NotLearntError as error:
+            warnings.warn(f"{error} Its real images are left as they are.", UserWarning, stacklevel=2)
+            return img
         if img.shape[:2] != pixels.shape[:2]:
             raise DataError(
                 f"the image is {img.shape[0]}x{img.shape[1]} and the generator's are {pixels.shape[0]}x"

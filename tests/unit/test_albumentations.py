@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ganaug import GANAugmenter
-from ganaug.errors import DataError
+from ganaug.errors import DataError, NotLearntError
 from ganaug.integrations.albumentations import SyntheticSwap
 from tests.sets import SMALL, tones
 
@@ -80,6 +80,24 @@ def test_several_workers_draw_different_samples(model):
     transform = A.Compose([SyntheticSwap(model, p=1, pool=1000)], seed=0)
     batches = list(DataLoader(Items(transform), 20, num_workers=2))
     assert len({image.numpy().tobytes() for image in torch.cat(batches)}) > 30
+
+
+def test_whom_workers_draw_for_differs_by_worker_and_epoch(model):
+    torch.manual_seed(0)
+    loader = DataLoader(Items(A.Compose([SyntheticSwap(model, p=0.3)], seed=0)), 20, num_workers=2)
+    swapped = [(image != 0).any().item() for _ in range(3) for batch in loader for image in batch]
+    batches = [tuple(swapped[start : start + 20]) for start in range(0, 120, 20)]
+    assert len(set(batches)) == 6
+    assert 0.15 < np.mean(swapped) < 0.45
+
+
+def test_a_class_that_was_not_learnt_keeps_its_real_images(model, monkeypatch):
+    def refuse(self, *args, **options):
+        raise NotLearntError("class 'dark' was not learnt.")
+
+    monkeypatch.setattr(GANAugmenter, "sample", refuse)
+    with pytest.warns(UserWarning, match="left as they are"):
+        assert np.array_equal(SyntheticSwap(model, p=1)(image=PLAIN, label="dark")["image"], PLAIN)
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((16, 16), np.uint8), ((16, 16, 3), np.uint8), ((16, 16, 1), np.float32)])

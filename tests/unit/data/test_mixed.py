@@ -1,4 +1,7 @@
 import pickle
+import threading
+import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -139,6 +142,10 @@ def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
     mixed = MixedDataset(real, LabelledImages(FAKE.images, FAKE.labels, ("10", "20")))
     assert set(mixed.targets) == {10, 20}
     assert mixed.targets[4:] == [10 if label == 0 else 20 for label in FAKE.labels.tolist()]
+    assert mixed.class_to_idx == {"10": 10, "20": 20}
+    assert {(name.split("/")[1], label) for name, label in mixed.samples[4:]} == {("10", 10), ("20", 20)}
+    weights, labels = mixed.sample_weights(), torch.tensor(mixed.targets)
+    assert float(weights[labels == 10].sum()) == pytest.approx(0.5)
     with pytest.raises(DataError, match="no label 0; its labels are 10, 20"):
         MixedDataset(real, FAKE)
 
@@ -226,6 +233,32 @@ def test_workers_follow_the_epoch_and_see_refreshed_images(persistent):
         if epoch:
             assert (images[18:] == 10 * epoch).all()
     assert asked[:2] == [1, 2]
+
+
+def test_epochs_out_of_order_are_drawn_one_after_the_other():
+    drawn, drawing = [], threading.Lock()
+
+    def refresh(epoch):
+        assert drawing.acquire(blocking=False), "two draws at once"
+        time.sleep(0.05)
+        drawn.append(epoch)
+        drawing.release()
+        return replace(FAKE, images=torch.full_like(FAKE.images, epoch))
+
+    mixed = MixedDataset(REAL, FAKE, refresh=refresh)
+    for epoch in (3, 3, 7, 1):
+        mixed.set_epoch(epoch)
+        assert int(mixed._pool.images[0, 0, 0, 0]) == epoch
+    assert {3, 7, 1} <= set(drawn)
+
+
+def test_what_goes_wrong_in_the_background_is_told():
+    def refresh(epoch):
+        raise RuntimeError("out of memory")
+
+    mixed = MixedDataset(REAL, FAKE, refresh=refresh)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        mixed.set_epoch(1)
 
 
 def test_a_refresh_that_changes_the_counts_is_refused():
