@@ -14,8 +14,7 @@ LARGEST = 32  # pixels a side that are compared
 MARGIN = 1 / 8  # of a side, by which one image may be shifted against the other
 COARSE = 8  # pixels a side that choose whom to compare with
 CANDIDATES = 8
-SAME, IDENTICAL = 0.02, 0.001  # distance below which two training images are one image twice; so in a film's frames
-A_FILM = 0.1  # share of training images with one of the same, from which on that is how these images are
+SAME = 0.02  # distance up to which two training images are one image twice
 FLATTEST = 0.02  # standard deviation, of tones in [0, 1], below which an image shows nothing to go by
 USUAL = 1000  # training images that say what is usual among them
 CHUNK, PASS = 512, 64  # images whose candidates are found, and which are compared, at once
@@ -54,21 +53,20 @@ def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Ten
 
     Returns the ratio of the two distances, 0 for a copy and about 1 for an image of one's own, and the training image:
     (N,) each; and the same ratio of each training image among the others, which says what is usual: (M,), of at most
-    1,000 that `seed` draws. Training images that are in the set twice, maybe saved anew, count once; where many are, as
-    frames of a film, only identical ones do. Without two different training images every ratio is 1.
+    1,000 that `seed` draws. Training images that are in the set twice, maybe saved anew, count once. Without two
+    different training images every ratio is 1.
     """
     if not len(training):
         return torch.ones(len(images)), torch.zeros(len(images), dtype=torch.int64), torch.ones(0)
     distances, found = (column[:, 0] for column in aligned_nearest(images, training))
     usual = torch.randperm(len(training), generator=generator(seed, "usual"))[:USUAL].sort().values
     among = _Neighbours.of(torch.unique(torch.cat([found, usual])), training)
-    same = IDENTICAL if float((among.nearest(usual, same=0.0)[0] <= SAME).double().mean()) > A_FILM else SAME
-    nearest, other = among.nearest(usual, same=same)
-    around = _Neighbours.of(torch.unique(other), training)
+    nearest, other = among.nearest(usual)
+    around = among if len(among.places) == len(training) else _Neighbours.of(torch.unique(other), training)
     return (
-        _ratio(distances, among.nearest(found, same=same)[0]),
+        _ratio(distances, among.nearest(found)[0]),
         found,
-        _ratio(nearest, around.nearest(other, same=same, but=usual)[0]),
+        _ratio(nearest, around.nearest(other, but=usual)[0]),
     )
 
 
@@ -84,11 +82,11 @@ class _Neighbours:
     def of(cls, places: Tensor, training: Tensor) -> "_Neighbours":
         return cls(places, *aligned_nearest(training[places], training, k=4, places=places))
 
-    def nearest(self, wanted: Tensor, *, same: float, but: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Distance from each of `wanted` (P,) to the nearest beyond `same`, `but` that of the same row, and which."""
+    def nearest(self, wanted: Tensor, *, but: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Distance from each of `wanted` (P,) to the nearest that differs, `but` that of the same row, and which."""
         rows = torch.searchsorted(self.places, wanted.contiguous())
         near, who = self.distances[rows], self.who[rows]
-        different = near.masked_fill(near <= same, torch.inf)
+        different = near.masked_fill(near <= SAME, torch.inf)
         if but is not None:
             different = different.masked_fill(who == but[:, None], torch.inf)
         distances, place = different.min(1)

@@ -21,7 +21,7 @@ from ganaug.randomness import generator
 NEIGHBOURS = 5
 COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt
 HONEST, PLAINLY_HONEST = 0.005, 0.001  # share of honest images that fall below these all the same
-CLOSE = 0.01  # share of training images that lie as near to each other as one that is taken for a copy, at most
+A_FILM = 0.05  # share of training images as near to another as a copy is, beyond which that is how these images are
 FEW_DEALS, MOST_DEALT = 5, 1000  # of both sets, for figures that are shown and not judged; points of each
 HALVES, MOST_VARIED = 20, 300  # half-samples for the error of the Vendi ratio, and points of each
 REPEATED = 0.05  # quantile of distances among real images, half of which makes two synthetic images one
@@ -167,28 +167,34 @@ def _missing_modes(pair: Pair) -> Measured:
 
 
 def copy_limit(among: Tensor) -> float:
-    """The ratio below which an image is taken for a copy: 0.5, or less where training images lie so near to each other.
+    """The ratio below which an image is taken for a copy: 0.5, or less where the training images repeat each other.
 
-    among: `alignment.copy_ratios` of the training images among themselves, as frames of one film have small ones.
+    among: `alignment.copy_ratios` of the training images among themselves. A few that are there twice change nothing;
+    where many are, as frames of a film, a copy must be nearer than nearly all of these.
     """
-    return min(COPY, float(among.quantile(CLOSE))) if len(among) else COPY
+    repeat_each_other = len(among) and float((among < COPY).double().mean()) > A_FILM
+    return float(among.quantile(HONEST)) if repeat_each_other else COPY
 
 
 def _copies(pair: Pair) -> Measured:
     ratios, _, among = pair.copies
-    n, n_among, p = len(ratios), len(among), 1.0
-    own_limit = copy_limit(among)
-    for limit, honest in ((own_limit, HONEST), (min(PLAIN_COPY, own_limit), PLAINLY_HONEST)):
-        hits, usual = int((ratios < limit).sum()), int((among < limit).sum())
-        own = float(binom.sf(hits - 1, n, honest))
-        if usual:  # the training images repeat each other: the synthetic ones must do so more often
-            table = [[hits, n - hits], [usual, n_among - usual]]
-            own = max(own, float(fisher_exact(table, alternative="greater").pvalue))
-        p = min(p, own)
-    hits = int((ratios < own_limit).sum())
-    usual_share = max(HONEST, float((among < own_limit).double().mean()) if n_among else 0.0)
-    low = 0.0 if not hits else wilson(hits, n)[0]
-    return Measured(hits / n, low, at_most(hits, n), usual_share, min(1.0, 2 * p), "high end: 95 % one-sided")
+    n, limit = len(ratios), copy_limit(among)
+    plain_limit = min(PLAIN_COPY, limit)
+    hits, usual, p = _beyond_honest(ratios, among, limit, HONEST)
+    plain_p = _beyond_honest(ratios, among, plain_limit, PLAINLY_HONEST)[2]
+    expected = max(HONEST, usual / max(1, len(among)))
+    low = wilson(hits, n)[0] if hits else 0.0
+    return Measured(hits / n, low, at_most(hits, n), expected, min(1.0, 2 * p, 2 * plain_p), "high end: 95 % one-sided")
+
+
+def _beyond_honest(ratios: Tensor, among: Tensor, limit: float, honest: float) -> tuple[int, int, float]:
+    """Synthetic images below the limit, training images below it, and the p value of so many of the former."""
+    n, hits, usual = len(ratios), int((ratios < limit).sum()), int((among < limit).sum())
+    p = float(binom.sf(hits - 1, n, honest))
+    if usual:  # the training images repeat each other: the synthetic ones must do so more often
+        table = [[hits, n - hits], [usual, len(among) - usual]]
+        p = max(p, float(fisher_exact(table, alternative="greater").pvalue))
+    return hits, usual, p
 
 
 def _repeats(pair: Pair) -> Measured:

@@ -35,7 +35,7 @@ def modes(real: Tensor, synthetic: Tensor, *, seed: int = 0) -> list[Mode]:
     points = torch.cat([real, synthetic]).double().numpy()
     n_clusters = max(1, min(MOST, len(points) // A_CLUSTER))
     if n_clusters > 1:
-        points = PCA(min(DIMENSIONS, *points.shape), svd_solver="full").fit_transform(points)
+        points = PCA(min(DIMENSIONS, *points.shape), random_state=seed).fit_transform(points)
     clusters = KMeans(n_clusters, n_init=4, random_state=seed).fit(points)
     found = []
     for cluster, middle in enumerate(clusters.cluster_centers_):
