@@ -77,23 +77,34 @@ KNOWN: dict[str, Callable[[LabelledImages, LabelledImages, int], LabelledImages]
 }
 
 
-def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def generator(
+    train: LabelledImages, seed: int, folder: Path, options: argparse.Namespace
+) -> tuple[GANAugmenter, dict[str, Any]]:
+    """A generator of `train` and what is to be said of its training; kept in `folder`, so that it is fitted once."""
+    if (folder / "about.json").exists():
+        return GANAugmenter.load(folder, device="cpu"), json.loads((folder / "about.json").read_text())
+    gan = GANAugmenter(n_steps=10**9, random_state=seed, device="cpu")
+    gan.fit(train, callbacks=[budget(options.seconds, options.threads)])
+    gan.save(folder)
+    about = {
+        "steps": gan.n_steps_,
+        "images_seen": gan.n_steps_ * gan.plan_.batch_size,
+        "not_learnt": [gan.model_.classes[label] for label in gan.model_.not_learnt],
+    }
+    (folder / "about.json").write_text(json.dumps(about))
+    return gan, about
+
+
+def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace, model: Path) -> dict[str, Any]:
     """Every source of extra images on one cell, judged by the same classifiers with the same seeds."""
     train, pool, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
     sources: dict[str, Any] = {}
     found: dict[str, Any] = {"set": name, "shots": shots, "rho": rho, "seed": seed, "counts": train.counts}
+    found["options"] = made_with(options)
     if options.known:
         sources = {title: HandsOut(make(train, pool, seed)) for title, make in KNOWN.items()}
     else:
-        begun = time.perf_counter()
-        gan = GANAugmenter(n_steps=10**9, random_state=seed, device="cpu")
-        gan.fit(train, callbacks=[budget(options.seconds, options.threads)])
-        found["generator"] = {
-            "seconds": time.perf_counter() - begun,
-            "steps": gan.n_steps_,
-            "images_seen": gan.n_steps_ * gan.plan_.batch_size,
-            "not_learnt": [gan.model_.classes[label] for label in gan.model_.not_learnt],
-        }
+        gan, found["generator"] = generator(train, seed, model, options)
         sources = {"ganaug": gan, "headroom": HandsOut(pool)}
     for title, source in sources.items():
         report = utility_report(
@@ -101,6 +112,12 @@ def one(name: str, shots: int, rho: float, seed: int, options: argparse.Namespac
         )
         found[title] = report.to_dict()
     return found
+
+
+def made_with(options: argparse.Namespace) -> dict[str, Any]:
+    """What a run's figures depend on beside its set and seed."""
+    names = ("known", "seconds", "threads", "inner", "classifier", "steps", "width", "image_size")
+    return {name: getattr(options, name) for name in names}
 
 
 def kept(report: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +150,7 @@ def summary(runs: list[dict[str, Any]]) -> list[str]:
     for run in runs:
         cells.setdefault((run["set"], run["shots"], run["rho"]), []).append(run)
     head = ["set", "n_max", "rho", "seeds", "real only", "best without", "gated", "10%", "25%", "50%", "filled"]
-    head += ["headroom: gated", "10%", "25%", "50%", "filled", "verdicts"]
+    head += ["headroom: gated", "10%", "25%", "50%", "filled", "verdicts", "gate open", "headroom: gate open"]
     rows = []
     for (name, shots, rho), own in cells.items():
         ours, room = [run["ganaug"] for run in own], [run["headroom"] for run in own]
@@ -145,14 +162,21 @@ def summary(runs: list[dict[str, Any]]) -> list[str]:
                 *(spread([value(one, way, GAIN) for one in ours]) for way in USES),
                 *(spread([value(one, way, GAIN) for one in room]) for way in USES),
                 ", ".join(f"{verdicts.count(each)} {each}" for each in sorted(set(verdicts))),
+                *(gate_open(ours), gate_open(room)),
             ]
         )
     return table(head, rows)
 
 
+def gate_open(reports: list[dict[str, Any]]) -> str:
+    """How many of the choices that make up the row *gated* took synthetic images; '-' without that row."""
+    chosen = [(name, n) for report in reports for name, n in report["facts"].get("gated, how often", {}).items()]
+    return f"{sum(n for name, n in chosen if 'synthetic' in name)} of {sum(n for _, n in chosen)}" if chosen else "-"
+
+
 def known_answers(runs: list[dict[str, Any]]) -> list[str]:
     head = ["what the generator hands out", "runs", "helps", "no evidence", "hurts", "share 0 advised"]
-    head += ["hurts at 25%", "hurts at 50%", "gain, best share", "gain, gated"]
+    head += ["hurts at 25%", "hurts at 50%", "gain, best share", "gain, gated", "gate open"]
     rows = []
     for title in KNOWN:
         reports = [run[title] for run in runs]
@@ -168,6 +192,7 @@ def known_answers(runs: list[dict[str, Any]]) -> list[str]:
                 str(sum(report["facts"]["share"] == 0 for report in reports)),
                 *harm,
                 *(spread([value(one, way, GAIN) for one in reports]) for way in ("best with", "gated")),
+                gate_open(reports),
             ]
         )
     return table(head, rows)
@@ -218,9 +243,11 @@ def main() -> None:
         path = folder / f"{name}_{shots}_{rho:g}_{seed}.json"
         if not path.exists():
             begun = time.perf_counter()
-            path.write_text(json.dumps(one(name, shots, rho, seed, options)))
+            path.write_text(json.dumps(one(name, shots, rho, seed, options, path.with_suffix(".model"))))
             print(f"{path.stem}: {time.perf_counter() - begun:.0f} s", flush=True)
         runs.append(json.loads(path.read_text()))
+        if runs[-1].get("options", made_with(options)) != made_with(options):
+            raise SystemExit(f"{path} was made with {runs[-1]['options']}: choose another --name, or these options.")
     rows = known_answers(runs) if options.known else summary(runs)
     print("\n".join(rows), flush=True)
     if options.out is not None:

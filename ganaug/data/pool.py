@@ -35,10 +35,8 @@ class Pool:
             return
         if epoch > 0:
             if self._next is None or self._next[0] != epoch:
-                self._next = (
-                    epoch,
-                    self._drawer.submit(self._refresh, epoch),
-                )  # after what is being drawn, not beside it
+                # one drawer, so that it comes after what is being drawn and not beside it
+                self._next = epoch, self._drawer.submit(self._refresh, epoch)
             self._show(self._next[1].result(), epoch)
         self._next = epoch + 1, self._drawer.submit(self._refresh, epoch + 1)
 

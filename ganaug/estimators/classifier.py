@@ -186,7 +186,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if found.cautious_share > 0:
             return found.cautious_share, True
         plain, even = (found.rivals[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
-        return 0.0, bool(even[0] - plain[0] > (even - plain)[1:].std())
+        return 0.0, bool(even[0] - even[1:].std() > plain[0])
 
     def _fold(self, rows: "_Rows", fold: Fold, seed: int) -> dict[str, np.ndarray]:
         """{way: (n, K) log-probabilities of the fold's test rows}."""

@@ -42,7 +42,7 @@ def report_on(
         **settings,
         "best without, how often": dict(Counter(rival.chosen)),
         "best with, how often": dict(Counter(best.chosen)),
-        "gated, how often": dict(Counter(found.gated.chosen)),
+        **({} if found.gated is None else {"gated, how often": dict(Counter(found.gated.chosen))}),
         "notes": notes,
     }
     figures = [shares_figure(found), classes_figure(real.classes, changes, p_values)] if pictures else []
@@ -80,8 +80,8 @@ def _sentences(found: Comparison, gain: Interval, gains: list[str], losses: list
         )
     elif found.verdict == HURTS:
         first = (
-            f"At every share tried, synthetic images cost balanced accuracy against the best that was found without "
-            f"them ({rival}): {of_best} at the least harmful. Use none (share=0)."
+            f"Synthetic images cost balanced accuracy against the best that was found without them ({rival}) at every "
+            f"share tried that is not the smallest: {of_best} at the least harmful. Use none (share=0)."
         )
     else:
         first = (
@@ -113,7 +113,8 @@ def _way_rows(found: Comparison) -> list[Row]:
     for way in (*found.rivals.values(), *found.shares.values(), *found.others.values()):
         rows += _rows_of(found, way, judged=way.name not in found.given.rivals and way.name != ADJUSTED)
     rows += _rows_of(found, found.best_rival, judged=False)
-    rows += _rows_of(found, found.best, judged=True) + _rows_of(found, found.gated, judged=False)
+    rows += _rows_of(found, found.best, judged=True)
+    rows += [] if found.gated is None else _rows_of(found, found.gated, judged=False)
     return [row for row in rows if row.subject != found.best_rival.name or row.metric in LEVELS]
 
 

@@ -5,7 +5,7 @@ images and by other trainings than it is scored on, in turns, so that no figure 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,8 @@ from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 CURVE = np.linspace(-0.5, 2.0, 16)  # strengths of class-wise offsets along the curve
 FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
+FEWEST_SEEDS = 4  # of which all but one judge the last: two trainings tell nothing of how far they differ
+GATE_RESAMPLES = 100  # of each of the judgements that `gated` consists of
 
 
 def share_name(share: float) -> str:
@@ -48,6 +50,22 @@ class Predictions:
     ours: Mapping[float, Mapping[str, np.ndarray]]
     others: Mapping[str, np.ndarray]
     adjust: bool = True
+
+    def only(self, images: np.ndarray, seeds: np.ndarray) -> "Predictions":
+        """Those of masks of images (N,) and seeds (S,)."""
+
+        def cut(ways: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: table[seeds][:, images] for name, table in ways.items()}
+
+        return replace(
+            self,
+            labels=self.labels[images],
+            parts=self.parts[images],
+            groups=None if self.groups is None else self.groups[images],
+            rivals=cut(self.rivals),
+            ours={share: cut(ways) for share, ways in self.ours.items()},
+            others=cut(self.others),
+        )
 
 
 @dataclass(frozen=True)
@@ -150,23 +168,20 @@ class Comparison:
         return self._choose("best with", self._with)
 
     @cached_property
-    def gated(self) -> Way:
-        """What following the verdict comes to: synthetic images only where other parts show a gain beyond chance."""
+    def gated(self) -> Way | None:
+        """What following the verdict comes to: each part and seed by what the others' verdict says to use.
+
+        None with fewer than four seeds.
+        """
+        if len(self._tables[PLAIN]) < FEWEST_SEEDS:
+            return None
 
         def pick(images: np.ndarray, seeds: np.ndarray) -> str:
-            rival, best = (self._best_of(names, images, seeds) for names in (self._without, self._with))
-            return best if self._gains(best, rival, images, seeds) else rival
+            shown = Comparison(self.given.only(images, seeds), resamples=GATE_RESAMPLES)
+            names = list(self.given.ours[shown.share]) if shown.verdict == HELPS else self._without
+            return self._best_of(names, images, seeds)
 
         return self._in_turns("gated", pick)
-
-    def _gains(self, ours: str, rival: str, images: np.ndarray, seeds: np.ndarray) -> bool:
-        """Whether a way beats another beyond chance, over masks of images and seeds."""
-        labels = self.given.labels[images]
-        groups = None if self.given.groups is None else self.given.groups[images]
-        few = Resamples.draw(labels, int(seeds.sum()), groups=groups, n=200)
-        tables = (self._tables[name][seeds][:, images] for name in (ours, rival))
-        with_ours, without = (np.nanmean(recalls(labels, table, few), axis=1) for table in tables)
-        return interval(with_ours - without).low > 0
 
     def gain(self, way: Way) -> Interval:
         """Balanced accuracy of `way` less that of the best rival."""
@@ -260,19 +275,19 @@ class Comparison:
 
     @cached_property
     def verdict(self) -> str:
-        """On the best share; `hurts` where every share does."""
-        if all(self.verdict_on(way) == HURTS for way in self.shares.values()):
-            return HURTS
-        found = self.verdict_on(self.best)
-        return found if found == HELPS else NO_EVIDENCE
+        """`helps` if the best share does; `hurts` if every share above the smallest does, which can do little harm."""
+        if self.verdict_on(self.best) == HELPS:
+            return HELPS
+        judged = sorted(self.shares)[1:] or list(self.shares)
+        return HURTS if all(self.verdict_on(self.shares[share]) == HURTS for share in judged) else NO_EVIDENCE
 
     @cached_property
     def cautious_share(self) -> float:
-        """The smallest share, 0 included, within a standard error of the best (Breiman et al. 1984, section 3.4.3)."""
+        """The smallest share, 0 included, within the best one's standard error (Breiman et al. 1984, section 3.4.3)."""
         accuracy = {0.0: self.best_rival.scores.balanced_accuracy}
         accuracy |= {share: way.scores.balanced_accuracy for share, way in self.shares.items()}
-        best = accuracy[max(accuracy, key=lambda share: float(accuracy[share][0]))]
-        return min(share for share, one in accuracy.items() if best[0] - one[0] <= (best - one)[1:].std())
+        best = max(accuracy.values(), key=lambda one: float(one[0]))
+        return min(share for share, one in accuracy.items() if one[0] >= best[0] - best[1:].std())
 
     @cached_property
     def share(self) -> float:

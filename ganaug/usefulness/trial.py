@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -195,7 +195,7 @@ class Trial:
 
         return samples
 
-    @property
+    @cached_property
     def _described(self) -> str | None:
         """What the samples depend on, of the source as it is or as it will be fitted anew."""
         if isinstance(self.source, LabelledImages):

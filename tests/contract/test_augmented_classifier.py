@@ -5,15 +5,18 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from ganaug import AugmentedClassifier, GANAugmenter
+from ganaug.estimators import classifier
+from ganaug.usefulness.splits import Fold
 from tests.planted.test_usefulness import HandsOut, digits
 
 EXPECTED_TO_FAIL = {
@@ -121,14 +124,39 @@ def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
             self.tag_ = tag
             return super().fit(X, y, sample_weight)
 
+    weights = np.where(y < 5, 3.0, 0.2)
     with sklearn.config_context(enable_metadata_routing=True):
         inner = Tagged(max_iter=300).set_fit_request(tag=True, sample_weight=True)
         model = with_pool(held_back, inner, share=0.25).set_fit_request(sample_weight=True, groups=True)
         model.set_score_request(sample_weight=True)
-        model.fit(X, y, sample_weight=np.ones(len(y)), tag="mine")
-        scores = cross_val_score(model, X, y, cv=2, params={"sample_weight": np.ones(len(y))})
-    assert model.estimator_.tag_ == "mine"
+        routed = clone(model).fit(X, y, sample_weight=weights, tag="mine").estimator_
+        even = clone(model).fit(X, y, sample_weight=np.ones(len(y))).estimator_
+        scores = cross_val_score(model, X, y, cv=2, params={"sample_weight": weights})
+    assert routed.tag_ == "mine"
+    assert not np.allclose(routed.coef_, even.coef_)
     assert scores.shape == (2,)
+
+
+def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
+    """Each outer fold hands on the groups of its own training rows, and no inner fold parts one."""
+    _, held_back, (X, y), _ = sets
+    groups = np.arange(len(y)) // 2 * 7
+    seen = []
+    monkeypatch.setattr(classifier, "folds", lambda images, n, groups, seed: seen.append((images, groups)) or halves())
+
+    def halves():
+        rows = np.arange(len(seen[-1][0]))
+        even, odd = torch.from_numpy(rows[rows % 2 == 0]), torch.from_numpy(rows[rows % 2 == 1])
+        return [Fold(even, odd), Fold(odd, even)]
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = with_pool(held_back, shares=(0.25,), cv=2).set_fit_request(groups=True)
+        splitter = GroupKFold(2).set_split_request(groups=True)
+        cross_val_score(model, X, y, cv=splitter, params={"groups": groups})
+    handed = [set(own.astype(int)) for _, own in seen]
+    assert len(handed) == 2
+    assert not handed[0] & handed[1]
+    assert handed[0] | handed[1] == set(groups)
 
 
 def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):

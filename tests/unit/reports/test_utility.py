@@ -39,7 +39,7 @@ def test_every_way_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
     train, held_back, test = sets
     report = quick(train, HandsOut(held_back), test=test)
     frame = report.to_frame()
-    ways = {*RIVALS, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with", "gated"}
+    ways = {*RIVALS, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
     assert ways <= set(frame["subject"])
     found = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
     assert found["schema"] == "ganaug-report/1"

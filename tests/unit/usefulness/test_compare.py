@@ -187,6 +187,50 @@ def test_the_gate_follows_a_plain_gain_and_leaves_plain_harm():
     assert not any("synthetic" in name for name in harmful.gated.chosen)
 
 
+def test_the_gate_stays_shut_where_the_boundary_only_moved():
+    """A gain in balanced accuracy that offsets would bring too is no gain to the verdict, nor to who follows it."""
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
+    log_prior = np.log(np.array([0.95, 0.05]))
+    logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
+    good = moved(logits, log_prior, -0.5)
+    rivals = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
+    ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
+    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, rivals, ours, {}), resamples=200)
+    assert found.gain(found.best).low > 0.01
+    assert set(found.gated.chosen) == {"classical augmentation"}
+
+
+def test_too_few_trainings_have_no_gate():
+    given = predictions((0.7, 0.9))
+    kept = given.only(np.ones(len(given.labels), bool), np.arange(SEEDS) < 3)
+    assert Comparison(kept, resamples=100).gated is None
+
+
+def test_harm_at_every_share_but_the_smallest_hurts():
+    found = compared((0.71, 0.5, 0.4), shares=(0.1, 0.25, 0.5))
+    assert found.verdict_on(found.shares[0.1]) == NO_EVIDENCE
+    assert (found.verdict, found.share) == (HURTS, 0.0)
+
+
+def test_harm_at_one_of_two_larger_shares_is_no_evidence():
+    assert compared((0.7, 0.7, 0.4), shares=(0.1, 0.25, 0.5)).verdict == NO_EVIDENCE
+
+
+@pytest.mark.parametrize(("lead", "share"), [(0.5, 0.0), (2.0, 0.5)])
+def test_the_cautious_share_is_0_until_the_best_leads_by_its_standard_error(lead, share):
+    """Wrong answers of the rival are turned right, in steps, until ours leads by so many standard errors."""
+    labels = np.arange(K * EACH) % K
+    rival = table(labels, 0.7, 3)[:1]
+    error = np.sqrt(0.7 * 0.3 / len(labels))
+    ours, wrong = rival.copy(), np.flatnonzero(rival[0].argmax(1) != labels)
+    for place in wrong[: round(lead * error * len(labels))]:
+        ours[0, place] = np.log(np.where(np.arange(K) == labels[place], 0.7, 0.1))
+    given = Predictions(
+        labels, labels % 2, None, np.zeros(K), {"real only": rival}, {0.5: {"50%": ours}}, {}, adjust=False
+    )
+    assert Comparison(given, resamples=400).cautious_share == share
+
+
 def test_intervals_widen_where_images_of_a_group_agree():
     """Ten groups, in each of which all images gain or none does: ten pieces of evidence, not 240."""
     labels, groups = np.arange(K * EACH) % K, np.arange(K * EACH) // 24
