@@ -107,13 +107,12 @@ def coverage_test(real: Tensor, synthetic: Tensor, who: Deals, *, k: int = 5) ->
     return tested(covered, who, near.numel(), low=True)
 
 
-def group_coverage_test(real: Tensor, synthetic: Tensor, in_group: Tensor, who: Deals, *, k: int = 5) -> Tested:
+def group_coverage_test(near: Tensor, in_group: Tensor, who: Deals) -> Tested:
     """Coverage of the real points of a group less that of the others, small if synthetic points show the group less.
 
-    real: (N, D), synthetic: (M, D). in_group: bool, (N + M,), real ones first: which points, of either side, are of the
-    group. Points and their groups are dealt out together. Needs N > k.
+    near: `neighbours` of real (N, D) and synthetic (M, D) points together, (N + M, k). in_group: bool, (N + M,): which
+    points, of either side, are of the group. Points and their groups are dealt out together.
     """
-    near = neighbours(torch.cat([real, synthetic]), k)
 
     def difference(is_synthetic: Tensor) -> Tensor:
         reached = is_synthetic[:, near].any(dim=2)

@@ -23,7 +23,7 @@ from ganaug.metrics.fairness import (
 from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
-from ganaug.metrics.permutation import Deals, group_coverage_test
+from ganaug.metrics.permutation import Deals, group_coverage_test, neighbours
 from ganaug.randomness import derive
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
 from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
@@ -260,33 +260,45 @@ def _coverage_rows(
     if grouped:
         return [Row(COVERED, column.name, "covered", None, state="insufficient", note=GROUPED) for column in columns]
     for column in columns:
-        groups = column.real if column.guessed is None else column.guessed, column.synthetic
-        for label, name in enumerate(real.classes):
-            random = np.random.default_rng(derive(seed, "covered", name))
-            known = [
-                np.flatnonzero((side.labels.numpy() == label) & (own >= 0))
-                for side, own in zip((real, synthetic), groups, strict=True)
-            ]
-            mine, made = (np.sort(random.permutation(places)[:MOST]) for places in known)
-            if len(mine) <= NEIGHBOURS or not len(made):
-                continue
-            pair = points[torch.from_numpy(mine)], others[torch.from_numpy(made)]
-            reached = covered(*pair, k=NEIGHBOURS).numpy()
-            who = Deals(len(mine), len(made), n_draws, derive(seed, "deals", name))
-            for value, text in enumerate(column.values):
-                group = column.real[mine] == value
-                subject = f"{name}: {column.name} = {text}"
-                if min(group.sum(), (~group).sum()) < FEWEST:
-                    note = f"fewer than {FEWEST} images"
-                    rows.append(Row(COVERED, subject, "covered", None, state="insufficient", note=note))
-                    continue
-                in_group = torch.from_numpy(np.concatenate([groups[0][mine], groups[1][made]]) == value)
-                p = group_coverage_test(*pair, in_group, who, k=NEIGHBOURS).p
-                hits = int(reached[group].sum())
-                rows.append(Row(COVERED, subject, "covered", hits / group.sum(), *wilson(hits, int(group.sum())), p))
-                others_hit, n_others = int(reached[~group].sum()), int((~group).sum())
-                of_others = wilson(others_hit, n_others)
-                rows.append(Row(COVERED, subject, "others of the class", others_hit / n_others, *of_others))
+        for label in range(len(real.classes)):
+            rows += _class_coverage_rows(real, synthetic, column, label, points, others, n_draws, seed)
+    return rows
+
+
+def _class_coverage_rows(
+    real: LabelledImages,
+    synthetic: LabelledImages,
+    column: Attribute,
+    label: int,
+    points: torch.Tensor,
+    others: torch.Tensor,
+    n_draws: int,
+    seed: int,
+) -> list[Row]:
+    name, rows = real.classes[label], []
+    groups = column.real if column.guessed is None else column.guessed, column.synthetic
+    random = np.random.default_rng(derive(seed, "covered", name))
+    known = [
+        np.flatnonzero((side.labels.numpy() == label) & (own >= 0))
+        for side, own in zip((real, synthetic), groups, strict=True)
+    ]
+    mine, made = (np.sort(random.permutation(places)[:MOST]) for places in known)
+    if len(mine) <= NEIGHBOURS or not len(made):
+        return []
+    pair = points[torch.from_numpy(mine)], others[torch.from_numpy(made)]
+    reached, near = covered(*pair, k=NEIGHBOURS).numpy(), neighbours(torch.cat(pair), NEIGHBOURS)
+    who = Deals(len(mine), len(made), n_draws, derive(seed, "deals", name))
+    for value, text in enumerate(column.values):
+        group, subject = column.real[mine] == value, f"{name}: {column.name} = {text}"
+        if min(group.sum(), (~group).sum()) < FEWEST:
+            note = f"fewer than {FEWEST} images"
+            rows.append(Row(COVERED, subject, "covered", None, state="insufficient", note=note))
+            continue
+        in_group = torch.from_numpy(np.concatenate([groups[0][mine], groups[1][made]]) == value)
+        p = group_coverage_test(near, in_group, who).p
+        for metric, own, p_own in (("covered", group, p), ("others of the class", ~group, None)):
+            hits, n = int(reached[own].sum()), int(own.sum())
+            rows.append(Row(COVERED, subject, metric, hits / n, *wilson(hits, n), p_own))
     return rows
 
 

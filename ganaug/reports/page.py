@@ -18,11 +18,11 @@ LEGENDS = {
     "utility": "Intervals are 95 %; a cell passes where the interval lies on the good side and fails where it lies on "
     "the bad one. What was chosen among several (best, gated) is scored on other images than it was chosen on; the "
     "settings name the choices.",
+    "synthetic": "Intervals are 95 %; p values are adjusted for all tests of diversity together, and for those of the "
+    "make-up together.",
 }
-LEGEND = (
-    "Intervals are 95 %; p values are adjusted for all tests of the report. ✓ nothing was found, ! worth a look, "
-    "✗ wrong, ? too few images to tell; the others are shown and not judged."
-)
+LEGEND = "Intervals are 95 %; p values are adjusted for all tests of the report."
+MARKED = " ✓ nothing was found, ! worth a look, ✗ wrong, ? too few images to tell; the others are shown and not judged."
 MOST_NOTED = 4  # cells that are named beside a note that they share
 
 
@@ -51,7 +51,8 @@ def fragment(report: "Report") -> str:
 
 
 def _rendered(report: "Report", *, whole: bool) -> str:
-    return _template().render(report=report, whole=whole, legend=LEGENDS.get(report.kind, LEGEND))
+    legend = LEGENDS.get(report.kind, LEGEND) + (MARKED if report.kind != "utility" else "")
+    return _template().render(report=report, whole=whole, legend=legend)
 
 
 def _notes(subjects: "Mapping[str, Mapping[str, Row]]") -> list[tuple[str, str]]:
