@@ -1,5 +1,6 @@
 """What the verbs share at the terminal: progress on stderr, named failures, and signals that end a run well."""
 
+import os
 import signal
 import sys
 import time
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
@@ -16,6 +17,7 @@ from rich.text import Text
 from ganaug.terminal import printable
 
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
+WIDE = 180  # columns of what is written to a file
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -23,6 +25,14 @@ stderr = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """A message for the person at the terminal."""
     stderr.print(escape(printable(text)), soft_wrap=True)
+
+
+def show(report: RenderableType) -> None:
+    """A report on stdout: as wide as the terminal, or wide enough for its tables where there is none."""
+    stdout = Console()
+    if not stdout.is_terminal and "COLUMNS" not in os.environ:
+        stdout = Console(width=WIDE)
+    stdout.print(report)
 
 
 @contextmanager

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from ganaug.cli.console import named_failures, say, steps_of
+from ganaug.cli.console import named_failures, say, show, steps_of
 from ganaug.cli.fit import read
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters
 
@@ -93,7 +92,7 @@ def evaluate(
         report.to_html(out)
         if as_json is not None:
             report.to_json(as_json)
-        Console().print(report)
+        show(report)
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[report.verdict])
 

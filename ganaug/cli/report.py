@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from ganaug.cli.console import named_failures, say, steps_of
+from ganaug.cli.console import named_failures, say, show, steps_of
 from ganaug.cli.options import FILE, FOLDER, Size, new_file
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def report(
         found.to_html(out)
         if as_json is not None:
             found.to_json(as_json)
-        Console().print(found)
+        show(found)
         if not names:
             say(
                 "No attributes: make-up is compared where metadata.csv has columns attr_... in both folders, or with "

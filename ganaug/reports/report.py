@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ganaug import __version__
 from ganaug.storage import write_bytes
@@ -128,7 +128,8 @@ class Report:
         parts: list[RenderableType] = [f"[bold]{_safe(self.title)}: {_safe(self.verdict)}[/]", ""]
         parts += [_safe(sentence) for sentence in self.summary]
         for section, (metrics, subjects) in self.tables().items():
-            table = Table("", *[_safe(metric) for metric in metrics], title=_safe(section), title_justify="left")
+            columns = [Column(_safe(metric), overflow="fold") for metric in ("", *metrics)]
+            table = Table(*columns, title=_safe(section), title_justify="left")
             for subject, cells in subjects.items():
                 shown = [_coloured(cells[metric]) if metric in cells else "" for metric in metrics]
                 table.add_row(_safe(subject), *shown)
