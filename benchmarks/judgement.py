@@ -2,6 +2,7 @@
 
     python benchmarks/judgement.py fashion-mnist --n 20 50 200 --out OUT
     python benchmarks/judgement.py bccd --n 20 50 170 --clean 300 --out OUT
+    python benchmarks/judgement.py fashion-mnist --n 100 500 --clean 0 --only "labels swapped, 5 %" --out OUT
 
 Real images of two classes are dealt into `n` a class that stand for the training images and `n` that stand for the
 synthetic ones; a defect is planted among these. A report finds it where the measure that is for it raises an alarm. A
@@ -247,7 +248,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=["fashion-mnist", "bccd"])
     parser.add_argument("--n", type=int, nargs="+", default=[20, 50, 200])
-    parser.add_argument("--clean", type=int, default=300, help="clean reports for each n")
+    parser.add_argument("--only", nargs="+", choices=list(DEFECTS), default=list(DEFECTS), help="these defects alone")
+    parser.add_argument("--clean", type=int, default=300, help="clean reports for each n; 0: neither these nor shifts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -265,7 +267,8 @@ def main() -> None:
 
     rows, begun = [], time.perf_counter()
     for n in options.n:
-        for defect, (_, meant) in DEFECTS.items():
+        for defect in options.only:
+            meant = DEFECTS[defect][1]
             found = [bool(run(n, defect, seed) & meant) for seed in range(FEW)]
             if all(found):
                 found += [bool(run(n, defect, seed) & meant) for seed in range(FEW, REPEATS)]
@@ -273,13 +276,15 @@ def main() -> None:
             print(" | ".join(rows[-1]), f"{time.perf_counter() - begun:.0f} s", flush=True)
             kept_path.write_text(json.dumps(kept))
             features.keep()
+        if not options.clean:
+            continue
         clean = [run(n, None, 1000 + seed) for seed in range(options.clean)]
         alarms = [each for each in clean if each]
         which = ", ".join(sorted({metric for each in alarms for metric in each})) or "-"
         rows.append(["clean: any alarm", str(n), f"{len(alarms)} of {len(clean)}", which])
         print(" | ".join(rows[-1]), f"{time.perf_counter() - begun:.0f} s", flush=True)
         kept_path.write_text(json.dumps(kept))
-    for n in options.n:
+    for n in options.n if options.clean else []:
         for points in SHIFTS:
             found = [attribute(n, points, seed) for seed in range(REPEATS)]
             rows.append([f"attribute, {points:+d} points", str(n), f"{sum(found)} of {len(found)}", "bias_report"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ganaug import __version__
@@ -22,8 +23,8 @@ def cache_folder() -> Path:
 
 
 def key_of(*parts: str | Tensor) -> str:
-    """24 hexadecimal digits that name texts and tensors, in order, and this version of ganaug."""
-    digest = hashlib.blake2b(__version__.encode(), digest_size=12)
+    """24 hexadecimal digits that name texts and tensors, in order, and the versions of ganaug and torch."""
+    digest = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(f"{part.dtype}{tuple(part.shape)}".encode())

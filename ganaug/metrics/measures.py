@@ -96,8 +96,9 @@ class Measured:
 class Measure:
     """A measure. severity: what it is where its test fails. means, mend: a sentence each for the reader.
 
-    enough: real and synthetic images from which on gross faults of this kind show, so that their absence says something
-    (benchmarks/judgement.py).
+    enough: real and synthetic images of a class from which on gross faults of this kind show, so that their absence
+    says something: one kind in five missing, one image in twenty copied, one label in five wrong, half of the images
+    darker and half brighter, no more than ten images over and over (benchmarks/judgement.py).
     """
 
     of: Callable[[Pair], Measured]
@@ -246,12 +247,14 @@ MEASURES: dict[str, Measure] = {
         "fail",
         "a classifier of the real images does not see the class in them as surely as in real ones",
         "train longer, keep the label filter on, or leave the class out",
+        enough=100,
     ),
     "near-copies": Measure(
         _copies,
         "fail",
         "synthetic images repeat training images",
         "keep the copy filter on, augment more, stop earlier; do not publish these images as synthetic",
+        enough=50,
     ),
     "coverage": Measure(
         _coverage,
@@ -264,6 +267,7 @@ MEASURES: dict[str, Measure] = {
         "fail",
         "whole kinds of real images have no synthetic ones",
         "look at the kinds below; train longer, or collect more images of these kinds",
+        enough=200,
     ),
     "repeats": Measure(
         _repeats,
@@ -271,9 +275,19 @@ MEASURES: dict[str, Measure] = {
         "synthetic images repeat each other more than real ones do",
         "mode collapse: another loss, more augmentation, an earlier checkpoint",
     ),
-    "KID": Measure(_kernel, "warn", "features differ from those of real images", "train longer; see which classes"),
+    "KID": Measure(
+        _kernel,
+        "warn",
+        "features differ from those of real images",
+        "train longer; see which classes",
+        enough=200,
+    ),
     "C2ST AUC": Measure(
-        _classifier, "warn", "a classifier tells synthetic from real images", "look at both side by side below"
+        _classifier,
+        "warn",
+        "a classifier tells synthetic from real images",
+        "look at both side by side below",
+        enough=200,
     ),
     "density": Measure(_density),
     "precision": Measure(_precision),

@@ -11,7 +11,7 @@ from ganaug.reports.plots import classes_figure, curve_figure, shares_figure
 from ganaug.reports.report import Report, Row
 from ganaug.usefulness.compare import FEWEST_GROUPS, FEWEST_IMAGES, HELPS, HURTS, Comparison, Way
 from ganaug.usefulness.rivals import ADJUSTED, PLAIN
-from ganaug.usefulness.scores import Interval, interval
+from ganaug.usefulness.scores import Interval, interval, share_interval
 
 STATES = {HELPS: "pass", HURTS: "fail"}
 LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the others are against the best without
@@ -122,12 +122,12 @@ def _rows_of(found: Comparison, way: Way, *, judged: bool) -> list[Row]:
     note = f"chosen: {', '.join(sorted(set(way.chosen)))}" if set(way.chosen) - {way.name} else ""
     own, rival = way.scores, found.best_rival.scores
     figures = {
-        "balanced accuracy": interval(own.balanced_accuracy),
+        "balanced accuracy": share_interval(own.balanced_accuracy),
         "gain over best without": found.gain(way),
         "above offset curve": found.above_curve(way),
-        "macro F1": interval(own.macro_f1),
+        "macro F1": share_interval(own.macro_f1),
         "gain in macro F1": interval(own.macro_f1 - rival.macro_f1),
-        "calibration error (ECE)": interval(own.ece),
+        "calibration error (ECE)": share_interval(own.ece),
         "change of ECE": interval(own.ece - rival.ece),
     }
     return [
@@ -161,7 +161,7 @@ def _class_rows(
         rows.append(Row(section, name, "training images", real.counts[name]))
         rows.append(Row(section, name, "test images", tested.counts[name]))
         for metric, way in {"without": found.best_rival, "with": found.best}.items():
-            one = interval(way.scores.recall[:, label])
+            one = share_interval(way.scores.recall[:, label])
             rows.append(Row(section, name, metric, one.value, one.low, one.high))
         rows.append(Row(section, name, "change", change.value, change.low, change.high, p=p, state=state, note=note))
     return rows

@@ -14,7 +14,7 @@ from ganaug.reports.attributes import checked_values, codes, texts
 from ganaug.reports.report import Row
 from ganaug.usefulness.classifiers import Classifier
 from ganaug.usefulness.compare import FEWEST_GROUPS
-from ganaug.usefulness.scores import Interval, Resamples, interval
+from ganaug.usefulness.scores import Interval, Resamples, interval, share_interval
 from ganaug.usefulness.training_set import balanced, together
 from ganaug.usefulness.trial import predicted
 
@@ -88,7 +88,7 @@ def _of_attribute(
             rows.append(Row(DOWNSTREAM, subject, CHANGE, None, state="insufficient", note=f"fewer than {FEWEST}"))
             continue
         for metric, frame, own_draws in zip((WITHOUT, WITH), frames, drawn, strict=True):
-            found = interval(own_draws[:, value])
+            found = share_interval(own_draws[:, value])
             rows.append(Row(DOWNSTREAM, subject, metric, frame.by_group[value], found.low, found.high))
         change = interval(drawn[1][:, value] - drawn[0][:, value])
         p = worse(change, sign=-1)
@@ -98,7 +98,7 @@ def _of_attribute(
     gaps = [np.ptp(own_draws[:, enough], axis=1) for own_draws in drawn]
     subject = f"{name}: {GAP}"
     for metric, own_gaps in zip((WITHOUT, WITH), gaps, strict=True):
-        found = interval(own_gaps)
+        found = share_interval(own_gaps)
         rows.append(Row(DOWNSTREAM, subject, metric, found.value, found.low, found.high))
     change = interval(gaps[1] - gaps[0])
     p = worse(change, sign=1)

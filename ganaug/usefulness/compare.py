@@ -14,7 +14,7 @@ from ganaug.usefulness.rivals import ADJUSTED, PLAIN, TAUS
 from ganaug.usefulness.scores import Interval, Resamples, Scores, holm, interval, offset, recalls, scores
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
-CURVE = np.linspace(-0.5, 2.0, 16)  # strengths of class-wise offsets along the curve
+CURVE = np.r_[-3:-0.5:0.5, np.linspace(-0.5, 2.0, 16)]  # strengths of class-wise offsets, closest where ways lie
 FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
 FEWEST_SEEDS = 4  # of which all but one judge the last: two trainings tell nothing of how far they differ
 GATE_RESAMPLES = 100  # of each of the judgements that `gated` consists of

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -165,6 +165,12 @@ def interval(values: np.ndarray) -> Interval:
     error = float(drawn.std())
     p = 2 * float(norm.sf(abs(point) / error)) if error > 0 else 1.0 if point == 0 else 2 / (1 + len(drawn))
     return Interval(point, float(low), float(high), p)
+
+
+def share_interval(values: np.ndarray) -> Interval:
+    """`interval` of a figure between 0 and 1: few seeds, spread out for their number, may lead beyond."""
+    found = interval(values)
+    return replace(found, low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import numpy as np
@@ -249,7 +250,8 @@ def predicted(
 
     if classifier.key is None:
         return predict()
-    key = key_of(classifier.key, training.fingerprint(), str(seed), images)
+    altered_by = f"albumentations {version('albumentations')}" if training.classical else "nothing"
+    key = key_of(classifier.key, training.fingerprint(), altered_by, str(seed), images)
     kept = remembered("predictions", key, lambda: {"table": torch.from_numpy(predict())})
     found: np.ndarray = kept["table"].numpy()
     return found

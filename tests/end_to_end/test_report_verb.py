@@ -24,7 +24,7 @@ def run(*words):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
-    real, other = drawn(0, 40)
+    real, other = drawn(0)
     for name, images in {"real": real, "other": other, "copied": copies(real, other)}.items():
         write_folder(LabelledImages(images.images, images.labels, images.classes), root / name)
     return root

@@ -12,7 +12,7 @@ from ganaug.reports.diversity import diversity_report
 
 CLOTHES = fashion_mnist_lt()
 NAMES = ("T-shirt", "Trouser", "Pullover")
-EACH = 60
+EACH = 70  # of three classes: more than 200 in all, from which on a report may say that all is well
 
 
 def drawn(seed, each=EACH):
@@ -125,6 +125,15 @@ def test_few_images_are_insufficient_and_give_no_nan(each):
     json.loads(report.to_json())
 
 
+def test_a_cell_is_green_only_where_gross_faults_of_its_kind_would_show():
+    report = judged(*drawn(0, 40))
+    states = {row.metric: row.state for row in report.rows if row.subject == NAMES[0]}
+    assert (states["coverage"], states["repeats"]) == ("pass", "pass")
+    assert {states[name] for name in ("recognised", "near-copies", "missing modes", "KID")} == {"insufficient"}
+    assert report.verdict == "insufficient"
+    assert "Too few" in " ".join(report.summary)
+
+
 def test_training_images_that_are_there_twice_are_told():
     real, other = drawn(0, 20)
     twice = LabelledImages(torch.cat([real.images, real.images[:5]]), torch.cat([real.labels, real.labels[:5]]), NAMES)
@@ -141,11 +150,11 @@ def test_the_same_images_give_the_same_report_and_errors_name_the_matter():
 
 
 def test_one_class_passes_and_a_class_without_synthetic_images_is_named():
-    real, other = drawn(0, 40)
-    alone = [LabelledImages(side.images[:40], side.labels[:40], NAMES[:1]) for side in (real, other)]
-    report = judged(*alone)
+    sides = drawn(0, 200)
+    report = judged(*[LabelledImages(side.images[:200], side.labels[:200], NAMES[:1]) for side in sides])
     assert report.verdict == "pass"
     assert "Too few" not in " ".join(report.summary)
+    real, other = drawn(0, 40)
     report = judged(real, other.take(torch.arange(80)))
     assert "No synthetic images of Pullover" in " ".join(report.summary)
 

@@ -151,6 +151,19 @@ def test_the_best_rival_with_its_boundary_moved_is_no_gain():
     assert found.verdict != HELPS
 
 
+def test_the_curve_reaches_ways_that_lean_far_to_the_common_classes():
+    """As plain training of few images does beside a rival that finds the rare ones: it has traded, not learnt."""
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
+    log_prior = np.log(np.array([0.95, 0.05]))
+    good = moved(random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels], log_prior, 0)
+    ours = {0.5: {"50% synthetic": moved(good, log_prior, -0.8)}}
+    found = Comparison(
+        Predictions(labels, np.arange(2000) % 5, None, log_prior, {"real only": good}, ours, {}, False), resamples=200
+    )
+    assert found.trade(found.best.scores.recall)[0][0] < 0.3
+    assert found.above_curve(found.best).value == pytest.approx(0, abs=0.01)
+
+
 def test_what_lies_below_a_curve_that_turns_back_is_no_gain():
     """Of three classes, far too large an offset gives everything to the rarest, and the less rare one loses again."""
     random, labels = np.random.default_rng(1), np.repeat(np.arange(3), 500)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from ganaug.usefulness.scores import Resamples, holm, interval, offset, recalls, scores
+from ganaug.usefulness.scores import Resamples, holm, interval, offset, recalls, scores, share_interval
 
 
 def predictions(n=400, n_classes=4, n_seeds=3, skill=1.0, seed=0):
@@ -104,3 +104,14 @@ def test_intervals_know_that_trainings_differ():
         found = interval(recalls(labels, tables, Resamples.draw(labels, 5, n=200, seed=trial)).mean(1))
         covered += found.low <= 0.7 <= found.high
     assert covered >= 184
+
+
+def test_the_interval_of_a_share_stays_one():
+    """Seeds that differ are spread out for their number, which leads beyond 1 where all are nearly perfect."""
+    labels, tables = predictions(n=200, n_seeds=3, skill=9.0)
+    tables[0] = predictions(n=200, n_seeds=1, skill=4.0, seed=1)[1][0]
+    values = scores(labels, tables, Resamples.draw(labels, 3, n=500)).balanced_accuracy
+    assert values.max() > 1
+    assert interval(values).high > share_interval(values).high == 1.0
+    assert share_interval(values).low == interval(values).low
+    assert np.isnan(share_interval(np.array([0.5, np.nan])).low)
