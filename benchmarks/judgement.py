@@ -1,7 +1,7 @@
 """Do the reports find what is planted, and pass what is clean? Defects planted among real images, many times over.
 
     python benchmarks/judgement.py fashion-mnist --n 20 50 200 --out OUT
-    python benchmarks/judgement.py bccd --n 20 50 170 --clean 300 --out OUT
+    python benchmarks/judgement.py bccd --n 20 50 170 --out OUT
     python benchmarks/judgement.py fashion-mnist --n 100 500 --clean 0 --only "labels swapped, 5 %" --out OUT
 
 Real images of two classes are dealt into `n` a class that stand for the training images and `n` that stand for the
@@ -25,12 +25,12 @@ import torch
 from collect import processor
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from sets import DEBIAN, fashion_mnist, split
+from sets import DEBIAN, fashion_mnist, unpacked
 from tables import table
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganaug import LabelledImages, __version__, bias_report, diversity_report
+from ganaug import LabelledImages, __version__, bias_report, diversity_report, read_folder
 from ganaug.images import image_hashes
 from ganaug.metrics.features import efficientnet_features
 
@@ -71,16 +71,18 @@ def pool_of(name: str) -> LabelledImages:
     if name == "fashion-mnist":
         everything, names = fashion_mnist(), ("T-shirt", "Pullover")
     else:
-        parts = split("bccd")
-        everything = LabelledImages(
-            torch.cat([side.images for side in (parts.train, parts.apart, parts.test)]),
-            torch.cat([side.labels for side in (parts.train, parts.apart, parts.test)]),
-            parts.train.classes,
-        )
-        names = ("WBC", "Platelets")
+        everything, names = one_of_each_slide(), ("RBC", "WBC")
     images = [everything.of_class(one)[:POOL] for one in names]
     labels = torch.repeat_interleave(torch.arange(2), torch.tensor([len(own) for own in images]))
     return LabelledImages(torch.cat(images), labels, names)
+
+
+def one_of_each_slide() -> LabelledImages:
+    """A blood cell of each class from each slide: two crops of a slide may show the same cell."""
+    everything = read_folder(unpacked() / "bccd_crops")
+    slide = [Path(path).name.split("_")[1] for path in everything.metadata["file_name"]]
+    keys = pd.DataFrame({"slide": slide, "label": everything.labels.numpy()})
+    return everything.take(keys.sample(frac=1, random_state=0).drop_duplicates().index.to_numpy())
 
 
 def dealt(pool: LabelledImages, n: int, random: np.random.Generator) -> tuple[LabelledImages, LabelledImages]:

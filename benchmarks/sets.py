@@ -66,9 +66,11 @@ def _fashion_mnist_full(name: str, seed: int) -> Split:  # noqa: ARG001  # the w
 
 
 def _cifar10_lt(name: str, seed: int) -> Split:
-    everything = read_folder(_data() / "train")
+    everything = read_folder(unpacked() / "train")
     train = long_tailed(everything, n_max=500, rho=20, seed=seed)
-    return Split(name, train, _without(everything, train), read_folder(_data() / "test"), flip=True, judge_steps=6000)
+    return Split(
+        name, train, _without(everything, train), read_folder(unpacked() / "test"), flip=True, judge_steps=6000
+    )
 
 
 def _bccd(name: str, seed: int) -> Split:
@@ -80,7 +82,7 @@ def _bccd(name: str, seed: int) -> Split:
 
 
 def _sign_digits(name: str, seed: int) -> Split:
-    everything = read_folder(_data() / "sign-digits")
+    everything = read_folder(unpacked() / "sign-digits")
     chosen = _at_most(everything, [20] * len(everything.classes), seed)
     rest = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(len(everything)), chosen))
     half = len(rest) // 2
@@ -116,13 +118,13 @@ def draw_cell(
         most = [max(8, round(shots * share)) for share in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
         return train.take(_at_most(train, most, seed)), pool, test
     if name == "sign-digits":
-        everything = read_folder(_data() / "sign-digits", image_size=image_size)
+        everything = read_folder(unpacked() / "sign-digits", image_size=image_size)
         order = random.permutation(len(everything))
         test, rest = everything.take(order[: len(order) // 3]), everything.take(order[len(order) // 3 :])
     else:
         fashion = name == "fashion-mnist-lt"
-        rest = fashion_mnist() if fashion else read_folder(_data() / "train")
-        test = fashion_mnist("t10k") if fashion else read_folder(_data() / "test")
+        rest = fashion_mnist() if fashion else read_folder(unpacked() / "train")
+        test = fashion_mnist("t10k") if fashion else read_folder(unpacked() / "test")
         test = test.take(_at_most(test, [TESTED] * len(test.classes), seed))
     rank = random.permutation(len(rest.classes))
     last = len(rank) - 1
@@ -136,7 +138,7 @@ def _by_slide(
     seed: int, *, held_back: float, image_size: int | None = None
 ) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """The blood cells: of half of the slides, of `held_back` of the other half, and of the rest."""
-    everything = read_folder(_data() / "bccd_crops", image_size=image_size)
+    everything = read_folder(unpacked() / "bccd_crops", image_size=image_size)
     slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
     everything = replace(everything, metadata=pd.DataFrame({"group_id": slide}))
     order = np.random.default_rng(seed).permutation(np.unique(slide))
@@ -146,7 +148,7 @@ def _by_slide(
     return train, apart, test
 
 
-def _data() -> Path:
+def unpacked() -> Path:
     return Path(os.environ.get("GANAUG_BENCHMARK_DATA", "benchmark-data"))
 
 

@@ -81,7 +81,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
 
     def take(self, indices: Tensor | Sequence[int]) -> "LabelledImages":
         """The images at `indices`, in that order, or those where a mask is true, with the same classes."""
-        where = torch.as_tensor(indices)
+        where = torch.asarray(indices, copy=True)  # pandas hands out arrays that none may write to
         where = where.nonzero().flatten() if where.dtype == torch.bool else where.long()
         metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
         return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)

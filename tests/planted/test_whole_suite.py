@@ -18,7 +18,7 @@ SHOWS_AT = {  # images a class from which on each gross defect is found, and `Me
     "near-copies, 5 %": 50,
     "near-copies, 20 %": 20,
     "labels swapped, 20 %": 100,
-    "one of five kinds missing": 200,
+    "one of five kinds missing": 500,
     "noise images": 20,
     "half the size and back": 20,
     "JPEG of quality 75": 20,

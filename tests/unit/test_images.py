@@ -1,3 +1,5 @@
+import warnings
+
 import pandas as pd
 import pytest
 import torch
@@ -50,6 +52,8 @@ def test_taking_and_joining_keep_rows_together():
     assert part.metadata["n"].tolist() == [7, 0]
     assert torch.equal(part.images[0], one.images[7])
     assert torch.equal(one.take(one.labels == 1).images, one.of_class("b"))
+    with warnings.catch_warnings(action="error"):  # an index of pandas may not be written to
+        assert torch.equal(one.take(pd.Index([7, 0]).to_numpy()).images, part.images)
     both = concatenate(part, noise())
     assert len(both.metadata) == len(both) == 12
     assert both.counts == {"a": 7, "b": 5}

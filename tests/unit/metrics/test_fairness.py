@@ -65,7 +65,8 @@ def test_a_faithful_generator_scores_nothing_once_calibrated(n):
         real, synthetic = drawn(random, n), drawn(random, 1000)
         raw.append(amplification(real, synthetic).mean)
         calibrated.append(calibrated_amplification(real, synthetic, n=60, seed=trial).value)
-    assert abs(np.mean(calibrated)) < 3 * np.std(calibrated) / 250**0.5 + 0.001
+    error = np.std(calibrated) / 250**0.5
+    assert abs(np.mean(calibrated)) < max(0.005, 3 * error)  # a thousand draws of 20 and of 200: -0.001 and -0.001
     assert np.mean(raw) < -0.004
 
 

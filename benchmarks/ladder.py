@@ -1,0 +1,597 @@
+"""Which use of synthetic images pays? Ways to use them, each beside its control, paired over draws of everything.
+
+    python benchmarks/ladder.py fashion-mnist-lt:500:50 --seconds 600 --seeds 0 1 2 3 4 --name ladder_fmnist --out OUT
+    python benchmarks/ladder.py ... --ways "classical augmentation" "25%" "25%, held back"
+
+A seed draws the images, which classes are rare, the generator and the classifiers. Every way trains the same network
+for the same number of steps, `--inner` times; its gain is against classical augmentation, the best rival on these sets.
+What a way predicted lies in CACHE/ladder/NAME; what is there is not trained again.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from collect import processor
+from imblearn.over_sampling import SMOTE
+from scipy.stats import t as student
+from sets import draw_cell
+from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tables import table
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, softmax
+from usefulness import cells, generator
+
+from ganaug import GANAugmenter, LabelledImages, __version__
+from ganaug.images import in_passes, to_signed
+from ganaug.networks.classifier import Classifier as Network
+from ganaug.randomness import derive, own_state
+from ganaug.randomness import generator as draws_of
+from ganaug.usefulness.classical import Augment, classical
+from ganaug.usefulness.classifiers import CNN
+from ganaug.usefulness.scores import offset
+from ganaug.usefulness.training_set import TrainingSet, balanced, filled, mixed
+from ganaug.usefulness.trial import draw
+
+CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "ladder"
+BATCH, EACH, SHARE = 64, 1000, 0.25  # images a step; synthetic images a class; how often one is drawn
+HEAD_STEPS, VERSIONS = 300, 5  # of a last layer trained anew; altered versions of an image whose features are taken
+CURVE = np.linspace(-2.0, 2.0, 41)  # strengths of class-wise offsets
+BASE = "classical augmentation"
+
+
+@dataclass
+class Cell:
+    """One draw of a set with its generator, and one training's seed. `made` stands for the synthetic images."""
+
+    train: LabelledImages
+    held_back: LabelledImages
+    test: LabelledImages
+    made: LabelledImages
+    gan: GANAugmenter
+    augment: Augment
+    seed: int
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def steps(self) -> int:
+        """As many as `ganaug.usefulness.classifiers.CNN` takes."""
+        return min(2000, max(100, round(22 * len(self.train) ** 0.5)))
+
+    @cached_property
+    def base(self) -> Network:
+        """Trained on real images, classes alike, with classical augmentation."""
+        return learnt(self, batches(self, balanced(self.train)))
+
+    @cached_property
+    def blended(self) -> Network:
+        """The same with SHARE of what is drawn of each class synthetic."""
+        return learnt(self, batches(self, mixture(self)))
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        return np.array(list(self.train.counts.values()))
+
+    def features(self, images: Tensor, name: str, versions: int = VERSIONS) -> Tensor:
+        """(versions * N, D) of altered images, by the base."""
+        altered = [self.augment(images, derive(self.seed, name, version)) for version in range(versions)]
+        return features(self.base, torch.cat(altered))
+
+
+@dataclass
+class Batch:
+    """Images uint8 (B, C, H, W), what they should be called (B, K), and which are synthetic (B,)."""
+
+    pixels: Tensor
+    targets: Tensor
+    synthetic: Tensor
+
+
+Batches = Callable[[int], Batch]
+Extra = Callable[[Network, int], Tensor]
+
+
+def batches(cell: Cell, training: TrainingSet, *, soft: Tensor | None = None, altered: bool = True) -> Batches:
+    """Batches drawn by the set's chances. soft: targets (N, K) in place of labels."""
+    images, n_classes = training.images, len(training.images.classes)
+    targets = one_hot(images.labels, n_classes).float() if soft is None else soft
+
+    def batch(step: int) -> Batch:
+        draws = draws_of(cell.seed, "ladder", "batch", step)
+        rows = torch.multinomial(training.chances, BATCH, replacement=True, generator=draws)
+        pixels = images.images[rows]
+        pixels = cell.augment(pixels, derive(cell.seed, "ladder", "altered", step)) if altered else pixels
+        return Batch(pixels, targets[rows], training.is_synthetic[rows])
+
+    return batch
+
+
+def learnt(
+    cell: Cell, batch: Batches, *, net: Network | None = None, extra: Extra | None = None, split: bool = False
+) -> Network:
+    """The network after `cell.steps` steps, AdamW with a cosine. split: synthetic images leave batch norm alone."""
+    if net is None:
+        with own_state(derive(cell.seed, "ladder", "network")):
+            net = Network(cell.train.shape, len(cell.train.classes), 32)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, cell.steps)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    net.train()
+    for step in range(cell.steps):
+        own = batch(step)
+        with torch.autocast("cpu", CNN().dtype, enabled=CNN().dtype != torch.float32):
+            loss = torch.zeros(())
+            for mine in (~own.synthetic, own.synthetic) if split else (torch.ones_like(own.synthetic),):
+                if mine.sum() < 2:
+                    continue
+                for norm in norms:
+                    norm.momentum = 0.0 if split and bool(own.synthetic[mine].all()) else 0.1
+                shown = to_signed(own.pixels[mine]).contiguous(memory_format=torch.channels_last)
+                loss = loss + cross_entropy(net(shown), own.targets[mine], reduction="sum") / BATCH
+            if extra is not None:
+                loss = loss + extra(net, step)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    return net.eval()
+
+
+@torch.no_grad()
+def features(net: Network, images: Tensor) -> Tensor:
+    return in_passes(lambda part: net.features(to_signed(part)), images)
+
+
+@torch.no_grad()
+def logits(net: Network, images: Tensor) -> Tensor:
+    return in_passes(lambda part: net(to_signed(part)), images)
+
+
+def told(cell: Cell, net: Network) -> np.ndarray:
+    """Log-probabilities of the test images, (N, K)."""
+    return log_softmax(logits(net, cell.test.images), dim=1).numpy()
+
+
+# Ways. Each gives log-probabilities of the test images.
+
+
+def mixture(cell: Cell, made: LabelledImages | None = None, share: float = SHARE) -> TrainingSet:
+    return mixed(cell.train, cell.made if made is None else made, share)
+
+
+def trained_on(cell: Cell, training: TrainingSet, **options: Any) -> np.ndarray:
+    return told(cell, learnt(cell, batches(cell, training), **options))
+
+
+def only(images: LabelledImages, keep: np.ndarray) -> LabelledImages:
+    """Those of the images whose class is in `keep` (K,), bool."""
+    return images.take(np.flatnonzero(keep[images.labels.numpy()]))
+
+
+def with_offset(cell: Cell, tau: float) -> np.ndarray:
+    prior = np.log(cell.counts / cell.counts.sum())
+    return offset(told(cell, cell.base), prior, tau)
+
+
+def on_real(cell: Cell, net: Network, *, last_layer: bool) -> np.ndarray:
+    """Batch norm counted anew on real images, and the last layer trained anew on them."""
+    net = deepcopy(net)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    real = batches(cell, balanced(cell.train))
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # type: ignore[assignment]  # the plain mean over what it sees
+    net.train()
+    with torch.no_grad():
+        for step in range(60):
+            net(to_signed(real(10**6 + step).pixels))
+    net.eval()
+    if last_layer:
+        found = features(
+            net, torch.cat([cell.augment(cell.train.images, derive(cell.seed, v)) for v in range(VERSIONS)])
+        )
+        own_head(cell, net, found, cell.train.labels.repeat(VERSIONS))
+    return told(cell, net)
+
+
+def own_head(cell: Cell, net: Network, found: Tensor, labels: Tensor, chances: Tensor | None = None) -> Network:
+    """`net` with its last layer trained on features (N, D), each class alike unless `chances` (N,) say otherwise."""
+    counts = torch.bincount(labels, minlength=net.head.out_features).double()
+    chances = 1 / counts[labels] if chances is None else chances
+    optimiser = torch.optim.AdamW(net.head.parameters(), 2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, HEAD_STEPS)
+    for step in range(HEAD_STEPS):
+        draws = draws_of(cell.seed, "ladder", "head", step)
+        rows = torch.multinomial(chances, 4 * BATCH, replacement=True, generator=draws)
+        loss = cross_entropy(net.head(found[rows]), labels[rows])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    return net
+
+
+def probed(cell: Cell, net: Network, made: LabelledImages) -> np.ndarray:
+    """As `told`, and how well a linear probe of the network's features tells `made` from real images (AUC)."""
+    real, others = features(net, cell.train.images), features(net, made.images)
+    cell.notes["probe AUC"] = told_apart(cell, real, others, made.labels)[1]
+    return told(cell, net)
+
+
+def probed_mixture(cell: Cell, made: LabelledImages) -> np.ndarray:
+    return probed(cell, learnt(cell, batches(cell, mixture(cell, made))), made)
+
+
+def told_apart(cell: Cell, real: Tensor, made: Tensor, made_labels: Tensor) -> tuple[np.ndarray, float]:
+    """How likely each synthetic image is real, by a linear classifier that has not seen it, and the AUC."""
+    rows = torch.cat([real, made]).numpy()
+    is_real = np.arange(len(rows)) < len(real)
+    labels = torch.cat([cell.train.labels, made_labels]).numpy()
+    cell_of = labels * 2 + is_real
+    weights = (1 / np.bincount(cell_of).clip(1))[cell_of]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    params = {"logisticregression__sample_weight": weights * len(weights) / weights.sum()}
+    found = cross_val_predict(model, rows, is_real, cv=5, method="predict_proba", params=params)[:, 1]
+    return found[len(real) :], float(roc_auc_score(is_real, found, sample_weight=weights))
+
+
+def sifted(cell: Cell, *, subsample: bool = True, drop: bool = True) -> LabelledImages:
+    """Synthetic images subsampled by density ratio, without the tenth of a class that the base finds hardest."""
+    made = cell.made
+    if subsample:
+        likely, _ = told_apart(
+            cell, features(cell.base, cell.train.images), features(cell.base, made.images), made.labels
+        )
+        ratio = likely / (1 - likely).clip(1e-3)
+        keep = []
+        for label in range(len(made.classes)):
+            own = np.flatnonzero(made.labels.numpy() == label)
+            chance = ratio[own] / ratio[own].sum() if len(own) else ratio[own]
+            random = np.random.default_rng([cell.seed, label])
+            keep.append(random.choice(own, len(own) // 2, replace=False, p=chance) if len(own) else own)
+        made = made.take(np.concatenate(keep))
+    if drop:
+        hard = cross_entropy(logits(cell.base, made.images), made.labels, reduction="none").numpy()
+        labels = made.labels.numpy()
+        limit = [np.quantile(hard[labels == k], 0.9) if (labels == k).any() else 0 for k in range(len(made.classes))]
+        made = made.take(np.flatnonzero(hard <= np.array(limit)[labels]))
+    return made
+
+
+def soft_labelled(cell: Cell, made: LabelledImages) -> np.ndarray:
+    """Synthetic images are called what the base calls them."""
+    training = mixture(cell, made)
+    soft = one_hot(training.images.labels, len(made.classes)).float()
+    soft[training.is_synthetic] = softmax(logits(cell.base, made.images), dim=1)
+    return told(cell, learnt(cell, batches(cell, training, soft=soft)))
+
+
+def mixed_up(cell: Cell) -> np.ndarray:
+    """The control of soft labels: sums of two real images in place of synthetic ones."""
+    random, n = np.random.default_rng(cell.seed), len(cell.train.classes) * EACH
+    chances = balanced(cell.train).chances.numpy()
+    first, second = (random.choice(len(cell.train), n, p=chances / chances.sum()) for _ in range(2))
+    weight = torch.from_numpy(random.beta(0.4, 0.4, (n, 1, 1, 1))).float()
+    both = weight * cell.train.images[first] + (1 - weight) * cell.train.images[second]
+    labels = cell.train.labels[np.where(weight.flatten() > 0.5, first, second)]
+    return soft_labelled(cell, LabelledImages(both.round().to(torch.uint8), labels, cell.train.classes))
+
+
+def cut_mixed(cell: Cell) -> np.ndarray:
+    """A box of a synthetic image pasted on a real one of its class (Yun et al. 2019, without mixing labels)."""
+    made, random = cell.made, np.random.default_rng(cell.seed)
+    pixels = made.images.clone()
+    height, width = pixels.shape[2:]
+    for label in range(len(made.classes)):
+        own, real = np.flatnonzero(made.labels.numpy() == label), np.flatnonzero(cell.train.labels.numpy() == label)
+        for place, partner in zip(own, random.choice(real, len(own)), strict=True):
+            box = np.sqrt(random.uniform(0.1, 0.6))
+            top, left = (random.integers(0, max(1, round(side * (1 - box)))) for side in (height, width))
+            inside = slice(top, top + round(height * box)), slice(left, left + round(width * box))
+            whole = cell.train.images[partner].clone()
+            whole[:, inside[0], inside[1]] = pixels[place][:, inside[0], inside[1]]
+            pixels[place] = whole
+    return trained_on(cell, mixture(cell, replace(made, images=pixels)))
+
+
+def near_the_boundary(cell: Cell) -> np.ndarray:
+    """The half of a class's synthetic images of which the base is least sure, wrong ones left out."""
+    chances = softmax(logits(cell.base, cell.made.images), dim=1)
+    right = chances.argmax(1) == cell.made.labels
+    sure = chances.gather(1, cell.made.labels[:, None])[:, 0].masked_fill(~right, 1.0).numpy()
+    labels = cell.made.labels.numpy()
+    limit = np.array([np.median(sure[labels == k]) if (labels == k).any() else 0 for k in range(len(cell.counts))])
+    return trained_on(cell, mixture(cell, cell.made.take(np.flatnonzero((sure <= limit[labels]) & right.numpy()))))
+
+
+More = Callable[[Cell, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # features and labels -> others
+
+
+def in_feature_space(cell: Cell, more: More | None) -> np.ndarray:
+    """The base's last layer trained anew on features of real images, and on a quarter of what `more` makes."""
+    real = cell.features(cell.train.images, "features")
+    labels = cell.train.labels.repeat(VERSIONS)
+    chances = (1 / torch.bincount(labels).double())[labels]
+    if more is not None:
+        made, made_labels = more(cell, real.numpy(), labels.numpy())
+        real = torch.cat([real, torch.from_numpy(made).float()])
+        of_made = torch.from_numpy(made_labels)
+        own = (SHARE / (1 - SHARE) / torch.bincount(of_made, minlength=len(cell.counts)).double())[of_made]
+        labels, chances = torch.cat([labels, of_made]), torch.cat([chances, own])
+    return told(cell, own_head(cell, deepcopy(cell.base), real, labels, chances))
+
+
+def generated(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A conditional WGAN-GP of feature vectors."""
+    counts = np.bincount(labels)
+    gan = GANAugmenter(
+        "mlp",
+        "wgan-gp",
+        sampling_strategy={k: int(n) + EACH for k, n in enumerate(counts)},
+        n_steps=2000,
+        filters=None,
+        random_state=cell.seed % 2**31,
+        device="cpu",
+    )
+    both, named = gan.fit_resample(rows, labels)
+    return np.asarray(both[len(rows) :]), np.asarray(named[len(rows) :])
+
+
+def gaussian(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Normal around each class's mean, with the covariance that classes share (shrunk, Ledoit & Wolf 2004)."""
+    means = np.stack([rows[labels == k].mean(0) for k in range(len(cell.counts))])
+    root = np.linalg.cholesky(LedoitWolf().fit(rows - means[labels]).covariance_ + 1e-6 * np.eye(rows.shape[1]))
+    named = np.repeat(np.arange(len(means)), EACH)
+    normal = np.random.default_rng(cell.seed).normal(size=(len(named), rows.shape[1]))
+    return means[named] + normal @ root.T, named
+
+
+def interpolated(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.bincount(labels)
+    both, named = SMOTE(
+        sampling_strategy={k: int(n) + EACH for k, n in enumerate(counts)}, random_state=cell.seed % 2**32
+    ).fit_resample(rows, labels)
+    return both[len(rows) :], named[len(rows) :]
+
+
+def held_back_features(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
+    return cell.features(cell.held_back.images, "held back", 1).numpy(), cell.held_back.labels.numpy()
+
+
+def first_synthetic(cell: Cell) -> np.ndarray:
+    """Synthetic images alone in the first half of the steps, real ones in the second."""
+    made, real = batches(cell, balanced(cell.made)), batches(cell, balanced(cell.train))
+    return told(cell, learnt(cell, lambda step: (made if step < cell.steps // 2 else real)(step)))
+
+
+def fading(cell: Cell) -> np.ndarray:
+    """A share of a half that falls to nothing over the first two thirds of the steps."""
+    made, real = batches(cell, mixture(cell, share=0.999)), batches(cell, balanced(cell.train))
+
+    def batch(step: int) -> Batch:
+        part = round(BATCH * max(0.0, 0.5 * (1 - 1.5 * step / cell.steps)))
+        one, other = made(step), real(step)
+        joined = (torch.cat([getattr(one, name)[:part], getattr(other, name)[part:]]) for name in vars(one))
+        return Batch(*joined)
+
+    return told(cell, learnt(cell, batch))
+
+
+def consistent(cell: Cell, images: Tensor) -> np.ndarray:
+    """Real images with their labels; of other images only that two altered versions are called the same."""
+
+    def extra(net: Network, step: int) -> Tensor:
+        draws = draws_of(cell.seed, "ladder", "pairs", step)
+        rows = torch.randint(len(images), (BATCH // 2,), generator=draws)
+        one, other = (
+            log_softmax(net(to_signed(cell.augment(images[rows], derive(cell.seed, "pairs", step, k)))).float(), dim=1)
+            for k in range(2)
+        )
+        return kl_div(one, other.detach(), reduction="batchmean", log_target=True)
+
+    return told(cell, learnt(cell, batches(cell, balanced(cell.train)), extra=extra))
+
+
+def drawn_wide(cell: Cell, std: float) -> np.ndarray:
+    usual = cell.gan.latent_std
+    made = draw(cell.gan.set_params(latent_std=std), dict.fromkeys(cell.train.classes, EACH), 1, cell.train)
+    cell.gan.set_params(latent_std=usual)
+    return trained_on(cell, mixture(cell, replace(made, metadata=None)))
+
+
+def rare(cell: Cell) -> np.ndarray:
+    keep: np.ndarray = cell.counts < cell.counts.mean()
+    return keep
+
+
+WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
+    "oversampling": lambda c: told(c, learnt(c, batches(c, balanced(c.train), altered=False))),
+    BASE: lambda c: told(c, c.base),
+    "classical, offsets 0.25": partial(with_offset, tau=0.25),
+    "classical, offsets 0.5": partial(with_offset, tau=0.5),
+    "10%": lambda c: trained_on(c, mixture(c, share=0.1)),
+    "25%": lambda c: probed(c, c.blended, c.made),
+    "50%": lambda c: trained_on(c, mixture(c, share=0.5)),
+    "filled to balance": lambda c: trained_on(c, filled(c.train, c.made)),
+    "25%, held back": lambda c: probed_mixture(c, c.held_back),
+    "50%, held back": lambda c: trained_on(c, mixture(c, c.held_back, 0.5)),
+    "filled to balance, held back": lambda c: trained_on(c, filled(c.train, c.held_back)),
+    "25%, then batch norm on real": lambda c: on_real(c, c.blended, last_layer=False),
+    "25%, then batch norm and last layer on real": lambda c: on_real(c, c.blended, last_layer=True),
+    "classical, then batch norm and last layer anew": lambda c: on_real(c, c.base, last_layer=True),
+    "25%, batch norm of its own": lambda c: trained_on(c, mixture(c), split=True),
+    "25% in the rare classes alone": lambda c: probed_mixture(c, only(c.made, rare(c))),
+    "25%, subsampled": lambda c: trained_on(c, mixture(c, sifted(c, drop=False))),
+    "25%, subsampled and filtered": lambda c: trained_on(c, mixture(c, sifted(c))),
+    "25%, subsampled, filtered, soft labels": lambda c: soft_labelled(c, sifted(c)),
+    "25%, soft labels": lambda c: soft_labelled(c, c.made),
+    "soft labels on mixed real images": mixed_up,
+    "last layer on features": lambda c: in_feature_space(c, None),
+    "25% of features by WGAN-GP": lambda c: in_feature_space(c, generated),
+    "25% of features by Gaussians": lambda c: in_feature_space(c, gaussian),
+    "25% of features by SMOTE": lambda c: in_feature_space(c, interpolated),
+    "25% of features, held back": lambda c: in_feature_space(c, held_back_features),
+    "synthetic first, then real": first_synthetic,
+    "half, falling to nothing": fading,
+    "consistency on synthetic": lambda c: consistent(c, c.made.images),
+    "consistency on real": lambda c: consistent(c, c.train.images),
+    "25%, latent std 1.3": partial(drawn_wide, std=1.3),
+    "25%, near the boundary": near_the_boundary,
+    "25%, CutMix with real": cut_mixed,
+}
+
+
+def judged(cell: Cell, told_of: np.ndarray, base: np.ndarray) -> dict[str, float]:
+    """Scores in points, of one training."""
+    labels, predicted = cell.test.labels.numpy(), told_of.argmax(1)
+    order = np.argsort(cell.counts, kind="stable")
+    recall = 100 * recall_score(labels, predicted, average=None)
+    return {
+        "balanced": recall.mean(),
+        "macro F1": 100 * f1_score(labels, predicted, average="macro"),
+        "three rarest": recall[order[:3]].mean(),
+        "three largest": recall[order[-3:]].mean(),
+        "above curve": above_curve(cell, recall, base),
+    }
+
+
+def above_curve(cell: Cell, recall: np.ndarray, base: np.ndarray) -> float:
+    """Recall of the common classes less what offsets of the base reach at the same recall of the rare ones."""
+    few = rare(cell)
+    if not few.any() or few.all():
+        return float("nan")
+    labels, prior = cell.test.labels.numpy(), np.log(cell.counts / cell.counts.sum())
+    points = [100 * recall_score(labels, offset(base, prior, tau).argmax(1), average=None) for tau in CURVE]
+    x, y = np.array([[one[few].mean(), one[~few].mean()] for one in points]).T
+    order = np.argsort(x, kind="stable")
+    frontier = np.maximum.accumulate(y[order[::-1]])[::-1]
+    return float(recall[~few].mean() - np.interp(recall[few].mean(), x[order], frontier))
+
+
+def cell_of(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> Cell:
+    folder = CACHE / options.name
+    train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
+    train, held_back, test = (replace(part, metadata=None) for part in (train, held_back, test))
+    gan, _ = generator(train, seed, folder / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s.model", options)
+    made = draw(gan, dict.fromkeys(train.classes, EACH), 0, train)
+    return Cell(train, held_back, test, replace(made, metadata=None), gan, classical(train), seed)
+
+
+def ran(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """{way: scores} of each training on one cell."""
+    folder = CACHE / options.name / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s"
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = cell_of(name, shots, rho, seed, options)
+    found = []
+    for inner in range(options.inner):
+        cell, rows = replace(whole, seed=derive(seed, "inner", inner), notes={}), {}
+        for way in dict.fromkeys([BASE, *options.ways]):
+            path = folder / f"{''.join(c if c.isalnum() else '-' for c in way)}_{inner}.npz"
+            if not path.exists():
+                begun = time.perf_counter()
+                cell.notes.clear()
+                np.savez(path, told=WAYS[way](cell).astype(np.float32), notes=json.dumps(cell.notes))
+                print(f"{name} {seed} {inner} {way}: {time.perf_counter() - begun:.0f} s", flush=True)
+            with np.load(path) as kept:
+                rows[way] = kept["told"], json.loads(str(kept["notes"]))
+        base = rows[BASE][0]
+        found.append({way: judged(cell, told_of, base) | notes for way, (told_of, notes) in rows.items()})
+    return found
+
+
+def mean_with_interval(values: list[float], *, signed: bool) -> str:
+    """Mean over seeds, and its 95 % interval by Student's t."""
+    mean, form = float(np.mean(values)), "{:+.1f}" if signed else "{:.1f}"
+    if len(values) < 2:
+        return form.format(mean)
+    reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    return f"{form.format(mean)} ({form.format(mean - reach)} to {form.format(mean + reach)})"
+
+
+GAINS = ("balanced", "macro F1", "three rarest", "three largest", "above curve")
+
+
+def summary(runs: list[list[dict[str, Any]]], ways: list[str]) -> list[str]:
+    """A row a way: gains over classical augmentation, paired within draws and trainings, over the draws."""
+    rows = []
+    for way in ways:
+        if way == BASE:
+            cells = [
+                mean_with_interval([float(np.mean([one[BASE][m] for one in own])) for own in runs], signed=False)
+                for m in GAINS[:4]
+            ]
+            rows.append([way, *cells, "-", "-"])
+            continue
+        gains = [
+            [float(np.mean([one[way][m] - (one[BASE][m] if m != "above curve" else 0) for one in own])) for own in runs]
+            for m in GAINS
+        ]
+        probes = [one[way]["probe AUC"] for own in runs for one in own if "probe AUC" in one[way]]
+        rows.append(
+            [way, *(mean_with_interval(one, signed=True) for one in gains), f"{np.mean(probes):.2f}" if probes else "-"]
+        )
+    head = ["way", "balanced accuracy", "macro F1", "three rarest", "three largest", "above offset curve", "probe AUC"]
+    return table(head, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
+    parser.add_argument("--shots", type=int, default=500)
+    parser.add_argument("--rho", type=float, default=50)
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
+    parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    ((name, shots, rho),) = cells(options)
+    runs = [ran(name, shots, rho, seed, options) for seed in options.seeds]
+    rows = summary(runs, list(dict.fromkeys([BASE, *options.ways])))
+    print("\n".join(rows), flush=True)
+    if options.out is None:
+        return
+    lines = [
+        f"# What pays: {name}, {shots} to {shots / rho:g} images a class",
+        "",
+        f"`python benchmarks/ladder.py {shlex.join(sys.argv[1:])}`",
+        "",
+        f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}; {len(runs)} draws of images, rare classes, generator ({options.seconds:g} s) "
+        f"and weights, {options.inner} trainings of the small CNN each. Points: {BASE} as it is, the others as paired "
+        "gains over it, with 95 % intervals over the draws. Above offset curve: recall of the common classes less what "
+        f"class-wise offsets of {BASE} reach at the same recall of the rare ones. Probe: how well a linear classifier "
+        "of the network's features tells synthetic from real.",
+        "",
+        *rows,
+        "",
+    ]
+    options.out.with_suffix(".md").write_text("\n".join(lines))
+    options.out.with_suffix(".json").write_text(
+        json.dumps(dict(zip(map(str, options.seeds), runs, strict=True))) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
