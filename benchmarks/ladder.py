@@ -44,13 +44,14 @@ from ganaug.networks.classifier import Classifier as Network
 from ganaug.randomness import derive, own_state
 from ganaug.randomness import generator as draws_of
 from ganaug.usefulness.classical import Augment, classical
-from ganaug.usefulness.classifiers import CNN
+from ganaug.usefulness.classifiers import CNN, Features
 from ganaug.usefulness.scores import offset
 from ganaug.usefulness.training_set import TrainingSet, balanced, filled, mixed
 from ganaug.usefulness.trial import draw
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "ladder"
 BATCH, EACH, SHARE = 64, 1000, 0.25  # images a step; synthetic images a class; how often one is drawn
+TAUGHT = 400  # images of a class that a slow teacher names
 HEAD_STEPS, VERSIONS = 300, 5  # of a last layer trained anew; altered versions of an image whose features are taken
 CURVE = np.linspace(-2.0, 2.0, 41)  # strengths of class-wise offsets
 BASE = "classical augmentation"
@@ -83,6 +84,26 @@ class Cell:
     def blended(self) -> Network:
         """The same with SHARE of what is drawn of each class synthetic."""
         return learnt(self, batches(self, mixture(self)))
+
+    @cached_property
+    def others(self) -> list[Network]:
+        """Two more of the base, from other weights and other batches."""
+        return [
+            learnt(own, batches(own, balanced(own.train)))
+            for own in (replace(self, seed=derive(self.seed, k)) for k in "ab")
+        ]
+
+    def three(self, images: Tensor) -> Tensor:
+        """Mean log-probabilities of the base and the two others, (N, K)."""
+        return torch.stack([log_softmax(logits(net, images), dim=1) for net in (self.base, *self.others)]).mean(0)
+
+    @cached_property
+    def _features(self) -> Callable[[Tensor], np.ndarray]:
+        return Features()(replace(balanced(self.train), classical=True), self.augment, self.seed)
+
+    def on_features(self, images: Tensor) -> Tensor:
+        """Log-probabilities of a logistic regression on EfficientNet-lite0's features, (N, K)."""
+        return torch.from_numpy(self._features(images))
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -275,15 +296,18 @@ def sifted(cell: Cell, *, subsample: bool = True, drop: bool = True) -> Labelled
     return made
 
 
-def soft_labelled(cell: Cell, made: LabelledImages) -> np.ndarray:
-    """Synthetic images are called what the base calls them."""
-    training = mixture(cell, made)
-    soft = one_hot(training.images.labels, len(made.classes)).float()
-    soft[training.is_synthetic] = softmax(logits(cell.base, made.images), dim=1)
+Teacher = Callable[[Tensor], Tensor]  # images -> log-probabilities (N, K)
+
+
+def soft_labelled(cell: Cell, more: LabelledImages, teacher: Teacher | None = None, share: float = SHARE) -> np.ndarray:
+    """The images `more` are called what the teacher, by default the base, calls them; real ones keep their labels."""
+    training = mixture(cell, more, share)
+    soft = one_hot(training.images.labels, len(more.classes)).float()
+    soft[training.is_synthetic] = softmax((teacher or partial(logits, cell.base))(more.images), dim=1)
     return told(cell, learnt(cell, batches(cell, training, soft=soft)))
 
 
-def mixed_up(cell: Cell) -> np.ndarray:
+def mixed_up(cell: Cell) -> LabelledImages:
     """The control of soft labels: sums of two real images in place of synthetic ones."""
     random, n = np.random.default_rng(cell.seed), len(cell.train.classes) * EACH
     chances = balanced(cell.train).chances.numpy()
@@ -291,7 +315,21 @@ def mixed_up(cell: Cell) -> np.ndarray:
     weight = torch.from_numpy(random.beta(0.4, 0.4, (n, 1, 1, 1))).float()
     both = weight * cell.train.images[first] + (1 - weight) * cell.train.images[second]
     labels = cell.train.labels[np.where(weight.flatten() > 0.5, first, second)]
-    return soft_labelled(cell, LabelledImages(both.round().to(torch.uint8), labels, cell.train.classes))
+    return LabelledImages(both.round().to(torch.uint8), labels, cell.train.classes)
+
+
+def few(images: LabelledImages) -> LabelledImages:
+    """TAUGHT images of each class, for a teacher that takes its time."""
+    places = [np.flatnonzero(images.labels.numpy() == k)[:TAUGHT] for k in range(len(images.classes))]
+    return images.take(np.concatenate(places))
+
+
+def classically(cell: Cell) -> LabelledImages:
+    """Real images, altered; TAUGHT of each class."""
+    images, n = cell.train, TAUGHT * len(cell.train.classes)
+    chances = balanced(images).chances.numpy()
+    drawn = images.take(np.random.default_rng(cell.seed).choice(len(images), n, p=chances / chances.sum()))
+    return replace(drawn, images=cell.augment(drawn.images, derive(cell.seed, "taught")))
 
 
 def cut_mixed(cell: Cell) -> np.ndarray:
@@ -442,7 +480,18 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "25%, subsampled and filtered": lambda c: trained_on(c, mixture(c, sifted(c))),
     "25%, subsampled, filtered, soft labels": lambda c: soft_labelled(c, sifted(c)),
     "25%, soft labels": lambda c: soft_labelled(c, c.made),
-    "soft labels on mixed real images": mixed_up,
+    "soft labels on mixed real images": lambda c: soft_labelled(c, mixed_up(c)),
+    "three networks, averaged": lambda c: log_softmax(c.three(c.test.images), dim=1).numpy(),
+    "50%, taught by three": lambda c: soft_labelled(c, c.made, c.three, 0.5),
+    "50% mixed real images, taught by three": lambda c: soft_labelled(c, mixed_up(c), c.three, 0.5),
+    "50% altered real images, taught by three": lambda c: soft_labelled(c, classically(c), c.three, 0.5),
+    "EfficientNet's features": lambda c: log_softmax(c.on_features(c.test.images), dim=1).numpy(),
+    "50%, taught by features": lambda c: soft_labelled(c, few(c.made), c.on_features, 0.5),
+    "75%, taught by features": lambda c: soft_labelled(c, few(c.made), c.on_features, 0.75),
+    "50% mixed real images, taught by features": lambda c: soft_labelled(c, few(mixed_up(c)), c.on_features, 0.5),
+    "75% mixed real images, taught by features": lambda c: soft_labelled(c, few(mixed_up(c)), c.on_features, 0.75),
+    "50% altered real images, taught by features": lambda c: soft_labelled(c, classically(c), c.on_features, 0.5),
+    "50% held back, taught by features": lambda c: soft_labelled(c, few(c.held_back), c.on_features, 0.5),
     "last layer on features": lambda c: in_feature_space(c, None),
     "25% of features by WGAN-GP": lambda c: in_feature_space(c, generated),
     "25% of features by Gaussians": lambda c: in_feature_space(c, gaussian),
@@ -458,26 +507,25 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
 }
 
 
-def judged(cell: Cell, told_of: np.ndarray, base: np.ndarray) -> dict[str, float]:
-    """Scores in points, of one training."""
-    labels, predicted = cell.test.labels.numpy(), told_of.argmax(1)
-    order = np.argsort(cell.counts, kind="stable")
+def judged(labels: np.ndarray, counts: np.ndarray, told_of: np.ndarray, base: np.ndarray) -> dict[str, float]:
+    """Scores in points, of one training. counts (K,): training images of each class."""
+    predicted, order = told_of.argmax(1), np.argsort(counts, kind="stable")
     recall = 100 * recall_score(labels, predicted, average=None)
     return {
         "balanced": recall.mean(),
         "macro F1": 100 * f1_score(labels, predicted, average="macro"),
         "three rarest": recall[order[:3]].mean(),
         "three largest": recall[order[-3:]].mean(),
-        "above curve": above_curve(cell, recall, base),
+        "above curve": above_curve(labels, counts, recall, base),
     }
 
 
-def above_curve(cell: Cell, recall: np.ndarray, base: np.ndarray) -> float:
+def above_curve(labels: np.ndarray, counts: np.ndarray, recall: np.ndarray, base: np.ndarray) -> float:
     """Recall of the common classes less what offsets of the base reach at the same recall of the rare ones."""
-    few = rare(cell)
-    if not few.any() or few.all():
+    few = counts < counts.mean()
+    if not few.any():
         return float("nan")
-    labels, prior = cell.test.labels.numpy(), np.log(cell.counts / cell.counts.sum())
+    prior = np.log(counts / counts.sum())
     points = [100 * recall_score(labels, offset(base, prior, tau).argmax(1), average=None) for tau in CURVE]
     x, y = np.array([[one[few].mean(), one[~few].mean()] for one in points]).T
     order = np.argsort(x, kind="stable")
@@ -512,13 +560,18 @@ def ran(name: str, shots: int, rho: float, seed: int, options: argparse.Namespac
             with np.load(path) as kept:
                 rows[way] = kept["told"], json.loads(str(kept["notes"]))
         base = rows[BASE][0]
-        found.append({way: judged(cell, told_of, base) | notes for way, (told_of, notes) in rows.items()})
+        scored = {
+            way: judged(cell.test.labels.numpy(), cell.counts, told_of, base) for way, (told_of, _) in rows.items()
+        }
+        found.append({way: scores | rows[way][1] for way, scores in scored.items()})
     return found
 
 
 def mean_with_interval(values: list[float], *, signed: bool) -> str:
     """Mean over seeds, and its 95 % interval by Student's t."""
     mean, form = float(np.mean(values)), "{:+.1f}" if signed else "{:.1f}"
+    if np.isnan(mean):  # there is no curve where classes are of one size
+        return "-"
     if len(values) < 2:
         return form.format(mean)
     reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
