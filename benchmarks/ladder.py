@@ -1,44 +1,37 @@
 """Which use of synthetic images pays? Ways to use them, each beside its control, paired over draws of everything.
 
-    python benchmarks/ladder.py fashion-mnist-lt:500:50 --seconds 600 --seeds 0 1 2 3 4 --name ladder_fmnist --out OUT
+    python benchmarks/ladder.py fashion-mnist-lt:500:50 --seconds 600 --seeds 0 1 2 3 4 --out OUT
     python benchmarks/ladder.py ... --ways "classical augmentation" "25%" "25%, held back"
 
 A seed draws the images, which classes are rare, the generator and the classifiers. Every way trains the same network
 for the same number of steps, `--inner` times; its gain is against classical augmentation, the best rival on these sets.
-What a way predicted lies in CACHE/ladder/NAME; what is there is not trained again.
+Scores that OUT.json holds are not measured again: ways and seeds can be added to a table.
 """
 
 import argparse
-import json
-import shlex
-import sys
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from collect import processor
 from imblearn.over_sampling import SMOTE
-from scipy.stats import t as student
+from rungs import BASE, climb
 from sets import draw_cell
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tables import table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, softmax
-from usefulness import cells, generator
+from usefulness import generator
 
-from ganaug import GANAugmenter, LabelledImages, __version__
+from ganaug import GANAugmenter, LabelledImages
 from ganaug.images import in_passes, to_signed
 from ganaug.networks.classifier import Classifier as Network
 from ganaug.randomness import derive, own_state
@@ -49,12 +42,10 @@ from ganaug.usefulness.scores import offset
 from ganaug.usefulness.training_set import TrainingSet, balanced, filled, mixed
 from ganaug.usefulness.trial import draw
 
-CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "ladder"
+MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "ladder"
 BATCH, EACH, SHARE = 64, 1000, 0.25  # images a step; synthetic images a class; how often one is drawn
 TAUGHT = 400  # images of a class that a slow teacher names
 HEAD_STEPS, VERSIONS = 300, 5  # of a last layer trained anew; altered versions of an image whose features are taken
-CURVE = np.linspace(-2.0, 2.0, 41)  # strengths of class-wise offsets
-BASE = "classical augmentation"
 
 
 @dataclass
@@ -104,6 +95,10 @@ class Cell:
     def on_features(self, images: Tensor) -> Tensor:
         """Log-probabilities of a logistic regression on EfficientNet-lite0's features, (N, K)."""
         return torch.from_numpy(self._features(images))
+
+    @property
+    def truth(self) -> np.ndarray:
+        return self.test.labels.numpy()
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -507,101 +502,14 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
 }
 
 
-def judged(labels: np.ndarray, counts: np.ndarray, told_of: np.ndarray, base: np.ndarray) -> dict[str, float]:
-    """Scores in points, of one training. counts (K,): training images of each class."""
-    predicted, order = told_of.argmax(1), np.argsort(counts, kind="stable")
-    recall = 100 * recall_score(labels, predicted, average=None)
-    return {
-        "balanced": recall.mean(),
-        "macro F1": 100 * f1_score(labels, predicted, average="macro"),
-        "three rarest": recall[order[:3]].mean(),
-        "three largest": recall[order[-3:]].mean(),
-        "above curve": above_curve(labels, counts, recall, base),
-    }
-
-
-def above_curve(labels: np.ndarray, counts: np.ndarray, recall: np.ndarray, base: np.ndarray) -> float:
-    """Recall of the common classes less what offsets of the base reach at the same recall of the rare ones."""
-    few = counts < counts.mean()
-    if not few.any():
-        return float("nan")
-    prior = np.log(counts / counts.sum())
-    points = [100 * recall_score(labels, offset(base, prior, tau).argmax(1), average=None) for tau in CURVE]
-    x, y = np.array([[one[few].mean(), one[~few].mean()] for one in points]).T
-    order = np.argsort(x, kind="stable")
-    frontier = np.maximum.accumulate(y[order[::-1]])[::-1]
-    return float(recall[~few].mean() - np.interp(recall[few].mean(), x[order], frontier))
-
-
-def cell_of(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> Cell:
-    folder = CACHE / options.name
+def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
+    name, shots, rho = own
     train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
     train, held_back, test = (replace(part, metadata=None) for part in (train, held_back, test))
-    gan, _ = generator(train, seed, folder / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s.model", options)
+    gan, _ = generator(train, seed, MODELS / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s", options)
     made = draw(gan, dict.fromkeys(train.classes, EACH), 0, train)
-    return Cell(train, held_back, test, replace(made, metadata=None), gan, classical(train), seed)
-
-
-def ran(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """{way: scores} of each training on one cell."""
-    folder = CACHE / options.name / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s"
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = cell_of(name, shots, rho, seed, options)
-    found = []
-    for inner in range(options.inner):
-        cell, rows = replace(whole, seed=derive(seed, "inner", inner), notes={}), {}
-        for way in dict.fromkeys([BASE, *options.ways]):
-            path = folder / f"{''.join(c if c.isalnum() else '-' for c in way)}_{inner}.npz"
-            if not path.exists():
-                begun = time.perf_counter()
-                cell.notes.clear()
-                np.savez(path, told=WAYS[way](cell).astype(np.float32), notes=json.dumps(cell.notes))
-                print(f"{name} {seed} {inner} {way}: {time.perf_counter() - begun:.0f} s", flush=True)
-            with np.load(path) as kept:
-                rows[way] = kept["told"], json.loads(str(kept["notes"]))
-        base = rows[BASE][0]
-        scored = {
-            way: judged(cell.test.labels.numpy(), cell.counts, told_of, base) for way, (told_of, _) in rows.items()
-        }
-        found.append({way: scores | rows[way][1] for way, scores in scored.items()})
-    return found
-
-
-def mean_with_interval(values: list[float], *, signed: bool) -> str:
-    """Mean over seeds, and its 95 % interval by Student's t."""
-    mean, form = float(np.mean(values)), "{:+.1f}" if signed else "{:.1f}"
-    if np.isnan(mean):  # there is no curve where classes are of one size
-        return "-"
-    if len(values) < 2:
-        return form.format(mean)
-    reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    return f"{form.format(mean)} ({form.format(mean - reach)} to {form.format(mean + reach)})"
-
-
-GAINS = ("balanced", "macro F1", "three rarest", "three largest", "above curve")
-
-
-def summary(runs: list[list[dict[str, Any]]], ways: list[str]) -> list[str]:
-    """A row a way: gains over classical augmentation, paired within draws and trainings, over the draws."""
-    rows = []
-    for way in ways:
-        if way == BASE:
-            cells = [
-                mean_with_interval([float(np.mean([one[BASE][m] for one in own])) for own in runs], signed=False)
-                for m in GAINS[:4]
-            ]
-            rows.append([way, *cells, "-", "-"])
-            continue
-        gains = [
-            [float(np.mean([one[way][m] - (one[BASE][m] if m != "above curve" else 0) for one in own])) for own in runs]
-            for m in GAINS
-        ]
-        probes = [one[way]["probe AUC"] for own in runs for one in own if "probe AUC" in one[way]]
-        rows.append(
-            [way, *(mean_with_interval(one, signed=True) for one in gains), f"{np.mean(probes):.2f}" if probes else "-"]
-        )
-    head = ["way", "balanced accuracy", "macro F1", "three rarest", "three largest", "above offset curve", "probe AUC"]
-    return table(head, rows)
+    own_seed = derive(seed, "inner", inner)
+    return Cell(train, held_back, test, replace(made, metadata=None), gan, classical(train), own_seed)
 
 
 def main() -> None:
@@ -615,35 +523,14 @@ def main() -> None:
     parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    ((name, shots, rho),) = cells(options)
-    runs = [ran(name, shots, rho, seed, options) for seed in options.seeds]
-    rows = summary(runs, list(dict.fromkeys([BASE, *options.ways])))
-    print("\n".join(rows), flush=True)
-    if options.out is None:
-        return
-    lines = [
-        f"# What pays: {name}, {shots} to {shots / rho:g} images a class",
-        "",
-        f"`python benchmarks/ladder.py {shlex.join(sys.argv[1:])}`",
-        "",
-        f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}; {len(runs)} draws of images, rare classes, generator ({options.seconds:g} s) "
-        f"and weights, {options.inner} trainings of the small CNN each. Points: {BASE} as it is, the others as paired "
-        "gains over it, with 95 % intervals over the draws. Above offset curve: recall of the common classes less what "
-        f"class-wise offsets of {BASE} reach at the same recall of the rare ones. Probe: how well a linear classifier "
-        "of the network's features tells synthetic from real.",
-        "",
-        *rows,
-        "",
-    ]
-    options.out.with_suffix(".md").write_text("\n".join(lines))
-    options.out.with_suffix(".json").write_text(
-        json.dumps(dict(zip(map(str, options.seeds), runs, strict=True))) + "\n"
+    about = (
+        f"A draw is one of images, rare classes, generator ({options.seconds:g} s) and weights, with {options.inner} "
+        "training of the small CNN. Probe: how well a linear classifier of the network's features tells synthetic from "
+        "real."
     )
+    climb(WAYS, cell_of, "What pays", about, options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Which samples pay where the classifier is a linear layer on features of a network that was trained elsewhere?
 
-    python benchmarks/ladder_features.py cifar10-lt:500:20 --seeds 0 1 2 3 4 --name features_cifar --out OUT
+    python benchmarks/ladder_features.py cifar10-lt:500:20 --seeds 0 1 2 3 4 --out OUT
 
 EfficientNet-lite0 features, standardised, and a logistic regression on them, classes alike; its penalty is chosen for
 every way by the same cross-validation, samplers fitted anew inside each fold. A seed draws the images, which classes
@@ -9,30 +9,23 @@ those of features; it is fitted on all of the training images, so its way takes 
 """
 
 import argparse
-import json
-import shlex
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from collect import processor
 from imblearn.over_sampling import SMOTE
-from ladder import BASE, CACHE, judged, summary
+from ladder import MODELS
+from rungs import BASE, climb
 from sets import draw_cell
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from usefulness import cells, generator
+from usefulness import generator
 
-from ganaug import GANAugmenter, LabelledImages, __version__
+from ganaug import GANAugmenter, LabelledImages
 from ganaug.metrics.features import efficientnet_features
 from ganaug.randomness import derive
 from ganaug.usefulness.classical import classical
@@ -128,6 +121,11 @@ class Cell:
     test: Rows
     made: Rows | None
     seed: int
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def truth(self) -> np.ndarray:
+        return self.test.y
 
     @property
     def counts(self) -> np.ndarray:
@@ -224,14 +222,15 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
 }
 
 
-def cell_of(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> Cell:
+def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:  # noqa: ARG001
+    name, shots, rho = own
     train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
     augment, made = classical(train), None
     versions = [train.images, *(augment(train.images, derive(seed, "classical", k)) for k in range(VERSIONS))]
     found = np.concatenate([efficientnet_features(one).numpy() for one in versions])
     rows = Rows(found, np.tile(train.labels.numpy(), len(versions)), np.tile(np.arange(len(train)), len(versions)))
     if options.seconds:
-        folder = CACHE / options.generators / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s.model"
+        folder = MODELS / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s"
         gan, _ = generator(train, seed, folder, options)
         made = of_images(draw(gan, dict.fromkeys(train.classes, EACH), 0, train), EACH)
     return Cell(rows, of_images(held_back, HELD_BACK), of_images(test, len(test)), made, seed)
@@ -243,22 +242,6 @@ def of_images(images: LabelledImages, most: int) -> Rows:
     return Rows(efficientnet_features(own.images).numpy(), own.labels.numpy(), np.arange(len(own)))
 
 
-def ran(name: str, shots: int, rho: float, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """[{way: scores}] of one draw."""
-    folder = CACHE / options.name / f"{name}_{shots}_{rho:g}_{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    cell = cell_of(name, shots, rho, seed, options)
-    rows = {}
-    for way in dict.fromkeys([BASE, *options.ways]):
-        path = folder / f"{''.join(c if c.isalnum() else '-' for c in way)}.npy"
-        if not path.exists():
-            begun = time.perf_counter()
-            np.save(path, WAYS[way](cell).astype(np.float32))
-            print(f"{name} {seed} {way}: {time.perf_counter() - begun:.0f} s", flush=True)
-        rows[way] = np.load(path)
-    return [{way: judged(cell.test.y, cell.counts, told, rows[BASE]) for way, told in rows.items()}]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
@@ -267,37 +250,17 @@ def main() -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seconds", type=float, default=0, help="training of a generator of images; 0: none")
-    parser.add_argument("--generators", default="generators", help="the --name of a ladder whose generators are taken")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
+    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
+    parser.set_defaults(inner=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     options.ways = options.ways or [way for way in WAYS if options.seconds or "generated" not in way]
-    ((name, shots, rho),) = cells(options)
-    runs = [ran(name, shots, rho, seed, options) for seed in options.seeds]
-    rows = summary(runs, list(dict.fromkeys([BASE, *options.ways])))
-    print("\n".join(rows), flush=True)
-    if options.out is None:
-        return
-    lines = [
-        f"# What pays on pre-trained features: {name}, {shots} to {shots / rho:g} images a class",
-        "",
-        f"`python benchmarks/ladder_features.py {shlex.join(sys.argv[1:])}`",
-        "",
-        f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}; {len(runs)} draws of images, rare classes and samples. Logistic regression on "
-        f"EfficientNet-lite0 features, its penalty chosen for each way. Points: {BASE} as it is, the others as paired "
-        "gains over it, with 95 % intervals over the draws. Above offset curve: as in the ladder.",
-        "",
-        *rows,
-        "",
-    ]
-    options.out.with_suffix(".md").write_text("\n".join(lines))
-    options.out.with_suffix(".json").write_text(
-        json.dumps(dict(zip(map(str, options.seeds), runs, strict=True))) + "\n"
+    about = (
+        "A draw is one of images, rare classes and samples. Logistic regression on EfficientNet-lite0 features, its "
+        "penalty chosen for each way."
     )
+    climb(WAYS, cell_of, "What pays on pre-trained features", about, options)
 
 
 if __name__ == "__main__":

@@ -57,14 +57,15 @@ def _umask() -> int:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder`, made if need be, for this process; raises RunError where another one holds it.
+def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
+    """Hold `folder`, or what the lock file `name` in it stands for, for this process; the folder is made if need be.
 
+    Raises RunError where another process holds it.
     The lock goes with the process, however it ends. Where the system has no file locks, nothing is held.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK, "w")  # noqa: SIM115  # held until the end of the block
+        file = open(folder / name, "w")  # noqa: SIM115  # held until the end of the block
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
     with file:

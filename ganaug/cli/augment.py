@@ -90,7 +90,8 @@ def run_augment(
     with_report: bool = True,
 ) -> None:
     """Check and read `data`, train in `run`, write the augmented set to `out` or into `data` itself, and judge it."""
-    from ganaug.data.folder import augment_folder, augment_in_place, check_not_augmented, check_output, check_room
+    from ganaug.data.folder import augment_folder, augment_in_place, check_not_augmented, check_output
+    from ganaug.data.output import check_room, on_disk
     from ganaug.estimators.augmenter import GANAugmenter
 
     if out is not None:
@@ -103,7 +104,7 @@ def run_augment(
     wanted = GANAugmenter(**given).plan_counts(images)
     a_file = images.images[:1].numel() + 4096  # at most: pixels as they are, and the marks
     copies = [] if out is None else [entry.n_bytes for entry in found.entries]
-    check_room(out or data, [*copies, *[a_file] * sum(wanted.values())])
+    check_room(out or data, on_disk([*copies, *[a_file] * sum(wanted.values())]))
     if dry_run:
         _forecast(images, wanted, given)
         return

@@ -1,6 +1,8 @@
-"""`ganaug sample RUN OUT`: a class folder of synthetic images."""
+"""`ganaug sample RUN OUT`: a class folder of synthetic images, or shards of one."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,6 +30,16 @@ from ganaug.cli.options import FOLDER, counts
     "--truncation", type=click.FloatRange(0, min_open=True), help="Cut latent numbers off at so many deviations."
 )
 @click.option("--no-filters", is_flag=True, help="Hand samples out as they come, near-copies and misfits included.")
+@click.option("--shards", type=click.IntRange(1), help="Write OUT in so many parts, each of which can be made alone.")
+@click.option("--shard", type=click.IntRange(0), help="Only this part, counted from 0.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["folder", "tar"]),
+    default="folder",
+    show_default=True,
+    help="Parts as class folders, or as tar archives that WebDataset reads.",
+)
 def sample(
     run: Path,
     out: Path,
@@ -35,27 +47,38 @@ def sample(
     per_class: int | None,
     balance: Path | None,
     device: str,
-    seed: int | None,
-    start: int,
-    latent_std: float | None,
-    truncation: float | None,
+    shards: int | None,
+    shard: int | None,
+    form: str,
     no_filters: bool,
+    **drawing: Any,
 ) -> None:
     """Write synthetic images from the model of RUN (a run or model folder) into the new folder OUT.
 
     OUT holds a folder a class and metadata.csv, a row of provenance each. Prints OUT. Exactly the counts asked for.
+
+    With --shards, OUT holds shard-00000-of-00064 and so on. Every part can be made on another machine, and a part that
+    is there is left as it is, so a command that was killed is simply given again.
     """
     if sum(option is not None for option in (by_class, per_class, balance)) != 1:
         raise click.UsageError("give one of --counts, --per-class and --balance.")
+    if shards is None and (shard is not None or form == "tar"):
+        raise click.UsageError(f"{'--as tar' if shard is None else '--shard'} needs --shards, the number of parts.")
+    if shards is not None and shard is not None and shard >= shards:
+        raise click.UsageError(f"--shard {shard}: with --shards {shards} they are numbered from 0 to {shards - 1}.")
     request = counts(by_class, "--counts") if by_class is not None else None
     with named_failures():
-        from ganaug.data.folder import check_output, write_folder
+        from ganaug.data.output import check_output, publish
+        from ganaug.data.shards import Shard, write_shard
+        from ganaug.data.writing import streamed
         from ganaug.estimators.augmenter import GANAugmenter
 
-        check_output(out)
+        if shards is None:
+            check_output(out)
         augmenter = GANAugmenter.load(run, device)
+        model = augmenter.model_
         if per_class is not None:
-            request = dict.fromkeys(augmenter.model_.classes, per_class)
+            request = dict.fromkeys(model.classes, per_class)
         elif balance is not None:
             from ganaug.data.preflight import inspect_folder
 
@@ -64,15 +87,28 @@ def sample(
             largest = max(found.counts.values())
             request = {name: largest - count for name, count in found.counts.items() if count < largest}
         assert request is not None
-        synthetic = augmenter.sample(
-            request,
-            random_state=seed,
-            start=start,
-            latent_std=latent_std,
-            truncation=truncation,
-            filtered=not no_filters,
-        )
-        with counting("write") as progress:
-            write_folder(synthetic, out, progress=progress)
-        say(f"{len(synthetic):,} synthetic images, each marked as such.")
+        asked = request
+        options = {
+            "random_state": drawing["seed"],
+            **{name: drawing[name] for name in ("start", "latent_std", "truncation")},
+            "filtered": not no_filters,
+        }
+
+        def part(number: int, of: int) -> Any:
+            blocks = augmenter.sample_blocks(asked, shard=(number, of), **options)
+            by_name = {name: len(Shard(number, of).part(asked.get(name, 0))) for name in model.classes}
+            return streamed(blocks, by_name, model.shape)
+
+        if shards is None:
+            with counting("write") as progress:
+                publish(part(0, 1), out, progress)
+            say(f"{sum(asked.values()):,} synthetic images, each marked as such.")
+        else:
+            about = {"model_hash": model.hash(), "counts": asked, **options}
+            for number in range(shards) if shard is None else [shard]:
+                own = Shard(number, shards)
+                make = partial(part, number, shards)
+                with counting(own.name) as progress:
+                    new = write_shard(make, own, out, about, form=form, progress=progress)
+                say(f"{own.name}: {'written' if new else 'was there already'}.")
         click.echo(out)

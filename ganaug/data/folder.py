@@ -20,7 +20,7 @@ from ganaug.data.decoding import Pixels, UnusableImage, decode, pillow_warnings_
 from ganaug.data.findings import ImageEntry
 from ganaug.data.listing import Candidate, Listing, list_images
 from ganaug.data.manifest import Undone, undo
-from ganaug.data.output import check_output, check_room
+from ganaug.data.output import check_output
 from ganaug.data.preflight import FolderInspection, as_size, examine, inspect_folder
 from ganaug.data.table import is_true
 from ganaug.data.threads import Progress, in_threads
@@ -35,7 +35,6 @@ __all__ = [
     "augment_in_place",
     "check_not_augmented",
     "check_output",
-    "check_room",
     "inspect_folder",
     "read_and_inspect",
     "read_files",

@@ -1,8 +1,12 @@
-"""Put files into a new folder, whole or not at all; and say clearly when there is no room or no right to."""
+"""Put files into a new folder or archive, whole or not at all; say clearly when there is no room or no right to."""
 
+import hashlib
+import io
+import json
 import os
 import secrets
 import shutil
+import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from pathlib import Path
 
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256
-from ganaug.data.table import Row, table
+from ganaug.data.table import Row, is_missing, table
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import OutputError
 
@@ -25,6 +29,27 @@ class NewFile:
     content: Callable[[], bytes]
     n_bytes: int
     row: Row
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is to be written. files: may be made one after another as they are asked for. n_bytes: at most, on disk."""
+
+    files: Iterable[NewFile]
+    folders: tuple[str, ...]
+    n_files: int
+    n_bytes: int
+
+    @classmethod
+    def of(cls, files: Sequence[NewFile]) -> "Contents":
+        """Of files that are all known."""
+        folders = sorted({new.file.split("/")[0] for new in files})
+        return cls(files, tuple(folders), len(files), on_disk(new.n_bytes for new in files))
+
+
+def on_disk(sizes: Iterable[int]) -> int:
+    """Bytes that files of `sizes` bytes take on a disk, at most."""
+    return sum((size // BLOCK + 2) * BLOCK for size in sizes)
 
 
 def check_output(out: str | Path, data: str | Path | None = None) -> Path:
@@ -49,53 +74,97 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     return target
 
 
-def check_space(folder: Path, files: Iterable[NewFile]) -> None:
-    """Raise OutputError where the disk of `folder` has no room for `files`."""
-    check_room(folder, [new.n_bytes for new in files])
-
-
-def check_room(folder: Path, sizes: Iterable[int]) -> None:
-    """Raise OutputError where `folder` may not be written, or its disk has no room for files of `sizes` bytes."""
-    needed = sum((size // BLOCK + 2) * BLOCK for size in sizes)
+def check_room(folder: Path, n_bytes: int) -> None:
+    """Raise OutputError where `folder` may not be written, or its disk has no room for so many bytes."""
     existing = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"{existing}: may not be written. Choose another folder, or allow writing.")
     free = shutil.disk_usage(existing).free
-    if needed > free:
+    if n_bytes > free:
         raise OutputError(
-            f"{folder}: needs up to {needed / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free. "
+            f"{folder}: needs up to {n_bytes / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free. "
             "Free space, or choose another disk."
         )
 
 
-def publish(files: Sequence[NewFile], out: str | Path, progress: Progress | None) -> Path:
-    """Write `files`, their metadata.csv and the manifest beside OUT, then rename the whole to OUT; returns OUT."""
+def publish(contents: Contents, out: str | Path, progress: Progress | None) -> Path:
+    """Write the files, their metadata.csv and the manifest beside OUT, then rename the whole to OUT; returns OUT."""
     target = check_output(out)
-    check_space(target, files)
-    staging = target.parent / f".{target.name[:40]}.partial-{secrets.token_hex(4)}"
-    folders = sorted({new.file.split("/")[0] for new in files})
+    check_room(target, contents.n_bytes)
     made_root = not target.exists()
+    index = {folder: position for position, folder in enumerate(contents.folders)}  # as ImageFolder numbers them
+    hashes: dict[str, str] = {}
+    rows: list[Row] = []
+    with naming(target), staged(target) as staging:
+        for folder in ("", *contents.folders):
+            (staging / folder).mkdir(parents=True)
 
-    def write(new: NewFile) -> str:
-        content = new.content()
-        (staging / new.file).write_bytes(content)
-        return sha256(content)
+        def write(new: NewFile) -> tuple[NewFile, str]:
+            content = new.content()
+            (staging / new.file).write_bytes(content)
+            return new, sha256(content)
 
-    with naming(target):
-        try:
-            for folder in ("", *folders):
-                (staging / folder).mkdir(parents=True)
-            hashes = {new.file: digest for new, digest in zip(files, in_threads(write, files, progress), strict=True)}
-            index = {folder: position for position, folder in enumerate(folders)}  # as ImageFolder numbers them
-            listed = table({**new.row, "class_index": index[new.file.split("/")[0]]} for new in files)
-            place(staging / METADATA, listed, lasting=True)
-            Manifest(hashes | {METADATA: sha256(listed)}, (*(["."] if made_root else []), *folders)).write(staging)
-            if not made_root:
-                target.rmdir()
-            staging.rename(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        for new, digest in in_threads(write, contents.files, progress, total=contents.n_files):
+            hashes[new.file] = digest
+            rows.append({**new.row, "class_index": index[new.file.split("/")[0]]})
+        listed = table(rows)
+        place(staging / METADATA, listed, lasting=True)
+        made = (*(["."] if made_root else []), *contents.folders)
+        Manifest(hashes | {METADATA: sha256(listed)}, made).write(staging)
+        if not made_root:
+            target.rmdir()
+        staging.rename(target)
     return Path(out)
+
+
+def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) -> str:
+    """Write the tar archive OUT, in WebDataset's form: for each image `<key>.png`, `<key>.cls` (its label as a number)
+    and `<key>.json` (its row); returns its SHA-256. The bytes depend on the images alone.
+    """
+    target = Path(out)
+    check_room(target.parent, contents.n_bytes)
+
+    def encoded(new: NewFile) -> tuple[NewFile, bytes]:
+        return new, new.content()
+
+    with naming(target), staged(target) as staging:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(staging, "w") as archive:
+            for new, content in in_threads(encoded, contents.files, progress, total=contents.n_files):
+                key = new.file.rsplit(".", 1)[0].replace(".", "_")  # the name up to its first dot is the key
+                row = {name: None if is_missing(value) else value for name, value in new.row.items()}
+                parts = {
+                    "png": content,
+                    "cls": str(row["class_index"]).encode(),
+                    "json": json.dumps(row, default=lambda value: value.item()).encode(),
+                }
+                for ending, part in parts.items():
+                    member = tarfile.TarInfo(f"{key}.{ending}")
+                    member.size = len(part)
+                    archive.addfile(member, io.BytesIO(part))
+        with open(staging, "rb+") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        staging.replace(target)
+    return digest
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A path beside `target` to put things together at; what is still there at the end is removed."""
+    staging = target.parent / f".{target.name[:40]}.partial-{secrets.token_hex(4)}"
+    try:
+        yield staging
+    finally:
+        remove(staging)
+
+
+def remove(path: Path) -> None:
+    """Take a file or a folder away, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Write class folders of images with metadata.csv, whole or not at all; add to a folder in place, undoably."""
 
 import io
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial as bind
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +14,7 @@ from ganaug import __version__
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256, undo
 from ganaug.data.names import safe_name, unused
-from ganaug.data.output import NewFile, check_output, check_space, naming, publish
+from ganaug.data.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
 from ganaug.data.preflight import FolderInspection
 from ganaug.data.provenance import mark
 from ganaug.data.table import Row, is_missing, is_true, row_of, table, whole
@@ -34,7 +35,19 @@ def write_folder(images: LabelledImages, out: str | Path, *, progress: Progress 
     Raises OutputError, naming the path, where OUT exists and is not empty, or cannot be written.
     """
     folders = {name: safe_name(name) for name in images.classes}
-    return publish(_encoded(images, images.classes, folders, defaultdict(set)), out, progress)
+    return publish(Contents.of([*_encoded(images, images.classes, folders, defaultdict(set))]), out, progress)
+
+
+def streamed(blocks: Iterable[LabelledImages], counts: Mapping[str, int], shape: Sequence[int]) -> Contents:
+    """Blocks of images, drawn one after another while the ones before are written.
+
+    counts: of each class name over all blocks, in the order of the classes. shape: (C, H, W) of an image.
+    """
+    folders, taken = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
+    files = (new for block in blocks for new in _encoded(block, tuple(counts), folders, taken))
+    n_files = sum(counts.values())
+    needed = sorted({folders[name] for name, count in counts.items() if count})
+    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + MARKS]))
 
 
 def augment_folder(
@@ -53,7 +66,7 @@ def augment_folder(
         folder = folders[entry.label]
         file = f"{folder}/{unused(safe_name(PurePosixPath(entry.file).name), taken[folder])}"
         originals.append(NewFile(file, bind(_read, data.root / entry.file), entry.n_bytes, {**row, "file_name": file}))
-    return publish([*originals, *_encoded(synthetic, data.classes, folders, taken)], out, progress)
+    return publish(Contents.of([*originals, *_encoded(synthetic, data.classes, folders, taken)]), out, progress)
 
 
 def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progress: Progress | None = None) -> Path:
@@ -69,8 +82,8 @@ def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progr
         if not (root / folder).resolve().is_relative_to(root.resolve()):
             raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
     taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
-    files = _encoded(synthetic, data.classes, folders, taken)
-    check_space(root, files)
+    files = [*_encoded(synthetic, data.classes, folders, taken)]
+    check_room(root, on_disk(new.n_bytes for new in files))
     contents = list(in_threads(lambda new: new.content(), files))  # no larger than `synthetic`, which is in memory too
     listed = table([*_original_rows(data), *(new.row for new in files)])
     before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
@@ -114,7 +127,7 @@ def _original_rows(data: FolderInspection) -> list[Row]:
 
 def _encoded(
     images: LabelledImages, classes: tuple[str, ...], folders: Mapping[str, str], taken: Mapping[str, set[str]]
-) -> list[NewFile]:
+) -> Iterator[NewFile]:
     """A PNG for each image, named after what its metadata says; `taken` has the names in use by folder."""
     unknown = sorted(set(images.classes) - set(classes))
     if unknown:
@@ -125,15 +138,13 @@ def _encoded(
     sources: list[dict[str, object]] = [{} for _ in range(len(images))]
     if images.metadata is not None:
         sources = [{str(key): value for key, value in row.items()} for row in images.metadata.to_dict("records")]
-    files = []
     for number, (source, label) in enumerate(zip(sources, images.labels.tolist(), strict=True)):
         name = images.classes[label]
         folder = folders[name]
         file = f"{folder}/{unused(safe_name(_file_name(source, number)), taken[folder])}"
         pixels = images.images[number]
         content = bind(_png, pixels, name, source if is_true(source.get("is_synthetic")) else None)
-        files.append(NewFile(file, content, pixels.numel() + MARKS, row_of(file, name, index[name], source)))
-    return files
+        yield NewFile(file, content, pixels.numel() + MARKS, row_of(file, name, index[name], source))
 
 
 def _file_name(source: Row, number: int) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from numbers import Integral, Real
@@ -30,6 +30,7 @@ from ganaug.data.batches import BalancedBatches
 from ganaug.data.convert import Adopted, adopt, are_paths
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import hold_back
+from ganaug.data.shards import Shard
 from ganaug.data.strategy import Strategy, counts_for, to_generate
 from ganaug.errors import DataError, RunError
 from ganaug.estimators import base
@@ -307,17 +308,42 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Raises ValueError for an unknown class, NotLearntError for one whose samples do not pass the filters,
         NotFittedError before `fit`.
         """
+        request, options = self._drawing(counts, random_state, latent_std, truncation)
+        return self.model_.sample(request, start=start, batch_size=batch_size, filtered=filtered, **options)
+
+    def sample_blocks(
+        self,
+        counts: int | Mapping[Any, int],
+        *,
+        shard: tuple[int, int] = (0, 1),
+        block_size: int | None = None,
+        random_state: int | None = None,
+        start: int = 0,
+        batch_size: int | None = None,
+        latent_std: float | None = None,
+        truncation: float | None = None,
+        filtered: bool = True,
+    ) -> Iterator[LabelledImages]:
+        """What `sample` gives, block after block, so that memory does not grow with the number of images.
+
+        shard: (i, n) for the i-th, from 0, of n parts, which can be drawn anywhere and together are the whole: of a
+        class of c images those from c * i // n to c * (i + 1) // n. block_size: images; None: as many as take 16 MiB.
+        """
+        request, options = self._drawing(counts, random_state, latent_std, truncation)
+        parts = {label: Shard(*shard).part(count) for label, count in request.items()}
+        shifted = {label: range(part.start + start, part.stop + start) for label, part in parts.items()}
+        return self.model_.blocks(shifted, size=block_size, batch_size=batch_size, filtered=filtered, **options)
+
+    def _drawing(
+        self, counts: int | Mapping[Any, int], seed: int | None, std: float | None, truncation: float | None
+    ) -> tuple[dict[int, int], dict[str, Any]]:
+        """What is asked for, checked, as the model takes it."""
         check_is_fitted(self, "model_")
-        if random_state is not None and (
-            isinstance(random_state, bool) or not isinstance(random_state, int | np.integer)
-        ):
-            raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise TypeError(f"random_state of sample must be a whole number or None; got {seed!r}.")
         request = counts_for(counts, self.model_.class_values, self.model_.classes)
-        std = self.latent_std if latent_std is None else latent_std
-        latent = Latent(std, self.truncation if truncation is None else truncation)
-        return self.model_.sample(
-            request, seed=random_state, start=start, batch_size=batch_size, latent=latent, filtered=filtered
-        )
+        own = Latent(self.latent_std if std is None else std, self.truncation if truncation is None else truncation)
+        return request, {"seed": seed, "latent": own}
 
     def plan_counts(self, images: LabelledImages) -> dict[str, int]:
         """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""

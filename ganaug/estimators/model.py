@@ -1,7 +1,8 @@
 """A trained conditional generator: what samples are drawn from, what is saved, and what a model hash names."""
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
 from ganaug.storage import digest, read_json, read_tree, write_json, write_tree
 
 MOST_REDRAWS = 200
+BLOCK_BYTES, MOST_A_BLOCK = 2**24, 4096  # of pixels, and images, that are drawn before any is handed on
 MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
 
@@ -147,6 +149,29 @@ class GeneratorModel:
             }
         )
         return LabelledImages(images, labels, self.classes, metadata)
+
+    def blocks(
+        self, parts: Mapping[int, range], *, size: int | None = None, **options: Any
+    ) -> Iterator[LabelledImages]:
+        """The images at the places `parts` ({label: places in its stream}), class after class, as `sample` gives them.
+
+        size: images a block; None: as many as take 16 MiB. options: of `sample`.
+        """
+        size = size or max(PASS, min(MOST_A_BLOCK, BLOCK_BYTES // math.prod(self.shape)) // PASS * PASS)
+        waiting: dict[int, int] = {}  # small parts that begin at the same place, drawn together
+        begin = 0
+        for label, places in parts.items():
+            if waiting and (places.start != begin or sum(waiting.values()) + len(places) > size):
+                yield self.sample(waiting, start=begin, **options)
+                waiting = {}
+            if len(places) > size:
+                for first in range(places.start, places.stop, size):
+                    yield self.sample({label: min(size, places.stop - first)}, start=first, **options)
+            elif len(places):
+                begin = places.start
+                waiting[label] = len(places)
+        if waiting:
+            yield self.sample(waiting, start=begin, **options)
 
     def _seeds(self, seed: int, labels: Tensor, places: Tensor, attempt: int) -> Tensor:
         """Seeds of the `attempt`-th draw for each place in its class's stream: (N,)."""

@@ -35,6 +35,29 @@ def test_the_same_seed_gives_the_same_images_whatever_else_is_drawn(gan):
     assert not torch.equal(gan.sample({"a": 150, "b": 70}, random_state=1).images, whole.images)
 
 
+@pytest.mark.parametrize(("of", "block_size"), [(1, 64), (3, 64), (7, 128), (200, None)])
+def test_blocks_of_all_shards_are_the_whole(gan, of, block_size):
+    counts = {"a": 150, "b": 3, "c": 70}
+    whole = gan.sample(counts, start=5)
+    blocks = [
+        block
+        for number in range(of)
+        for block in gan.sample_blocks(counts, shard=(number, of), block_size=block_size, start=5)
+    ]
+    assert all(0 < len(block) <= (block_size or 4096) for block in blocks)
+    rows = pd.concat([block.metadata for block in blocks])
+    order = np.lexsort((np.arange(len(rows)), rows["class_index"]))  # shard after shard holds some of each class
+    assert torch.equal(torch.cat([block.images for block in blocks])[order], whole.images)
+    pd.testing.assert_frame_equal(rows.iloc[order].reset_index(drop=True), whole.metadata)
+
+
+def test_what_cannot_be_drawn_is_refused_before_any_block(gan):
+    with pytest.raises(ValueError, match="numbered from 0"):
+        gan.sample_blocks({"a": 3}, shard=(2, 2))
+    with pytest.raises(ValueError, match="drak"):
+        gan.sample_blocks({"drak": 3})
+
+
 def test_the_threads_do_not_matter(gan):
     usual, found = torch.get_num_threads(), []
     try:

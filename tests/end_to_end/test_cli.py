@@ -260,9 +260,33 @@ def test_a_killed_augment_resumes(data, tmp_path):
     assert read_folder(out).counts == {"bright": 14, "dark": 14}
 
 
+@pytest.mark.parametrize("form", ["folder", "tar"])
+def test_a_killed_shard_is_made_again_to_the_same_bytes(data, tmp_path, form):
+    run, options = tmp_path / "run", ("--per-class", 3000, "--shards", 2, "--as", form)
+    assert ganaug("fit", data, "--run", run, "--steps", 4, *QUICK).returncode == 0
+    whole = ganaug("sample", run, tmp_path / "whole", *options)
+    assert whole.returncode == 0, whole.stderr
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "ganaug", "sample", run, out, *options, "--shard", "1"]
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for(lambda: any(out.glob(".shard-00001-of-00002*.partial-*")))
+    process.kill()
+    process.wait(60)
+    assert not list(out.glob("[!.]*"))
+    for shard, word in ((1, "written"), (0, "written"), (1, "was there already")):
+        done = ganaug("sample", run, out, *options, "--shard", shard)
+        assert done.returncode == 0, done.stderr
+        assert word in done.stderr
+    assert hashes(out) == hashes(tmp_path / "whole")
+    if form == "folder":
+        found = [read_folder(out / f"shard-0000{number}-of-00002") for number in range(2)]
+        assert [part.counts for part in found] == [{"bright": 1500, "dark": 1500}] * 2
+        assert not pd.concat([part.metadata for part in found]).duplicated(["label", "seed"]).any()
+
+
 def wait_for(path, seconds=60):
     end = time.monotonic() + seconds
-    while not path.exists():
+    while not (path() if callable(path) else path.exists()):
         assert time.monotonic() < end, f"{path} did not come"
         time.sleep(0.05)
 
@@ -367,6 +391,13 @@ def test_skipping_bad_files_goes_on_and_lists_them(data, tmp_path):
         (["augment", "{data}", "{data}", "--undo"], 1, "nothing to undo"),
         (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "not found"),
         (["sample", "{tmp}/no-run", "{tmp}/out"], 2, "--counts"),
+        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--shard", "0"], 2, "--shards"),
+        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--as", "tar"], 2, "--shards"),
+        (
+            ["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--shards", "2", "--shard", "2"],
+            2,
+            "from 0 to 1",
+        ),
         (["sample", "{tmp}/no-run", "{tmp}/out", "--counts", "dark"], 2, "class=number"),
     ],
 )
