@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganaug.lookup import listed, lookup
+from ganaug.randomness import integers, uniform
 
 Policy = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -28,7 +29,7 @@ def translation(images: Tensor, generator: torch.Generator, *, ratio: float = 0.
 
 def _shifted(count: int, size: int, ratio: float, device: torch.device, generator: torch.Generator) -> Tensor:
     most = round(size * ratio)
-    shift = torch.randint(-most, most + 1, (count, 1), device=device, generator=generator)
+    shift = integers(generator, -most, most + 1, count, 1)
     return (torch.arange(size, device=device) + shift).clamp_(0, size - 1)
 
 
@@ -41,14 +42,14 @@ def cutout(images: Tensor, generator: torch.Generator, *, ratio: float = 0.5) ->
 
 def _covered(count: int, size: int, ratio: float, device: torch.device, generator: torch.Generator) -> Tensor:
     extent = round(size * ratio)
-    centre = torch.randint(0, size + 1 - extent % 2, (count, 1), device=device, generator=generator)
+    centre = integers(generator, 0, size + 1 - extent % 2, count, 1)
     from_start = torch.arange(size, device=device) - (centre - extent // 2)
     return (from_start >= 0) & (from_start < extent)
 
 
 def color(images: Tensor, generator: torch.Generator) -> Tensor:
     """Brightness by up to 0.5 either way, saturation by 0 to 2, contrast by 0.5 to 1.5 (Zhao et al. 2020)."""
-    draws = torch.rand(3, len(images), 1, 1, 1, device=images.device, generator=generator)
+    draws = uniform(generator, 3, len(images), 1, 1, 1, rows=1)
     images = images + (draws[0] - 0.5)
     grey = images.mean(1, keepdim=True)
     images = torch.lerp(grey, images, 2 * draws[1]) if images.shape[1] > 1 else images
@@ -58,7 +59,7 @@ def color(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half. Only where a mirror image keeps its meaning."""
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device, generator=generator) < 0.5
+    mirrored = uniform(generator, len(images), 1, 1, 1) < 0.5
     return torch.where(mirrored, images.flip(3), images)
 
 
@@ -110,7 +111,7 @@ def apply(
     for augmentation in policies:
         augmented = augmentation(images, generator)
         if probability is not None:
-            chosen = torch.rand(len(images), 1, 1, 1, device=images.device, generator=generator) < probability
+            chosen = uniform(generator, len(images), 1, 1, 1) < probability
             augmented = torch.where(chosen, augmented, images)
         images = augmented
     return images

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug.lookup import listed, lookup
+from ganaug.randomness import uniform
 
 Critic = Callable[[Tensor, Tensor], Tensor]
 
@@ -55,7 +56,7 @@ def gradient_penalty(critique: Critique) -> Tensor:
     The points are drawn uniformly on the lines between row i of real and row i of fake.
     """
     real, fake = critique.real.detach(), critique.fake.detach()
-    share = torch.rand(len(real), 1, 1, 1, device=real.device, generator=critique.random)
+    share = uniform(critique.random, len(real), 1, 1, 1)
     gradient = _gradient(critique, torch.lerp(real, fake, share))
     penalty: Tensor = (gradient.norm(dim=1) - 1).square().mean()
     return penalty

@@ -5,8 +5,9 @@ Nothing here reads or changes the global random state of Python, NumPy or torch.
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,42 @@ def derive(seed: int, *path: str | int) -> int:
 def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator of its own for (seed, *path)."""
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
+
+
+class SharedGenerator(torch.Generator):
+    """A generator that each of `parts` processes has alike. `uniform`, `normal` and `integers` give a process its rows.
+
+    Row r of what is drawn belongs to process r % parts, so that together they have what one process would have drawn.
+    """
+
+    part = 0
+    parts = 1
+
+
+def uniform(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
+    """Uniform in [0, 1), on the generator's device. rows: the axis along which processes share."""
+    return _own_rows(partial(torch.rand, generator=generator), generator, shape, rows)
+
+
+def normal(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
+    """Standard normal; otherwise as `uniform`."""
+    return _own_rows(partial(torch.randn, generator=generator), generator, shape, rows)
+
+
+def integers(generator: torch.Generator | None, low: int, high: int, *shape: int, rows: int = 0) -> Tensor:
+    """Whole numbers from `low` to below `high`; otherwise as `uniform`."""
+    return _own_rows(partial(torch.randint, low, high, generator=generator), generator, shape, rows)
+
+
+def _own_rows(
+    draw: Callable[..., Tensor], generator: torch.Generator | None, shape: tuple[int, ...], rows: int
+) -> Tensor:
+    device = "cpu" if generator is None else generator.device
+    if not isinstance(generator, SharedGenerator) or generator.parts == 1:
+        return draw(shape, device=device)
+    whole = draw((*shape[:rows], shape[rows] * generator.parts, *shape[rows + 1 :]), device=device)
+    own = torch.arange(generator.part, whole.shape[rows], generator.parts, device=device)
+    return whole.index_select(rows, own)
 
 
 @contextmanager

@@ -14,12 +14,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from ganaug.launch import part_of_launch
 from ganaug.terminal import printable
 
+SAME_SIGNAL = 1.0  # seconds in which a launcher passes on a signal that the terminal sent already
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
 WIDE = 180  # columns of what is written to a file
 
-stderr = Console(stderr=True, highlight=False)
+# of processes that train together the first one speaks for all; errors are everyone's own
+PART, PARTS = part_of_launch()
+stderr = Console(stderr=True, highlight=False, quiet=PART > 0)
+errors = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
@@ -51,7 +56,8 @@ def named_failures() -> Iterator[None]:
             if isinstance(error, MemoryError)
             else error
         )
-        stderr.print(f"[bold red]Error:[/] {escape(printable(str(text)))}", soft_wrap=True)
+        who = f" in process {PART} of {PARTS}" if PARTS > 1 else ""
+        errors.print(f"[bold red]Error{who}:[/] {escape(printable(str(text)))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         say("Interrupted; nothing half-written was left behind.")
@@ -74,6 +80,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.when = 0.0
 
     def __enter__(self) -> "Signals":
         self._before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -84,9 +91,12 @@ class Signals:
             signal.signal(number, handler)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
-        if self.received is not None:
+        now = time.monotonic()
+        if self.received is not None and now - self.when > SAME_SIGNAL:
             sys.exit(128 + number)
-        self.received = number
+        if self.received is not None:
+            return
+        self.received, self.when = number, now
         say("Stopping at the end of this step and saving; once more stops at once.")
 
     def stopped(self) -> bool:

@@ -7,6 +7,7 @@ import click
 
 from ganaug.cli.console import Signals, Training, counting, named_failures, say
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
+from ganaug.launch import part_of_launch
 
 if TYPE_CHECKING:
     from ganaug.data.preflight import FolderInspection
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.option(
-    "--run", "run", type=FOLDER, required=True, help="Folder for the run: history, previews, checkpoints, model."
+    "--run",
+    "--run-dir",
+    "run",
+    type=FOLDER,
+    required=True,
+    help="Folder for the run: history, previews, checkpoints, model.",
 )
 @fit_options
 def fit(data: Path, run: Path, options: FitOptions) -> None:
@@ -30,7 +36,8 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         check_run_folder(run, data)
         images, found = read(data, options)
         train(images, found, run, given, resume=options.resume)
-        click.echo(run / "model")
+        if part_of_launch()[0] == 0:
+            click.echo(run / "model")
 
 
 def check_run_folder(run: Path, data: Path) -> None:
@@ -66,6 +73,8 @@ def train(
     augmenter = GANAugmenter(**{**given, "run_dir": run})
     plan = augmenter.plan(images)
     say(f"Plan:\n{plan}")
+    if (parts := part_of_launch()[1]) > 1:
+        say(f"{parts} processes train together, each on {plan.batch_size // parts} images of a batch.")
     begin = augmenter.resume if resume else augmenter.fit
     with (
         Signals() as signals,
@@ -79,7 +88,7 @@ def train(
 
 
 def _list_skipped(found: "FolderInspection", run: Path) -> None:
-    if not found.problems:
+    if not found.problems or part_of_launch()[0] > 0:
         return
     import pandas as pd
 

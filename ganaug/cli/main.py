@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from ganaug import __version__
+from ganaug.launch import part_of_launch
 
 VERBS = {
     "check": "Look a data folder over before any long work.",
@@ -36,7 +37,8 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Synthetic images for the rare classes of a labelled image set.
 
     DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
@@ -44,3 +46,9 @@ def main() -> None:
     interrupted (the run can be resumed). `evaluate`: 3 no evidence that synthetic images help, 4 harm. `report`: 3 too
     few images to tell, 4 faults.
     """
+    part, parts = part_of_launch()
+    if parts > 1 and ctx.invoked_subcommand != "fit":
+        raise click.UsageError(
+            f"this is process {part} of {parts} that were launched together, in which only `fit` works. "
+            "`sample` goes over many machines by --shards and --shard."
+        )

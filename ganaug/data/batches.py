@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabelledImages, to_signed
-from ganaug.randomness import generator
+from ganaug.randomness import SharedGenerator, derive
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,24 @@ class BalancedBatches:
     """Batch number `step` of a set: a class first, by a power of its count, then an image of it, with replacement.
 
     power: 1 draws as the set is, 0 draws each class equally often, between them is tempered (Mahajan et al. 2018).
-    Stateless: `batches(step)` is the same whenever and in whatever order it is asked for.
+    Stateless: `batches(step)` is the same whenever and in whatever order it is asked for. Of several processes, number
+    `part` of `parts` gets the rows part, part + parts, ... of the batch.
     """
 
     def __init__(
-        self, images: LabelledImages, batch_size: int, *, seed: int, power: float, device: torch.device | str = "cpu"
+        self,
+        images: LabelledImages,
+        batch_size: int,
+        *,
+        seed: int,
+        power: float,
+        device: torch.device | str = "cpu",
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         self.images = images.images.to(device)
         self.batch_size = batch_size
-        self.seed = seed
+        self.seed, self.part, self.parts = seed, part, parts
         self.order = torch.argsort(images.labels, stable=True)
         counts = torch.bincount(images.labels, minlength=len(images.classes))
         self.starts = counts.cumsum(0) - counts
@@ -43,11 +52,18 @@ class BalancedBatches:
         self.last = int(torch.nonzero(counts).max())
 
     def __call__(self, step: int) -> Batch:
-        draws = generator(self.seed, "batch", step)
+        draws = self._generator("cpu", "batch", step)
         device = self.images.device
         uniform = torch.rand(2, self.batch_size, generator=draws, dtype=torch.float64)
         labels = torch.searchsorted(self.edges, uniform[0], right=True).clamp_max_(self.last)
         within = (uniform[1] * self.counts[labels]).long()
-        where = self.order[self.starts[labels] + within]
-        own = draws if device.type == "cpu" else generator(self.seed, "step", step, device=device)
+        where = self.order[self.starts[labels] + within][self.part :: self.parts]
+        labels = labels[self.part :: self.parts]
+        own = draws if device.type == "cpu" else self._generator(device, "step", step)
         return Batch(to_signed(self.images[where.to(device)]), labels.to(device), own)
+
+    def _generator(self, device: torch.device | str, *path: str | int) -> SharedGenerator:
+        made = SharedGenerator(device)
+        made.manual_seed(derive(self.seed, *path))
+        made.part, made.parts = self.part, self.parts
+        return made

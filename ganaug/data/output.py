@@ -142,6 +142,7 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
                     member = tarfile.TarInfo(f"{key}.{ending}")
                     member.size = len(part)
                     archive.addfile(member, io.BytesIO(part))
+                archive.getmembers().clear()  # it would remember every file of the archive
         with open(staging, "rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())

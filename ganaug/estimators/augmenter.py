@@ -48,6 +48,8 @@ from ganaug.randomness import derive, own_state
 from ganaug.storage import digest, read_tree, write_json, write_tree
 from ganaug.training.engine import device_for, precision_for
 from ganaug.training.loop import Callback
+from ganaug.training.processes import Processes, processes_on
+from ganaug.training.referee import Referee
 from ganaug.training.run import Run, time_budget
 from ganaug.training.steps import AdversarialStep, Recipe
 
@@ -439,16 +441,24 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
         data = {"fingerprint": images.fingerprint(), "shape": list(images.shape), "counts": images.counts}
         began, budget = time.perf_counter(), [time_budget(self.time_budget)] if self.time_budget else []
-        seed, device = self._seed(resume), device_for(self.device)
+        device = device_for(self.device)
+        processes = processes_on(device)
+        seed = processes.from_first(lambda: self._seed(resume))
         train, held_back = hold_back(images, self.hold_back, seed=seed)
         plan = make_plan(train, held_back, device, self.get_params(deep=False))
-        step = self._step(train, plan, device, seed)
-        folder = None if self.run_dir is None else Path(self.run_dir)
+        processes.check_shares(plan.batch_size)
+        processes.check_same("images", data["fingerprint"])
+        processes.check_same("parameters", (str(self._described()), str(plan)))
+        step = self._step(train, plan, device, seed, processes)
+        folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
         about = {"seed": seed, "params": {**self._described(), "precision": plan.precision}, "data": data}
         with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
             names = filter_names(self.filters)
             if "label" in names or self.guidance:
-                step.referee = base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume)
+                tree = processes.from_first(
+                    lambda: base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume).tree()
+                )
+                step.referee = Referee.from_tree(tree, train.shape, len(train.classes), device)
             model = GeneratorModel(
                 step.average.module,
                 plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
@@ -461,9 +471,25 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
                 make_filters(names, train, step.referee),
             )
             evaluator = Evaluator(train, held_back, model.draw, step.referee, seed=seed)
-            batches = BalancedBatches(train, plan.batch_size, seed=seed, power=self.sampling_power, device=device)
+            batches = BalancedBatches(
+                train,
+                plan.batch_size,
+                seed=seed,
+                power=self.sampling_power,
+                device=device,
+                part=processes.part,
+                parts=processes.parts,
+            )
             run = Run(
-                step, batches, evaluator, evaluator.picture, plan.batch_size, self.check_every, folder, plan.patience
+                step,
+                batches,
+                evaluator,
+                evaluator.picture,
+                plan.batch_size,
+                self.check_every,
+                folder,
+                plan.patience,
+                processes,
             )
             run.prepared = time.perf_counter() - began
             try:
@@ -499,7 +525,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if not (isinstance(betas, Sequence) and len(betas) == 2 and all(_is_decay(beta) for beta in betas)):
             raise ValueError(f"betas must be two numbers in [0, 1); got {betas!r}.")
 
-    def _step(self, images: LabelledImages, plan: Plan, device: torch.device, seed: int) -> AdversarialStep:
+    def _step(
+        self, images: LabelledImages, plan: Plan, device: torch.device, seed: int, processes: Processes
+    ) -> AdversarialStep:
         """The networks and their training step."""
         pair = lookup(NETWORKS, plan.network, "network")
         if min(images.shape[1:]) < SMALLEST and plan.network in NETWORKS and plan.network != "mlp":
@@ -532,6 +560,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             laid_out(discriminator.to(device), images.shape),
             recipe,
             torch.tensor(list(images.counts.values())),
+            processes,
         )
 
     @property

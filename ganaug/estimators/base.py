@@ -69,9 +69,7 @@ def referee_of(
     """The referee of a run: trained, and kept in `folder`; for a run that is resumed, the one that is there."""
     kept = None if folder is None else folder / "referee.safetensors"
     if resume and kept is not None and kept.exists():
-        referee = Referee.from_tree(read_tree(kept), train.shape, len(train.classes))
-        referee.net.to(device)
-        return referee
+        return Referee.from_tree(read_tree(kept), train.shape, len(train.classes), device)
     referee = train_referee(train, held_back, seed=seed, device=device)
     if kept is not None:
         write_tree(kept, referee.tree())

@@ -1,11 +1,14 @@
 """Pieces that networks share: the plan of sizes, conditional batch norm, normalisation of the critic, projection."""
 
 import math
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from ganaug.randomness import normal
 
 Shape = tuple[int, int, int]
 Laid = TypeVar("Laid", bound=nn.Module | Tensor)
@@ -69,21 +72,20 @@ class ConditionalBatchNorm(nn.Module):
         self.register_buffer("strength", torch.ones(()))
         self.noise: Tensor | None = None
         self.random: torch.Generator | None = None
+        self.normalise: Callable[..., Tensor] = nn.functional.batch_norm
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        normal = nn.functional.batch_norm(
-            features, self.running_mean, self.running_var, training=self.training, momentum=0.1
-        )
+        centred = self.normalise(features, self.running_mean, self.running_var, training=self.training, momentum=0.1)
         shape = (*features.shape[:2], *[1] * (features.ndim - 2))
         gain, bias = (self._of(table, labels, features.dtype) for table in (self.gain, self.bias))
-        return torch.addcmul(bias.view(shape), normal, gain.view(shape))
+        return torch.addcmul(bias.view(shape), centred, gain.view(shape))
 
     def _of(self, table: nn.Embedding, labels: Tensor, dtype: torch.dtype) -> Tensor:
         mean = table.weight.mean(0)
         own = torch.lerp(mean, table.weight, self.strength)[labels]
         if self.noise is not None and self.training:
             spread = table.weight.detach().std(0)
-            draws = torch.randn(own.shape, device=own.device, generator=self.random)
+            draws = normal(self.random, *own.shape)
             own = own + self.noise[labels][:, None] * spread * draws
         return own.to(dtype)  # under autocast a float32 gain would turn the whole feature map to float32
 

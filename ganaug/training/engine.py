@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from ganaug.launch import part_of_launch, place_on_host
 from ganaug.lookup import unknown
 
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -21,17 +22,24 @@ def device_for(name: str | torch.device) -> torch.device:
         raise ValueError(f"device must be a name or a torch.device; got {name!r}.")
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return _own_gpu()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind = name.split(":")[0]
     if kind not in ("cpu", "cuda", "mps"):
         raise ValueError(unknown("device", name, ["auto", "cpu", "cuda", "mps"]))
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
         raise ValueError(f"device {name!r} was asked for, but torch sees none here. Use device='cpu' or 'auto'.")
+    if name == "cuda":
+        return _own_gpu()
     try:
         return torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r} is none: {error}. Write 'cuda' or 'cuda:1'.") from error
+
+
+def _own_gpu() -> torch.device:
+    """The one GPU, or that of this process among those launched on the host."""
+    return torch.device("cuda", place_on_host()) if part_of_launch()[1] > 1 else torch.device("cuda")
 
 
 def precision_for(name: str, device: torch.device) -> torch.dtype:

@@ -26,17 +26,27 @@ class StopTraining(Exception):  # noqa: N818  # not an error: a callback says th
 
 
 def train(
-    step: Step, batches: Callable[[int], Any], *, n_steps: int, start: int = 0, callbacks: Sequence[Callback] = ()
+    step: Step,
+    batches: Callable[[int], Any],
+    *,
+    n_steps: int,
+    start: int = 0,
+    callbacks: Sequence[Callback] = (),
+    agree: Callable[[str | None], str | None] = lambda reason: reason,
 ) -> str:
     """Run steps `start`..`n_steps`; after each, every callback gets (steps done, what the step logged).
 
+    agree: turns this process's reason to stop, or None, into that of all who train together.
     Returns why it ended: 'finished', or the text of the StopTraining that a callback raised.
     """
     for number in range(start, n_steps):
         logs = step(batches(number))
+        reason = None
         try:
             for callback in callbacks:
                 callback(number + 1, logs)
         except StopTraining as stop:
-            return str(stop)
+            reason = str(stop)
+        if (agreed := agree(reason)) is not None:
+            return agreed
     return "finished"

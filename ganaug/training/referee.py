@@ -50,14 +50,18 @@ class Referee:
 
     def tree(self) -> dict[str, object]:
         """As `storage.write_tree` takes it."""
-        return {"net": self.net.state_dict(), "margins": self.margins, "recall": self.recall}
+        return {
+            "net": {name: value.cpu() for name, value in self.net.state_dict().items()},
+            "margins": self.margins,
+            "recall": self.recall,
+        }
 
     @classmethod
-    def from_tree(cls, tree: Any, shape: Shape, n_classes: int) -> "Referee":
-        """What `tree` gave, on the CPU."""
+    def from_tree(cls, tree: Any, shape: Shape, n_classes: int, device: torch.device | str = "cpu") -> "Referee":
+        """What `tree` gave."""
         net = untrained(shape, n_classes, 0)
         net.load_state_dict(tree["net"])
-        return cls(net.eval().requires_grad_(False), tree["margins"], float(tree["recall"]))
+        return cls(net.to(device).eval().requires_grad_(False), tree["margins"], float(tree["recall"]))
 
     def leads(self, images: Tensor, labels: Tensor) -> Tensor:
         """By how much each image's own class leads the best other one, in log-odds: (N,); below 0 where it does not."""

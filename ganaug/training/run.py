@@ -17,6 +17,7 @@ from ganaug.training.checkpoint import Checkpoints
 from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
+from ganaug.training.processes import ALONE, Processes
 
 NO_BETTER = "no better score"
 Row = dict[str, float | int | str | None]
@@ -37,6 +38,7 @@ class Run:
     batch_size: images a step, for the count of images seen. check_every: steps between checks.
     folder: where history.csv, previews/, losses.png and checkpoints/ go; None keeps all in memory.
     prepared: seconds spent before the first step.
+    processes: those that train together; the first one judges and writes, and the others do as it does.
     patience: checks without a better score after which training stops; None: never.
     """
 
@@ -48,6 +50,7 @@ class Run:
     check_every: int
     folder: Path | None = None
     patience: int | None = None
+    processes: Processes = ALONE
     rows: list[Row] = field(default_factory=list)
     best_step: int = 0
     best_score: float = math.inf
@@ -59,6 +62,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.health = Health()
+        self.folder = self.folder if self.processes.is_first else None
         self.checkpoints = Checkpoints(None if self.folder is None else self.folder / "checkpoints")
         self._sums: dict[str, Tensor] = {}
         self._numbers: dict[str, int] = {}
@@ -85,13 +89,20 @@ class Run:
         if resume:
             self._resume(n_steps)
         if not self.done:
-            self.checkpoints.save(0, self.state_dict())
+            self._save()
         self._started = time.perf_counter()
         watchers = (self._record, self._check, *callbacks)
         if resume and self._has_waited_long():
             self.ended = NO_BETTER
         else:
-            self.ended = train(self.step, self.batches, n_steps=n_steps, start=self.done, callbacks=watchers)
+            self.ended = train(
+                self.step,
+                self.batches,
+                n_steps=n_steps,
+                start=self.done,
+                callbacks=watchers,
+                agree=self.processes.first_of,
+            )
         if self.done % self.check_every:
             self._save()
             self._look()  # after saving: a run cut here and resumed must not differ from one that was not cut
@@ -110,7 +121,7 @@ class Run:
     def restore_best(self) -> None:
         """Put the best state back into the step, for sampling."""
         if self.best_step != self.done:
-            self.step.load_state_dict(self.checkpoints.load(self.best_step)["step"])  # type: ignore[arg-type]
+            self.step.load_state_dict(self._load(self.best_step)["step"])
 
     def state_dict(self) -> Tree:
         """All that the rest of the run depends on; `seconds` and the rows' times alone differ between equal runs."""
@@ -129,10 +140,10 @@ class Run:
         }
 
     def _resume(self, n_steps: int) -> None:
-        steps = self.checkpoints.steps()
+        steps = self.processes.from_first(self.checkpoints.steps)
         if not steps:  # killed before the first one was written
             return
-        state: Any = self.checkpoints.load(steps[-1])
+        state = self._load(steps[-1])
         self.step.load_state_dict(state["step"])
         self.health.load_state_dict(state["health"])
         self.done, self.best_step, self.rows = state["done"], state["best_step"], state["rows"]
@@ -178,9 +189,9 @@ class Run:
 
     def _look(self) -> Finding | None:
         """Measure, judge, write the row and the pictures."""
-        means = {name: float(value) / self._numbers[name] for name, value in self._sums.items()}
+        means = {name: float(self.processes.mean(value)) / self._numbers[name] for name, value in self._sums.items()}
         self._sums, self._numbers = {}, {}
-        evaluation = self.evaluate()
+        evaluation = self.processes.from_first(self.evaluate)
         finding = self.health.judge(self.done, means, evaluation)
         self._evaluation = evaluation
         sound = finding is None or not SYMPTOMS[finding.symptom].spoils
@@ -207,7 +218,7 @@ class Run:
                 f"look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):
-            self.step.load_state_dict(self.checkpoints.load(self.best_step)["step"])  # type: ignore[arg-type]
+            self.step.load_state_dict(self._load(self.best_step)["step"])
             self.rolled_back = self.done
         names = {"roll back, halve both rates": ("generator", "discriminator")}.get(finding.action, ("discriminator",))
         if "halve" in finding.action:
@@ -216,7 +227,13 @@ class Run:
         for name, factor in self.rate_factors.items():  # a state that was rolled back to brings its old rates along
             self.step.scale_rate(name, factor)
 
+    def _load(self, step: int) -> Any:
+        return self.processes.from_first(lambda: self.checkpoints.load(step))
+
     def _save(self) -> None:
+        self._sums = {name: self.processes.mean(value) for name, value in self._sums.items()}
+        if not self.processes.is_first:
+            return
         self.checkpoints.save(self.done, self.state_dict())
         kept = self.checkpoints.steps()
         self.checkpoints.keep_only({*kept[-2:], self.best_step})

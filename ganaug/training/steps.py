@@ -13,8 +13,10 @@ from ganaug.data.batches import Batch
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks.blocks import ConditionalBatchNorm, Projection
 from ganaug.penalties import Critique, Penalty, effective_numbers
+from ganaug.randomness import normal
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
+from ganaug.training.processes import ALONE, Processes, shared
 from ganaug.training.referee import Referee
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
@@ -55,19 +57,29 @@ class Recipe:
 class AdversarialStep:
     """One update of the critic, and of the generator when its turn has come (every `loss.critic_steps` steps).
 
-    counts: (K,) training images of each class. Fake images take the labels of the real batch. Both kinds pass the
-    augmentations before the critic sees them. `referee`, set once it is trained, guides the generator where the recipe
-    says so. Raises ValueError for a loss that forbids batch norm with a critic that has it.
+    counts: (K,) training images of each class. Of several `processes` each gets its rows of the batch. Fake images take
+    the labels of the real batch. Both kinds pass the augmentations before the critic sees them. `referee`, set once it
+    is trained, guides the generator where the recipe says so. Raises ValueError for a loss that forbids batch norm with
+    a critic that has it.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, recipe: Recipe, counts: Tensor) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        recipe: Recipe,
+        counts: Tensor,
+        processes: Processes = ALONE,
+    ) -> None:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
         if self.has_batch_norm and not recipe.loss.allows_batch_norm:
             raise ValueError(
                 "This loss treats each image by itself, which batch norm in the critic breaks (Gulrajani et al. 2017, "
                 "section 4). Use discriminator_norm='spectral' or 'none'."
             )
-        self.generator, self.discriminator, self.recipe, self.loss = generator, discriminator, recipe, recipe.loss
+        self.processes, self.recipe, self.loss = processes, recipe, recipe.loss
+        self.generator, self.discriminator = shared(generator, processes), shared(discriminator, processes)
+        self.sides = {"generator": self.generator, "discriminator": self.discriminator}
         device = next(generator.parameters()).device
         self.counts = counts.to(device)
         self.referee: Referee | None = None
@@ -93,7 +105,8 @@ class AdversarialStep:
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         self.steps_done += 1
-        self.follow_schedules(len(batch.labels))
+        size = self.size(batch)
+        self.follow_schedules(size)
         for module in self.noisy:
             module.random = batch.generator
         generators_turn = self.steps_done % self.loss.critic_steps == 0
@@ -102,13 +115,15 @@ class AdversarialStep:
         logs = self.update_discriminator(batch, fake.detach())
         if generators_turn:
             logs |= self.update_generator(batch, fake)
-            seen = self.steps_done * len(batch.labels)
-            self.average.update(seen, len(batch.labels) * self.loss.critic_steps)
+            self.average.update(self.steps_done * size, size * self.loss.critic_steps)
         return logs
 
+    def size(self, batch: Batch) -> int:
+        """Images of the step, in all processes."""
+        return len(batch.labels) * self.processes.parts
+
     def generate(self, batch: Batch) -> Tensor:
-        shape = (len(batch.labels), self.recipe.latent_size)
-        latent = torch.randn(shape, device=batch.labels.device, generator=batch.generator)
+        latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
         with self.autocast():
             fake: Tensor = self.generator(latent, batch.labels)
         return fake.float()
@@ -134,7 +149,8 @@ class AdversarialStep:
         else:
             on_real, on_fake = self.judge(both, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(on_real, on_fake)
-        logs = {"loss_discriminator": loss.detach(), **self.accuracy(on_real.detach(), on_fake.detach())}
+        means = self.processes.mean(torch.stack([on_real.detach().mean(), on_fake.detach().mean()]))
+        logs = {"loss_discriminator": loss.detach(), **self.accuracy(on_real.detach(), on_fake.detach(), means)}
         real, fake = both.chunk(2)
         seen = Critique(
             self.discriminator,
@@ -152,10 +168,9 @@ class AdversarialStep:
             logs["penalty"] = penalty.detach()
             loss = loss + penalty
         self.descend("discriminator", loss)
-        means = torch.stack([on_real.detach().mean(), on_fake.detach().mean()])
         self.usual = torch.lerp(means, self.usual, USUAL)
         if self.strength is not None:
-            self.strength.update(self.steps_done, logs["accuracy_real"], len(batch.labels))
+            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), self.size(batch))
             logs["augmentation"] = self.strength.probability
         return logs
 
@@ -211,11 +226,15 @@ class AdversarialStep:
     def descend(self, name: str, loss: Tensor) -> None:
         self.optimisers[name].zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.average(self.sides[name].parameters())
         self.optimisers[name].step()
 
-    def accuracy(self, on_real: Tensor, on_fake: Tensor) -> dict[str, Tensor]:
-        """Share of real and of fake images that the critic tells rightly; about a half each is convergence."""
-        level = self.loss.decision if self.loss.decision is not None else (on_real.mean() + on_fake.mean()) / 2
+    def accuracy(self, on_real: Tensor, on_fake: Tensor, means: Tensor) -> dict[str, Tensor]:
+        """Share of real and of fake images that the critic tells rightly; about a half each is convergence.
+
+        means: (2,), of its logits of real and of fake.
+        """
+        level = self.loss.decision if self.loss.decision is not None else means.mean()
         return {"accuracy_real": (on_real > level).float().mean(), "accuracy_fake": (on_fake < level).float().mean()}
 
     def scale_rate(self, name: str, factor: float) -> None:

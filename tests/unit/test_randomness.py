@@ -1,7 +1,17 @@
 import pytest
 import torch
 
-from ganaug.randomness import derive, generator, image_seeds, latents, own_state
+from ganaug.randomness import (
+    SharedGenerator,
+    derive,
+    generator,
+    image_seeds,
+    integers,
+    latents,
+    normal,
+    own_state,
+    uniform,
+)
 
 pytestmark = pytest.mark.usefixtures("untouched_global_randomness")
 
@@ -44,3 +54,23 @@ def test_derived_seeds_differ_by_purpose_and_step():
     made = {derive(seed, purpose, step) for seed in range(3) for purpose in ("batch", "step") for step in range(50)}
     assert len(made) == 300
     assert derive(1, "a", 2) == derive(1, "a", 2)
+
+
+def whole_numbers(source, *shape, rows):
+    return integers(source, 0, 99, *shape, rows=rows)
+
+
+@pytest.mark.parametrize("draw", [uniform, normal, whole_numbers])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_processes_share_out_the_rows_that_one_would_draw(draw, rows):
+    def drawn(part, parts):
+        source = SharedGenerator()
+        source.manual_seed(5)
+        source.part, source.parts = part, parts
+        return draw(source, *(12 // parts if axis == rows else 3 for axis in range(2)), rows=rows)
+
+    whole, shared = drawn(0, 1), [drawn(part, 3) for part in range(3)]
+    for part in range(3):
+        own = torch.arange(part, 12, 3)
+        assert torch.equal(shared[part], whole.index_select(rows, own))
+    assert len(whole.unique()) > 1

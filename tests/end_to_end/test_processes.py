@@ -1,0 +1,98 @@
+"""Training in several processes: the same result as in one, and what happens when one of them dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganaug.storage import read_json, read_tree
+from tests.end_to_end.test_cli import folder_of, wait_for
+
+PROGRAM = Path(__file__).parent / "programs" / "train_together.py"
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+QUIET = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+FIT = ["-m", "ganaug", "fit"]
+
+
+def run(*command, **options):
+    return subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, timeout=250, **{"env": QUIET, **options}
+    )
+
+
+def checkpoint(folder, step):
+    return read_tree(folder / "checkpoints" / f"{step:08d}.safetensors")
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_do_what_one_does(tmp_path):
+    alone = run(sys.executable, PROGRAM, tmp_path / "one", 50)
+    assert alone.returncode == 0, alone.stderr
+    together = run(*TORCHRUN, PROGRAM, tmp_path / "two", 50)
+    assert together.returncode == 0, together.stderr
+    recipes = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(recipes) == 3
+    for name in recipes:
+        one, two = (checkpoint(tmp_path / where / name, 50) for where in ("one", "two"))
+        for side in ("generator", "discriminator", "average"):
+            for key, value in one["step"][side].items():
+                torch.testing.assert_close(
+                    two["step"][side][key], value, rtol=1e-6, atol=1e-8, msg=f"{name} {side} {key}"
+                )
+        assert [row["score"] for row in two["rows"]] == pytest.approx([row["score"] for row in one["rows"]], rel=1e-6)
+
+
+@pytest.mark.timeout(300)
+def test_a_process_that_dies_ends_the_run_and_leaves_a_checkpoint_for_any_number(tmp_path):
+    data, folder = folder_of(tmp_path / "data", counts=(40, 40), size=(8, 8)), tmp_path / "run"
+    arguments = [*FIT, data, "--run-dir", folder, "--param", "check_every=10", "--param", "width=8"]
+    training = subprocess.Popen(
+        [*map(str, [*TORCHRUN, *arguments, "--steps", 100_000])], stderr=subprocess.PIPE, text=True, env=QUIET
+    )
+    try:
+        wait_for(folder / "checkpoints" / "00000020.safetensors", seconds=120)
+        os.kill(other_process_of(training.pid), signal.SIGKILL)
+        _, said = training.communicate(timeout=120)
+    finally:
+        training.terminate()
+    assert training.returncode != 0
+    assert "another process of this training has died" in said
+    assert "2 processes train together" in said
+    assert not (folder / "model").exists()
+    done = max(int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors"))
+    resumed = run(sys.executable, *arguments, "--steps", done + 10, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert read_json(folder / "summary.json")["steps"] == done + 10
+
+
+def other_process_of(launcher):
+    """The process id of the second of the two that a launcher started."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                own = dict(one.split("=", 1) for one in (path / "environ").read_text().split("\0") if "=" in one)
+            except OSError:
+                continue
+            if parent == launcher and own.get("RANK") == "1":
+                return int(path.name)
+        time.sleep(0.1)
+    raise AssertionError(f"{launcher} has started no second process.")
+
+
+def test_a_batch_that_cannot_be_shared_and_other_verbs_are_refused(tmp_path):
+    data = folder_of(tmp_path / "data", counts=(6, 6), size=(8, 8))
+    options = ["--run-dir", tmp_path / "run", "--steps", 2, "--param", "batch_size=7"]
+    refused = run(*TORCHRUN, *FIT, data, *options)
+    assert refused.returncode == 1
+    assert "batch_size 7 cannot be shared out evenly among 2 processes" in refused.stderr
+    assert not (tmp_path / "run").exists()
+    other = run(sys.executable, "-m", "ganaug", "check", data, env={**QUIET, "WORLD_SIZE": "2", "RANK": "1"})
+    assert other.returncode == 2
+    assert "only `fit`" in other.stderr
