@@ -140,7 +140,8 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, numbers: Tensor) -> Tensor:  # noqa: ARG004  # torch's signature
         found = numbers.clone()
-        torch.distributed.all_reduce(found)
+        with _dead_are_named():  # here, since what goes wrong in a backward pass comes by here too
+            torch.distributed.all_reduce(found)
         return found
 
     @staticmethod
@@ -187,9 +188,8 @@ def over_all(
     own, axes = features.float(), [0, *range(2, features.ndim)]
     shape = (1, -1, *[1] * (features.ndim - 2))
     number = own.numel() // own.shape[1] * torch.distributed.get_world_size()  # each process has as many rows
-    with _dead_are_named():
-        first = _sum(own.sum(axes)) / number
-        spread = _sum((own - first.view(shape)).square().sum(axes)) / number
+    first = _sum(own.sum(axes)) / number
+    spread = _sum((own - first.view(shape)).square().sum(axes)) / number
     if mean is not None and variance is not None:
         mean.lerp_(first.detach(), momentum)
         variance.lerp_(spread.detach() * (number / (number - 1)), momentum)

@@ -61,7 +61,7 @@ def test_a_process_that_dies_ends_the_run_and_leaves_a_checkpoint_for_any_number
     finally:
         training.terminate()
     assert training.returncode != 0
-    assert "another process of this training has died" in said
+    assert "another process of this training has died" in said, said
     assert "2 processes train together" in said
     assert not (folder / "model").exists()
     done = max(int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors"))
