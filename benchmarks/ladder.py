@@ -59,12 +59,13 @@ class Cell:
     gan: GANAugmenter
     augment: Augment
     seed: int
+    times: int = 1
     notes: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def steps(self) -> int:
-        """As many as `ganaug.usefulness.classifiers.CNN` takes."""
-        return min(2000, max(100, round(22 * len(self.train) ** 0.5)))
+        """`times` as many as `ganaug.usefulness.classifiers.CNN` takes."""
+        return self.times * min(2000, max(100, round(22 * len(self.train) ** 0.5)))
 
     @cached_property
     def base(self) -> Network:
@@ -449,6 +450,31 @@ def drawn_wide(cell: Cell, std: float) -> np.ndarray:
     return trained_on(cell, mixture(cell, replace(made, metadata=None)))
 
 
+def averaged(cell: Cell, *nets: Network) -> np.ndarray:
+    """Mean log-probabilities of several networks."""
+    found: np.ndarray = np.mean([told(cell, net) for net in nets], axis=0)
+    return found
+
+
+def beside(cell: Cell, training: TrainingSet) -> np.ndarray:
+    """The base, averaged with a network of other weights that is trained on `training`."""
+    own = replace(cell, seed=derive(cell.seed, "a"))
+    return averaged(cell, cell.base, learnt(own, batches(own, training)))
+
+
+def recognised(cell: Cell) -> LabelledImages:
+    """Synthetic images of the classes whose samples the base tells as well as the middle class."""
+    right = (logits(cell.base, cell.made.images).argmax(1) == cell.made.labels).numpy()
+    labels = cell.made.labels.numpy()
+    rate = np.array([right[labels == k].mean() if (labels == k).any() else 0.0 for k in range(len(cell.counts))])
+    return only(cell.made, rate >= np.median(rate))
+
+
+def four_times(way: Callable[[Cell], np.ndarray]) -> Callable[[Cell], np.ndarray]:
+    """The same with four times the steps."""
+    return lambda cell: way(replace(cell, times=4))
+
+
 def rare(cell: Cell) -> np.ndarray:
     keep: np.ndarray = cell.counts < cell.counts.mean()
     return keep
@@ -499,6 +525,15 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "25%, latent std 1.3": partial(drawn_wide, std=1.3),
     "25%, near the boundary": near_the_boundary,
     "25%, CutMix with real": cut_mixed,
+    "25% in the classes that are recognised": lambda c: trained_on(c, mixture(c, recognised(c))),
+    "two networks, averaged": lambda c: averaged(c, c.base, c.others[0]),
+    "one of two on 25%": lambda c: beside(c, mixture(c)),
+    "one of two on 50%": lambda c: beside(c, mixture(c, share=0.5)),
+    "one of two on 25% held back": lambda c: beside(c, mixture(c, c.held_back)),
+    "classical, four times the steps": four_times(lambda c: told(c, c.base)),
+    "25%, four times the steps": four_times(lambda c: trained_on(c, mixture(c))),
+    "50%, four times the steps": four_times(lambda c: trained_on(c, mixture(c, share=0.5))),
+    "25%, held back, four times the steps": four_times(lambda c: trained_on(c, mixture(c, c.held_back))),
 }
 
 
