@@ -15,6 +15,7 @@ _HOMES = {
     "MixedDataset": "ganaug.data.mixed",
     "Report": "ganaug.reports.report",
     "bias_report": "ganaug.reports.bias",
+    "build_store": "ganaug.data.store",
     "diversity_report": "ganaug.reports.diversity",
     "read_folder": "ganaug.data.folder",
     "utility_report": "ganaug.reports.utility",
@@ -29,6 +30,7 @@ __all__ = [
     "Report",
     "__version__",
     "bias_report",
+    "build_store",
     "diversity_report",
     "read_folder",
     "utility_report",
@@ -38,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ganaug.data.folder import read_folder, write_folder
     from ganaug.data.mixed import MixedDataset
+    from ganaug.data.store import build_store
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.images import LabelledImages

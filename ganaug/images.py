@@ -3,7 +3,10 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -13,13 +16,62 @@ from torch.utils.data import Dataset
 from ganaug.errors import DataError
 
 PASS = 64
+IN_VIEW = 64 * 2**20  # bytes of pixels up to which images taken from a file are read at once
+
+
+class StoredRows:
+    """Images in a file, read as they are asked for: stands for a uint8 tensor (N, C, H, W) in `LabelledImages`.
+
+    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Nothing is kept open or
+    mapped between two looks, so that memory does not grow with what was seen, and other processes get a copy cheaply.
+    rows: which of the file's images, int64 (N,); None: all of them. offset: bytes of the file before the first one.
+    all_hashes: `image_hashes` of all images of the file.
+    """
+
+    dtype, ndim, device = torch.uint8, 4, torch.device("cpu")
+
+    def __init__(
+        self, path: Path, shape: Sequence[int], all_hashes: Tensor, *, offset: int = 0, rows: Tensor | None = None
+    ) -> None:
+        self.path, self.stored, self.all_hashes, self.offset, self.rows = path, tuple(shape), all_hashes, offset, rows
+
+    def __len__(self) -> int:
+        return self.stored[0] if self.rows is None else len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, C, H, W)."""
+        return torch.Size((len(self), *self.stored[1:]))
+
+    @property
+    def hashes(self) -> Tensor:
+        """`image_hashes` of these images, without reading them."""
+        return self.all_hashes if self.rows is None else self.all_hashes[self.rows]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        pixels = np.memmap(self.path, np.uint8, "r", self.offset, self.stored)
+        if self.rows is not None:
+            index = self.rows[index]
+        elif isinstance(index, Tensor) and index.dtype == torch.bool:
+            index = torch.nonzero(index).flatten()
+        return torch.from_numpy(np.array(pixels[index.numpy() if isinstance(index, Tensor) else index]))
+
+    def take(self, where: Tensor) -> "StoredRows":
+        """The images at `where`, int64 (n,), without reading them."""
+        rows = where if self.rows is None else self.rows[where]
+        return StoredRows(self.path, self.stored, self.all_hashes, offset=self.offset, rows=rows)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{self.path}: these images are read from a file by index; .{name} needs them in memory: take some, [:n]."
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages(Dataset[tuple[Tensor, int]]):
     """Images with a class each; also a map-style torch Dataset that yields (uint8 image (C, H, W), int label).
 
-    images: uint8, (N, C, H, W), C 1 or 3, any H and W; may be backed by a memory-mapped file.
+    images: uint8, (N, C, H, W), C 1 or 3, any H and W; or the `StoredRows` of a store, which are read as they are used.
     labels: int64, (N,), each an index into `classes`.
     classes: the class names, in label order.
     metadata: one row an image, in the same order, or None.
@@ -84,18 +136,24 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         where = torch.asarray(indices, copy=True)  # pandas hands out arrays that none may write to
         where = where.nonzero().flatten() if where.dtype == torch.bool else where.long()
         metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
+        images: Any = self.images
+        if isinstance(images, StoredRows) and len(where) * images[:1].numel() > IN_VIEW:
+            return replace(self, images=cast(Tensor, images.take(where)), labels=self.labels[where], metadata=metadata)
         return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)
 
-    def of_class(self, name: str) -> Tensor:
-        """The images of one class: uint8, (n, C, H, W)."""
-        return self.images[self.labels == self.classes.index(name)]
+    def rows_of(self, name: str) -> Tensor:
+        """The places of the images of one class: int64, (n,), in order."""
+        return torch.nonzero(self.labels == self.classes.index(name)).flatten()
+
+    def of_class(self, name: str, most: int | None = None) -> Tensor:
+        """The images of one class, the first `most` of them: uint8, (n, C, H, W)."""
+        return self.images[self.rows_of(name)[:most]]
 
     def fingerprint(self) -> str:
         """A hash of pixels, labels and class names: 16 hexadecimal digits, the same on every machine."""
         digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
-        digest.update(self.labels.numpy().astype("<i8").tobytes())
-        for start in range(0, len(self), 4096):  # a memory-mapped set is never wholly in memory
-            digest.update(self.images[start : start + 4096].contiguous().numpy().data)
+        digest.update(self.labels.numpy().astype("<i8").data)
+        digest.update(image_hashes(self.images).numpy().astype("<i8").data)
         return digest.hexdigest()
 
 
@@ -139,9 +197,13 @@ def matched(images: LabelledImages, like: LabelledImages, what: str) -> Labelled
 
 def image_hashes(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> int64 (N,): equal for equal pixels, and practically for no others."""
+    stored: Any = images
+    if isinstance(stored, StoredRows):
+        return stored.hashes
     shape = str(tuple(images.shape[1:])).encode()
-    found = [hashlib.blake2b(shape + image.numpy().tobytes(), digest_size=8).digest() for image in images]
-    return torch.tensor([int.from_bytes(one, "big", signed=True) for one in found], dtype=torch.int64)
+    pixels = images.contiguous().flatten(1).numpy()
+    found = b"".join(hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest() for row in pixels)
+    return torch.from_numpy(np.frombuffer(found, ">i8").astype(np.int64))
 
 
 def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PASS) -> Tensor:

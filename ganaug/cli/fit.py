@@ -27,17 +27,25 @@ if TYPE_CHECKING:
 )
 @fit_options
 def fit(data: Path, run: Path, options: FitOptions) -> None:
-    """Train a generator on DATA; RUN/model holds it at the end. Prints the path of the model.
+    """Train a generator on DATA, a folder or a store; RUN/model holds it at the end. Prints the path of the model.
 
     RUN also holds config.json, history.csv (a row a check), losses.png, previews/ and checkpoints/.
     """
     with named_failures():
         given = parameters(options)
         check_run_folder(run, data)
-        images, found = read(data, options)
+        images, found = _opened(data, options)
         train(images, found, run, given, resume=options.resume)
         if part_of_launch()[0] == 0:
             click.echo(run / "model")
+
+
+def _opened(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection | None]":
+    """DATA, of which a store was checked when it was built."""
+    from ganaug.data.folder import read_folder
+    from ganaug.data.store import is_store
+
+    return (read_folder(data, image_size=options.image_size), None) if is_store(data) else read(data, options)
 
 
 def check_run_folder(run: Path, data: Path) -> None:
@@ -64,7 +72,7 @@ def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspec
 
 
 def train(
-    images: "LabelledImages", found: "FolderInspection", run: Path, given: dict[str, Any], *, resume: bool
+    images: "LabelledImages", found: "FolderInspection | None", run: Path, given: dict[str, Any], *, resume: bool
 ) -> "GANAugmenter":
     """Fit on `images` with the run in `run`; leaves the program, resumable, when a signal came."""
     from ganaug.estimators.augmenter import GANAugmenter
@@ -87,8 +95,8 @@ def train(
     return augmenter
 
 
-def _list_skipped(found: "FolderInspection", run: Path) -> None:
-    if not found.problems or part_of_launch()[0] > 0:
+def _list_skipped(found: "FolderInspection | None", run: Path) -> None:
+    if found is None or not found.problems or part_of_launch()[0] > 0:
         return
     import pandas as pd
 

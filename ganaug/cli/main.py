@@ -9,6 +9,7 @@ from ganaug.launch import part_of_launch
 
 VERBS = {
     "check": "Look a data folder over before any long work.",
+    "store": "Put images into one file, for training on sets that do not fit into memory.",
     "fit": "Train a generator on a data folder.",
     "sample": "Write a class folder of synthetic images.",
     "augment": "Check, fit and sample: a balanced copy of a data folder.",

@@ -35,10 +35,10 @@ from ganaug.cli.options import FOLDER, counts
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["folder", "tar"]),
+    type=click.Choice(["folder", "tar", "parquet"]),
     default="folder",
     show_default=True,
-    help="Parts as class folders, or as tar archives that WebDataset reads.",
+    help="Parts as class folders, as tar archives for WebDataset, or as Parquet files for Hugging Face datasets.",
 )
 def sample(
     run: Path,
@@ -62,8 +62,8 @@ def sample(
     """
     if sum(option is not None for option in (by_class, per_class, balance)) != 1:
         raise click.UsageError("give one of --counts, --per-class and --balance.")
-    if shards is None and (shard is not None or form == "tar"):
-        raise click.UsageError(f"{'--as tar' if shard is None else '--shard'} needs --shards, the number of parts.")
+    if shards is None and (shard is not None or form != "folder"):
+        raise click.UsageError(f"{f'--as {form}' if shard is None else '--shard'} needs --shards, the number of parts.")
     if shards is not None and shard is not None and shard >= shards:
         raise click.UsageError(f"--shard {shard}: with --shards {shards} they are numbered from 0 to {shards - 1}.")
     request = counts(by_class, "--counts") if by_class is not None else None

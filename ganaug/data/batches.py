@@ -1,10 +1,11 @@
-"""Training batches, indexed straight from the uint8 tensor: no DataLoader, no copies but the batch itself."""
+"""Training batches, indexed straight from uint8 tensors: no DataLoader, no copies but the batch itself."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ganaug.data.windows import Windows
 from ganaug.images import LabelledImages, to_signed
 from ganaug.randomness import SharedGenerator, derive
 
@@ -26,7 +27,7 @@ class BalancedBatches:
 
     power: 1 draws as the set is, 0 draws each class equally often, between them is tempered (Mahajan et al. 2018).
     Stateless: `batches(step)` is the same whenever and in whatever order it is asked for. Of several processes, number
-    `part` of `parts` gets the rows part, part + parts, ... of the batch.
+    `part` of `parts` gets the rows part, part + parts, ... of the batch. Images of a store come from `Windows`.
     """
 
     def __init__(
@@ -40,27 +41,25 @@ class BalancedBatches:
         part: int = 0,
         parts: int = 1,
     ) -> None:
-        self.images = images.images.to(device)
-        self.batch_size = batch_size
+        self.batch_size, self.device = batch_size, torch.device(device)
         self.seed, self.part, self.parts = seed, part, parts
-        self.order = torch.argsort(images.labels, stable=True)
         counts = torch.bincount(images.labels, minlength=len(images.classes))
-        self.starts = counts.cumsum(0) - counts
-        self.counts = counts
         weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
-        self.edges = (weights / weights.sum()).cumsum(0)
+        chances = weights / weights.sum()
+        self.edges = chances.cumsum(0)
         self.last = int(torch.nonzero(counts).max())
+        self.windows = Windows(images, chances, batch_size, seed=seed, device=device)
 
     def __call__(self, step: int) -> Batch:
+        pool = self.windows(step)
         draws = self._generator("cpu", "batch", step)
-        device = self.images.device
         uniform = torch.rand(2, self.batch_size, generator=draws, dtype=torch.float64)
         labels = torch.searchsorted(self.edges, uniform[0], right=True).clamp_max_(self.last)
-        within = (uniform[1] * self.counts[labels]).long()
-        where = self.order[self.starts[labels] + within][self.part :: self.parts]
+        within = (uniform[1] * pool.counts[labels]).long()
+        where = pool.order[pool.starts[labels] + within][self.part :: self.parts]
         labels = labels[self.part :: self.parts]
-        own = draws if device.type == "cpu" else self._generator(device, "step", step)
-        return Batch(to_signed(self.images[where.to(device)]), labels.to(device), own)
+        own = draws if self.device.type == "cpu" else self._generator(self.device, "step", step)
+        return Batch(to_signed(pool.images[where.to(self.device)]), labels.to(self.device), own)
 
     def _generator(self, device: torch.device | str, *path: str | int) -> SharedGenerator:
         made = SharedGenerator(device)

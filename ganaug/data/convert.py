@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganaug.data.decoding import grey_or_rgb
+from ganaug.data.decoding import grey_or_rgb, to_pillow
+from ganaug.data.records import columns_of, imported, read_records, records_of
 from ganaug.data.wrapped import class_names
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages, concatenate
@@ -74,10 +75,11 @@ class Adopted:
 def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) -> Adopted:
     """X and y in any form -> Adopted.
 
-    X: LabelledImages, a torch Dataset of (image, label) or a data folder, without y; or, with y: a 2-D array
-    (N, H * W * C) of rows, which `image_shape` (H, W) or (H, W, C) cuts into images and which are plain vectors without
-    it; a 3-D array (N, H, W) of grey images; a 4-D array (N, H, W, C) or (N, C, H, W), C 1 or 3; a torch tensor of
-    these shapes; or a list, Series or one-column DataFrame of image files.
+    X: LabelledImages, a torch Dataset of (image, label), a `datasets.Dataset` with columns of images and of labels, or
+    a data folder or store, without y; or, with y: a 2-D array (N, H * W * C) of rows, which `image_shape` (H, W) or
+    (H, W, C) cuts into images and which are plain vectors without it; a 3-D array (N, H, W) of grey images; a 4-D array
+    (N, H, W, C) or (N, C, H, W), C 1 or 3; a torch tensor of these shapes; or a list, Series or one-column DataFrame of
+    image files.
     Raises DataError (a ValueError) or TypeError that says what came.
     """
     if isinstance(X, str | Path):
@@ -88,6 +90,10 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
         if y is not None:
             raise ValueError(f"a {type(X).__name__} has labels of its own; give no y beside it.")
         return _adopt_images(X) if isinstance(X, LabelledImages) else _adopt_dataset(X)
+    if is_hugging_face(X):
+        if y is not None:
+            raise ValueError("a datasets.Dataset has labels of its own; give no y beside it.")
+        return _adopt_hugging_face(X)
     values, labels = _classes(X, y)
     if are_paths(X):
         return _adopt_paths(X, values, labels)
@@ -223,6 +229,29 @@ def _adopt_dataset(X: Dataset[Any]) -> Adopted:
         return both, torch.from_numpy(values)[both.labels]
 
     return Adopted(images, values, append)
+
+
+def is_hugging_face(X: Any) -> bool:
+    """Whether X is a `datasets.Dataset`, without importing datasets."""
+    return any(kind.__module__.split(".")[0] == "datasets" and kind.__name__ == "Dataset" for kind in type(X).__mro__)
+
+
+def _adopt_hugging_face(X: Any) -> Adopted:
+    found = read_records(records_of(X))
+    image, label = columns_of(X)
+
+    def append(synthetic: LabelledImages) -> tuple[Any, Any]:
+        datasets = imported()
+        names = getattr(X.features[label], "names", None)
+        values: list[Any] = [found.classes[k] for k in synthetic.labels.tolist()]
+        values = values if names is None else [names.index(name) for name in values]
+        values = [type(X[0][label])(value) for value in values]
+        pictures = [to_pillow(pixels) for pixels in synthetic.images]
+        rows = {name: [None] * len(values) for name in X.column_names} | {image: pictures, label: values}
+        both = datasets.concatenate_datasets([X, datasets.Dataset.from_dict(rows, features=X.features)])
+        return both, both[label]
+
+    return Adopted(found, np.asarray(found.classes, dtype=object), append)
 
 
 def _pixels(image: Any) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 
@@ -66,7 +67,11 @@ def pillow_warnings_judged() -> Iterator[None]:
 
 def decode(path: Path, image_size: tuple[int, int] | None = None) -> Picture:
     """The pixels of one file, resized to `image_size` (height, width) where given. Raises UnusableImage."""
-    content = _read(path)
+    return decode_bytes(_read(path), image_size)
+
+
+def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> Picture:
+    """As `decode`, of what is in a file."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return _decode(image, len(content), image_size)
@@ -141,6 +146,12 @@ def _decode(image: Image.Image, n_bytes: int, image_size: tuple[int, int] | None
 def _too_many_pixels(height: int | None = None, width: int | None = None) -> UnusableImage:
     size = "" if height is None or width is None else f"{height:,}x{width:,} (height x width), "
     return UnusableImage(f"{size}more than {MOST_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
+
+
+def to_pillow(pixels: Tensor) -> Image.Image:
+    """uint8 (C, H, W) -> an image of mode L or RGB."""
+    array = pixels.permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def grey_or_rgb(image: Image.Image) -> Image.Image:

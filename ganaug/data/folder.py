@@ -22,6 +22,7 @@ from ganaug.data.listing import Candidate, Listing, list_images
 from ganaug.data.manifest import Undone, undo
 from ganaug.data.output import check_output
 from ganaug.data.preflight import FolderInspection, as_size, examine, inspect_folder
+from ganaug.data.store import is_store, open_store
 from ganaug.data.table import is_true
 from ganaug.data.threads import Progress, in_threads
 from ganaug.data.writing import augment_folder, augment_in_place, check_not_augmented, write_folder
@@ -62,9 +63,22 @@ def read_folder(
 
     Classes are sorted; images are grey (one channel) if every file is, RGB otherwise. `metadata` has file_name, label
     and every other column of metadata.csv as text, but for ganaug's own `is_synthetic` (bool), `class_index`, `seed`.
+    A store (`build_store`) is opened as it is, and its images are read as they are used.
     Raises DataError that lists all that is wrong with the folder: see `inspect_folder`.
     """
+    if is_store(path):
+        return _stored(Path(path), as_size(image_size))
     return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
+
+
+def _stored(path: Path, size: tuple[int, int] | None) -> LabelledImages:
+    images = open_store(path)
+    if size is not None and images.shape[1:] != size:
+        height, width = images.shape[1:]
+        raise DataError(
+            f"{path}: is a store of {height}x{width} images, and {size[0]}x{size[1]} are asked for. Build another one."
+        )
+    return images
 
 
 def read_and_inspect(

@@ -19,6 +19,6 @@ def hold_back(images: LabelledImages, share: float, *, seed: int) -> tuple[Label
         number = min(MOST, round(count * share))
         if number < FEWEST:
             continue
-        where = torch.nonzero(images.labels == images.classes.index(name)).flatten()
+        where = images.rows_of(name)
         chosen[where[torch.randperm(count, generator=generator(seed, "held back", name))[:number]]] = True
     return (images.take(~chosen) if chosen.any() else images), images.take(chosen)

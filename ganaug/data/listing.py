@@ -16,6 +16,8 @@ from ganaug.data.decoding import SUFFIXES
 ENDINGS = tuple(sorted(SUFFIXES))
 METADATA = "metadata.csv"
 MANIFEST = ".ganaug.json"
+STORE = "store.json"
+SHARDS = (".tar", ".parquet")
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"})
 
 
@@ -70,6 +72,12 @@ def list_images(root: Path) -> Listing:
         return listing
     except OSError as error:
         listing.errors.append(f"{root}: cannot be listed: {error.strerror or error}. Allow reading it")
+        return listing
+    if any(child.name == STORE for child in children):
+        listing.errors.append(f"{root}: is a store, from which `fit` trains. Here the images themselves are needed")
+        return listing
+    if children and all(child.name.endswith(SHARDS) for child in children if not _is_hidden(child.name)):
+        listing.errors.append(f"{root}: holds shards. Build a store of them (ganaug store {root} STORE) and fit that")
         return listing
     if any(child.name == METADATA for child in children):
         listing.form = "metadata"

@@ -10,15 +10,18 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256
+from ganaug.data.records import imported
 from ganaug.data.table import Row, is_missing, table
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import OutputError
 
 BLOCK = 4096  # a file takes whole blocks of the disk
+ROW_GROUP = 1000  # images of a Parquet file that are written together
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,16 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is to be written. files: may be made one after another as they are asked for. n_bytes: at most, on disk."""
+    """What is to be written. files: may be made one after another as they are asked for. n_bytes: at most, on disk.
+
+    classes: the class names in label order, for what needs them all.
+    """
 
     files: Iterable[NewFile]
     folders: tuple[str, ...]
     n_files: int
     n_bytes: int
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, files: Sequence[NewFile]) -> "Contents":
@@ -121,6 +128,60 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
     """Write the tar archive OUT, in WebDataset's form: for each image `<key>.png`, `<key>.cls` (its label as a number)
     and `<key>.json` (its row); returns its SHA-256. The bytes depend on the images alone.
     """
+    with _archive(contents, out, progress) as (staging, files), tarfile.open(staging, "w") as archive:
+        for new, content in files:
+            key = new.file.rsplit(".", 1)[0].replace(".", "_")  # the name up to its first dot is the key
+            row = {name: None if is_missing(value) else value for name, value in new.row.items()}
+            parts = {
+                "png": content,
+                "cls": str(row["class_index"]).encode(),
+                "json": json.dumps(row, default=lambda value: value.item()).encode(),
+            }
+            for ending, part in parts.items():
+                member = tarfile.TarInfo(f"{key}.{ending}")
+                member.size = len(part)
+                archive.addfile(member, io.BytesIO(part))
+            archive.getmembers().clear()  # it would remember every file of the archive
+    return _sha256_of(Path(out))
+
+
+def publish_parquet(contents: Contents, out: str | Path, progress: Progress | None) -> str:
+    """Write the Parquet file OUT as Hugging Face's datasets writes them: `image` (PNG), `label` (a ClassLabel), and the
+    columns of provenance; returns its SHA-256. Raises DataError where datasets is not installed.
+    """
+    datasets = imported()
+    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped,unused-ignore]
+
+    kinds = {"is_synthetic": "bool", "seed": "int64", "model_hash": "string", "ganaug_version": "string"}
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=list(contents.classes)),
+            **{name: datasets.Value(kind) for name, kind in kinds.items()},
+        }
+    )
+    with (
+        _archive(contents, out, progress) as (staging, files),
+        pq.ParquetWriter(staging, features.arrow_schema) as writer,
+    ):
+        while part := list(islice(files, ROW_GROUP)):
+            columns = {name: [_or_none(new.row.get(name)) for new, _ in part] for name in kinds}
+            columns["image"] = [{"bytes": content, "path": new.file} for new, content in part]
+            columns["label"] = [contents.classes.index(str(new.row["label"])) for new, _ in part]
+            writer.write_table(pa.Table.from_pydict(columns, schema=writer.schema))
+    return _sha256_of(Path(out))
+
+
+def _or_none(value: object) -> object:
+    return None if is_missing(value) else value.item() if hasattr(value, "item") else value
+
+
+@contextmanager
+def _archive(
+    contents: Contents, out: str | Path, progress: Progress | None
+) -> Iterator[tuple[Path, Iterator[tuple[NewFile, bytes]]]]:
+    """A path to write one file to, and all contents, encoded; the file becomes OUT when the block ends well."""
     target = Path(out)
     check_room(target.parent, contents.n_bytes)
 
@@ -129,25 +190,15 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
 
     with naming(target), staged(target) as staging:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(staging, "w") as archive:
-            for new, content in in_threads(encoded, contents.files, progress, total=contents.n_files):
-                key = new.file.rsplit(".", 1)[0].replace(".", "_")  # the name up to its first dot is the key
-                row = {name: None if is_missing(value) else value for name, value in new.row.items()}
-                parts = {
-                    "png": content,
-                    "cls": str(row["class_index"]).encode(),
-                    "json": json.dumps(row, default=lambda value: value.item()).encode(),
-                }
-                for ending, part in parts.items():
-                    member = tarfile.TarInfo(f"{key}.{ending}")
-                    member.size = len(part)
-                    archive.addfile(member, io.BytesIO(part))
-                archive.getmembers().clear()  # it would remember every file of the archive
+        yield staging, in_threads(encoded, contents.files, progress, total=contents.n_files)
         with open(staging, "rb+") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         staging.replace(target)
-    return digest
+
+
+def _sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

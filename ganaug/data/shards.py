@@ -9,13 +9,14 @@ from typing import Any
 from ganaug import __version__
 from ganaug.data.listing import MANIFEST
 from ganaug.data.manifest import undo
-from ganaug.data.output import Contents, naming, publish, publish_tar, remove
+from ganaug.data.output import Contents, naming, publish, publish_parquet, publish_tar, remove
 from ganaug.data.threads import Progress
 from ganaug.errors import OutputError
 from ganaug.storage import locked, read_json, write_json
 
-FORMS = ("folder", "tar")
-RECORD = re.compile(r"shard-\d{5,}-of-\d{5,}(\.json|\.tar)?")
+ARCHIVES = {"tar": publish_tar, "parquet": publish_parquet}
+FORMS = ("folder", *ARCHIVES)
+RECORD = re.compile(r"shard-\d{5,}-of-\d{5,}(\.json|\.tar|\.parquet)?")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def write_shard(
     form: str = "folder",
     progress: Progress | None = None,
 ) -> bool:
-    """Write OUT/<shard>/ (class folders with metadata.csv) or OUT/<shard>.tar (WebDataset), then OUT/<shard>.json.
+    """Write OUT/<shard>/ (class folders and metadata.csv), OUT/<shard>.tar (WebDataset) or .parquet; then <shard>.json.
 
     request: what all shards of OUT are parts of, as JSON can hold it. False where this shard is there already; what an
     earlier attempt left is taken away. Raises OutputError where OUT holds anything else, or shards of another request,
@@ -57,7 +58,7 @@ def write_shard(
     folder = Path(out)
     about = {"ganaug_version": __version__, "form": form, "shards": shard.of, **request}
     check_shards(folder, about)
-    target = folder / (shard.name if form == "folder" else f"{shard.name}.tar")
+    target = folder / (shard.name if form == "folder" else f"{shard.name}.{form}")
     record, lock = folder / f"{shard.name}.json", f".{shard.name}.lock"
     with locked(folder, lock):
         try:
@@ -73,7 +74,7 @@ def write_shard(
             if form == "folder":
                 publish(made, target, progress)
             else:
-                found["sha256"] = publish_tar(made, target, progress)
+                found["sha256"] = ARCHIVES[form](made, target, progress)
             write_json(record, about | found)
         finally:
             (folder / lock).unlink(missing_ok=True)

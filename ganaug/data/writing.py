@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial as bind
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
 from torch import Tensor
 
 from ganaug import __version__
+from ganaug.data.decoding import to_pillow
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256, undo
 from ganaug.data.names import safe_name, unused
@@ -47,7 +47,7 @@ def streamed(blocks: Iterable[LabelledImages], counts: Mapping[str, int], shape:
     files = (new for block in blocks for new in _encoded(block, tuple(counts), folders, taken))
     n_files = sum(counts.values())
     needed = sorted({folders[name] for name, count in counts.items() if count})
-    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + MARKS]))
+    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + MARKS]), tuple(counts))
 
 
 def augment_folder(
@@ -158,8 +158,6 @@ def _file_name(source: Row, number: int) -> str:
 
 
 def _png(pixels: Tensor, label: str, synthetic: Row | None) -> bytes:
-    array = pixels.permute(1, 2, 0).contiguous().numpy()
-    picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
     marks = None
     if synthetic is not None:
         version = synthetic.get("ganaug_version")
@@ -170,7 +168,7 @@ def _png(pixels: Tensor, label: str, synthetic: Row | None) -> bytes:
             version=__version__ if is_missing(version) else str(version),
         )
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=marks)
+    to_pillow(pixels).save(buffer, "PNG", pnginfo=marks)
     return buffer.getvalue()
 
 

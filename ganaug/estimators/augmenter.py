@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 
 from ganaug import augment
 from ganaug.data.batches import BalancedBatches
-from ganaug.data.convert import Adopted, adopt, are_paths
+from ganaug.data.convert import Adopted, adopt, are_paths, is_hugging_face
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import hold_back
 from ganaug.data.shards import Shard
@@ -409,7 +409,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     def _adopt(self, X: Any, y: Any) -> Adopted:
         self._check_params()
-        given = isinstance(X, LabelledImages | Dataset | Tensor | str | Path)
+        given = isinstance(X, LabelledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
         is_images = given or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
         if is_images:
             adopted = adopt(X, y, image_shape=self.image_shape)

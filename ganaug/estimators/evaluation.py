@@ -72,8 +72,8 @@ class Evaluator:
         return preview({f"{n} ({counts[n]})": (self._real(self.real, n, 4), synthetic[n]) for n in names})
 
     def _real(self, images: LabelledImages, name: str, most: int) -> Tensor:
-        own = images.of_class(name)
-        return own[torch.randperm(len(own), generator=generator(self.seed, "reference", name))[:most]]
+        own = images.rows_of(name)
+        return images.images[own[torch.randperm(len(own), generator=generator(self.seed, "reference", name))[:most]]]
 
     def _synthetic(self, names: list[str], each: int) -> dict[str, Tensor]:
         labels = torch.tensor([self.real.classes.index(name) for name in names]).repeat_interleave(each)

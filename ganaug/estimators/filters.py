@@ -17,6 +17,7 @@ FILTERS = ("copies", "label")
 FLOOR = 0.1  # a class of whose samples fewer than this share of what real images reach pass is not learnt
 USABLE = 0.5  # share of real images that a referee must recognise to be heard
 TRIAL = 128  # samples a class from which its yield is measured
+MOST_COMPARED = 100_000  # training images with which samples are compared; beyond, as many of each class, spread evenly
 LARGEST_SAMPLE = 5000  # training images from which the copy radius is taken
 KEPT, COPY, MISLABELLED = 0, 1, 2
 
@@ -111,8 +112,16 @@ def make_filters(names: tuple[str, ...], images: LabelledImages, referee: Refere
     sketches, radius = None, 0.0
     if "copies" in names:
         # held at half precision already here, so that a loaded model judges as the fitted one does
-        sketches = tuple(sketch(images.of_class(name)).half() for name in images.classes)
+        sketches = tuple(_sketches(images, name).half() for name in images.classes)
         every = torch.cat(sketches).float()
         some = torch.linspace(0, len(every) - 1, min(len(every), LARGEST_SAMPLE)).long()
         radius = copy_radius(every[some])
     return Filters(referee, sketches, radius)
+
+
+def _sketches(images: LabelledImages, name: str) -> Tensor:
+    """Of one class, (n, D); a part at a time, since they may be in a file."""
+    rows, most = images.rows_of(name), max(1, MOST_COMPARED // len(images.classes))
+    if len(images) > MOST_COMPARED:
+        rows = rows[:: max(1, -(-len(rows) // most))]
+    return torch.cat([sketch(images.images[part]) for part in torch.split(rows, 4096)])

@@ -105,6 +105,22 @@ def test_fit_then_sample_then_again_gives_the_same_files(data, tmp_path):
     assert Counter(pd.read_csv(tmp_path / "four" / "metadata.csv")["label"]) == {"bright": 8}
 
 
+def test_a_store_is_built_verified_and_trained_on(data, tmp_path):
+    done = ganaug("store", data, tmp_path / "store", "--verify")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'store'}\n"), done.stderr
+    assert "20 images of 2 classes, 12x10, grey; every pixel verified." in done.stderr
+    models = []
+    for name in (tmp_path / "store", data):
+        run = tmp_path / f"run-{name.name}"
+        assert ganaug("fit", name, "--run", run, "--steps", 4, *QUICK).returncode == 0
+        models.append(GANAugmenter.load(run, "cpu").model_.hash())
+    assert models[0] == models[1]
+    for verb in (("check",), ("augment", "--steps", 2), ("evaluate", "--out", tmp_path / "page.html")):
+        refused = ganaug(verb[0], tmp_path / "store", *([tmp_path / "out"] if verb[0] == "augment" else []), *verb[1:])
+        assert refused.returncode == 1
+        assert "is a store, from which `fit` trains" in refused.stderr + refused.stdout
+
+
 def test_augment_balances_keeps_the_originals_and_is_undone(data, tmp_path):
     before, out = hashes(data), tmp_path / "out"
     done = ganaug("augment", data, out, "--steps", 6, *QUICK)

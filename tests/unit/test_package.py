@@ -11,7 +11,7 @@ import ganaug
 def test_the_public_names_are_these():
     assert sorted(ganaug.__all__) == [
         "AugmentedClassifier", "GANAugmenter", "LabelledImages", "MixedDataset", "Report", "__version__", "bias_report",
-        "diversity_report", "read_folder", "utility_report", "write_folder",
+        "build_store", "diversity_report", "read_folder", "utility_report", "write_folder",
     ]  # fmt: skip
     assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
 

@@ -38,7 +38,7 @@ def contents(images=None):
     return lambda: streamed(iter([images]), images.counts, images.shape)
 
 
-@pytest.mark.parametrize("form", ["folder", "tar"])
+@pytest.mark.parametrize("form", ["folder", "tar", "parquet"])
 def test_a_shard_is_written_once(tmp_path, form):
     shard, out = Shard(1, 3), tmp_path / "out"
 
@@ -47,7 +47,7 @@ def test_a_shard_is_written_once(tmp_path, form):
 
     assert write_shard(contents(), shard, out, ABOUT, form=form)
     assert not write_shard(never, shard, out, ABOUT, form=form)
-    ending = ".tar" if form == "tar" else ""
+    ending = "" if form == "folder" else f".{form}"
     assert sorted(path.name for path in out.iterdir()) == sorted([f"{shard.name}{ending}", f"{shard.name}.json"])
     about = json.loads((out / f"{shard.name}.json").read_text())
     assert (about["shard"], about["shards"], about["n_images"]) == (1, 3, 10)

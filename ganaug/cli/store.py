@@ -1,0 +1,41 @@
+"""`ganaug store SOURCE STORE`: the pixels of a large set in one file, from which `fit` trains."""
+
+from pathlib import Path
+
+import click
+
+from ganaug.cli.console import counting, named_failures, say
+from ganaug.cli.options import FOLDER
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=FOLDER, metavar="STORE")
+@click.option("--image-size", type=click.IntRange(8, 256), help="Resize every image to this height and width.")
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "grey", "rgb"]),
+    default="auto",
+    show_default=True,
+    help="One channel or three; auto: as the first image is.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave unusable images out; store.json lists them.")
+@click.option("--verify", is_flag=True, help="Read the whole store afterwards, and compare it with what was written.")
+def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: bool, verify: bool) -> None:
+    """Decode the images of SOURCE into the new folder STORE, once; `fit STORE` then starts at once, in little memory.
+
+    SOURCE is a data folder, a tar or Parquet file or a folder of these, or a data set saved by Hugging Face's datasets.
+    A build that was stopped goes on when the command is given again. Prints STORE.
+    """
+    with named_failures():
+        from ganaug.data.store import build_store, open_store, verify_store
+
+        with counting("store") as progress:
+            build_store(source, out, image_size=image_size, mode=mode, skip_bad=skip_bad, progress=progress)
+        if verify:
+            verify_store(out)
+        images = open_store(out)
+        channels, height, width = images.shape
+        size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
+        say(f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}.")
+        click.echo(out)

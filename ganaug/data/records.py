@@ -1,0 +1,190 @@
+"""Labelled images one after another, from whatever holds them: a folder, tar or Parquet shards, a Hugging Face set."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug.data.decoding import Picture, Pixels, UnusableImage, decode, decode_bytes, pillow_warnings_judged
+from ganaug.data.listing import Problem, list_images
+from ganaug.data.threads import in_threads
+from ganaug.errors import DataError
+from ganaug.images import LabelledImages
+
+FORMATS = {"tar": "webdataset", "parquet": "parquet"}  # ending of a shard -> who reads it in `datasets`
+IMAGE_COLUMNS = ("image", "img", "png", "jpg", "jpeg", "webp")
+WITHIN = "json"  # the column of a tar in which rows lie
+LABEL_COLUMNS = ("label", "labels", "cls", "class", "target")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image: what it is called, its class, and what decodes it to an image size, raising UnusableImage."""
+
+    name: str
+    label: str
+    decode: Callable[[tuple[int, int] | None], Picture]
+
+
+@dataclass(frozen=True)
+class Records:
+    """All records of a source, in an order that is always the same.
+
+    begin: the records from one number on. total, classes: where they are known beforehand. identity: differs where the
+    source does. problems: files that are no records.
+    """
+
+    begin: Callable[[int], Iterable[Record]]
+    identity: str
+    total: int | None = None
+    classes: tuple[str, ...] | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def records_of(source: Any) -> Records:
+    """The records of a path or a `datasets.Dataset`.
+
+    A path is a data folder as `read_folder` reads it, a tar or Parquet file, a folder of these (shards), or what
+    `datasets.Dataset.save_to_disk` wrote. All but data folders need `datasets` (`pip install "ganaug[datasets]"`).
+    Raises DataError that says what came.
+    """
+    if not isinstance(source, str | Path):
+        return _of_dataset(source, f"{type(source).__name__} {getattr(source, '_fingerprint', '')}")
+    path = Path(source)
+    files = shards_in(path)
+    if files:
+        datasets = imported()
+        kind = FORMATS[files[0].suffix[1:]]
+        names = [str(file) for file in files]
+        found = datasets.load_dataset(kind, data_files={"train": names}, split="train", streaming=True)
+        return _of_dataset(found, _digest((file.name, "", file.stat().st_size) for file in files))
+    if (path / "dataset_info.json").exists() and (path / "state.json").exists():
+        return _of_dataset(imported().load_from_disk(str(path)), _digest([(str(path), "", 0)]))
+    return _of_folder(path)
+
+
+def shards_in(path: Path) -> list[Path]:
+    """The tar or Parquet files that `path` is or, where it holds nothing else of the kind, has; sorted."""
+    if path.is_file() and path.suffix[1:] in FORMATS:
+        return [path]
+    if not path.is_dir():
+        return []
+    found = sorted(child for child in path.iterdir() if child.suffix[1:] in FORMATS and not child.name.startswith("."))
+    if len({file.suffix for file in found}) > 1:
+        raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one kind of them.")
+    return found
+
+
+def imported() -> Any:
+    """`datasets`, told to ask no network. Raises DataError where it is not installed."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        import datasets  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise DataError('tar and Parquet files are read by datasets: pip install "ganaug[datasets]".') from error
+    return datasets
+
+
+def _of_folder(root: Path) -> Records:
+    listing = list_images(root)
+    if listing.errors:
+        raise DataError(f"{listing.errors[0]}.")
+    candidates = listing.candidates
+
+    def begin(start: int) -> Iterator[Record]:
+        for candidate in candidates[start:]:
+            path = root / candidate.file
+            yield Record(candidate.file, candidate.label, lambda size, path=path: decode(path, size))  # type: ignore[misc]
+
+    identity = _digest((one.file, one.label, _size(root / one.file)) for one in candidates)
+    return Records(begin, identity, len(candidates), tuple(sorted(listing.classes)), tuple(listing.problems))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1  # decoding it will say why
+
+
+def _digest(parts: Iterable[tuple[str, str, int]]) -> str:
+    found = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        found.update(repr(part).encode())
+    return found.hexdigest()
+
+
+def _of_dataset(dataset: Any, identity: str) -> Records:
+    """A `datasets.Dataset`, or an IterableDataset of it."""
+    datasets, (image, label) = imported(), columns_of(dataset)
+    within = label == WITHIN
+    names = None if within else getattr(dataset.features[label], "names", None)
+    raw = dataset.cast_column(image, datasets.Image(decode=False))
+
+    def begin(start: int) -> Iterator[Record]:
+        for number, row in enumerate(raw.skip(start), start):
+            value = row[WITHIN]["label"] if within else row[label]
+            yield Record(
+                str(row.get("__key__") or (row[image] or {}).get("path") or f"image {number:,}"),
+                str(value) if names is None else names[value],
+                lambda size, given=row[image]: _decoded(given, size),  # type: ignore[misc]
+            )
+
+    return Records(begin, identity, getattr(dataset, "num_rows", None), None if names is None else tuple(names))
+
+
+def columns_of(dataset: Any) -> tuple[str, str]:
+    """The columns of a data set that hold the images and the labels. Raises DataError where there are none."""
+    features = dataset.features or {}
+    images = [name for name, feature in features.items() if isinstance(feature, imported().Image)]
+    image = next((name for name in (*IMAGE_COLUMNS, *images) if name in images), None)
+    if image is None:
+        raise DataError(f"the data set has no column of images; its columns are {', '.join(map(str, features))}.")
+    told = features.get(WITHIN)
+    if isinstance(told, Mapping) and "label" in told:  # ganaug's own tars name the class there
+        return image, WITHIN
+    label = next((name for name in LABEL_COLUMNS if name in features), None)
+    if label is None:
+        columns = ", ".join(map(str, features))
+        raise DataError(f"the data set has no column {', '.join(LABEL_COLUMNS)}; its columns are {columns}.")
+    return image, label
+
+
+def read_records(records: Records) -> LabelledImages:
+    """All records, in memory. Raises DataError, naming the image, for one that is unusable or of another size."""
+
+    def tried(record: Record) -> tuple[Record, Pixels]:
+        try:
+            return record, record.decode(None).pixels
+        except UnusableImage as error:
+            raise DataError(f"{Problem(record.name, error.cause, error.mend)}") from error
+
+    with pillow_warnings_judged():
+        found = list(in_threads(tried, records.begin(0)))
+    if not found:
+        raise DataError("the data set is empty.")
+    sizes = {pixels.shape[:2]: record.name for record, pixels in found}
+    if len(sizes) > 1:
+        (one, first), (other, second) = list(sizes.items())[:2]
+        raise DataError(f"{first} is {one[0]}x{one[1]} and {second} {other[0]}x{other[1]}: resize all to one size.")
+    colour = any(pixels.ndim == 3 for _, pixels in found)
+    stacked = np.stack(
+        [np.broadcast_to(p[:, :, None], (*p.shape, 3)) if colour and p.ndim == 2 else p for _, p in found]
+    )
+    stacked = stacked if colour else stacked[:, :, :, None]
+    classes = records.classes or tuple(sorted({record.label for record, _ in found}))
+    labels = torch.tensor([classes.index(record.label) for record, _ in found])
+    return LabelledImages(torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))), labels, classes)
+
+
+def _decoded(given: Any, size: tuple[int, int] | None) -> Picture:
+    if given is None or (given.get("bytes") is None and given.get("path") is None):
+        raise UnusableImage("holds no image")
+    if given.get("bytes") is not None:
+        return decode_bytes(given["bytes"], size)
+    return decode(Path(given["path"]), size)
