@@ -450,6 +450,40 @@ def drawn_wide(cell: Cell, std: float) -> np.ndarray:
     return trained_on(cell, mixture(cell, replace(made, metadata=None)))
 
 
+def mixup(cell: Cell, batch: Batches) -> Batches:
+    """Sums of two images of a batch, labels alike (Zhang et al. 2018, alpha 0.2)."""
+
+    def mixed_batch(step: int) -> Batch:
+        own, random = batch(step), np.random.default_rng([cell.seed, step])
+        weight, order = float(random.beta(0.2, 0.2)), torch.from_numpy(random.permutation(len(own.pixels)))
+        pixels = (weight * own.pixels + (1 - weight) * own.pixels[order]).round().to(torch.uint8)
+        return Batch(pixels, weight * own.targets + (1 - weight) * own.targets[order], own.synthetic)
+
+    return mixed_batch
+
+
+def cutmix(cell: Cell, batch: Batches) -> Batches:
+    """A box of one image on another, labels by its area (Yun et al. 2019, alpha 1); every second batch."""
+
+    def pasted(step: int) -> Batch:
+        own, random = batch(step), np.random.default_rng([cell.seed, step])
+        if step % 2:
+            return own
+        height, width = own.pixels.shape[2:]
+        side, order = np.sqrt(1 - random.beta(1.0, 1.0)), torch.from_numpy(random.permutation(len(own.pixels)))
+        middle = random.integers(height), random.integers(width)
+        (top, bottom), (left, right) = (
+            np.clip([m - round(size * side / 2), m + round(size * side / 2)], 0, size)
+            for m, size in zip(middle, (height, width), strict=True)
+        )
+        pixels = own.pixels.clone()
+        pixels[:, :, top:bottom, left:right] = own.pixels[order][:, :, top:bottom, left:right]
+        weight = 1 - (bottom - top) * (right - left) / (height * width)
+        return Batch(pixels, weight * own.targets + (1 - weight) * own.targets[order], own.synthetic)
+
+    return pasted
+
+
 def averaged(cell: Cell, *nets: Network) -> np.ndarray:
     """Mean log-probabilities of several networks."""
     found: np.ndarray = np.mean([told(cell, net) for net in nets], axis=0)
@@ -533,6 +567,10 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "classical, four times the steps": four_times(lambda c: told(c, c.base)),
     "25%, four times the steps": four_times(lambda c: trained_on(c, mixture(c))),
     "50%, four times the steps": four_times(lambda c: trained_on(c, mixture(c, share=0.5))),
+    "mixup, four times the steps": four_times(lambda c: told(c, learnt(c, mixup(c, batches(c, balanced(c.train)))))),
+    "CutMix, four times the steps": four_times(lambda c: told(c, learnt(c, cutmix(c, batches(c, balanced(c.train)))))),
+    "25% and mixup, four times the steps": four_times(lambda c: told(c, learnt(c, mixup(c, batches(c, mixture(c)))))),
+    "25% and CutMix, four times the steps": four_times(lambda c: told(c, learnt(c, cutmix(c, batches(c, mixture(c)))))),
     "25%, held back, four times the steps": four_times(lambda c: trained_on(c, mixture(c, c.held_back))),
 }
 
