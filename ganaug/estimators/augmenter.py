@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganaug import augment
+from ganaug.allocator import freed_memory_kept
 from ganaug.data.batches import BalancedBatches
 from ganaug.data.convert import Adopted, adopt, are_paths, is_hugging_face
 from ganaug.data.findings import SMALLEST
@@ -435,6 +436,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
         return Adopted(adopted.images, adopted.class_values, append)
 
+    @freed_memory_kept()
     def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
         images, classes = adopted.images, adopted.class_values
         base.check_trainable(images)

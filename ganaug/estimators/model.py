@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug import __version__
+from ganaug.allocator import freed_memory_kept
 from ganaug.errors import NotLearntError, RunError
 from ganaug.estimators.base import FORMAT
 from ganaug.estimators.filters import KEPT, TRIAL, Filters, Yield
@@ -96,6 +97,7 @@ class GeneratorModel:
         places = torch.arange(len(labels))
         return in_passes(images_of, places, PASS if self.device.type == "cpu" else batch_size or 256)
 
+    @freed_memory_kept()
     def sample(
         self,
         counts: Mapping[int, int],

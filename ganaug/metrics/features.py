@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from ganaug.allocator import freed_memory_kept
 from ganaug.cache import key_of, remembered
 from ganaug.errors import DataError
 from ganaug.images import in_passes, pooled
@@ -165,6 +166,7 @@ def _of_module(net: nn.Module, images: Tensor) -> Tensor:
             module.train(mode)
 
 
+@freed_memory_kept()
 def _computed(images: Tensor) -> Tensor:
     net = efficientnet_lite0()
 

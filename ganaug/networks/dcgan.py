@@ -39,9 +39,9 @@ class DCGANGenerator(nn.Module):
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         features = self.first(latent).unflatten(1, (-1, *self.start))
         shared = torch.zeros_like(labels)
-        features = torch.relu(self.norms[0](features, shared if self.shared_stages else labels))
+        features = torch.relu_(self.norms[0](features, shared if self.shared_stages else labels))
         for stage, (up, norm) in enumerate(zip(self.ups, self.norms[1:], strict=True), start=1):
-            features = torch.relu(norm(up(features), shared if stage < self.shared_stages else labels))
+            features = torch.relu_(norm(up(features), shared if stage < self.shared_stages else labels))
         return torch.tanh(self.last(crop(features, self.shape[1], self.shape[2])))
 
 
@@ -68,7 +68,7 @@ class DCGANDiscriminator(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Images -> (N, D)."""
         for down in self.downs:
-            images = nn.functional.leaky_relu(down(images), 0.2)
+            images = nn.functional.leaky_relu_(down(images), 0.2)
         return images.flatten(1)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:

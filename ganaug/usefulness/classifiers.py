@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
+from ganaug.allocator import freed_memory_kept
 from ganaug.images import in_passes, to_signed
 from ganaug.lookup import lookup
 from ganaug.metrics.features import efficientnet_features
@@ -57,6 +58,7 @@ class CNN:
         """Names all that its predictions depend on beside data and seed; None where that cannot be named."""
         return f"{self} {self.dtype}"
 
+    @freed_memory_kept()
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         images = training.images
         n_real = int((~training.is_synthetic).sum())
