@@ -49,12 +49,12 @@ class StoredRows:
         return self.all_hashes if self.rows is None else self.all_hashes[self.rows]
 
     def __getitem__(self, index: Any) -> Tensor:
-        pixels = np.memmap(self.path, np.uint8, "r", self.offset, self.stored)
+        pixels = np.asarray(np.memmap(self.path, np.uint8, "r", self.offset, self.stored))
         if self.rows is not None:
             index = self.rows[index]
-        elif isinstance(index, Tensor) and index.dtype == torch.bool:
-            index = torch.nonzero(index).flatten()
-        return torch.from_numpy(np.array(pixels[index.numpy() if isinstance(index, Tensor) else index]))
+        if isinstance(index, Tensor) and index.ndim:
+            return torch.from_numpy(pixels[index.numpy()])  # a copy already
+        return torch.from_numpy(np.array(pixels[int(index) if isinstance(index, Tensor) else index]))
 
     def take(self, where: Tensor) -> "StoredRows":
         """The images at `where`, int64 (n,), without reading them."""

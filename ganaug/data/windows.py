@@ -9,7 +9,7 @@ from torch import Tensor
 from ganaug.images import LabelledImages, StoredRows
 from ganaug.randomness import generator
 
-POOL = 256 * 2**20  # bytes of pixels that a window holds; the next one is read meanwhile
+POOL = 64 * 2**20  # bytes of pixels that a window holds; the next one is read meanwhile
 BLOCK = 64  # neighbouring images of a class that are read together
 
 

@@ -1,8 +1,10 @@
 """Training steps, one page a scheme. A step turns a batch into updates and tensors to log; the loop knows no GAN."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from ganaug import augment
 from ganaug.augment import AdaptiveStrength, Policy
 from ganaug.data.batches import Batch
+from ganaug.errors import TrainingError
 from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.networks.blocks import ConditionalBatchNorm, Projection
 from ganaug.penalties import Critique, Penalty, effective_numbers
@@ -19,6 +22,7 @@ from ganaug.training.averaging import MovingAverage
 from ganaug.training.processes import ALONE, Processes, shared
 from ganaug.training.referee import Referee
 
+T = TypeVar("T")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 USUAL = 0.99  # decay of the running means of the critic's logits (Tseng et al. 2021, section 4.1)
 
@@ -54,12 +58,22 @@ class Recipe:
     precision: torch.dtype = torch.float32
 
 
+@dataclass(frozen=True)
+class Part:
+    """What of a step is in memory at once: the batch or this share of it, and its latent vectors (B, L)."""
+
+    batch: Batch
+    latent: Tensor
+    share: float
+
+
 class AdversarialStep:
     """One update of the critic, and of the generator when its turn has come (every `loss.critic_steps` steps).
 
     counts: (K,) training images of each class. Of several `processes` each gets its rows of the batch. Fake images take
     the labels of the real batch. Both kinds pass the augmentations before the critic sees them. `referee`, set once it
-    is trained, guides the generator where the recipe says so. Raises ValueError for a loss that forbids batch norm with
+    is trained, guides the generator where the recipe says so. A batch that does not fit into a GPU's memory is taken in
+    parts from then on. Raises ValueError for a loss that forbids batch norm with
     a critic that has it.
     """
 
@@ -95,7 +109,7 @@ class AdversarialStep:
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.strength = AdaptiveStrength(device) if recipe.adaptive else None
         self.usual = torch.zeros(2, device=device)
-        self.steps_done, self.decay = 0, 1.0
+        self.steps_done, self.decay, self.n_parts = 0, 1.0, 1
         modules = [*generator.modules(), *discriminator.modules()]
         self.conditional = [m for m in modules if isinstance(m, ConditionalBatchNorm | Projection)]
         norms = [m for m in modules if isinstance(m, ConditionalBatchNorm) and m.gain.num_embeddings > 1]
@@ -110,22 +124,49 @@ class AdversarialStep:
         for module in self.noisy:
             module.random = batch.generator
         generators_turn = self.steps_done % self.loss.critic_steps == 0
-        with torch.set_grad_enabled(generators_turn):
-            fake = self.generate(batch)
-        logs = self.update_discriminator(batch, fake.detach())
-        if generators_turn:
-            logs |= self.update_generator(batch, fake)
+        latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
+        kept: list[Tensor] | None = [] if generators_turn else None
+        logs = self.in_memory(batch, latent, partial(self.update_discriminator, kept=kept))
+        if kept is not None:
+            logs |= self.in_memory(batch, latent, partial(self.update_generator, kept=kept))
             self.average.update(self.steps_done * size, size * self.loss.critic_steps)
+        if self.n_parts > 1:
+            logs["micro_batches"] = torch.tensor(float(self.n_parts))
         return logs
 
-    def size(self, batch: Batch) -> int:
-        """Images of the step, in all processes."""
-        return len(batch.labels) * self.processes.parts
+    def in_memory(self, batch: Batch, latent: Tensor, update: Callable[[list[Part]], T]) -> T:
+        """`update` of the batch in `n_parts` parts, whose gradients add up; in twice as many where memory is short."""
+        before = batch.generator.get_state()
+        while True:
+            try:
+                return update(self.cut(batch, latent))
+            except torch.OutOfMemoryError as error:
+                if self.processes.parts > 1 or 4 * self.n_parts > len(batch.labels):
+                    raise TrainingError(
+                        f"a batch of {self.size(batch)} images does not fit into the memory of {self.counts.device}. "
+                        "Use a smaller batch_size, width or image_size."
+                    ) from error
+                self.n_parts *= 2
+            batch.generator.set_state(before)  # outside of the handler, which holds on to what was allocated
+            if self.counts.device.type == "cuda":
+                torch.cuda.empty_cache()
 
-    def generate(self, batch: Batch) -> Tensor:
-        latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
+    def cut(self, batch: Batch, latent: Tensor) -> list[Part]:
+        if self.n_parts == 1:
+            return [Part(batch, latent, 1.0)]
+        pieces = zip(*(each.tensor_split(self.n_parts) for each in (batch.images, batch.labels, latent)), strict=True)
+        return [
+            Part(Batch(images, labels, batch.generator), own, len(labels) / len(latent))
+            for images, labels, own in pieces
+        ]
+
+    def size(self, *batches: Batch) -> int:
+        """Images of the step, in all processes."""
+        return sum(len(batch.labels) for batch in batches) * self.processes.parts
+
+    def generate(self, part: Part) -> Tensor:
         with self.autocast():
-            fake: Tensor = self.generator(latent, batch.labels)
+            fake: Tensor = self.generator(part.latent, part.batch.labels)
         return fake.float()
 
     def autocast(self) -> torch.autocast:
@@ -141,11 +182,34 @@ class AdversarialStep:
         probability = None if self.strength is None else self.strength.probability
         return augment.apply(self.recipe.augmentations, images, batch.generator, probability)
 
-    def update_discriminator(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+    def update_discriminator(self, parts: list[Part], *, kept: list[Tensor] | None) -> dict[str, Tensor]:
+        """kept: gets the fake images with their graph, for the generator's turn; not of several parts."""
         self.discriminator.requires_grad_(True)
+        self.optimisers["discriminator"].zero_grad()
+        found, total = [], torch.zeros(2, device=self.counts.device)
+        for part in parts:
+            with torch.set_grad_enabled(kept is not None and len(parts) == 1):
+                fake = self.generate(part)
+            if kept is not None:
+                kept[:] = [fake] if len(parts) == 1 else []
+            logs, means = self.criticise(part, fake.detach())
+            found.append(logs)
+            total = total + means * part.share
+        self.descend("discriminator")
+        logs = averaged(found)
+        self.usual = torch.lerp(total, self.usual, USUAL)
+        if self.strength is not None:
+            seen = self.size(*(part.batch for part in parts))
+            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), seen)
+            logs["augmentation"] = self.strength.probability
+        return logs
+
+    def criticise(self, part: Part, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Add the gradients of one part; what is to be logged, and the mean logits of real and fake."""
+        batch = part.batch
         both = self.augmented(torch.cat([batch.images, fake]), batch)
         if self.has_batch_norm:  # real and fake apart, as the generator's turn shows them (Radford et al. 2016)
-            on_real, on_fake = (self.judge(part, batch.labels) for part in both.chunk(2))
+            on_real, on_fake = (self.judge(half, batch.labels) for half in both.chunk(2))
         else:
             on_real, on_fake = self.judge(both, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(on_real, on_fake)
@@ -167,32 +231,36 @@ class AdversarialStep:
         if penalty is not None:
             logs["penalty"] = penalty.detach()
             loss = loss + penalty
-        self.descend("discriminator", loss)
-        self.usual = torch.lerp(means, self.usual, USUAL)
-        if self.strength is not None:
-            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), self.size(batch))
-            logs["augmentation"] = self.strength.probability
-        return logs
+        backward(loss, part.share)
+        return logs, means
 
-    def update_generator(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+    def update_generator(self, parts: list[Part], *, kept: list[Tensor]) -> dict[str, Tensor]:
+        """kept: the images of the only part, as the critic's turn made them; is emptied."""
         self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
-        on_fake = self.judge(self.augmented(fake, batch), batch.labels)
-        if self.loss.relativistic:
-            on_real = self.judge(self.augmented(batch.images, batch), batch.labels)
-            loss = self.loss.generator(on_real, on_fake)
-        else:
-            loss = self.loss.generator(on_fake)
-        penalty = self.penalty("generator", self.generator, self.counts)
-        loss = loss if penalty is None else loss + penalty
-        logs = {"loss_generator": loss.detach()}
-        if self.referee is not None and self.recipe.guidance:
-            shortfall = self.referee.shortfall(fake, batch.labels)
-            logs["shortfall"] = shortfall.detach()
-            loss = loss + self.recipe.guidance * shortfall
-        self.descend("generator", loss)
+        self.optimisers["generator"].zero_grad()
+        found = []
+        for part in parts:
+            shown, batch = kept.pop() if kept and len(parts) == 1 else self.generate(part), part.batch
+            kept.clear()  # a graph that a second attempt in more parts would have beside its own
+            on_fake = self.judge(self.augmented(shown, batch), batch.labels)
+            if self.loss.relativistic:
+                on_real = self.judge(self.augmented(batch.images, batch), batch.labels)
+                loss = self.loss.generator(on_real, on_fake)
+            else:
+                loss = self.loss.generator(on_fake)
+            penalty = self.penalty("generator", self.generator, self.counts)
+            loss = loss if penalty is None else loss + penalty
+            logs = {"loss_generator": loss.detach()}
+            if self.referee is not None and self.recipe.guidance:
+                shortfall = self.referee.shortfall(shown, batch.labels)
+                logs["shortfall"] = shortfall.detach()
+                loss = loss + self.recipe.guidance * shortfall
+            backward(loss, part.share)
+            found.append(logs)
+        self.descend("generator")
         gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()  # noqa: SLF001  # as torch.optim does
-        return {**logs, "gradient_generator": norm}
+        return {**averaged(found), "gradient_generator": norm}
 
     def penalty(self, side: str, *seen: object) -> Tensor | None:
         """The weighted sum of this side's penalties whose turn it is."""
@@ -223,9 +291,7 @@ class AdversarialStep:
         for group in self.optimisers[name].param_groups:
             group["lr"] = self.rates[name] * self.factors[name] * share
 
-    def descend(self, name: str, loss: Tensor) -> None:
-        self.optimisers[name].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+    def descend(self, name: str) -> None:
         self.processes.average(self.sides[name].parameters())
         self.optimisers[name].step()
 
@@ -272,6 +338,18 @@ class AdversarialStep:
         self.usual = state["usual"].to(self.usual)
         self.factors = {name: float(factor) for name, factor in state["factors"].items()}
         self.steps_done = int(state["steps_done"])
+
+
+def backward(loss: Tensor, share: float) -> None:
+    """Add the gradients of a loss that is the mean over this share of a batch."""
+    (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
+
+
+def averaged(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each over the parts."""
+    if len(logs) == 1:
+        return logs[0]
+    return {name: torch.stack([one[name] for one in logs]).mean(0) for name in logs[0]}
 
 
 def _laid_out_as(value: Tensor, parameter: Tensor) -> Tensor:

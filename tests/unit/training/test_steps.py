@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganaug.data.batches import BalancedBatches
+from ganaug.errors import TrainingError
 from ganaug.losses import LOSSES
 from ganaug.networks import NETWORKS
 from ganaug.networks.blocks import ConditionalBatchNorm, Projection
@@ -153,3 +154,49 @@ def test_no_half_life_keeps_no_average():
     run(0)
     pairs = zip(made.average.module.parameters(), made.generator.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def short_of_memory(network, most):
+    """Lets `network` run out of memory where it gets more than `most` images at once."""
+    forward = network.forward
+
+    def limited(images, labels):
+        if len(images) > most:
+            raise torch.OutOfMemoryError("no room")
+        return forward(images, labels)
+
+    network.forward = limited
+
+
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+def test_where_memory_is_short_a_batch_is_taken_in_parts_to_the_same_end(side):
+    """Without batch norm a part's images know nothing of each other, so gradients add up to those of the batch."""
+
+    def made():
+        shape = (1, 16, 16)
+        with own_state(0):
+            pair = NETWORKS["resnet-plain"]
+            networks = pair.generator(shape, 3, 8, 8), pair.discriminator(shape, 3, 8, "none")
+        return AdversarialStep(*networks, Recipe(latent_size=8, ema_half_life=0), torch.tensor([40, 40, 40]))
+
+    batches = BalancedBatches(tones(), 16, seed=0, power=0.0)
+    whole, cut = made(), made()
+    short_of_memory(getattr(cut, side), 8 if side == "discriminator" else 4)
+    for number in range(2):
+        logs, others = whole(batches(number)), cut(batches(number))
+    assert cut.n_parts == 4
+    assert float(others["micro_batches"]) == 4
+    assert "micro_batches" not in logs
+    for name in ("loss_discriminator", "loss_generator", "accuracy_real", "gradient_generator"):
+        assert float(others[name]) == pytest.approx(float(logs[name]), rel=1e-3)
+    for one, other in zip(whole.discriminator.parameters(), cut.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-6)
+    for one, other in zip(whole.generator.parameters(), cut.generator.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_memory_for_not_even_two_images_is_a_named_failure():
+    training, made = step(RECIPE)
+    short_of_memory(made.generator, 1)
+    with pytest.raises(TrainingError, match=r"batch of 16 images does not fit.*batch_size"):
+        training(0)
