@@ -7,6 +7,7 @@ https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -49,6 +50,7 @@ def mark(label: str, *, seed: int | None, model_hash: str, version: str = __vers
     return chunks
 
 
+@lru_cache(maxsize=1024)
 def _xmp(label: str, software: str) -> str:
     texts = {"source_type": SOURCE_TYPE, "software": software, "label": label}
     # XML 1.0 has no way to write control characters, not even escaped

@@ -1,6 +1,5 @@
 """Write class folders of images with metadata.csv, whole or not at all; add to a folder in place, undoably."""
 
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor
 
 from ganaug import __version__
-from ganaug.data.decoding import to_pillow
+from ganaug.data.encoding import png
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256, undo
 from ganaug.data.names import safe_name, unused
@@ -167,9 +166,7 @@ def _png(pixels: Tensor, label: str, synthetic: Row | None) -> bytes:
             model_hash=str(synthetic.get("model_hash", "")),
             version=__version__ if is_missing(version) else str(version),
         )
-    buffer = io.BytesIO()
-    to_pillow(pixels).save(buffer, "PNG", pnginfo=marks)
-    return buffer.getvalue()
+    return png(pixels, marks)
 
 
 def _read(path: Path) -> bytes:

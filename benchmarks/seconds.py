@@ -1,0 +1,99 @@
+"""What does a longer fit change? One generator, looked at after ever more seconds of training.
+
+    python benchmarks/seconds.py cifar10-lt:500:20 --seconds 150 300 600 1200 2400 --seeds 0 1 2 --out OUT
+
+After each, a quarter of its samples beside the real images, for four times the usual steps, as in `ladder.py`; the gain
+is over the same steps without them. A seed draws the images, which classes are rare, the generator and the classifiers.
+"""
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from ladder import EACH, Cell, batches, four_times, learnt, mixture, told, trained_on
+from quality import budget
+from rungs import BASE, climb
+from sets import draw_cell
+
+from ganaug import GANAugmenter
+from ganaug.images import LabelledImages
+from ganaug.randomness import derive
+from ganaug.usefulness.classical import classical
+from ganaug.usefulness.training_set import balanced
+from ganaug.usefulness.trial import draw
+
+MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "seconds"
+
+
+def grown(train: LabelledImages, seed: int, folder: Path, seconds: list[float], threads: int) -> dict[float, Path]:
+    """A model folder for each of `seconds`, of one run; what is there is not trained again."""
+    models = {each: folder / f"{each:g}s" for each in sorted(seconds)}
+    before = 0.0
+    for each, model in models.items():
+        run = folder / "run"
+        if not (model / "model.json").exists():
+            gan = GANAugmenter(n_steps=10**9, run_dir=run, random_state=seed, device="cpu", patience=10**9)
+            begin = gan.resume if (run / "config.json").exists() else gan.fit
+            begin(train, callbacks=[budget(each - before, threads)])
+            gan.save(model)
+        before = each
+    return models
+
+
+class Grown(Cell):
+    """A cell with all of the generators."""
+
+    models: dict[float, Path]
+
+
+def with_samples(cell: Cell, seconds: float) -> np.ndarray:
+    assert isinstance(cell, Grown)
+    gan = GANAugmenter.load(cell.models[seconds], device="cpu")
+    made = draw(gan, dict.fromkeys(cell.train.classes, EACH), 0, cell.train)
+    longer = replace(cell, times=4)
+    return trained_on(longer, mixture(longer, replace(made, metadata=None)))
+
+
+def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
+    name, shots, rho = own
+    train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
+    train, held_back, test = (replace(part, metadata=None) for part in (train, held_back, test))
+    folder = MODELS / f"{name}_{shots}_{rho:g}_{seed}"
+    models = grown(train, seed, folder, options.seconds, options.threads)
+    gan = GANAugmenter.load(models[options.seconds[-1]], device="cpu")
+    found = Grown(train, held_back, test, train, gan, classical(train), derive(seed, "inner", inner))
+    found.models = models
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
+    parser.add_argument("--shots", type=int, default=500)
+    parser.add_argument("--rho", type=float, default=50)
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seconds", type=float, nargs="+", default=[150, 300, 600, 1200, 2400])
+    parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    ways = {
+        BASE: four_times(lambda c: told(c, c.base)),
+        **{f"25% after {each:g} s": partial(with_samples, seconds=each) for each in sorted(options.seconds)},
+        "25%, held back": four_times(lambda c: trained_on(c, mixture(c, c.held_back))),
+        "no classical augmentation": four_times(
+            lambda c: told(c, learnt(c, batches(c, balanced(c.train), altered=False)))
+        ),
+    }
+    options.ways = list(ways)
+    about = "A draw is one of images, rare classes, generator and weights; four times the usual steps in every row."
+    climb(ways, cell_of, "What a longer fit changes", about, options)
+
+
+if __name__ == "__main__":
+    main()
