@@ -1,103 +1,254 @@
-"""Images/s of training and of sampling, against a plain hand-written loop of the same networks in the same run.
+"""Images/s and GFLOP/s of a training step, the loop's overhead, and sampling to files; ratios within one run.
 
-    python benchmarks/throughput.py [--seconds 30] [--rounds 5] [--out benchmarks/results/...md]
+    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--rival NAME=COMMAND ...] [--out OUT.md]
 
-Fashion-MNIST-LT as it ships, 28x28, the default network. Each round times, in turn: GANAugmenter.fit, the plain loop
-(forward, backward, Adam; no averaging, no augmentation, no checks), GANAugmenter.sample, and the bare forward pass.
-Medians over the rounds with the smallest and the largest; a ratio is taken within a round.
+Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn:
+
+- fit: GANAugmenter.fit, from the first step to the last, without checks;
+- bare: forward, backward and optimiser of the same networks, loss and precision; nothing else;
+- convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the ceiling;
+- plain loop: what a tutorial shows, the same networks in float32;
+- samples to PNG files, the same without filters, and the generator's forward pass alone;
+- each rival: COMMAND prints JSON with "images/s" and "GFLOP/s" of `rivals/*_rate.py` in an environment of its own.
+
+GFLOP/s: multiplications and additions of a step, as torch's flop counter counts them, over its time.
 """
 
 import argparse
+import json
+import shlex
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from collect import processor
+from tables import table
+from torch import Tensor
 from torch.nn.functional import relu
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug import GANAugmenter, __version__
 from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.data.output import publish, publish_tar
+from ganaug.data.writing import streamed
 from ganaug.images import LabelledImages, to_signed
 from ganaug.networks import NETWORKS
+from ganaug.networks.blocks import laid_out
+from ganaug.training.engine import precision_for
+from ganaug.training.loop import StopTraining
+
+BATCH, LATENT, WIDTH = 64, 64, 32
+HEAVY = ("convolution", "convolution_backward", "mm", "addmm", "bmm")
 
 
-def ours(images: LabelledImages, seconds: float) -> tuple[float, GANAugmenter]:
-    """Images/s of a fit, from its first step to its last, checks and previews included."""
-    times: list[float] = []
-    gan = GANAugmenter(time_budget=seconds, device="cpu", random_state=0)
-    gan.fit(images, callbacks=[lambda done, logs: times.append(time.perf_counter())])  # noqa: ARG005  # a callback gets both
-    return (len(times) - 1) * gan.plan_.batch_size / (times[-1] - times[0]), gan
+class Bare:
+    """A step of the default networks with hinge loss and fused Adam, in the given precision."""
+
+    def __init__(self, images: LabelledImages, precision: torch.dtype) -> None:
+        pair, shape, n_classes = NETWORKS["dcgan"], images.shape, len(images.classes)
+        self.generator = laid_out(pair.generator(shape, n_classes, LATENT, WIDTH), shape)
+        self.critic = laid_out(pair.discriminator(shape, n_classes, WIDTH, "spectral"), shape)
+        nets = (self.generator, self.critic)
+        self.adam = [torch.optim.Adam(net.parameters(), 4e-4, (0.0, 0.99), fused=True) for net in nets]
+        self.real, self.labels = to_signed(images.images[:BATCH]), images.labels[:BATCH]
+        self.latent, self.precision = torch.randn(BATCH, LATENT), precision
+
+    def __call__(self) -> None:
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            fake = self.generator(self.latent, self.labels)
+            self.critic.requires_grad_(True)
+            on_both = self.critic(torch.cat([self.real, fake.detach().float()]), self.labels.repeat(2)).float()
+        on_real, on_fake = on_both.chunk(2)
+        self.descend(1, relu(1 - on_real).mean() + relu(1 + on_fake).mean())
+        self.critic.requires_grad_(False)
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            on_fake = self.critic(fake.float(), self.labels).float()
+        self.descend(0, -on_fake.mean())
+
+    def descend(self, which: int, loss: Tensor) -> None:
+        self.adam[which].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.adam[which].step()
 
 
-def plain(images: LabelledImages, seconds: float) -> float:
-    """Images/s of the loop that a tutorial shows: the same two networks, hinge loss, Adam, batches by randint."""
-    width, latent, batch = 32, 64, 64
-    generator = NETWORKS["dcgan"].generator(images.shape, len(images.classes), latent, width)
-    critic = NETWORKS["dcgan"].discriminator(images.shape, len(images.classes), width, "spectral")
-    adam = [torch.optim.Adam(net.parameters(), 4e-4, (0.0, 0.99)) for net in (generator, critic)]
-    steps, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        where = torch.randint(len(images), (batch,))
-        real, labels = to_signed(images.images[where]), images.labels[where]
-        fake = generator(torch.randn(batch, latent), labels)
-        loss = relu(1 - critic(real, labels)).mean() + relu(1 + critic(fake.detach(), labels)).mean()
-        adam[1].zero_grad()
-        loss.backward()
-        adam[1].step()
-        loss = -critic(fake, labels).mean()
-        adam[0].zero_grad()
-        loss.backward()
-        adam[0].step()
-        steps += 1
-    return steps * batch / (time.perf_counter() - begun)
+class Recorder(TorchDispatchMode):
+    """Keeps the convolutions and matrix products that run inside it, with what they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in HEAVY:
+            kept = torch.utils._pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (args, kwargs or {}))  # noqa: SLF001
+            self.calls.append((func, *kept))
+        return func(*args, **(kwargs or {}))
 
 
-def sampling(gan: GANAugmenter, count: int) -> float:
-    begun = time.perf_counter()
-    gan.sample(count, filtered=False)
-    return count / (time.perf_counter() - begun)
+def convolutions(step: Callable[[], None]) -> Callable[[], None]:
+    recorder = Recorder()
+    with recorder:
+        step()
+
+    @torch.no_grad()
+    def again() -> None:
+        for func, args, kwargs in recorder.calls:
+            func(*args, **kwargs)
+
+    return again
 
 
-@torch.no_grad()
+def flops(step: Callable[[], None]) -> int:
+    """Multiplications and additions of a step."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+def timed(step: Callable[[], None], seconds: float) -> float:
+    """Steps a second: the median over tenths of the time."""
+    for _ in range(3):
+        step()
+    rates, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begun, count = time.perf_counter(), 0
+        while time.perf_counter() - begun < seconds / 10:
+            step()
+            count += 1
+        rates.append(count / (time.perf_counter() - begun))
+    return statistics.median(rates)
+
+
+def fitted(images: LabelledImages, seconds: float) -> tuple[float, GANAugmenter]:
+    """Steps a second of a fit between checks, and what was fitted."""
+    ticks: list[float] = []
+
+    def watch(done: int, logs: object) -> None:  # noqa: ARG001  # a callback gets both
+        ticks.append(time.perf_counter())
+        if ticks[-1] - ticks[0] > seconds:
+            raise StopTraining("enough")
+
+    gan = GANAugmenter(n_steps=10**6, check_every=10**6, device="cpu", random_state=0)
+    gan.fit(images, callbacks=[watch])
+    middle = ticks[5:]
+    return (len(middle) - 1) / (middle[-1] - middle[0]), gan
+
+
+def sampled(gan: GANAugmenter, count: int, place: Path | None, form: str, *, filtered: bool) -> float:
+    """Images a second, to PNG files with metadata.csv in `place`, or to one tar archive of them."""
+    refused = gan.model_.not_learnt if filtered else []
+    names = gan.model_.classes
+    each = {name: 0 if label in refused else count // (len(names) - len(refused)) for label, name in enumerate(names)}
+    with tempfile.TemporaryDirectory(dir=place) as room:
+        begun = time.perf_counter()
+        blocks = gan.sample_blocks(each, filtered=filtered)
+        write = {"folder": publish, "tar": publish_tar}[form]
+        write(streamed(blocks, each, gan.model_.shape), Path(room) / "out", None)
+        return sum(each.values()) / (time.perf_counter() - begun)
+
+
 def forward(gan: GANAugmenter, count: int) -> float:
-    """Images/s of the generator's forward pass alone, in the batches that sampling uses."""
+    """Images a second of the generator's forward pass alone, in the batches that sampling uses."""
     labels, latent = torch.arange(64) % len(gan.classes_), torch.randn(64, gan.latent_size)
     begun = time.perf_counter()
-    for _ in range(count // 64):
-        gan.model_.generator(latent, labels)
+    with torch.no_grad():
+        for _ in range(count // 64):
+            gan.model_.generator(latent, labels)
     return count // 64 * 64 / (time.perf_counter() - begun)
+
+
+def rival(command: str, images: LabelledImages, seconds: float) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as room:
+        import numpy as np
+
+        path = Path(room) / "train.npz"
+        np.savez(path, images=images.images.numpy(), labels=images.labels.numpy())
+        done = subprocess.run([*shlex.split(command), path, str(seconds)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command}: {done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each fit and each plain loop")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each part of a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=12_800)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--room", type=Path, help="a folder for the samples; default: the system's for such")
+    parser.add_argument("--rival", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    images = fashion_mnist_lt()
-    _, gan = ours(images, 15)  # warm up; the referee is trained first
-    sampling(gan, 640)
-    rates: dict[str, list[float]] = {name: [] for name in ("fit", "plain loop", "sample", "forward pass")}
+    torch.set_num_threads(options.threads)
+    images, precision = fashion_mnist_lt(), precision_for("auto", torch.device("cpu"))
+    rivals = dict(text.split("=", 1) for text in options.rival)
+    bare, plain = Bare(images, precision), Bare(images, torch.float32)
+    work = flops(Bare(images, torch.float32)) / 1e9
+    ceiling, slow_ceiling = convolutions(bare), convolutions(plain)
+    rates: dict[str, list[float]] = {}
+    of_rivals: dict[str, list[float]] = {}
+
+    def note(name: str, rate: float) -> None:
+        rates.setdefault(name, []).append(rate)
+        print(f"{name}: {rate:,.0f}", flush=True)
+
     for _ in range(options.rounds):
-        rate, gan = ours(images, options.seconds)
-        rates["fit"].append(rate)
-        rates["plain loop"].append(plain(images, options.seconds))
-        rates["sample"].append(sampling(gan, options.samples))
-        rates["forward pass"].append(forward(gan, options.samples))
+        rate, gan = fitted(images, options.seconds)
+        note("fit", rate * BATCH)
+        note("bare", timed(bare, options.seconds) * BATCH)
+        note("convolutions", timed(ceiling, options.seconds) * BATCH)
+        note("plain loop, float32", timed(plain, options.seconds) * BATCH)
+        note("convolutions, float32", timed(slow_ceiling, options.seconds) * BATCH)
+        for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
+            name = f"samples to a {form}{', filtered' * filtered}"
+            note(name, sampled(gan, options.samples, options.room, form, filtered=filtered))
+        note("forward pass", forward(gan, options.samples))
+        for name, command in rivals.items():
+            found = rival(command, images, options.seconds)
+            note(name, found["images/s"])
+            of_rivals.setdefault(name, []).append(found["GFLOP/s"])
+    trained = ("fit", "bare", "convolutions", "plain loop, float32", "convolutions, float32")
+    gflops = {name: [rate / BATCH * work for rate in rates[name]] for name in trained} | of_rivals
+    rows = [
+        [name, *spread(own), *(spread(gflops[name]) if name in gflops else ["-"] * 3)] for name, own in rates.items()
+    ]
+    ratios = {
+        "fit / convolutions: share of the ceiling": (rates["fit"], rates["convolutions"]),
+        "bare / fit - 1: overhead of the loop": (rates["bare"], rates["fit"]),
+        "fit / plain loop": (rates["fit"], rates["plain loop, float32"]),
+        **{
+            f"{name} / forward pass": (own, rates["forward pass"])
+            for name, own in rates.items()
+            if name.startswith("samples")
+        },
+        **{f"fit / {name}, GFLOP/s": (gflops["fit"], own) for name, own in of_rivals.items()},
+    }
+    shift = {"bare / fit - 1: overhead of the loop": -1}
+    compared = [
+        [name, *spread([a / b + shift.get(name, 0) for a, b in zip(*pair, strict=True)], ".2f")]
+        for name, pair in ratios.items()
+    ]
+    head = ["images/s", "median", "smallest", "largest", "GFLOP/s", "smallest", "largest"]
     lines = [
-        f"# Throughput at 28x28, {torch.get_num_threads()} threads of {processor()}",
+        f"# Throughput at 28x28, {options.threads} threads of {processor()}",
         "",
-        f"ganaug {__version__}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}. "
-        f"`python benchmarks/throughput.py --seconds {options.seconds:g} --rounds {options.rounds}`",
+        f"`python benchmarks/throughput.py {shlex.join(sys.argv[1:])}`",
         "",
-        "| what | images/s, median | smallest | largest |",
-        "|---|---|---|---|",
-        *(row(name, values, ",.0f") for name, values in rates.items()),
-        row("fit / plain loop", ratios(rates["fit"], rates["plain loop"]), ".2f"),
-        row("sample / forward pass", ratios(rates["sample"], rates["forward pass"]), ".2f"),
+        f"ganaug {__version__}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}. Training in {precision}, as "
+        f"planned on this processor, but where float32 is said. {work:.2f} GFLOP a step of {BATCH} images.",
+        "",
+        *table(head, rows),
+        "",
+        *table(["ratio, within a round", "median", "smallest", "largest"], compared),
         "",
     ]
     print("\n".join(lines))
@@ -105,13 +256,8 @@ def main() -> None:
         options.out.write_text("\n".join(lines))
 
 
-def ratios(above: list[float], below: list[float]) -> list[float]:
-    return [a / b for a, b in zip(above, below, strict=True)]
-
-
-def row(name: str, values: list[float], form: str) -> str:
-    shown = [format(value, form) for value in (statistics.median(values), min(values), max(values))]
-    return f"| {name} | {' | '.join(shown)} |"
+def spread(values: list[float], form: str = ",.0f") -> list[str]:
+    return [format(value, form) for value in (statistics.median(values), min(values), max(values))]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -11,6 +12,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST_MMAP_THRESHOLD = 32 * 2**20  # that glibc takes
 KEPT = 2**31 - 1
 
+_lock, _running = threading.Lock(), list[None]()
+
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
@@ -18,18 +21,23 @@ def freed_memory_kept() -> Iterator[None]:
 
     A training step frees and asks for the same few megabytes again and again, and each time the system would fill fresh
     pages with zeros: a quarter of a step's time. Elsewhere than on glibc nothing is done. Blocks may be nested, and run
-    side by side.
+    side by side; the last to end hands the memory back.
     """
     libc = _glibc()
     if libc is None:
         yield
         return
-    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-    libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+    with _lock:
+        _running.append(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)
     try:
         yield
     finally:
-        libc.malloc_trim(0)
+        with _lock:
+            _running.pop()
+            if not _running:
+                libc.malloc_trim(0)
 
 
 @cache

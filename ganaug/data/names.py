@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 MOST_BYTES = 200
 
@@ -9,6 +10,7 @@ _ODD = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]|\.\.|^[A-Za-z]:|^__|^\.")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def safe_name(name: str) -> str:
     """`name` as it is where it can name a folder everywhere; otherwise a slug of it with eight digits of its hash.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from ganaug.allocator import freed_memory_kept
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256
 from ganaug.data.records import imported
@@ -94,6 +95,7 @@ def check_room(folder: Path, n_bytes: int) -> None:
         )
 
 
+@freed_memory_kept()
 def publish(contents: Contents, out: str | Path, progress: Progress | None) -> Path:
     """Write the files, their metadata.csv and the manifest beside OUT, then rename the whole to OUT; returns OUT."""
     target = check_output(out)
@@ -188,7 +190,7 @@ def _archive(
     def encoded(new: NewFile) -> tuple[NewFile, bytes]:
         return new, new.content()
 
-    with naming(target), staged(target) as staging:
+    with freed_memory_kept(), naming(target), staged(target) as staging:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staging, in_threads(encoded, contents.files, progress, total=contents.n_files)
         with open(staging, "rb+") as file:

@@ -136,11 +136,12 @@ def _encoded(
     index = {name: label for label, name in enumerate(classes)}
     sources: list[dict[str, object]] = [{} for _ in range(len(images))]
     if images.metadata is not None:
-        sources = [{str(key): value for key, value in row.items()} for row in images.metadata.to_dict("records")]
+        columns = {str(name): column.tolist() for name, column in images.metadata.items()}  # to_dict is slow on strings
+        sources = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or sources
     for number, (source, label) in enumerate(zip(sources, images.labels.tolist(), strict=True)):
         name = images.classes[label]
         folder = folders[name]
-        file = f"{folder}/{unused(safe_name(_file_name(source, number)), taken[folder])}"
+        file = f"{folder}/{unused(_file_name(source, number), taken[folder])}"
         pixels = images.images[number]
         content = bind(_png, pixels, name, source if is_true(source.get("is_synthetic")) else None)
         yield NewFile(file, content, pixels.numel() + MARKS, row_of(file, name, index[name], source))
@@ -149,7 +150,7 @@ def _encoded(
 def _file_name(source: Row, number: int) -> str:
     given = source.get("file_name")
     if not is_missing(given):
-        return f"{PurePosixPath(str(given)).stem}.png"
+        return safe_name(f"{PurePosixPath(str(given)).stem}.png")
     if not is_true(source.get("is_synthetic")):
         return f"image-{number + 1:06d}.png"
     seed = whole(source.get("seed"))

@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,10 @@ from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import Shape, laid_out
 from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
 from ganaug.storage import digest, read_json, read_tree, write_json, write_tree
+from ganaug.workers import side_by_side
 
 MOST_REDRAWS = 200
-BLOCK_BYTES, MOST_A_BLOCK = 2**24, 4096  # of pixels, and images, that are drawn before any is handed on
+BLOCK_BYTES, MOST_A_BLOCK = 2**24, 1024  # of pixels, and images, that are drawn before any is handed on
 MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
 
@@ -160,20 +163,36 @@ class GeneratorModel:
         size: images a block; None: as many as take 16 MiB. options: of `sample`.
         """
         size = size or max(PASS, min(MOST_A_BLOCK, BLOCK_BYTES // math.prod(self.shape)) // PASS * PASS)
+        requests = self._requests(parts, size)
+        if self.device.type != "cpu":
+            for counts, start in requests:
+                yield self.sample(counts, start=start, **options)
+            return
+        with side_by_side() as pool:  # blocks ahead of the one that is asked for, each on a core of its own
+            ahead: deque[Future[LabelledImages]] = deque()
+            for counts, start in requests:
+                ahead.append(pool.submit(self.sample, counts, start=start, **options))
+                if len(ahead) > 2 * torch.get_num_threads():
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _requests(self, parts: Mapping[int, range], size: int) -> Iterator[tuple[dict[int, int], int]]:
+        """What `sample` is asked for, block after block: counts, and the place to begin at."""
         waiting: dict[int, int] = {}  # small parts that begin at the same place, drawn together
         begin = 0
         for label, places in parts.items():
             if waiting and (places.start != begin or sum(waiting.values()) + len(places) > size):
-                yield self.sample(waiting, start=begin, **options)
+                yield waiting, begin
                 waiting = {}
             if len(places) > size:
                 for first in range(places.start, places.stop, size):
-                    yield self.sample({label: min(size, places.stop - first)}, start=first, **options)
+                    yield {label: min(size, places.stop - first)}, first
             elif len(places):
                 begin = places.start
                 waiting[label] = len(places)
         if waiting:
-            yield self.sample(waiting, start=begin, **options)
+            yield waiting, begin
 
     def _seeds(self, seed: int, labels: Tensor, places: Tensor, attempt: int) -> Tensor:
         """Seeds of the `attempt`-th draw for each place in its class's stream: (N,)."""

@@ -2,9 +2,8 @@
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -27,9 +26,9 @@ from ganaug.usefulness.leaks import refuse_copies, refuse_seen
 from ganaug.usefulness.rivals import RIVALS
 from ganaug.usefulness.splits import Fold
 from ganaug.usefulness.training_set import NotPossible, TrainingSet, filled, mixed
+from ganaug.workers import side_by_side
 
 MOST_SAMPLES, FEWEST_SAMPLES = 2000, 500  # synthetic images of a class that one classifier is given
-MOST_THREADS = 8  # classifiers that are trained at once: each has its training images
 NAIVE = "filled to balance"
 Progress = Callable[[str, int, int], None]  # what is done, trainings done, trainings in all
 
@@ -222,22 +221,6 @@ class Trial:
             refuse_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
-
-
-@contextmanager
-def side_by_side() -> Iterator[ThreadPoolExecutor]:
-    """Threads that train classifiers, one core each: as many as torch may use, at most 8.
-
-    A small network gains little from a second core, and two networks take two cores to the full. What is not begun when
-    an error ends the work is dropped.
-    """
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(min(MOST_THREADS, before), initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 def predicted(
