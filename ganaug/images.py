@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +23,8 @@ IN_VIEW = 64 * 2**20  # bytes of pixels up to which images taken from a file are
 class StoredRows:
     """Images in a file, read as they are asked for: stands for a uint8 tensor (N, C, H, W) in `LabelledImages`.
 
-    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Nothing is kept open or
-    mapped between two looks, so that memory does not grow with what was seen, and other processes get a copy cheaply.
+    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Neighbours are read at once.
+    Nothing is kept open or mapped, so that memory does not grow with what was seen, and processes get copies cheaply.
     rows: which of the file's images, int64 (N,); None: all of them. offset: bytes of the file before the first one.
     all_hashes: `image_hashes` of all images of the file.
     """
@@ -49,12 +50,19 @@ class StoredRows:
         return self.all_hashes if self.rows is None else self.all_hashes[self.rows]
 
     def __getitem__(self, index: Any) -> Tensor:
-        pixels = np.asarray(np.memmap(self.path, np.uint8, "r", self.offset, self.stored))
-        if self.rows is not None:
-            index = self.rows[index]
-        if isinstance(index, Tensor) and index.ndim:
-            return torch.from_numpy(pixels[index.numpy()])  # a copy already
-        return torch.from_numpy(np.array(pixels[int(index) if isinstance(index, Tensor) else index]))
+        if self.rows is None and isinstance(index, slice):
+            rows = np.arange(*index.indices(len(self)))
+        else:
+            rows = (torch.arange(len(self)) if self.rows is None else self.rows)[index].numpy()
+        found = np.empty((rows.size, *self.stored[1:]), np.uint8)
+        each, flat = int(np.prod(self.stored[1:])), rows.reshape(-1)
+        ends = [*(np.flatnonzero(np.diff(flat) != 1) + 1), len(flat)] if len(flat) else []
+        with open(self.path, "rb", buffering=0) as file:  # mapped, all that was ever touched would count as ours
+            for begin, end in pairwise([0, *ends]):
+                file.seek(self.offset + int(flat[begin]) * each)
+                if file.readinto(found[begin:end].data) != (end - begin) * each:
+                    raise DataError(f"{self.path}: ends before image {flat[end - 1]:,}. Build it anew.")
+        return torch.from_numpy(found.reshape(*rows.shape, *self.stored[1:]))
 
     def take(self, where: Tensor) -> "StoredRows":
         """The images at `where`, int64 (n,), without reading them."""
