@@ -50,6 +50,9 @@ class StoredRows:
         return self.all_hashes if self.rows is None else self.all_hashes[self.rows]
 
     def __getitem__(self, index: Any) -> Tensor:
+        if isinstance(index, tuple):
+            own, within = self[index[0]], index[1:]
+            return own[within] if own.ndim < self.ndim else own[(slice(None), *within)]
         if self.rows is None and isinstance(index, slice):
             rows = np.arange(*index.indices(len(self)))
         else:

@@ -43,6 +43,8 @@ def test_rows_of_a_store_are_read_by_number_slice_mask_and_view(tmp_path):
     assert isinstance(view, StoredRows)
     assert torch.equal(view[:], plain.images[order])
     assert torch.equal(view[2], plain.images[44])
+    assert torch.equal(view[1:3, :, 2], plain.images[order][1:3, :, 2])
+    assert view[2, 0, 1, 3] == plain.images[44, 0, 1, 3]
     assert torch.equal(view[torch.tensor([1, 2])], plain.images[[3, 44]])
     assert torch.equal(view.hashes, image_hashes(plain.images[order]))
     assert torch.equal(view.take(torch.tensor([2]))[:], plain.images[44:45])
