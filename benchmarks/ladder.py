@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
-from rungs import BASE, climb
-from sets import draw_cell
+from rungs import BASE, climb, command_line, drawn
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -577,8 +576,7 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
     name, shots, rho = own
-    train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
-    train, held_back, test = (replace(part, metadata=None) for part in (train, held_back, test))
+    train, held_back, test = drawn(own, seed, options)
     gan, _ = generator(train, seed, MODELS / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s", options)
     made = draw(gan, dict.fromkeys(train.classes, EACH), 0, train)
     own_seed = derive(seed, "inner", inner)
@@ -586,17 +584,9 @@ def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argpars
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
-    parser.add_argument("--shots", type=int, default=500)
-    parser.add_argument("--rho", type=float, default=50)
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser = command_line(__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
-    parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
     options = parser.parse_args()
     about = (
         f"A draw is one of images, rare classes, generator ({options.seconds:g} s) and weights, with {options.inner} "

@@ -11,13 +11,11 @@ those of features; it is fitted on all of the training images, so its way takes 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from imblearn.over_sampling import SMOTE
 from ladder import MODELS
-from rungs import BASE, climb
-from sets import draw_cell
+from rungs import BASE, climb, command_line, drawn
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -224,7 +222,7 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:  # noqa: ARG001
     name, shots, rho = own
-    train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
+    train, held_back, test = drawn(own, seed, options)
     augment, made = classical(train), None
     versions = [train.images, *(augment(train.images, derive(seed, "classical", k)) for k in range(VERSIONS))]
     found = np.concatenate([efficientnet_features(one).numpy() for one in versions])
@@ -243,17 +241,9 @@ def of_images(images: LabelledImages, most: int) -> Rows:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
-    parser.add_argument("--shots", type=int, default=500)
-    parser.add_argument("--rho", type=float, default=50)
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser = command_line(__doc__)
     parser.add_argument("--seconds", type=float, default=0, help="training of a generator of images; 0: none")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
-    parser.set_defaults(inner=1)
     options = parser.parse_args()
     options.ways = options.ways or [way for way in WAYS if options.seconds or "generated" not in way]
     about = (

@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +18,12 @@ import numpy as np
 import torch
 from collect import processor
 from scipy.stats import t as student
+from sets import draw_cell
 from sklearn.metrics import f1_score, recall_score
 from tables import table
 from usefulness import cells
 
-from ganaug import __version__
+from ganaug import LabelledImages, __version__
 from ganaug.usefulness.scores import offset
 
 BASE = "classical augmentation"  # the best rival on these sets: gains are over it
@@ -40,6 +42,27 @@ class Cell(Protocol):
 
     @property
     def counts(self) -> np.ndarray: ...
+
+
+def drawn(own: tuple[str, int, float], seed: int, options: argparse.Namespace) -> list[LabelledImages]:
+    """Training, held-back and test images of a draw, without metadata."""
+    name, shots, rho = own
+    parts = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
+    return [replace(part, metadata=None) for part in parts]
+
+
+def command_line(about: str | None) -> argparse.ArgumentParser:
+    """What the programs that climb have in common."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
+    parser.add_argument("--shots", type=int, default=500)
+    parser.add_argument("--rho", type=float, default=50)
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
+    return parser
 
 
 def climb(

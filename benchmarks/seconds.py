@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from ladder import EACH, Cell, batches, four_times, learnt, mixture, told, trained_on
 from quality import budget
-from rungs import BASE, climb
-from sets import draw_cell
+from rungs import BASE, climb, command_line, drawn
 
 from ganaug import GANAugmenter
 from ganaug.images import LabelledImages
@@ -59,8 +58,7 @@ def with_samples(cell: Cell, seconds: float) -> np.ndarray:
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
     name, shots, rho = own
-    train, held_back, test = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
-    train, held_back, test = (replace(part, metadata=None) for part in (train, held_back, test))
+    train, held_back, test = drawn(own, seed, options)
     folder = MODELS / f"{name}_{shots}_{rho:g}_{seed}"
     models = grown(train, seed, folder, options.seconds, options.threads)
     gan = GANAugmenter.load(models[options.seconds[-1]], device="cpu")
@@ -70,16 +68,8 @@ def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argpars
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs=1, help="NAME or NAME:SHOTS:RHO")
-    parser.add_argument("--shots", type=int, default=500)
-    parser.add_argument("--rho", type=float, default=50)
-    parser.add_argument("--image-size", type=int)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = command_line(__doc__)
     parser.add_argument("--seconds", type=float, nargs="+", default=[150, 300, 600, 1200, 2400])
-    parser.add_argument("--inner", type=int, default=1, help="trainings of each way and seed")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="write OUT.md and OUT.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ways = {

@@ -1,6 +1,6 @@
 """Images/s and GFLOP/s of a training step, the loop's overhead, and sampling to files; ratios within one run.
 
-    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--rival NAME=COMMAND ...] [--out OUT.md]
+    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--out OUT.md]
 
 Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn:
 
@@ -9,16 +9,13 @@ Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn
 - convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the ceiling;
 - plain loop: what a tutorial shows, the same networks in float32;
 - samples to PNG files, the same without filters, and the generator's forward pass alone;
-- each rival: COMMAND prints JSON with "images/s" and "GFLOP/s" of `rivals/*_rate.py` in an environment of its own.
 
 GFLOP/s: multiplications and additions of a step, as torch's flop counter counts them, over its time.
 """
 
 import argparse
-import json
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -165,19 +162,6 @@ def forward(gan: GANAugmenter, count: int) -> float:
     return count // 64 * 64 / (time.perf_counter() - begun)
 
 
-def rival(command: str, images: LabelledImages, seconds: float) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as room:
-        import numpy as np
-
-        path = Path(room) / "train.npz"
-        np.savez(path, images=images.images.numpy(), labels=images.labels.numpy())
-        done = subprocess.run([*shlex.split(command), path, str(seconds)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{command}: {done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each part of a round")
@@ -185,59 +169,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12_800)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--room", type=Path, help="a folder for the samples; default: the system's for such")
-    parser.add_argument("--rival", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    images, precision = fashion_mnist_lt(), precision_for("auto", torch.device("cpu"))
-    rivals = dict(text.split("=", 1) for text in options.rival)
-    bare, plain = Bare(images, precision), Bare(images, torch.float32)
-    work = flops(Bare(images, torch.float32)) / 1e9
-    ceiling, slow_ceiling = convolutions(bare), convolutions(plain)
-    rates: dict[str, list[float]] = {}
-    of_rivals: dict[str, list[float]] = {}
-
-    def note(name: str, rate: float) -> None:
-        rates.setdefault(name, []).append(rate)
-        print(f"{name}: {rate:,.0f}", flush=True)
-
-    for _ in range(options.rounds):
-        rate, gan = fitted(images, options.seconds)
-        note("fit", rate * BATCH)
-        note("bare", timed(bare, options.seconds) * BATCH)
-        note("convolutions", timed(ceiling, options.seconds) * BATCH)
-        note("plain loop, float32", timed(plain, options.seconds) * BATCH)
-        note("convolutions, float32", timed(slow_ceiling, options.seconds) * BATCH)
-        for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
-            name = f"samples to a {form}{', filtered' * filtered}"
-            note(name, sampled(gan, options.samples, options.room, form, filtered=filtered))
-        note("forward pass", forward(gan, options.samples))
-        for name, command in rivals.items():
-            found = rival(command, images, options.seconds)
-            note(name, found["images/s"])
-            of_rivals.setdefault(name, []).append(found["GFLOP/s"])
-    trained = ("fit", "bare", "convolutions", "plain loop, float32", "convolutions, float32")
-    gflops = {name: [rate / BATCH * work for rate in rates[name]] for name in trained} | of_rivals
-    rows = [
-        [name, *spread(own), *(spread(gflops[name]) if name in gflops else ["-"] * 3)] for name, own in rates.items()
-    ]
-    ratios = {
-        "fit / convolutions: share of the ceiling": (rates["fit"], rates["convolutions"]),
-        "bare / fit - 1: overhead of the loop": (rates["bare"], rates["fit"]),
-        "fit / plain loop": (rates["fit"], rates["plain loop, float32"]),
-        **{
-            f"{name} / forward pass": (own, rates["forward pass"])
-            for name, own in rates.items()
-            if name.startswith("samples")
-        },
-        **{f"fit / {name}, GFLOP/s": (gflops["fit"], own) for name, own in of_rivals.items()},
-    }
-    shift = {"bare / fit - 1: overhead of the loop": -1}
-    compared = [
-        [name, *spread([a / b + shift.get(name, 0) for a, b in zip(*pair, strict=True)], ".2f")]
-        for name, pair in ratios.items()
-    ]
-    head = ["images/s", "median", "smallest", "largest", "GFLOP/s", "smallest", "largest"]
+    precision = precision_for("auto", torch.device("cpu"))
+    work, rates = flops(Bare(fashion_mnist_lt(), torch.float32)) / 1e9, measured(precision, options)
     lines = [
         f"# Throughput at 28x28, {options.threads} threads of {processor()}",
         "",
@@ -246,14 +182,60 @@ def main() -> None:
         f"ganaug {__version__}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}. Training in {precision}, as "
         f"planned on this processor, but where float32 is said. {work:.2f} GFLOP a step of {BATCH} images.",
         "",
-        *table(head, rows),
-        "",
-        *table(["ratio, within a round", "median", "smallest", "largest"], compared),
+        *tables(rates, work),
         "",
     ]
     print("\n".join(lines))
     if options.out:
         options.out.write_text("\n".join(lines))
+
+
+def measured(precision: torch.dtype, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Images a second of each part, a number a round."""
+    images, rates = fashion_mnist_lt(), dict[str, list[float]]()
+    bare, plain = Bare(images, precision), Bare(images, torch.float32)
+    steps = {
+        "bare": bare,
+        "convolutions": convolutions(bare),
+        "plain loop, float32": plain,
+        "convolutions, float32": convolutions(plain),
+    }
+
+    def note(name: str, rate: float) -> None:
+        rates.setdefault(name, []).append(rate)
+        print(f"{name}: {rate:,.0f}", flush=True)
+
+    for _ in range(options.rounds):
+        rate, gan = fitted(images, options.seconds)
+        note("fit", rate * BATCH)
+        for name, step in steps.items():
+            note(name, timed(step, options.seconds) * BATCH)
+        for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
+            name = f"samples to a {form}{', filtered' * filtered}"
+            note(name, sampled(gan, options.samples, options.room, form, filtered=filtered))
+        note("forward pass", forward(gan, options.samples))
+    return rates
+
+
+def tables(rates: dict[str, list[float]], work: float) -> list[str]:
+    """Rates, then ratios within a round. work: GFLOP a step."""
+    rows = []
+    for name, own in rates.items():
+        trains = not name.startswith(("samples", "forward"))
+        rows.append([name, *spread(own), *(spread([rate / BATCH * work for rate in own]) if trains else ["-"] * 3)])
+    pairs = [
+        ("fit", "convolutions"),
+        ("fit", "bare"),
+        ("fit", "plain loop, float32"),
+        *((name, "forward pass") for name in rates if name.startswith("samples")),
+    ]
+    compared = [
+        [f"{one} / {other}", *spread([a / b for a, b in zip(rates[one], rates[other], strict=True)], ".2f")]
+        for one, other in pairs
+    ]
+    head = ["images/s", "median", "smallest", "largest", "GFLOP/s", "smallest", "largest"]
+    ratio = ["ratio, within a round", "median", "smallest", "largest"]
+    return [*table(head, rows), "", *table(ratio, compared)]
 
 
 def spread(values: list[float], form: str = ",.0f") -> list[str]:

@@ -20,8 +20,8 @@ def freed_memory_kept() -> Iterator[None]:
     """While the block runs, glibc hands no freed memory back; at its end all that is free goes back.
 
     A training step frees and asks for the same few megabytes again and again, and each time the system would fill fresh
-    pages with zeros: a quarter of a step's time. Elsewhere than on glibc nothing is done. Blocks may be nested, and run
-    side by side; the last to end hands the memory back.
+    pages with zeros, which takes a good part of a step. Elsewhere than on glibc nothing is done. Blocks may be nested,
+    and run side by side; the last to end hands the memory back.
     """
     libc = _glibc()
     if libc is None:

@@ -160,11 +160,15 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         """The images of one class, the first `most` of them: uint8, (n, C, H, W)."""
         return self.images[self.rows_of(name)[:most]]
 
-    def fingerprint(self) -> str:
-        """A hash of pixels, labels and class names: 16 hexadecimal digits, the same on every machine."""
+    def fingerprint(self, hashes: Tensor | None = None) -> str:
+        """A hash of pixels, labels and class names: 16 hexadecimal digits, the same on every machine.
+
+        hashes: `image_hashes` of the images, where they are known.
+        """
         digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
         digest.update(self.labels.numpy().astype("<i8").data)
-        digest.update(image_hashes(self.images).numpy().astype("<i8").data)
+        hashes = image_hashes(self.images) if hashes is None else hashes
+        digest.update(hashes.numpy().astype("<i8").data)
         return digest.hexdigest()
 
 

@@ -32,9 +32,7 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
 
         with counting("store") as progress:
             build_store(source, out, image_size=image_size, mode=mode, skip_bad=skip_bad, progress=progress)
-        if verify:
-            verify_store(out)
-        images = open_store(out)
+        images = verify_store(out) if verify else open_store(out)
         channels, height, width = images.shape
         size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
         say(f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}.")

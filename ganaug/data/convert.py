@@ -86,14 +86,12 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
         from ganaug.data.folder import read_folder
 
         X = read_folder(X)
-    if isinstance(X, LabelledImages | Dataset):
+    if isinstance(X, LabelledImages | Dataset) or is_hugging_face(X):
         if y is not None:
             raise ValueError(f"a {type(X).__name__} has labels of its own; give no y beside it.")
-        return _adopt_images(X) if isinstance(X, LabelledImages) else _adopt_dataset(X)
-    if is_hugging_face(X):
-        if y is not None:
-            raise ValueError("a datasets.Dataset has labels of its own; give no y beside it.")
-        return _adopt_hugging_face(X)
+        if isinstance(X, LabelledImages):
+            return _adopt_images(X)
+        return _adopt_hugging_face(X) if is_hugging_face(X) else _adopt_dataset(X)
     values, labels = _classes(X, y)
     if are_paths(X):
         return _adopt_paths(X, values, labels)
@@ -243,9 +241,8 @@ def _adopt_hugging_face(X: Any) -> Adopted:
     def append(synthetic: LabelledImages) -> tuple[Any, Any]:
         datasets = imported()
         names = getattr(X.features[label], "names", None)
-        values: list[Any] = [found.classes[k] for k in synthetic.labels.tolist()]
-        values = values if names is None else [names.index(name) for name in values]
-        values = [type(X[0][label])(value) for value in values]
+        given = [type(X[label][0])(name) if names is None else names.index(name) for name in found.classes]
+        values = [given[k] for k in synthetic.labels.tolist()]
         pictures = [to_pillow(pixels) for pixels in synthetic.images]
         rows = {name: [None] * len(values) for name in X.column_names} | {image: pictures, label: values}
         both = datasets.concatenate_datasets([X, datasets.Dataset.from_dict(rows, features=X.features)])

@@ -17,7 +17,7 @@ ENDINGS = tuple(sorted(SUFFIXES))
 METADATA = "metadata.csv"
 MANIFEST = ".ganaug.json"
 STORE = "store.json"
-SHARDS = (".tar", ".parquet")
+SHARDS = (".tar", ".parquet")  # files that hold many images
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"})
 
 
@@ -76,7 +76,7 @@ def list_images(root: Path) -> Listing:
     if any(child.name == STORE for child in children):
         listing.errors.append(f"{root}: is a store, from which `fit` trains. Here the images themselves are needed")
         return listing
-    if children and all(child.name.endswith(SHARDS) for child in children if not _is_hidden(child.name)):
+    if shards_in(root) and not any(_is_folder(child) for child in children):
         listing.errors.append(f"{root}: holds shards. Build a store of them (ganaug store {root} STORE) and fit that")
         return listing
     if any(child.name == METADATA for child in children):
@@ -87,6 +87,15 @@ def list_images(root: Path) -> Listing:
     if listing.ignored:
         listing.warnings.append(f"left out, since no image by name or hidden: {shorten(listing.ignored)}")
     return listing
+
+
+def shards_in(path: Path) -> list[Path]:
+    """The tar or Parquet files that `path` is, or holds, sorted."""
+    if path.is_file():
+        return [path] if path.suffix in SHARDS else []
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if child.suffix in SHARDS and not _is_hidden(child.name))
 
 
 def shorten(names: list[str], most: int = 5) -> str:

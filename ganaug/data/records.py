@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from ganaug.data.decoding import Picture, Pixels, UnusableImage, decode, decode_bytes, pillow_warnings_judged
-from ganaug.data.listing import Problem, list_images
+from ganaug.data.listing import SHARDS, Problem, list_images, shards_in
 from ganaug.data.threads import in_threads
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
 
-FORMATS = {"tar": "webdataset", "parquet": "parquet"}  # ending of a shard -> who reads it in `datasets`
+READERS = dict(zip(SHARDS, ("webdataset", "parquet"), strict=True))  # in `datasets`
 IMAGE_COLUMNS = ("image", "img", "png", "jpg", "jpeg", "webp")
 WITHIN = "json"  # the column of a tar in which rows lie
 LABEL_COLUMNS = ("label", "labels", "cls", "class", "target")
@@ -58,26 +58,15 @@ def records_of(source: Any) -> Records:
     path = Path(source)
     files = shards_in(path)
     if files:
-        datasets = imported()
-        kind = FORMATS[files[0].suffix[1:]]
+        if len({file.suffix for file in files}) > 1:
+            raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one kind of them.")
+        datasets, kind = imported(), READERS[files[0].suffix]
         names = [str(file) for file in files]
         found = datasets.load_dataset(kind, data_files={"train": names}, split="train", streaming=True)
         return _of_dataset(found, _digest((file.name, "", file.stat().st_size) for file in files))
     if (path / "dataset_info.json").exists() and (path / "state.json").exists():
         return _of_dataset(imported().load_from_disk(str(path)), _digest([(str(path), "", 0)]))
     return _of_folder(path)
-
-
-def shards_in(path: Path) -> list[Path]:
-    """The tar or Parquet files that `path` is or, where it holds nothing else of the kind, has; sorted."""
-    if path.is_file() and path.suffix[1:] in FORMATS:
-        return [path]
-    if not path.is_dir():
-        return []
-    found = sorted(child for child in path.iterdir() if child.suffix[1:] in FORMATS and not child.name.startswith("."))
-    if len({file.suffix for file in found}) > 1:
-        raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one kind of them.")
-    return found
 
 
 def imported() -> Any:

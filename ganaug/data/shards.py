@@ -16,7 +16,7 @@ from ganaug.storage import locked, read_json, write_json
 
 ARCHIVES = {"tar": publish_tar, "parquet": publish_parquet}
 FORMS = ("folder", *ARCHIVES)
-RECORD = re.compile(r"shard-\d{5,}-of-\d{5,}(\.json|\.tar|\.parquet)?")
+RECORD = re.compile(rf"shard-\d{{5,}}-of-\d{{5,}}(\.(json|{'|'.join(ARCHIVES)}))?")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 from ganaug import __version__
 from ganaug.data.decoding import Pixels, UnusableImage, pillow_warnings_judged
 from ganaug.data.findings import SMALLEST
-from ganaug.data.listing import Problem
+from ganaug.data.listing import STORE, Problem
 from ganaug.data.output import check_room, naming
 from ganaug.data.preflight import as_size
 from ganaug.data.records import Record, Records, records_of
@@ -27,7 +27,7 @@ from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages, StoredRows, image_hashes
 from ganaug.storage import LOCK, locked, read_json, write_json
 
-FORMAT, ABOUT = 1, "store.json"
+FORMAT = 1
 IMAGES, LABELS, HASHES = "images.bin", "labels.bin", "hashes.bin"
 TOGETHER, SAVED = 1024, 8  # images that are written together; how many times of that are lost when a build is killed
 MODES = {"auto": None, "grey": 1, "rgb": 3}
@@ -35,7 +35,7 @@ MODES = {"auto": None, "grey": 1, "rgb": 3}
 
 def is_store(path: str | Path) -> bool:
     """Whether `path` is a store, complete or not."""
-    return (Path(path) / ABOUT).is_file()
+    return (Path(path) / STORE).is_file()
 
 
 def open_store(path: str | Path) -> LabelledImages:
@@ -44,7 +44,7 @@ def open_store(path: str | Path) -> LabelledImages:
     Raises DataError where it is not complete, or not what was built.
     """
     folder = Path(path)
-    about: Any = read_json(folder / ABOUT)
+    about: Any = read_json(folder / STORE)
     if not about.get("complete"):
         raise DataError(f"{folder}: the store is not complete. Build it again: it goes on where it ended.")
     number, each = int(about["n_images"]), int(np.prod(about["shape"]))
@@ -70,14 +70,18 @@ def _opened(folder: Path, shape: Sequence[int], classes: Sequence[str], *, known
     return LabelledImages(cast(Tensor, rows), labels, tuple(classes))
 
 
-def verify_store(path: str | Path) -> None:
-    """Read every pixel of a store. Raises DataError that names the first image which is not what was written."""
+def verify_store(path: str | Path) -> LabelledImages:
+    """As `open_store`, after reading every pixel.
+
+    Raises DataError that also names the first image which is not what was written.
+    """
     images = open_store(path)
     rows = cast(StoredRows, images.images)
     for start in range(0, len(images), TOGETHER):
         wrong = torch.nonzero(image_hashes(images.images[start : start + TOGETHER]) != rows.hashes[start:][:TOGETHER])
         if len(wrong):
             raise DataError(f"{path}: image {start + int(wrong[0]):,} is not what was written. Build the store anew.")
+    return images
 
 
 def build_store(
@@ -111,7 +115,7 @@ def build_store(
     return folder
 
 
-_OURS = {ABOUT, IMAGES, LABELS, HASHES, LOCK}
+_OURS = {STORE, IMAGES, LABELS, HASHES, LOCK}
 
 
 @dataclass
@@ -135,7 +139,7 @@ class _Build:
         if not is_store(folder):
             problems = [vars(problem) for problem in records.problems]
             return cls(folder, asked, list(records.classes or ()), known, bad=problems)
-        about: Any = read_json(folder / ABOUT)
+        about: Any = read_json(folder / STORE)
         other = [name for name, value in asked.items() if about.get("asked", {}).get(name) != value]
         if about.get("format") != FORMAT or other:
             raise OutputError(
@@ -194,12 +198,13 @@ class _Build:
                 file.write(np.ascontiguousarray(array, np.uint8 if file is files[0] else "<i8").data)
 
     def _leave_out(self, record: Record, found: UnusableImage) -> None:
+        problem = Problem(record.name, found.cause, found.mend)
         if not self.asked["skip_bad"]:
             raise DataError(
-                f"{Problem(record.name, found.cause, found.mend)} Then build again, which goes on from there; or leave "
+                f"{problem} Then build again, which goes on from there; or leave "
                 "such images out: skip_bad (--skip-bad)."
             )
-        self.bad.append({"file": record.name, "cause": found.cause, "mend": found.mend})
+        self.bad.append(vars(problem))
 
     def _fitted(self, record: Record, pixels: Pixels, channels: int | None, total: int | None) -> Pixels:
         """(C, H, W) as the store has them."""
@@ -225,7 +230,7 @@ class _Build:
 
     def _save(self, more: dict[str, Any] | None = None) -> None:
         state = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "folder"}
-        write_json(self.folder / ABOUT, {"format": FORMAT, "ganaug_version": __version__, **state, **(more or {})})
+        write_json(self.folder / STORE, {"format": FORMAT, "ganaug_version": __version__, **state, **(more or {})})
 
 
 _RESIZE = "Give an image size to resize all to (image_size, --image-size)."

@@ -77,12 +77,11 @@ class Windows:
         if share >= len(rows):
             return rows
         each, in_all = max(1, share // BLOCK), -(-len(rows) // BLOCK)
-        found = []
-        for place in range(number * each, (number + 1) * each):
-            epoch, within = divmod(place, in_all)
-            order = torch.randperm(in_all, generator=generator(self.seed, "blocks", label, epoch))
-            found.append(rows[int(order[within]) * BLOCK :][:BLOCK])
-        return torch.cat(found)
+        epoch, within = divmod(number * each, in_all)
+        epochs = range(epoch, epoch + (within + each - 1) // in_all + 1)
+        orders = [torch.randperm(in_all, generator=generator(self.seed, "blocks", label, one)) for one in epochs]
+        blocks = torch.cat(orders)[within : within + each]
+        return torch.cat([rows[block * BLOCK :][:BLOCK] for block in blocks.tolist()])
 
 
 def shared_out(room: int, chances: Tensor, counts: Tensor) -> Tensor:

@@ -441,7 +441,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         images, classes = adopted.images, adopted.class_values
         base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
-        data = {"fingerprint": images.fingerprint(), "shape": list(images.shape), "counts": images.counts}
+        hashes = image_hashes(images.images)
+        data = {"fingerprint": images.fingerprint(hashes), "shape": list(images.shape), "counts": images.counts}
         began, budget = time.perf_counter(), [time_budget(self.time_budget)] if self.time_budget else []
         device = device_for(self.device)
         processes = processes_on(device)
@@ -502,7 +503,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             self.model_ = model.with_yields(self._latent)
             self.plan_, self.data_, self.seed_, self.ended_ = plan, data, seed, run.ended
             self.classes_, self._to_generate = classes, wanted
-            self.training_images_ = image_hashes(images.images)
+            self.training_images_ = hashes
             self.sampling_strategy_ = {classes[index]: count for index, count in wanted.items()}
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
             if folder is not None:

@@ -12,7 +12,8 @@ import torch
 from ganaug import GANAugmenter, read_folder, write_folder
 from ganaug.data import store as module
 from ganaug.data.batches import BalancedBatches
-from ganaug.data.store import ABOUT, HASHES, IMAGES, LABELS, build_store, open_store, verify_store
+from ganaug.data.listing import STORE
+from ganaug.data.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store
 from ganaug.data.windows import BLOCK, Windows, shared_out
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages, StoredRows, image_hashes, to_uint8
@@ -171,7 +172,7 @@ def test_a_build_that_is_killed_goes_on(tmp_path):
         f"s.build_store({str(folder)!r}, {str(tmp_path / 'store')!r}, progress=lambda done, total: time.sleep(0.02))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    about = tmp_path / "store" / ABOUT
+    about = tmp_path / "store" / STORE
     until = time.monotonic() + 60
     while time.monotonic() < until and not (about.exists() and json.loads(about.read_text())["n_images"] >= 256):
         time.sleep(0.01)
@@ -193,7 +194,7 @@ def test_unusable_images_are_named_or_left_out(tmp_path):
         build_store(folder, tmp_path / "store")
     stored = open_store(build_store(folder, tmp_path / "other", skip_bad=True))
     assert len(stored) == 11
-    assert json.loads((tmp_path / "other" / ABOUT).read_text())["bad"][0]["file"].endswith(bad.name)
+    assert json.loads((tmp_path / "other" / STORE).read_text())["bad"][0]["file"].endswith(bad.name)
 
 
 def test_images_that_do_not_fit_are_named_with_the_mend(tmp_path):
