@@ -28,6 +28,8 @@ from ganaug.usefulness.scores import offset
 
 BASE = "classical augmentation"  # the best rival on these sets: gains are over it
 GAINS = ("balanced", "macro F1", "three rarest", "three largest", "above curve")
+ADJUSTED = ("balanced, adjusted", "macro F1, adjusted", "three rarest, adjusted")  # at an offset that is chosen
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of it that are tried
 CURVE = np.linspace(-2.0, 2.0, 41)  # strengths of class-wise offsets
 Scores = dict[str, list[dict[str, Any]]]  # of each seed, by training and way
 
@@ -102,7 +104,8 @@ def climb(
             f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
             f"{datetime.now(UTC):%Y-%m-%d}. {about} Points: {BASE} as it is, the others as paired gains over it, with "
             f"95 % intervals over the draws. Above offset curve: recall of the common classes less what class-wise "
-            f"offsets of {BASE} reach at the same recall of the rare ones.",
+            f"offsets of {BASE} reach at the same recall of the rare ones. Adjusted: with the logit adjustment that is "
+            "best on the other half of the test images.",
             "",
             *summary(found, list(ways)),
             "",
@@ -123,13 +126,31 @@ def judged(cell: Cell, told_of: np.ndarray, base: np.ndarray) -> dict[str, float
     labels, counts = cell.truth, cell.counts
     predicted, order = told_of.argmax(1), np.argsort(counts, kind="stable")
     recall = 100 * recall_score(labels, predicted, average=None)
+    moved = adjusted_in_turns(labels, counts, told_of)
+    moved_recall = 100 * recall_score(labels, moved, average=None)
     return {
         "balanced": recall.mean(),
         "macro F1": 100 * f1_score(labels, predicted, average="macro"),
         "three rarest": recall[order[:3]].mean(),
         "three largest": recall[order[-3:]].mean(),
         "above curve": above_curve(labels, counts, recall, base),
+        "balanced, adjusted": moved_recall.mean(),
+        "macro F1, adjusted": 100 * f1_score(labels, moved, average="macro"),
+        "three rarest, adjusted": moved_recall[order[:3]].mean(),
     }
+
+
+def adjusted_in_turns(labels: np.ndarray, counts: np.ndarray, told_of: np.ndarray) -> np.ndarray:
+    """Predictions (N,) under logit adjustment, at the strength that is best on the other half of the test images."""
+    prior, half = np.log(counts / counts.sum()), np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        half[np.flatnonzero(labels == label)[::2]] = True
+    answers = [offset(told_of, prior, tau).argmax(1) for tau in TAUS]
+    found = np.empty_like(labels)
+    for shown in (half, ~half):
+        best = max(answers, key=lambda one: recall_score(labels[shown], one[shown], average="macro"))
+        found[~shown] = best[~shown]
+    return found
 
 
 def above_curve(labels: np.ndarray, counts: np.ndarray, recall: np.ndarray, base: np.ndarray) -> float:
@@ -163,14 +184,20 @@ def summary(found: Scores, ways: list[str]) -> list[str]:
         runs = [paired for own in found.values() if (paired := [one for one in own if BASE in one and way in one])]
         if not runs:
             continue
-        measures = [[float(np.mean([gain(one, way, m) for one in own])) for own in runs] for m in GAINS]
-        cells = [mean_with_interval(one, signed=way != BASE) for one in measures]
-        if way == BASE:
-            cells[-1] = "-"
+        cells = [over_draws(runs, way, measure) for measure in (*GAINS, *ADJUSTED)]
         probes = [one[way]["probe AUC"] for own in runs for one in own if "probe AUC" in one[way]]
         rows.append([way, str(len(runs)), *cells, f"{np.mean(probes):.2f}" if probes else "-"])
     head = ["way", "draws", "balanced accuracy", "macro F1", "three rarest", "three largest", "above offset curve"]
-    return table([*head, "probe AUC"], rows)
+    return table([*head, *ADJUSTED, "probe AUC"], rows)
+
+
+def over_draws(runs: list[list[dict[str, Any]]], way: str, measure: str) -> str:
+    """Mean over draws and its interval; '-' where the measure says nothing of the way, or was not taken."""
+    known = [[one for one in own if measure in one[way] and measure in one[BASE]] for own in runs]
+    values = [float(np.mean([gain(one, way, measure) for one in own])) for own in known if own]
+    if not values or (way == BASE and measure == "above curve"):
+        return "-"
+    return mean_with_interval(values, signed=way != BASE)
 
 
 def gain(scores: dict[str, Any], way: str, measure: str) -> float:

@@ -1,6 +1,6 @@
 """Images/s and GFLOP/s of a training step, the loop's overhead, and sampling to files; ratios within one run.
 
-    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--out OUT.md]
+    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--rival-python torchgan=PATH ...] [--out OUT.md]
 
 Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn:
 
@@ -9,13 +9,17 @@ Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn
 - convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the ceiling;
 - plain loop: what a tutorial shows, the same networks in float32;
 - samples to PNG files, the same without filters, and the generator's forward pass alone;
+- others' training, each in its own environment (rivals/README.md): torchgan and mimicry on the same images padded to
+  32x32, as one class, lightweight-gan at 64x64; their rates are of real images shown to the critic.
 
 GFLOP/s: multiplications and additions of a step, as torch's flop counter counts them, over its time.
 """
 
 import argparse
+import json
 import shlex
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from collect import processor
 from tables import table
@@ -43,6 +48,7 @@ from ganaug.training.engine import precision_for
 from ganaug.training.loop import StopTraining
 
 BATCH, LATENT, WIDTH = 64, 64, 32
+RIVALS = ("torchgan", "mimicry", "lightweight-gan")
 HEAVY = ("convolution", "convolution_backward", "mm", "addmm", "bmm")
 
 
@@ -162,6 +168,24 @@ def forward(gan: GANAugmenter, count: int) -> float:
     return count // 64 * 64 / (time.perf_counter() - begun)
 
 
+def rival(name: str, python: str, images: LabelledImages, options: argparse.Namespace) -> tuple[float, float]:
+    """Images a second and GFLOP an image of another library's training."""
+    limits = ["--seconds", str(options.seconds), "--threads", str(options.threads)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "train.npz", Path(folder) / "samples.npz"
+        np.savez(source, images=images.images.numpy(), labels=np.zeros(len(images), np.int64))
+        program, more = {
+            "torchgan": ("torchgan_dcgan.py", [str(source), str(target), "--per-class", "1"]),
+            "mimicry": ("mimicry_cgan.py", [str(source), str(target), "--per-class", "1"]),
+            "lightweight-gan": ("lightweight_gan_rate.py", []),
+        }[name]
+        command = [python, str(Path(__file__).parent / "rivals" / program), *more, *limits]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    about = json.loads(text[text.index("{") :])
+    rate = about.get("images_per_second") or about["images_seen"] / about["seconds"]
+    return rate, about["gflop_per_image"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each part of a round")
@@ -169,11 +193,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12_800)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--room", type=Path, help="a folder for the samples; default: the system's for such")
+    parser.add_argument("--rival-python", nargs="*", default=[], metavar="NAME=PATH", help=", ".join(RIVALS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     precision = precision_for("auto", torch.device("cpu"))
-    work, rates = flops(Bare(fashion_mnist_lt(), torch.float32)) / 1e9, measured(precision, options)
+    work = flops(Bare(fashion_mnist_lt(), torch.float32)) / 1e9
+    rates, gflop = measured(precision, work / BATCH, options)
     lines = [
         f"# Throughput at 28x28, {options.threads} threads of {processor()}",
         "",
@@ -182,7 +208,7 @@ def main() -> None:
         f"ganaug {__version__}, torch {torch.__version__}, {datetime.now(UTC):%Y-%m-%d}. Training in {precision}, as "
         f"planned on this processor, but where float32 is said. {work:.2f} GFLOP a step of {BATCH} images.",
         "",
-        *tables(rates, work),
+        *tables(rates, gflop),
         "",
     ]
     print("\n".join(lines))
@@ -190,9 +216,11 @@ def main() -> None:
         options.out.write_text("\n".join(lines))
 
 
-def measured(precision: torch.dtype, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Images a second of each part, a number a round."""
-    images, rates = fashion_mnist_lt(), dict[str, list[float]]()
+def measured(
+    precision: torch.dtype, work: float, options: argparse.Namespace
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Images a second of each part, a number a round; GFLOP an image of those that train. work: of ours."""
+    images, rates, gflop = fashion_mnist_lt(), dict[str, list[float]](), dict[str, float]()
     bare, plain = Bare(images, precision), Bare(images, torch.float32)
     steps = {
         "bare": bare,
@@ -208,21 +236,25 @@ def measured(precision: torch.dtype, options: argparse.Namespace) -> dict[str, l
     for _ in range(options.rounds):
         rate, gan = fitted(images, options.seconds)
         note("fit", rate * BATCH)
+        gflop |= dict.fromkeys(["fit", *steps], work)
         for name, step in steps.items():
             note(name, timed(step, options.seconds) * BATCH)
         for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
             name = f"samples to a {form}{', filtered' * filtered}"
             note(name, sampled(gan, options.samples, options.room, form, filtered=filtered))
         note("forward pass", forward(gan, options.samples))
-    return rates
+        for name, python in (pair.split("=", 1) for pair in options.rival_python):
+            rate, gflop[name] = rival(name, python, images, options)
+            note(name, rate)
+    return rates, gflop
 
 
-def tables(rates: dict[str, list[float]], work: float) -> list[str]:
-    """Rates, then ratios within a round. work: GFLOP a step."""
+def tables(rates: dict[str, list[float]], gflop: dict[str, float]) -> list[str]:
+    """Rates, then ratios within a round. gflop: of an image."""
     rows = []
     for name, own in rates.items():
-        trains = not name.startswith(("samples", "forward"))
-        rows.append([name, *spread(own), *(spread([rate / BATCH * work for rate in own]) if trains else ["-"] * 3)])
+        work = spread([rate * gflop[name] for rate in own]) if name in gflop else ["-"] * 3
+        rows.append([name, *spread(own, ",.1f" if own[0] < 100 else ",.0f"), *work])
     pairs = [
         ("fit", "convolutions"),
         ("fit", "bare"),
@@ -233,6 +265,9 @@ def tables(rates: dict[str, list[float]], work: float) -> list[str]:
         [f"{one} / {other}", *spread([a / b for a, b in zip(rates[one], rates[other], strict=True)], ".2f")]
         for one, other in pairs
     ]
+    for name in (name for name in rates if name in RIVALS):
+        ratios = [a * gflop["fit"] / (b * gflop[name]) for a, b in zip(rates["fit"], rates[name], strict=True)]
+        compared.append([f"fit / {name}, of GFLOP/s", *spread(ratios, ".2f")])
     head = ["images/s", "median", "smallest", "largest", "GFLOP/s", "smallest", "largest"]
     ratio = ["ratio, within a round", "median", "smallest", "largest"]
     return [*table(head, rows), "", *table(ratio, compared)]

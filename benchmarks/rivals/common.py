@@ -5,15 +5,18 @@ Not a program; see mimicry_cgan.py and torchgan_dcgan.py.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import flop_registry
 
 PAD = "28 px padded to 32 by repeating the border, samples cropped back: the library's networks need 32"
 
@@ -69,6 +72,25 @@ def endless(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor
             yield signed(real), classes
 
 
+class Counter(TorchDispatchMode):
+    """Counts as torch's FlopCounterMode does, which cannot be used where a gradient of the images is taken."""
+
+    flop = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func.overloadpacket)
+        self.flop += count(*args, **(kwargs or {}), out_val=out) if count else 0
+        return out
+
+
+def counted(update: Callable[[], int]) -> tuple[int, float]:
+    """What an update returns, the real images it saw, and its multiplications and additions for each, in GFLOP."""
+    with Counter() as counter:
+        seen = update()
+    return seen, counter.flop / seen / 1e9
+
+
 @dataclass
 class About:
     """What is told of a run, next to its samples."""
@@ -79,6 +101,7 @@ class About:
     images_seen: int  # real images shown to the critic, repetitions included
     seconds: float  # of training, reading the set included, sampling not
     adaptations: list[str]
+    gflop_per_image: float  # of training, a real image shown to the critic
 
 
 def write(path: Path, samples: Tensor, per_class: int, size: int, about: About) -> None:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import torch
 import torchvision  # noqa: F401  # brings Triton in ahead of torch_mimicry's TensorFlow; the other way round crashes
-from common import About, arguments, endless, read, to_32, write
+from common import About, arguments, counted, endless, read, to_32, write
 from torch.nn.functional import interpolate
 
 # Current PyTorch has no torch._six; the library's ImageNet reader, which every import of it loads, asks it for PY3.
@@ -55,21 +55,27 @@ def main() -> None:
     adam = {net: torch.optim.Adam(net.parameters(), RATE, betas=BETAS) for net in (generator, critic)}
     rates = LRScheduler(lr_decay="linear", optD=adam[critic], optG=adam[generator], num_steps=DECAY_STEPS)
     batches = endless(images, labels, BATCH)
-    steps = seen = 0
-    while time.perf_counter() - begun < options.seconds:
+    steps, seen, gflop = 0, 0, 0.0
+
+    def update() -> int:
         # The body of torch_mimicry.training.Trainer.train; the generator's step takes only its batch size from `real`.
-        log, device = MetricLog(), torch.device("cpu")
+        log, device, own = MetricLog(), torch.device("cpu"), 0
         for _ in range(CRITIC_UPDATES):
             real = next(batches)
-            seen += len(real[0])
+            own += len(real[0])
             log = critic.train_step(
                 real_batch=real, netG=generator, optD=adam[critic], log_data=log, global_step=steps, device=device
             )
         log = generator.train_step(
             real_batch=real, netD=critic, optG=adam[generator], log_data=log, global_step=steps, device=device
         )
+        rates.step(log_data=log, global_step=steps + 1)
+        return own
+
+    while time.perf_counter() - begun < options.seconds:
+        own, gflop = (update(), gflop) if steps else counted(update)
         steps += 1
-        rates.step(log_data=log, global_step=steps)
+        seen += own
     seconds = time.perf_counter() - begun
 
     generator.eval()  # as the library's compute_fid and compute_kid sample
@@ -80,7 +86,7 @@ def main() -> None:
         samples = samples.mean(dim=1, keepdim=True)
     if size == 64:
         samples = interpolate(samples, size=64, mode="bilinear", align_corners=False)
-    about = About("torch-mimicry cGAN-PD", torch_mimicry.__version__, steps, seen, seconds, adaptations)
+    about = About("torch-mimicry cGAN-PD", torch_mimicry.__version__, steps, seen, seconds, adaptations, gflop)
     write(options.out, samples, options.per_class, size, about)
 
 

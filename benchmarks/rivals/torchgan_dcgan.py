@@ -6,10 +6,13 @@ Needs an environment of its own: see README.md beside this file.
 """
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 import torchgan
-from common import About, arguments, endless, read, to_32, write
+from common import About, arguments, counted, endless, read, to_32, write
+from torch import Tensor
 from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
 from torchgan.models import DCGANDiscriminator, DCGANGenerator
 
@@ -17,11 +20,31 @@ from torchgan.models import DCGANDiscriminator, DCGANGenerator
 # 16 step channels, Adam 2e-4 with betas 0.5 and 0.999 for both networks. Batch 64: its "Tutorial 1. Introduction to
 # TorchGAN", on MNIST. All else, noise of 100 among it, is the default of the networks' and losses' own constructors.
 BATCH, CHANNELS, RATE, BETAS = 64, 16, 2e-4, (0.5, 0.999)
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Model:
+    """One class's networks, their optimisers and batches."""
+
+    generator: DCGANGenerator
+    critic: DCGANDiscriminator
+    generator_adam: torch.optim.Adam
+    critic_adam: torch.optim.Adam
+    batches: Iterator[tuple[Tensor, Tensor]]
+    batch: int
+
+    def update(self) -> int:
+        """One of each network; the real images that the critic saw."""
+        real, _ = next(self.batches)
+        # The generator before the critic, as the example lists its losses and Trainer.train_iter walks them.
+        MinimaxGeneratorLoss().train_ops(self.generator, self.critic, self.generator_adam, CPU, self.batch)
+        MinimaxDiscriminatorLoss().train_ops(self.generator, self.critic, self.critic_adam, real, CPU)
+        return len(real)
 
 
 def main() -> None:
     options = arguments(__doc__)
-    device = torch.device("cpu")
     adaptations = [
         "DCGAN knows no classes: one model for each, the seconds shared equally between them",
         "batch of min(64, images of the class), so that a rare class fills one",
@@ -36,7 +59,7 @@ def main() -> None:
     classes = int(labels.max()) + 1
 
     generators: list[DCGANGenerator] = []
-    steps = seen = 0
+    steps, seen, gflop = 0, 0, 0.0
     for k in range(classes):
         chosen = labels == k
         batch = min(BATCH, int(chosen.sum()))
@@ -44,16 +67,13 @@ def main() -> None:
         critic = DCGANDiscriminator(in_size=images.shape[-1], in_channels=channels, step_channels=CHANNELS)
         generator_adam = torch.optim.Adam(generator.parameters(), RATE, betas=BETAS)
         critic_adam = torch.optim.Adam(critic.parameters(), RATE, betas=BETAS)
-        generator_loss, critic_loss = MinimaxGeneratorLoss(), MinimaxDiscriminatorLoss()
         batches = endless(images[chosen], labels[chosen], batch)
+        own = Model(generator, critic, generator_adam, critic_adam, batches, batch)
         # Deadlines counted from the start: what one class overruns is not added to the next one's.
         while time.perf_counter() - begun < options.seconds * (k + 1) / classes:
-            real, _ = next(batches)
-            # The generator before the critic, as the example lists its losses and Trainer.train_iter walks them.
-            generator_loss.train_ops(generator, critic, generator_adam, device, batch)
-            critic_loss.train_ops(generator, critic, critic_adam, real, device)
+            more, gflop = (own.update(), gflop) if steps else counted(own.update)
             steps += 1
-            seen += len(real)
+            seen += more
         generators.append(generator)
     seconds = time.perf_counter() - begun
 
@@ -61,12 +81,13 @@ def main() -> None:
         # Samples in eval mode, as the library's Trainer makes its previews.
         samples = torch.cat(
             [
-                generator.eval()(*generator.sampler(len(part), device))
+                generator.eval()(*generator.sampler(len(part), CPU))
                 for generator in generators
                 for part in torch.arange(options.per_class).split(BATCH)
             ]
         )
-    about = About("torchgan DCGAN per class", torchgan.__version__.removeprefix("v"), steps, seen, seconds, adaptations)
+    version = torchgan.__version__.removeprefix("v")
+    about = About("torchgan DCGAN per class", version, steps, seen, seconds, adaptations, gflop)
     write(options.out, samples, options.per_class, size, about)
 
 
