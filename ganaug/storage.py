@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCK = ".lock"
+LOCK, TEMPORARY = ".lock", ".tmp"
 Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings, bools and None, with string keys
 
 
@@ -33,7 +34,7 @@ def writing(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=TEMPORARY)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -60,21 +61,54 @@ def _umask() -> int:
 def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
     """Hold `folder`, or what the lock file `name` in it stands for, for this process; the folder is made if need be.
 
-    Raises RunError where another process holds it.
-    The lock goes with the process, however it ends. Where the system has no file locks, nothing is held.
+    The lock goes with the process, however it ends. The file LOCK stays, and whoever holds it clears `folder` of what
+    killed processes left half-written; any other lock file is taken away at the end.
+    Raises RunError where another process holds it. Where the system has no file locks, nothing is held.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / name, "w")  # noqa: SIM115  # held until the end of the block
+        file = _held(folder / name)
+    except BlockingIOError as error:
+        raise RunError(f"{folder}: another run is writing here. Wait for it, or choose another folder.") from error
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
     with file:
+        if name == LOCK:
+            for left in filter(is_left, (*folder.glob(".*"), *folder.glob("*/.*"))):
+                left.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            if name != LOCK:
+                (folder / name).unlink(missing_ok=True)
+
+
+def _held(path: Path) -> IO[str]:
+    """The lock file, open and locked. Raises BlockingIOError where another process holds it."""
+    while True:
+        file = open(path, "w")  # noqa: SIM115  # its user closes it
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{folder}: another run is writing here. Wait for it, or choose another folder.") from error
-        yield
+            if _is_at(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # whoever held it took it away before this lock came
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether the open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def is_left(path: Path) -> bool:
+    """Whether `writing` was killed and left this: part of a file that never came to be."""
+    return path.name.startswith(".") and path.suffix == TEMPORARY
 
 
 def write_bytes(path: Path, content: bytes) -> None:

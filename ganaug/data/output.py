@@ -10,16 +10,19 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from itertools import islice
 from pathlib import Path
 
 from ganaug.allocator import freed_memory_kept
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.data.manifest import Manifest, place, sha256
+from ganaug.data.names import safe_name
 from ganaug.data.records import imported
 from ganaug.data.table import Row, is_missing, table
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import OutputError
+from ganaug.storage import locked
 
 BLOCK = 4096  # a file takes whole blocks of the disk
 ROW_GROUP = 1000  # images of a Parquet file that are written together
@@ -205,12 +208,19 @@ def _sha256_of(path: Path) -> str:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A path beside `target` to put things together at; what is still there at the end is removed."""
-    staging = target.parent / f".{target.name[:40]}.partial-{secrets.token_hex(4)}"
-    try:
-        yield staging
-    finally:
-        remove(staging)
+    """A path beside `target` to put things together at; what is still there at the end is removed.
+
+    So is what a killed process left of the same target. Raises RunError where another process is writing it.
+    """
+    name = f".{safe_name(target.name)}"
+    with locked(target.parent, f"{name}.writing"):
+        for left in target.parent.glob(f"{escape(name)}.partial-*"):
+            remove(left)
+        staging = target.parent / f"{name}.partial-{secrets.token_hex(4)}"
+        try:
+            yield staging
+        finally:
+            remove(staging)
 
 
 def remove(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ganaug import __version__
 from ganaug.data.listing import MANIFEST
 from ganaug.data.manifest import undo
-from ganaug.data.output import Contents, naming, publish, publish_parquet, publish_tar, remove
+from ganaug.data.output import Contents, naming, publish, publish_parquet, publish_tar
 from ganaug.data.threads import Progress
 from ganaug.errors import OutputError
 from ganaug.storage import locked, read_json, write_json
@@ -61,23 +61,17 @@ def write_shard(
     target = folder / (shard.name if form == "folder" else f"{shard.name}.{form}")
     record, lock = folder / f"{shard.name}.json", f".{shard.name}.lock"
     with locked(folder, lock):
-        try:
-            if record.exists() and target.exists():
-                return False
-            with naming(folder):
-                for left in folder.glob(f".{target.name}.partial-*"):
-                    remove(left)
-            if (target / MANIFEST).exists():  # killed between the last file and the record
-                undo(target)
-            made = contents()
-            found: dict[str, Any] = {"shard": shard.number, "n_images": made.n_files}
-            if form == "folder":
-                publish(made, target, progress)
-            else:
-                found["sha256"] = ARCHIVES[form](made, target, progress)
-            write_json(record, about | found)
-        finally:
-            (folder / lock).unlink(missing_ok=True)
+        if record.exists() and target.exists():
+            return False
+        if (target / MANIFEST).exists():  # killed between the last file and the record
+            undo(target)
+        made = contents()
+        found: dict[str, Any] = {"shard": shard.number, "n_images": made.n_files}
+        if form == "folder":
+            publish(made, target, progress)
+        else:
+            found["sha256"] = ARCHIVES[form](made, target, progress)
+        write_json(record, about | found)
     return True
 
 

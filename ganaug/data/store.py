@@ -25,7 +25,7 @@ from ganaug.data.records import Record, Records, records_of
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages, StoredRows, image_hashes
-from ganaug.storage import LOCK, locked, read_json, write_json
+from ganaug.storage import LOCK, is_left, locked, read_json, write_json
 
 FORMAT = 1
 IMAGES, LABELS, HASHES = "images.bin", "labels.bin", "hashes.bin"
@@ -105,7 +105,7 @@ def build_store(
     folder, size, records = Path(out), as_size(image_size), records_of(source)
     if records.problems and not skip_bad:
         raise DataError(f"{source}: {records.problems[0]} To go on without unusable files: skip_bad (--skip-bad).")
-    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - _OURS):
+    if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise OutputError(f"{folder}: is not empty, and no store. Choose a new folder.")
     with locked(folder), naming(folder):
         build = _Build.begun(folder, records, {"image_size": size and list(size), "mode": mode, "skip_bad": skip_bad})
@@ -115,7 +115,8 @@ def build_store(
     return folder
 
 
-_OURS = {STORE, IMAGES, LABELS, HASHES, LOCK}
+def _is_ours(path: Path) -> bool:
+    return path.name in {STORE, IMAGES, LABELS, HASHES, LOCK} or is_left(path)
 
 
 @dataclass

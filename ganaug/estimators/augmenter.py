@@ -446,6 +446,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         began, budget = time.perf_counter(), [time_budget(self.time_budget)] if self.time_budget else []
         device = device_for(self.device)
         processes = processes_on(device)
+        resume = resume and processes.from_first(lambda: not self._was_killed_at_once())
         seed = processes.from_first(lambda: self._seed(resume))
         train, held_back = hold_back(images, self.hold_back, seed=seed)
         plan = make_plan(train, held_back, device, self.get_params(deep=False))
@@ -575,6 +576,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             for label, found in self.model_.yields.items()
         ]
         return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabelled", "yield", "learnt"])
+
+    def _was_killed_at_once(self) -> bool:
+        """Whether the run folder is there, but a run was killed in it before it had written anything."""
+        return self.run_dir is not None and Path(self.run_dir).is_dir() and base.is_unbegun(Path(self.run_dir))
 
     def _seed(self, resume: bool) -> int:
         if resume:

@@ -12,7 +12,7 @@ from ganaug import __version__
 from ganaug.data.findings import LARGEST, MOST_CLASSES
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabelledImages
-from ganaug.storage import LOCK, locked, read_json, read_tree, write_json, write_tree
+from ganaug.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
 from ganaug.training.referee import Referee, train_referee
 
 FORMAT = 3
@@ -39,6 +39,11 @@ def check_trainable(images: LabelledImages) -> None:
         )
 
 
+def is_unbegun(folder: Path) -> bool:
+    """Whether nothing was written to `folder` yet, or a run was killed there before it had written anything."""
+    return not folder.is_dir() or all(path.name == LOCK or is_left(path) for path in folder.iterdir())
+
+
 @contextmanager
 def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
     """Hold `folder` for a run that is described by `about` ("seed", "params", "data"): a new one, or the one there.
@@ -46,7 +51,7 @@ def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Itera
     Raises RunError where the folder is not empty, another run writes in it, or it was begun with other data or
     parameters; nothing is written then.
     """
-    if not resume and folder.is_dir() and {path.name for path in folder.iterdir()} - {LOCK}:
+    if not resume and not is_unbegun(folder):
         raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
     with locked(folder):
         if resume:

@@ -1,0 +1,10 @@
+"""What the processes of this room share: everything that a verb imports, imported once."""
+
+import ganaug.cli.augment
+import ganaug.cli.fit
+import ganaug.cli.sample
+import ganaug.cli.store
+import ganaug.data.folder
+import ganaug.data.store
+import ganaug.estimators.augmenter
+import ganaug.reports.diversity  # noqa: F401

@@ -1,0 +1,146 @@
+"""SIGKILL at random moments: what was there is there, nothing is half-written, and the same command goes on."""
+
+import hashlib
+import json
+import random
+import shutil
+
+import pandas as pd
+import pytest
+
+from ganaug import read_folder
+from ganaug.data.store import open_store
+from ganaug.storage import is_left, read_json, read_tree
+from tests.end_to_end.test_cli import QUICK, folder_of, model_hash
+from tests.faults.processes import killed, ran
+
+FEW, MANY = 5, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
+FIT = [*QUICK, "--param", "check_every=1"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return folder_of(tmp_path / "data")
+
+
+def hashes(root):
+    files = {path for path in root.rglob("*") if path.is_file()}
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("times", [FEW, MANY])
+def test_a_fit_that_is_killed_again_and_again_comes_to_the_same_model(data, tmp_path, times):
+    """A check, and so a checkpoint, pictures and a history, after every step: most kills fall into writing."""
+    run, log, draw = tmp_path / "run", tmp_path / "log", random.Random(times)
+    steps, checkpoints = -1, 0
+    for number in range(times):
+        resume = ["--resume"] if run.exists() else []
+        if number % 3:  # else from its first moment on
+            before = done_steps(run)
+            command = ("fit", data, "--run", run, "--steps", 100_000, *resume, *FIT)
+            assert killed(
+                *command, log=log, after=draw.uniform(0, 0.4), ready=lambda before=before: done_steps(run) > before
+            )
+        else:
+            killed("fit", data, "--run", run, "--steps", 100_000, *resume, *FIT, log=log, after=draw.uniform(0, 1.5))
+        assert done_steps(run) >= steps
+        steps = done_steps(run)
+        for path in (run / "checkpoints").glob("*.safetensors"):
+            assert read_tree(path)["done"] == int(path.stem)
+            checkpoints += 1
+        if (run / "config.json").exists():
+            assert read_json(run / "config.json")["format"]
+        if (run / "history.csv").exists():
+            assert list(pd.read_csv(run / "history.csv")["step"])
+    assert checkpoints >= times // 2
+    status, said = ran("fit", data, "--run", run, "--resume", "--steps", steps + 3, *FIT, log=log)
+    assert status == 0, said
+    assert not [path for path in run.rglob("*") if is_left(path)]
+    status, said = ran("fit", data, "--run", tmp_path / "whole", "--steps", steps + 3, *FIT, log=log, seconds=600)
+    assert status == 0, said
+    assert model_hash(run) == model_hash(tmp_path / "whole")
+
+
+def done_steps(run):
+    return max((int(path.stem) for path in (run / "checkpoints").glob("*.safetensors")), default=-1)
+
+
+@pytest.fixture
+def fitted(data, tmp_path):
+    """A data folder, and a run on it that is done."""
+    run, log = tmp_path / "run", tmp_path / "log"
+    status, said = ran("fit", data, "--run", run, "--steps", 3, *QUICK, log=log)
+    assert status == 0, said
+    return data, run, log
+
+
+WRITE = ["--steps", "3", "--no-report", "--strategy", "dark=400,bright=400", "--resume", *QUICK]
+
+
+@pytest.mark.parametrize("times", [FEW, MANY])
+def test_an_augment_that_is_killed_leaves_all_or_nothing(fitted, tmp_path, times):
+    data, run, log = fitted
+    before, out, draw, whole = hashes(data), tmp_path / "out", random.Random(times), 0
+    for _ in range(times):
+        command = ["augment", data, out, "--run", run, *WRITE]
+        killed(
+            *command, log=log, after=draw.uniform(0, 0.25), ready=lambda: out.exists() or any(tmp_path.glob(".out.p*"))
+        )
+        assert hashes(data) == before
+        if out.exists():  # renamed before the kill came
+            whole += 1
+            assert_complete(out)
+            assert ran("augment", data, out, "--undo", log=log)[0] == 0
+            assert not out.exists()
+    status, said = ran("augment", data, out, "--run", run, *WRITE, log=log)
+    assert status == 0, said
+    assert_complete(out)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert whole < times
+
+
+def assert_complete(out):
+    found = read_folder(out)
+    assert found.counts == {"bright": 400, "dark": 400}
+    manifest = json.loads((out / ".ganaug.json").read_text())["files"]
+    assert {name: digest for name, digest in hashes(out).items() if name != ".ganaug.json"} == manifest
+
+
+@pytest.mark.parametrize("times", [FEW, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_an_augment_in_place_that_is_killed_is_undone_to_what_was_there(fitted, tmp_path, times):
+    """The undoing is killed as well."""
+    data, run, log = fitted
+    table = pd.DataFrame({"file_name": sorted(f"{p.parent.name}/{p.name}" for p in data.glob("*/*.png"))})
+    table.assign(label=table["file_name"].str.split("/").str[0], site="x").to_csv(data / "metadata.csv", index=False)
+    shutil.rmtree(run)
+    assert ran("fit", data, "--run", run, "--steps", 3, *QUICK, log=log)[0] == 0
+    before, draw = hashes(data), random.Random(times)
+    for _ in range(times):
+        command = ["augment", data, "--in-place", "--run", run, *WRITE]
+        killed(*command, log=log, after=draw.uniform(0, 0.3), ready=(data / ".ganaug.json").exists)
+        after = hashes(data)
+        assert {name: after.get(name) for name in before if name != "metadata.csv"} == {
+            name: digest for name, digest in before.items() if name != "metadata.csv"
+        }
+        if (data / ".ganaug.json").exists():
+            killed("augment", data, "--in-place", "--undo", log=log, after=draw.uniform(0, 0.1))
+        if (data / ".ganaug.json").exists():
+            assert ran("augment", data, "--in-place", "--undo", log=log)[0] == 0
+        assert hashes(data) == before
+
+
+@pytest.mark.parametrize("times", [FEW, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_a_store_that_is_killed_while_it_is_built_is_built_on(tmp_path, times):
+    data = folder_of(tmp_path / "data", counts=(600, 600))
+    out, log, draw = tmp_path / "store", tmp_path / "log", random.Random(times)
+    for number in range(times):
+        killed("store", data, out, log=log, after=draw.uniform(0, 0.15), ready=out.exists)
+        if number % 5 == 0 and out.exists():
+            assert ran("store", data, out, "--verify", log=log)[0] == 0
+            shutil.rmtree(out)
+    status, said = ran("store", data, out, "--verify", log=log)
+    assert status == 0, said
+    found, plain = open_store(out), read_folder(data)
+    assert found.counts == plain.counts
+    assert (found.images[0:1200] == plain.images).all()
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == []
