@@ -11,8 +11,10 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.faults.processes", "tests.faults.loaded"])
 
 
-def _main(arguments, log):
+def _main(arguments, log, slow):
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    fsync = os.fsync
+    os.fsync = lambda file: (time.sleep(slow), fsync(file))  # a disk that takes its time
     with open(log, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -24,9 +26,9 @@ def _main(arguments, log):
     sys.exit(main(arguments, standalone_mode=True))
 
 
-def start(*arguments, log):
-    """`ganaug ARGUMENTS`, begun; what it says goes to the file `log`."""
-    process = CONTEXT.Process(target=_main, args=([str(part) for part in arguments], str(log)), daemon=True)
+def start(*arguments, log, slow=0):
+    """`ganaug ARGUMENTS`, begun; what it says goes to the file `log`. slow: seconds that the disk takes for a file."""
+    process = CONTEXT.Process(target=_main, args=([str(part) for part in arguments], str(log), slow), daemon=True)
     process.start()
     return process
 
