@@ -128,7 +128,7 @@ def read_json(path: Path) -> dict[str, object]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path}: not found.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read as JSON: {error}.") from error
     if not isinstance(value, dict):
         raise RunError(f"{path}: holds {type(value).__name__}, not a JSON object.")
@@ -151,7 +151,7 @@ def read_tree(path: Path, device: str = "cpu") -> Tree:
         tree = _unflatten(skeleton, tensors)
     except FileNotFoundError as error:
         raise RunError(f"{path}: not found.") from error
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{path}: damaged or not written by ganaug ({error}). Use another checkpoint, or fit again."
         ) from error

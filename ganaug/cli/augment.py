@@ -1,6 +1,5 @@
 """`ganaug augment DATA OUT`: check, fit and sample, and undo."""
 
-import csv
 import sys
 import time
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, steps_of
+from ganaug.cli.console import counting, named_failures, say, steps_of, table
 from ganaug.cli.fit import check_run_folder, read, train
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
 
@@ -155,9 +154,8 @@ def _fill(augmenter: "GANAugmenter", wanted: dict[str, int]) -> "LabelledImages"
 
 
 def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(("class", "original", "added", "total"))
-    rows.writerows((name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items())
+    rows = [(name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items()]
+    table([("class", "original", "added", "total"), *rows])
 
 
 def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """`ganaug check DATA`: preflight only."""
 
-import csv
 import json
 import sys
 from pathlib import Path
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, stderr
+from ganaug.cli.console import counting, named_failures, say, stderr, table
 from ganaug.cli.options import FOLDER, Size
 
 
@@ -28,8 +27,7 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
         if as_json:
             click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
         else:
-            rows = csv.writer(sys.stdout, lineterminator="\n")
-            rows.writerows([("class", "images"), *found.counts.items()])
+            table([("class", "images"), *found.counts.items()])
             sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in list(found.sizes.items())[:8])
             modes = ", ".join(f"{mode} ({n:,})" for mode, n in found.modes.items())
             say(f"{len(found.entries):,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")

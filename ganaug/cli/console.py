@@ -1,10 +1,11 @@
 """What the verbs share at the terminal: progress on stderr, named failures, and signals that end a run well."""
 
+import csv
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -38,6 +39,14 @@ def show(report: RenderableType) -> None:
     if not stdout.is_terminal and "COLUMNS" not in os.environ:
         stdout = Console(width=WIDE)
     stdout.print(report)
+
+
+def table(rows: Iterable[Sequence[object]]) -> None:
+    """Rows as CSV on stdout; no cell steers a terminal or is a spreadsheet's formula."""
+    from ganaug.data.names import as_cell
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerows([as_cell(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 from ganaug.cli.console import Signals, Training, counting, named_failures, say
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
 from ganaug.launch import part_of_launch
+from ganaug.terminal import printable
 
 if TYPE_CHECKING:
     from ganaug.data.preflight import FolderInspection
@@ -100,9 +101,13 @@ def _list_skipped(found: "FolderInspection | None", run: Path) -> None:
         return
     import pandas as pd
 
+    from ganaug.data.names import as_cell
     from ganaug.storage import write_bytes
 
-    rows = [{"file_name": bad.file, "cause": bad.cause, "mend": bad.mend} for bad in found.problems]
+    rows = [
+        {"file_name": as_cell(printable(bad.file)), "cause": printable(bad.cause), "mend": bad.mend}
+        for bad in found.problems
+    ]
     write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
     say(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")
 

@@ -130,9 +130,17 @@ def parameters(options: FitOptions) -> dict[str, Any]:
 def _yaml(text: str, source: str) -> dict[str, Any]:
     import yaml
 
+    class Plain(yaml.SafeLoader):
+        """Without references, by which a short text can stand for a value of any size."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("a reference (*name): write the value itself")
+            return super().compose_node(parent, index)
+
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = yaml.load(text, Plain)  # noqa: S506  # a SafeLoader
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date may be none
         raise click.UsageError(f"{source}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if value is None:
         return {}

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ganaug.data.decoding import SUFFIXES
+from ganaug.data.names import of_cell
 
 ENDINGS = tuple(sorted(SUFFIXES))
 METADATA = "metadata.csv"
@@ -171,6 +172,7 @@ def _follow_metadata(listing: Listing) -> None:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
+            reader.fieldnames = [of_cell(name) for name in reader.fieldnames or []]
             missing = [column for column in ("file_name", "label") if column not in (reader.fieldnames or [])]
             if missing:
                 listing.errors.append(
@@ -199,7 +201,8 @@ def _follow_rows(listing: Listing, reader: "csv.DictReader[str]") -> None:
     def has_sound_folder(parent: str) -> bool:
         return (listing.root / parent).resolve().is_relative_to(listing.root.resolve())
 
-    for row in reader:
+    for cells in reader:
+        row = {column: of_cell(cell) if isinstance(cell, str) else cell for column, cell in cells.items()}
         given, label = row.pop("file_name") or "", row.pop("label") or ""
         where = f"line {reader.line_num} of {METADATA}"
         file = PurePosixPath(given).as_posix() if given else f"({where})"

@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from ganaug.data.decoding import Picture, Pixels, UnusableImage, decode, decode_bytes, pillow_warnings_judged
 from ganaug.data.listing import SHARDS, Problem, list_images, shards_in
 from ganaug.data.threads import in_threads
-from ganaug.errors import DataError
+from ganaug.errors import DataError, GanaugError
 from ganaug.images import LabelledImages
 
 READERS = dict(zip(SHARDS, ("webdataset", "parquet"), strict=True))  # in `datasets`
@@ -62,11 +63,34 @@ def records_of(source: Any) -> Records:
             raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one kind of them.")
         datasets, kind = imported(), READERS[files[0].suffix]
         names = [str(file) for file in files]
-        found = datasets.load_dataset(kind, data_files={"train": names}, split="train", streaming=True)
-        return _of_dataset(found, _digest((file.name, "", file.stat().st_size) for file in files))
+        with _named(path):
+            found = datasets.load_dataset(kind, data_files={"train": names}, split="train", streaming=True)
+            records = _of_dataset(found, _digest((file.name, "", file.stat().st_size) for file in files))
+        return replace(records, begin=lambda start: _each(path, records.begin(start)))
     if (path / "dataset_info.json").exists() and (path / "state.json").exists():
-        return _of_dataset(imported().load_from_disk(str(path)), _digest([(str(path), "", 0)]))
+        with _named(path):
+            records = _of_dataset(imported().load_from_disk(str(path)), _digest([(str(path), "", 0)]))
+        return replace(records, begin=lambda start: _each(path, records.begin(start)))
     return _of_folder(path)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what the readers of tar and Parquet files say of damaged ones into a DataError that names the path."""
+    try:
+        yield
+    except (GanaugError, GeneratorExit, MemoryError):
+        raise
+    except Exception as error:  # the readers are many, and so are their errors
+        raise DataError(
+            f"{path}: damaged, or no images as tar or Parquet files hold them ({type(error).__name__}: {error}). "
+            "Replace it."
+        ) from error
+
+
+def _each(path: Path, records: Iterable[Record]) -> Iterator[Record]:
+    with _named(path):
+        yield from records
 
 
 def imported() -> Any:

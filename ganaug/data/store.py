@@ -3,8 +3,9 @@
 STORE/images.bin has uint8 (N, C, H, W), labels.bin and hashes.bin an int64 for each image, store.json says of what.
 """
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import count, islice
@@ -47,12 +48,25 @@ def open_store(path: str | Path) -> LabelledImages:
     about: Any = read_json(folder / STORE)
     if not about.get("complete"):
         raise DataError(f"{folder}: the store is not complete. Build it again: it goes on where it ended.")
-    number, each = int(about["n_images"]), int(np.prod(about["shape"]))
+    try:
+        images = _checked(folder, about)
+    except DataError:
+        raise
+    except Exception as error:  # whatever the words of a file that anybody may have written come to
+        raise DataError(f"{folder / STORE}: is not what ganaug wrote ({error!r}). Build the store anew.") from error
+    return images
+
+
+def _checked(folder: Path, about: Mapping[str, Any]) -> LabelledImages:
+    shape = [int(side) for side in about["shape"]]
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"a shape of {shape}")
+    number, each = int(about["n_images"]), math.prod(shape)
     for name, size in {IMAGES: number * each, LABELS: number * 8, HASHES: number * 8}.items():
         found = (folder / name).stat().st_size if (folder / name).exists() else 0
         if found != size:
             raise DataError(f"{folder / name}: has {found:,} bytes in place of {size:,}. Build the store anew.")
-    images = _opened(folder, about["shape"], about["classes"], known=about["known"])
+    images = _opened(folder, shape, about["classes"], known=about["known"])
     if images.fingerprint() != about["fingerprint"]:
         raise DataError(f"{folder}: labels or hashes are not those that were written. Build the store anew.")
     return images

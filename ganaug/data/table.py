@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from ganaug.data.names import as_cell
+
 OWN_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
 
 Row = Mapping[str, object]
@@ -25,15 +27,17 @@ def row_of(file: str, label: str, class_index: int, source: Row) -> Row:
 def table(rows: Iterable[Row]) -> bytes:
     """metadata.csv: ganaug's columns, then all others in order of appearance; UTF-8, missing values as empty cells.
 
-    Class names and file names are written as they are, for they must be found again: a spreadsheet may take one that
-    begins with `=` for a formula.
+    What a spreadsheet would take for a formula gets a quote in front (`names.as_cell`), which `read_folder` takes away.
     """
     ordered = _representatives_first(list(rows))
     columns = dict.fromkeys(OWN_COLUMNS) | dict.fromkeys(name for row in ordered for name in row)
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(name, row.get(name)) for name in columns] for row in ordered)
+    plain, quoted = (csv.writer(text, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    for cells in (
+        [as_cell(name) for name in columns],
+        *([_cell(name, row.get(name)) for name in columns] for row in ordered),
+    ):
+        (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)  # which csv would leave bare
     return text.getvalue().encode()
 
 
@@ -74,4 +78,4 @@ def _representatives_first(rows: Sequence[Row]) -> list[Row]:
 def _cell(column: str, value: object) -> str:
     if is_missing(value):
         return ""
-    return str(whole(value)) if column == "seed" and not isinstance(value, str) else str(value)
+    return as_cell(str(whole(value)) if column == "seed" and not isinstance(value, str) else str(value))

@@ -51,6 +51,15 @@ class Latent:
 LATENT = Latent()
 
 
+def _check_sizes(about: Mapping[str, Any], weights: Mapping[str, Tensor], pair: Network, shape: Shape) -> None:
+    """Raise ValueError where the description is of another size than the weights, before memory is taken for it."""
+    with torch.device("meta"), own_state(0):
+        described = pair.generator(shape, len(about["classes"]), int(about["latent_size"]), int(about["width"]))
+    sizes = {name: tuple(value.shape) for name, value in described.state_dict().items()}
+    if sizes != {name: tuple(value.shape) for name, value in weights.items()}:
+        raise ValueError("they are of other sizes")
+
+
 @dataclass(frozen=True)
 class GeneratorModel:
     """A generator in evaluation mode with the classes it knows.
@@ -272,6 +281,8 @@ class GeneratorModel:
             shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
             classes = tuple(str(name) for name in about["classes"])
             pair = network or lookup(NETWORKS, str(about["network"]), "network")
+            if network is None:
+                _check_sizes(about, state["generator"], pair, shape)
             with own_state(0):
                 generator = pair.generator(shape, len(classes), int(about["latent_size"]), int(about["width"]))
             generator.load_state_dict(state["generator"])
@@ -290,7 +301,7 @@ class GeneratorModel:
                 None if judging is None else Filters.from_tree(judging, shape, len(classes)),
                 {classes.index(name): Yield(**found) for name, found in about["yields"].items()},
             )
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        except Exception as error:  # whatever the words of a file that anybody may have written come to
             raise RunError(
                 f"{folder}: model.json and the safetensors files do not fit each other ({error})."
             ) from error

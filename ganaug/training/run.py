@@ -144,14 +144,21 @@ class Run:
         if not steps:  # killed before the first one was written
             return
         state = self._load(steps[-1])
-        self.step.load_state_dict(state["step"])
-        self.health.load_state_dict(state["health"])
-        self.done, self.best_step, self.rows = state["done"], state["best_step"], state["rows"]
-        self.best_score = math.inf if state["best_score"] is None else state["best_score"]
-        self.rate_factors, self.rolled_back = state["rate_factors"], state["rolled_back"]
+        try:
+            self.step.load_state_dict(state["step"])
+            self.health.load_state_dict(state["health"])
+            self.done, self.best_step, self.rows = int(state["done"]), int(state["best_step"]), list(state["rows"])
+            self.best_score = math.inf if state["best_score"] is None else float(state["best_score"])
+            self.rate_factors, self.rolled_back = dict(state["rate_factors"]), int(state["rolled_back"])
+            self._sums, self._numbers = dict(state["sums"]), dict(state["numbers"])
+            self._before = float(state["seconds"])
+        except Exception as error:  # whatever an altered file comes to
+            raise RunError(
+                f"{self.folder}: the checkpoint of step {steps[-1]:,} does not fit this run ({error}). Remove it to go "
+                "on from the one before."
+            ) from error
         if self.done > n_steps:
             raise RunError(f"{self.folder}: has done {self.done:,} steps already, more than the {n_steps:,} asked for.")
-        self._sums, self._numbers, self._before = state["sums"], state["numbers"], state["seconds"]
 
     def _conclude(self) -> None:
         if self._evaluation is not None:

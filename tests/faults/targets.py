@@ -1,0 +1,192 @@
+"""What a stranger's bytes may reach, each as a function of them that fails where they do more than be refused."""
+
+import atexit
+import contextlib
+import csv
+import json
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+
+from ganaug import LabelledImages, read_folder, write_folder
+from ganaug.cli.options import _yaml, counts
+from ganaug.data.decoding import UnusableImage, decode_bytes, pillow_warnings_judged
+from ganaug.data.listing import list_images
+from ganaug.data.manifest import MANIFEST, undo
+from ganaug.data.names import is_formula
+from ganaug.data.provenance import mark
+from ganaug.data.records import records_of
+from ganaug.data.store import build_store, open_store
+from ganaug.errors import DataError, GanaugError, OutputError, RunError
+from ganaug.estimators.augmenter import GANAugmenter
+from ganaug.estimators.model import GeneratorModel
+from ganaug.storage import read_tree
+from tests.end_to_end.test_cli import folder_of
+from tests.sets import SMALL, noise
+
+SHARED_MEMORY = Path("/dev/shm")
+ROOM = Path(tempfile.mkdtemp(prefix="ganaug-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
+atexit.register(shutil.rmtree, ROOM, ignore_errors=True)
+CPU = torch.device("cpu")
+FOUR = torch.arange(4 * 64).to(torch.uint8).view(4, 1, 8, 8)
+
+
+def image(content):
+    with contextlib.suppress(UnusableImage), pillow_warnings_judged():
+        pixels = decode_bytes(content, (8, 8)).pixels
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[:2] == (8, 8)
+
+
+def tree(content):
+    path = ROOM / "any.safetensors"
+    path.write_bytes(content)
+    with contextlib.suppress(RunError):
+        assert isinstance(read_tree(path), dict)
+
+
+def skeleton(content):
+    """The JSON in a sound file's header."""
+    header = json.dumps({"__metadata__": {"tree": content.decode("latin-1")}}).encode()
+    tree(struct.pack("<Q", len(header)) + header)
+
+
+def model(content):
+    """The description of a model, beside sound weights."""
+    folder = ROOM / "model"
+    if not folder.exists():
+        GANAugmenter(n_steps=1, **SMALL).fit(noise()).save(folder)
+        (ROOM / "model.json").write_bytes((folder / "model.json").read_bytes())
+    (folder / "model.json").write_bytes(content)
+    with contextlib.suppress(RunError):
+        GeneratorModel.load(folder, CPU)
+
+
+def metadata(content):
+    root = ROOM / "photos"
+    if not root.exists():
+        folder_of(root, counts=(3, 3), size=(8, 8))
+    (root / "metadata.csv").write_bytes(content)
+    for candidate in list_images(root).candidates:
+        assert (root / candidate.file).resolve().is_relative_to(root.resolve())
+
+
+def config(content):
+    """A file of parameters, or a list of counts."""
+    text = content.decode("utf-8", "replace")
+    with contextlib.suppress(click.UsageError):
+        given = _yaml(text, "file")
+        known = {name: value for name, value in given.items() if name in GANAugmenter._get_param_names()}
+        with contextlib.suppress(ValueError, TypeError):
+            GANAugmenter(**known)._check_params()
+    with contextlib.suppress(click.UsageError):
+        counts(text, "--counts")
+
+
+def name(content):
+    """A class's and a file's name: all that is written stays inside, and what is read back is the name."""
+    text = content.decode("utf-8", "replace")[:1000]
+    root = ROOM / "out" / "inner"
+    shutil.rmtree(root.parent, ignore_errors=True)
+    try:
+        images = LabelledImages(FOUR, torch.tensor([0, 0, 1, 1]), (text, text + "'"))
+        write_folder(images, root)
+    except GanaugError:
+        return
+    assert [path.name for path in root.parent.iterdir()] == ["inner"]
+    with open(root / "metadata.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all((root / row["file_name"]).is_file() for row in rows)
+    assert not any(is_formula(cell) and cell[0] != "'" for row in rows for cell in row.values())
+    if text.strip():
+        assert set(read_folder(root).classes) == {text, text + "'"}
+    mark(text, seed=1, model_hash="x")
+
+
+def manifest(content):
+    """What undo is told to remove."""
+    root = ROOM / "undone" / "data"
+    root.mkdir(parents=True, exist_ok=True)
+    (root.parent / "precious").write_text("mine")
+    (root / "mine.png").write_text("mine")
+    (root / MANIFEST).write_bytes(content)
+    with contextlib.suppress(OutputError, RunError):
+        undo(root)
+    assert (root.parent / "precious").exists()
+    assert (root / "mine.png").exists()
+
+
+def store(content):
+    folder = ROOM / "store"
+    if not folder.exists():
+        build_store(folder_of(ROOM / "stored", counts=(3, 3), size=(8, 8)), folder)
+        (ROOM / "store.json").write_bytes((folder / "store.json").read_bytes())
+    (folder / "store.json").write_bytes(content)
+    with contextlib.suppress(GanaugError):
+        found = open_store(folder)
+        assert len(found.images[:]) == len(found.labels)
+
+
+def tar(content):
+    path = ROOM / "any.tar"
+    path.write_bytes(content)
+    with contextlib.suppress(DataError):
+        for record in records_of(path).begin(0):
+            assert isinstance(record.label, str)
+
+
+TARGETS = {each.__name__: each for each in (image, tree, skeleton, model, metadata, config, name, manifest, store, tar)}
+
+
+def seeds():
+    """Sound inputs of each target, from which the search begins: {target: [bytes]}."""
+    import io
+    import tarfile
+
+    model(b"{}")
+    store(b"{}")
+    random, found = np.random.default_rng(0), {}
+    picture = Image.fromarray(random.integers(0, 256, (9, 9, 3), np.uint8))
+    found["image"] = []
+    for kind, mode in [(k, m) for k in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP") for m in ("RGB", "L", "P")]:
+        with contextlib.suppress(OSError):
+            buffer = io.BytesIO()
+            picture.convert(mode).save(buffer, kind)
+            found["image"].append(buffer.getvalue())
+    found["tree"] = [(ROOM / "model" / "training_images.safetensors").read_bytes()]
+    found["skeleton"] = [b'{"dict": {"a": {"value": 1}, "b": {"list": [{"value": "x"}, {"value": null}]}}}']
+    found["model"] = [(ROOM / "model.json").read_bytes()]
+    found["metadata"] = [
+        b"file_name,label,site\ndark/0.png,a,1\nbright/1.png,b,\n",
+        b'\xef\xbb\xbflabel,file_name\n"a",x',
+    ]
+    found["config"] = [b"loss: hinge\nbetas: [0.5, 0.9]\nfilters: null\nn_steps: 1e3\n", b"cat=50,dog=20"]
+    found["name"] = [
+        b"T-shirt",
+        b"../x",
+        b"=cmd|' /C calc'!A0",
+        b"<script>",
+        "猫".encode(),
+        b"con.png",
+        b"a\x00\x1b[31m",
+    ]
+    digest = "0" * 64
+    found["manifest"] = [
+        json.dumps({"format": 1, "files": {file: digest}, "folders": [folder], "previous_metadata": None}).encode()
+        for file, folder in (("mine.png", "."), ("../precious", ".."), ("a/b.png", "a"))
+    ]
+    found["store"] = [(ROOM / "store.json").read_bytes()]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for ending, content in (("png", found["image"][0]), ("cls", b"1"), ("json", b'{"label": "a"}')):
+            member = tarfile.TarInfo(f"one.{ending}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    found["tar"] = [buffer.getvalue()]
+    return found
