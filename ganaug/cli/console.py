@@ -57,12 +57,13 @@ def named_failures() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # noqa: ARG005  # a handler
     try:
         yield
-    except (GanaugError, ValueError, TypeError, OSError, MemoryError) as error:
-        if not isinstance(error, GanaugError | OSError | MemoryError) and _is_ours(error):
+    except (GanaugError, ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
+        short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+        if not short_of_memory and not isinstance(error, GanaugError | OSError) and _is_ours(error):
             raise
         text = (
-            "not enough memory. Use a smaller image_size, width or batch_size"
-            if isinstance(error, MemoryError)
+            f"not enough memory ({error}). Use a smaller image_size, width or batch_size; what was saved is kept"
+            if short_of_memory
             else error
         )
         who = f" in process {PART} of {PARTS}" if PARTS > 1 else ""
@@ -76,7 +77,9 @@ def named_failures() -> Iterator[None]:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether a ValueError or TypeError is our fault: raised inside torch, NumPy or Python instead of by a check."""
+    """Whether an error is our fault: not of the kinds or places by which what was given is refused."""
+    if isinstance(error, RuntimeError):
+        return True
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

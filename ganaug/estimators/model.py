@@ -309,5 +309,7 @@ class GeneratorModel:
             raise RunError(f"{folder}: the filters are not those that model.json names: one of the two was altered.")
         if model.hash() != about.get("model_hash"):
             raise RunError(f"{folder}: the weights are not those that model.json names: one of the two was altered.")
+        if not all(bool(value.isfinite().all()) for value in model.generator.state_dict().values()):
+            raise RunError(f"{folder}: some weights are not finite. Use another checkpoint, or fit again.")
         model.generator.to(device)
         return model, about

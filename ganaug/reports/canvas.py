@@ -1,5 +1,6 @@
 """What all pictures of reports share: how a plot becomes an SVG and an image a PNG, and the colours."""
 
+import warnings
 from collections.abc import Callable
 from io import BytesIO, StringIO
 from typing import Any
@@ -17,7 +18,8 @@ def svg(plot: Callable[[Any], None], width: float, height: float) -> str:
 
     canvas, text = Canvas(figsize=(width, height), layout="constrained"), StringIO()
     plot(canvas.subplots())
-    with mpl.rc_context({"svg.hashsalt": "ganaug"}):  # the same figures give the same file
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "ganaug"}):  # the same figures give the same file
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it; the tables have it
         canvas.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from ganaug.metrics.measures import Measured, Pair, copy_limit
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
-from ganaug.terminal import printable
+from ganaug.terminal import one_line, printable
 from ganaug.training.pictures import preview
 
 CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500
@@ -111,7 +111,7 @@ def _coverage(classes: Mapping[str, Pair], found: Mapping[tuple[str, str], Measu
             axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
             axes.plot(one.value, place, "o", color=colour)
             axes.plot(one.expected, place, "|", color=INK, markersize=14, markeredgewidth=2)
-        axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
+        axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
         axes.set_xlabel("share of real images that have a synthetic one like them")
@@ -146,7 +146,7 @@ def _scatter(pair: Pair, names: list[str]) -> Figure:
         key += [axes.plot([], [], "s", color=colours[n % len(colours)])[0] for n in range(min(NAMED, len(names)))]
         legend = axes.legend(
             key,
-            ["real", "synthetic", *(printable(name)[:24] for name in names[:NAMED])],
+            ["real", "synthetic", *(one_line(name, 24) for name in names[:NAMED])],
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),
             fontsize=8,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, svg
 from ganaug.reports.report import Figure
-from ganaug.terminal import printable
+from ganaug.terminal import one_line
 from ganaug.usefulness.compare import Comparison
 from ganaug.usefulness.scores import LEVEL, Interval
 
@@ -73,7 +73,7 @@ def classes_figure(names: Sequence[str], changes: Sequence[Interval], p_values: 
             axes.plot([100 * one.low, 100 * one.high], [place, place], color=colour, linewidth=2)
             axes.plot(100 * one.value, place, "o", color=colour)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(names)), [printable(name) for name in names], parse_math=False)
+        axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         axes.invert_yaxis()
         axes.set_xlabel("change of recall in points, best with against best without")
         axes.grid(axis="x", alpha=0.3)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganaug.storage import writing
+from ganaug.terminal import one_line
 
 INK, PAPER = 30, 255
 
@@ -24,7 +25,7 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     most_real = max(len(real) for real, _ in rows.values())
     most_synthetic = max(len(synthetic) for _, synthetic in rows.values())
     font = ImageFont.load_default(size=14)
-    label_width = 12 + max(int(font.getlength(name[:24])) for name in [*rows, "class"])
+    label_width = 12 + max(int(font.getlength(one_line(name, 24))) for name in [*rows, "class"])
     gap, head = 16, 24
     synthetic_left = label_width + most_real * width + gap
     canvas = Image.new("RGB", (synthetic_left + most_synthetic * width, head + len(rows) * height), (PAPER,) * 3)
@@ -33,7 +34,7 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     pen.text((synthetic_left, 4), "synthetic", fill=(INK,) * 3, font=font)
     for row, (name, (real, synthetic)) in enumerate(rows.items()):
         top = head + row * height
-        pen.text((4, top + height // 2 - 9), name[:24], fill=(INK,) * 3, font=font)
+        pen.text((4, top + height // 2 - 9), one_line(name, 24), fill=(INK,) * 3, font=font)
         for left, images in ((label_width, real), (synthetic_left, synthetic)):
             for column, image in enumerate(images):
                 tile = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)

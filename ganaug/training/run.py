@@ -147,7 +147,8 @@ class Run:
         try:
             self.step.load_state_dict(state["step"])
             self.health.load_state_dict(state["health"])
-            self.done, self.best_step, self.rows = int(state["done"]), int(state["best_step"]), list(state["rows"])
+            self.done, self.best_step = int(state["done"]), int(state["best_step"])
+            self.rows = [dict(row) for row in state["rows"]]
             self.best_score = math.inf if state["best_score"] is None else float(state["best_score"])
             self.rate_factors, self.rolled_back = dict(state["rate_factors"]), int(state["rolled_back"])
             self._sums, self._numbers = dict(state["sums"]), dict(state["numbers"])

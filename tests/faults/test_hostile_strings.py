@@ -1,0 +1,188 @@
+"""A hundred payloads as class, attribute and file names: in the page, in CSV, in the terminal, and inside pictures."""
+
+import csv
+import re
+from html import unescape
+
+import pandas as pd
+import pytest
+import torch
+from playwright.sync_api import sync_playwright
+
+from ganaug import LabelledImages, read_folder, write_folder
+from ganaug.cli.console import say, show
+from ganaug.data.names import as_cell, is_formula, of_cell, safe_name
+from ganaug.data.provenance import is_marked, read_mark
+from ganaug.reports.bias import bias_report
+from ganaug.reports.diversity import diversity_report
+from ganaug.reports.report import joined
+from tests.end_to_end.test_cli import in_this_process
+from tests.end_to_end.test_page import CHROMIUM
+
+TAGS = ["script", "img", "svg", "iframe", "object", "embed", "body", "input", "video", "audio", "details", "math"]
+HANDLERS = ["onerror", "onload", "onclick", "onfocus", "onmouseover", "ontoggle", "onanimationstart", "onpointerenter"]
+HTML = [
+    *[f"<{tag} src=x onerror=alert(1)>" for tag in TAGS],
+    *[f"<{tag}>alert(1)</{tag}>" for tag in TAGS],
+    *[f'" {handler}="alert(1)' for handler in HANDLERS],
+    *[f"' {handler}='alert(1)" for handler in HANDLERS],
+    *[f"`{handler}=alert(1)`" for handler in HANDLERS[:4]],
+    "</script><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "</textarea><script>alert(1)</script>",
+    "<!--<script>alert(1)//-->",
+    "]]><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<meta http-equiv=refresh content='0;url=http://example.invalid/'>",
+    "<link rel=stylesheet href=http://example.invalid/x.css>",
+    "<style>@import 'http://example.invalid/x.css';</style>",
+    "<base href=http://example.invalid/>",
+    "<form action=http://example.invalid/><input autofocus onfocus=this.form.submit()>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)&#60;/script&#62;",
+    "\\u003cscript\\u003ealert(1)",
+    "{{7*7}}{% for x in y %}",
+    "${7*7}#{7*7}",
+    "{% raw %}<script>alert(1)</script>{% endraw %}",
+    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
+    "<img src='data:image/svg+xml,<svg onload=alert(1)>'>",
+]
+TERMINAL = [
+    "\x1b[2J\x1b[H", "\x1b]0;title\x07", "\x1b]8;;http://example.invalid\x07x\x1b]8;;\x07", "\x9b31m", "\x07" * 9,
+    "a\rb", "a\x08b", "\x1bc", "\x1b[6n", "\u202egnp.exe", "\u2066x\u2069", "\x00null",
+    "[red]markup[/]", "[link=http://example.invalid]x[/link]", "[/]", "\\[bold]",
+]  # fmt: skip
+FORMULAS = [
+    "=cmd|' /C calc'!A0", "+cmd|' /C calc'!A0", "-cmd|' /C calc'!A0", "@SUM(1+1)*cmd|' /C calc'!A0",
+    '=HYPERLINK("http://example.invalid","x")', "=1+1", "\t=1+1", "\r=1+1", "'=1+1", '"=1+1', "=IMPORTXML(1,2)", "+1-1",
+]  # fmt: skip
+NAMES = [
+    "../../x",
+    "/etc/passwd",
+    "..\\..\\x",
+    "C:\\x",
+    "con",
+    "nul.txt",
+    ".hidden",
+    "__x",
+    " ",
+    "a" * 300,
+    "\u0301",
+    "ﬁ",
+]
+PAYLOADS = [*HTML, *TERMINAL, *FORMULAS, *NAMES]
+
+
+def test_they_are_a_hundred_and_all_different():
+    assert len(PAYLOADS) >= 100
+    assert len(set(PAYLOADS)) == len(PAYLOADS)
+
+
+def labelled(names, each=12, seed=0):
+    draws = torch.Generator().manual_seed(seed)
+    labels = torch.arange(len(names)).repeat_interleave(each)
+    pixels = torch.randint(0, 256, (len(labels), 1, 8, 8), dtype=torch.uint8, generator=draws)
+    texts = [names[(k + 1) % len(names)] for k in labels.tolist()]
+    facts = {"site": texts, "=1+1": texts}
+    return LabelledImages(pixels, labels, tuple(names), pd.DataFrame(facts))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
+def test_a_page_runs_and_asks_for_nothing(tmp_path):
+    """Every payload as a class, a value and a name of an attribute; clicked through in a real browser."""
+    real, other = labelled(PAYLOADS), labelled(PAYLOADS, seed=1)
+    reports = [diversity_report(real, other, features="pixels")]
+    for start in range(0, len(PAYLOADS), 20):
+        part = PAYLOADS[start : start + 20]
+        pair = [labelled(("a", "b"), each=40, seed=seed) for seed in range(2)]
+        for images in pair:
+            images.metadata[f"<script>alert({start})</script>"] = [part[n % len(part)] for n in range(80)]
+        reports.append(bias_report(*pair, attributes=[f"<script>alert({start})</script>"], features="pixels"))
+    path = tmp_path / "report.html"
+    joined("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", reports).to_html(path)
+    seen = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: seen.append(request.url) if request.url != path.as_uri() else None)
+        page.on("console", lambda message: seen.append(message.text))
+        page.on("pageerror", lambda error: seen.append(str(error)))
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        page.mouse.move(300, 300)
+        page.wait_for_timeout(500)
+        elements = page.evaluate("[...new Set([...document.querySelectorAll('*')].map(each => each.tagName))]")
+        names = page.evaluate("[...document.querySelectorAll('*')].flatMap(each => each.getAttributeNames())")
+        text = page.evaluate("document.body.textContent")
+        assert page.url.split("#")[0] == path.as_uri()
+        browser.close()
+    assert [each for each in seen if not each.startswith("data:")] == []
+    assert not [name for name in names if name.startswith("on")]
+    assert not {"SCRIPT", "IFRAME", "OBJECT", "EMBED", "FORM", "BASE", "LINK", "VIDEO", "INPUT", "A:"} & set(elements)
+    for payload in HTML:
+        assert payload in text or unescape(payload) in text  # shown as what it is
+
+
+def test_metadata_comes_back_and_no_cell_is_a_formula(tmp_path):
+    images = labelled(PAYLOADS, each=2)
+    write_folder(images, tmp_path / "out")
+    with open(tmp_path / "out" / "metadata.csv", encoding="utf-8", newline="") as file:
+        for row in csv.reader(file):
+            assert not any(cell[0] in "=+-@\t\r" for cell in row if cell)
+    named = [name for name in PAYLOADS if name.strip()]
+    write_folder(
+        images.take(torch.isin(images.labels, torch.tensor([PAYLOADS.index(name) for name in named]))), tmp_path / "in"
+    )
+    found = read_folder(tmp_path / "in")
+    assert set(found.classes) == set(named)
+    assert set(found.metadata["site"]) <= set(PAYLOADS)
+    assert "=1+1" in found.metadata.columns
+
+
+@pytest.mark.parametrize("text", ["", "1", "-1", "+2.5e3", "-.5", "a=b", "'", "'x", "''=", "'-1", *FORMULAS])
+def test_a_cell_is_taken_back_to_its_text(text):
+    assert of_cell(as_cell(text)) == text
+    assert not as_cell(text).startswith(("=", "@", "\t", "\r"))
+    assert (as_cell(text) == text) == (not is_formula(text))
+
+
+def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
+    for payload in PAYLOADS:
+        say(f"class {payload}")
+    show(diversity_report(labelled(PAYLOADS[-30:]), labelled(PAYLOADS[-30:], seed=1), features="pixels"))
+    show(diversity_report(labelled(TERMINAL), labelled(TERMINAL, seed=1), features="pixels"))
+    write_folder(labelled(TERMINAL, each=2), tmp_path / "data")
+    (tmp_path / "data" / "bad\x1b[2J.png").write_bytes(b"\x1b]0;x\x07")
+    said = capfd.readouterr()
+    for verb in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
+        done = in_this_process(*verb)
+        for text in (done.stdout, done.stderr, said.out, said.err):
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_marks_inside_pictures_hold_any_class_name(tmp_path):
+    images = labelled(PAYLOADS, each=1)
+    rows = pd.DataFrame(
+        {"is_synthetic": True, "seed": range(len(PAYLOADS)), "model_hash": "<x>&\"'", "label": PAYLOADS}
+    )
+    write_folder(LabelledImages(images.images, images.labels, images.classes, rows), tmp_path / "out")
+    files = list((tmp_path / "out").glob("*/*.png"))
+    assert len(files) == len(PAYLOADS)
+    assert all(is_marked(path) for path in files)
+    assert {read_mark(path)["label"] for path in files} == set(PAYLOADS)
+
+
+def test_no_name_leaves_its_folder_or_breaks_a_command_line():
+    for payload in PAYLOADS:
+        name = safe_name(payload)
+        assert "/" not in name
+        assert "\\" not in name
+        assert name not in ("", ".", "..")
+        assert not name.startswith(("-", "=", "+", "@", ".")) or name.lstrip("+-").replace(".", "").isdigit()
+        assert len(name.encode()) <= 200
+        assert not any(ord(c) < 32 or ord(c) == 127 for c in name)
+    assert len({safe_name(payload) for payload in PAYLOADS}) == len(PAYLOADS)
