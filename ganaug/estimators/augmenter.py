@@ -308,6 +308,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         random_state: another seed than the fit's. The same seed gives the same images, whatever else is asked for.
         start: place in each class's stream of images to begin at; `start=n` goes on where a call for n images ended.
         latent_std, truncation: instead of the estimator's own. filtered: False gives the samples as they come.
+        Threads may call it on one augmenter at once: what each gets is what it would get alone.
         Raises ValueError for an unknown class, NotLearntError for one whose samples do not pass the filters,
         NotFittedError before `fit`.
         """

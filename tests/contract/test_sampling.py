@@ -1,6 +1,7 @@
 """What a user may rely on when drawing, saving, loading and filling up."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,23 @@ def test_the_threads_do_not_matter(gan):
     finally:
         torch.set_num_threads(usual)
     assert torch.equal(*found)
+
+
+def test_eight_threads_draw_what_one_draws_after_another(untouched_global_randomness):
+    """One fitted augmenter, filters and all, is shared without a lock."""
+    own = GANAugmenter(n_steps=30, **{**SMALL, "filters": ("copies", "label")}).fit(tones(40))
+    names = [name for label, name in enumerate(own.model_.classes) if label not in own.model_.not_learnt]
+    assert names
+
+    def drawn(seed):
+        if seed % 2:
+            return torch.cat([block.images for block in own.sample_blocks({names[0]: 150}, random_state=seed)])
+        return own.sample(dict.fromkeys(names, 70), random_state=seed).images
+
+    one_after_another = [drawn(seed) for seed in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(drawn, range(16)))
+    assert all(map(torch.equal, together, one_after_another))
 
 
 def test_any_image_can_be_drawn_again_from_its_row(gan):
