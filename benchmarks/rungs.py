@@ -96,7 +96,7 @@ def climb(
                 print(f"{own[0]} {seed} {inner} {way}: {better:+.2f}, {time.perf_counter() - begun:.0f} s", flush=True)
                 keep(path, json.dumps(found) + "\n")
         lines = [
-            f"# {title}: {name}, {sizes(own)} images a class",
+            f"# {title}: {own[0]}, {sizes(own)} images a class",
             "",
             f"`python benchmarks/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}`",
             "",
