@@ -161,10 +161,10 @@ def _number(value: Any) -> Any:
 
 def counts(text: str, option: str) -> dict[str, int]:
     """'cat=50,dog=20' -> {"cat": 50, "dog": 20}. Raises click.UsageError."""
-    pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
-    if not pairs or not all(name.strip() and number.strip().isdecimal() for name, _, number in pairs):
+    pairs = [[each.strip() for each in part.rpartition("=")] for part in text.split(",") if part.strip()]
+    if not pairs or not all(name and number.isdecimal() and len(number) <= 12 for name, _, number in pairs):
         raise click.UsageError(f"{option} {text!r}: write class=number, for example 'cat=50,dog=20'.")
-    found = {name.strip(): int(number) for name, _, number in pairs}
+    found = {name: int(number) for name, _, number in pairs}
     if len(found) < len(pairs):
         raise click.UsageError(f"{option} {text!r}: names a class twice.")
     return found

@@ -88,6 +88,8 @@ def test_sound_json_with_any_one_value_replaced(target):
         b"a: &x [1]\nb: [*x, *x]",
         b"a: 2001-99-99",
         b"- " * 20_000,
+        b"cat=\x1c2",
+        b"cat=" + b"9" * 5000,
         b'{"format": 1, "width": 1000000000, "latent_size": 1000000000}',
     ],
 )
