@@ -1,6 +1,8 @@
 """Which near-copies are told, and which honest images are taken for some? Image by image, twenty times over.
 
-    python benchmarks/copying.py fashion-mnist bccd --out OUT
+    python benchmarks/copying.py fashion-mnist bccd --by report filter --out OUT
+
+By the report's measure, which looks at the training images themselves, and by the filter that `sample` has.
 
 Honest: real images of one class that are not among the training images. Near-copies: training images as they are,
 mirrored, shifted by a pixel, as JPEG of quality 75, brighter, one in a hundred of the sample. Films: the training
@@ -10,6 +12,7 @@ images are frames of scenes, each a little shifted and noisy, and the honest one
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,20 +26,31 @@ from torch import Tensor
 from ganaug import __version__
 from ganaug.metrics.alignment import copy_ratios
 from ganaug.metrics.measures import copy_limit
+from ganaug.metrics.traces import Traces
 
 ROUNDS, SHARE = 20, 0.01
 WAYS = ("as they are", "mirrored", "shifted by a pixel", "JPEG of quality 75", "brighter")
 SHOTS, NOISE = 5, 4.0  # frames of a scene among the training images; standard deviation in levels
 
 
-def told(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:
-    """Which of (M, C, H, W) are taken for copies of (T, C, H, W)."""
+Telling = Callable[[Tensor, Tensor, int], np.ndarray]  # (M, C, H, W), (T, C, H, W), seed -> which of M are copies
+
+
+def by_report(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:
     ratios, _, among = copy_ratios(sample, training, seed=seed)
     found: np.ndarray = (ratios < copy_limit(among)).numpy()
     return found
 
 
-def rounds(images: Tensor) -> list[list[int]]:
+def by_filter(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:  # noqa: ARG001
+    found: np.ndarray = Traces.of(training).half().are_copies(sample).numpy()
+    return found
+
+
+TELLING: dict[str, Telling] = {"report": by_report, "filter": by_filter}
+
+
+def rounds(images: Tensor, told: Telling) -> list[list[int]]:
     """[told, in all] for each way of copying, and last for honest images."""
     counts = np.zeros((len(WAYS) + 1, 2), np.int64)
     half = len(images) // 2
@@ -54,7 +68,7 @@ def rounds(images: Tensor) -> list[list[int]]:
     return [[int(part) for part in row] for row in counts]
 
 
-def films(images: Tensor) -> list[int]:
+def films(images: Tensor, told: Telling) -> list[int]:
     """[honest frames taken for copies, honest frames]."""
     found = [0, 0]
     for number in range(ROUNDS):
@@ -78,6 +92,7 @@ def _shift(draws: torch.Generator) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", choices=["fashion-mnist", "bccd"])
+    parser.add_argument("--by", nargs="+", choices=list(TELLING), default=list(TELLING))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -87,11 +102,12 @@ def main() -> None:
         pool = pool_of(name)
         for kind in pool.classes:
             images = pool.of_class(kind)
-            found = [*rounds(images), films(images)]
-            shown = [f"{hits} of {n} ({100 * hits / n:.1f} %)" for hits, n in found]
-            rows.append([name, kind, str(len(images) // 2), *shown])
-            print(" | ".join(rows[-1]), flush=True)
-    head = ["set", "class", "training images", *WAYS, "honest", "honest frames of films"]
+            for by in options.by:
+                found = [*rounds(images, TELLING[by]), films(images, TELLING[by])]
+                shown = [f"{hits} of {n} ({100 * hits / n:.1f} %)" for hits, n in found]
+                rows.append([by, name, kind, str(len(images) // 2), *shown])
+                print(" | ".join(rows[-1]), flush=True)
+    head = ["told by", "set", "class", "training images", *WAYS, "honest", "honest frames of films"]
     lines = [
         "# Near-copies that are told, image by image",
         "",

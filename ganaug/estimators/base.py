@@ -15,7 +15,7 @@ from ganaug.images import LabelledImages
 from ganaug.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
 from ganaug.training.referee import Referee, train_referee
 
-FORMAT = 3
+FORMAT = 4
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
 FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
 

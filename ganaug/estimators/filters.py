@@ -1,7 +1,7 @@
 """What keeps a sample from being handed out: it nearly repeats a training image, or does not look like its class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganaug.images import LabelledImages
 from ganaug.lookup import listed, unknown
-from ganaug.metrics.copies import copy_radius, near_copies, sketch
+from ganaug.metrics.traces import Traces
 from ganaug.networks.blocks import Shape
 from ganaug.training.referee import Referee
 
@@ -18,7 +18,6 @@ FLOOR = 0.1  # a class of whose samples fewer than this share of what real image
 USABLE = 0.5  # share of real images that a referee must recognise to be heard
 TRIAL = 128  # samples a class from which its yield is measured
 MOST_COMPARED = 100_000  # training images with which samples are compared; beyond, as many of each class, spread evenly
-LARGEST_SAMPLE = 5000  # training images from which the copy radius is taken
 KEPT, COPY, MISLABELLED = 0, 1, 2
 
 
@@ -46,26 +45,21 @@ class Yield:
 class Filters:
     """Judges samples.
 
-    referee: None turns the filter "label" off. sketches: of the training images of each class, by
-    `metrics.copies.sketch`; None turns "copies" off. radius: distance below which a sample is a near-copy.
+    referee: None turns the filter "label" off. traces: of the training images of each class; None turns "copies" off.
     """
 
     referee: Referee | None
-    sketches: tuple[Tensor, ...] | None
-    radius: float
+    traces: tuple[Traces, ...] | None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """uint8 (N, C, H, W), labels (N,) -> KEPT, COPY or MISLABELLED for each, (N,)."""
         verdict = torch.full((len(images),), KEPT)
         if self.referee is not None:
             verdict[~self.referee.recognises(images, labels)] = MISLABELLED
-        if self.sketches is not None:
-            # a mirrored copy is a copy too; plain vectors have no mirror image
-            views = [sketch(images), sketch(images.flip(3))] if min(images.shape[2:]) > 1 else [sketch(images)]
+        if self.traces is not None:
             for label in torch.unique(labels).tolist():
                 own = torch.nonzero(labels == label).flatten()
-                for view in views:
-                    verdict[own[near_copies(view[own], self.sketches[label].float(), self.radius)]] = COPY
+                verdict[own[self.traces[label].are_copies(images[own])]] = COPY
         return verdict
 
     def yields(self, images: Tensor, labels: Tensor) -> dict[int, Yield]:
@@ -79,17 +73,15 @@ class Filters:
 
     def tree(self) -> dict[str, Any]:
         """As `storage.write_tree` takes it."""
-        sketches = {} if self.sketches is None else {str(k): s for k, s in enumerate(self.sketches)}
-        referee = None if self.referee is None else self.referee.tree()
-        return {"sketches": sketches, "referee": referee, "radius": self.radius}
+        traces = {str(k): asdict(own) for k, own in enumerate(self.traces or ())}
+        return {"traces": traces, "referee": None if self.referee is None else self.referee.tree()}
 
     @classmethod
     def from_tree(cls, tree: Any, shape: Shape, n_classes: int) -> "Filters":
         """What `tree` gave."""
-        sketches = tree["sketches"]
+        traces = tree["traces"]
         referee = None if tree["referee"] is None else Referee.from_tree(tree["referee"], shape, n_classes)
-        kept = tuple(sketches[str(k)] for k in range(n_classes)) if sketches else None
-        return cls(referee, kept, float(tree["radius"]))
+        return cls(referee, tuple(Traces(**traces[str(k)]) for k in range(n_classes)) if traces else None)
 
 
 def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -109,19 +101,14 @@ def make_filters(names: tuple[str, ...], images: LabelledImages, referee: Refere
     referee = referee if "label" in names and referee is not None and referee.recall >= USABLE else None
     if referee is None and "copies" not in names:
         return None
-    sketches, radius = None, 0.0
-    if "copies" in names:
-        # held at half precision already here, so that a loaded model judges as the fitted one does
-        sketches = tuple(_sketches(images, name).half() for name in images.classes)
-        every = torch.cat(sketches).float()
-        some = torch.linspace(0, len(every) - 1, min(len(every), LARGEST_SAMPLE)).long()
-        radius = copy_radius(every[some])
-    return Filters(referee, sketches, radius)
+    # held at half precision already here, so that a loaded model judges as the fitted one does
+    traces = tuple(_traces(images, name).half() for name in images.classes) if "copies" in names else None
+    return Filters(referee, traces)
 
 
-def _sketches(images: LabelledImages, name: str) -> Tensor:
-    """Of one class, (n, D); a part at a time, since they may be in a file."""
+def _traces(images: LabelledImages, name: str) -> Traces:
+    """Of one class."""
     rows, most = images.rows_of(name), max(1, MOST_COMPARED // len(images.classes))
     if len(images) > MOST_COMPARED:
         rows = rows[:: max(1, -(-len(rows) // most))]
-    return torch.cat([sketch(images.images[part]) for part in torch.split(rows, 4096)])
+    return Traces.of(images.images[rows])

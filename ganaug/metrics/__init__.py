@@ -1,1 +1,4 @@
-"""Metrics: pure functions of features. They know no model and no report; `copies.sketch` alone looks at pixels."""
+"""Metrics: pure functions of features, that know no model and no report.
+
+`copies`, `alignment` and `traces` alone look at pixels.
+"""

@@ -34,7 +34,7 @@ def aligned_nearest(
     found, who = torch.full((len(images), columns), torch.inf), torch.zeros(len(images), columns, dtype=torch.int64)
     if len(images) and len(others):
         small, against = pooled(images, LARGEST), pooled(others, LARGEST)
-        margins = _margins(against)
+        margins = margins_of(against)
         coarse = [_standard(_coarse(part)) for part in _shifted(against, margins)]
         (up, left), (height, width) = margins, small.shape[2:]
         for mirrored in (False, True):
@@ -98,7 +98,7 @@ def _ratio(distance: Tensor, usual: Tensor) -> Tensor:
     return torch.where(usual.isfinite() & distance.isfinite(), ratio, 1.0)
 
 
-def _margins(small: Tensor) -> tuple[int, int]:
+def margins_of(small: Tensor) -> tuple[int, int]:
     """Pixels by which rows and columns may be shifted; 0 along a side that is too short, as a plain vector's is."""
     height, width = (max(1, round(MARGIN * side)) if side >= COARSE else 0 for side in small.shape[2:])
     return height, width
@@ -145,7 +145,7 @@ def _distances(inner: Tensor, others: Tensor, margins: tuple[int, int], candidat
     size, window = others.shape[2:], inner.shape[2:]
     points = _standard(inner).double().view(inner.shape)
     mine, theirs = torch.fft.rfft2(points, s=size).conj(), torch.fft.rfft2(others.double())
-    lengths = _lengths(others, window)
+    lengths = lengths_of(others, window)
     rows, columns = (slice(0, 2 * margin + 1) for margin in margins)
     found = []
     for number, own in enumerate(candidates.split(PASS)):  # type: ignore[no-untyped-call]
@@ -156,7 +156,7 @@ def _distances(inner: Tensor, others: Tensor, margins: tuple[int, int], candidat
     return torch.cat(found)
 
 
-def _lengths(images: Tensor, window: torch.Size) -> Tensor:
+def lengths_of(images: Tensor, window: torch.Size) -> Tensor:
     """Length of each part of (N, C, h, w) as large as `window`, less its channels' means; as `_standard` has it."""
     images = images.double()
     squares, means = (

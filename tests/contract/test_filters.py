@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from ganaug import GANAugmenter
 from ganaug.data.held_back import hold_back
 from ganaug.errors import NotLearntError, RunError
 from ganaug.estimators.filters import COPY, KEPT, MISLABELLED, Yield, filter_names, make_filters
+from ganaug.images import LabelledImages
 from ganaug.storage import write_tree
 from ganaug.training.referee import train_referee
 from tests.sets import SMALL, tones
+from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING
 
 LEARNT = {**SMALL, "filters": "copies,label", "width": 16, "batch_size": 32, "ema_half_life": 500}
 
@@ -49,6 +52,38 @@ def test_planted_copies_and_misfits_are_told_apart(images, filters):
     assert (verdict != COPY).all()
     assert (verdict == KEPT).float().mean() > 0.5
     assert (filters.judge(fresh.images, (fresh.labels + 1) % 3) == MISLABELLED).all()
+
+
+class Parrot(nn.Module):
+    """Every other image is a training image, in turn as it is, mirrored, shifted or as JPEG; the rest are honest."""
+
+    def __init__(self, learnt, honest):
+        super().__init__()
+        self.said = torch.cat([torch.cat([alter(learnt) for alter in ALTERED.values()]), honest])
+        self.n_copies = len(ALTERED) * len(learnt)
+        self.none = nn.Parameter(torch.zeros(1))
+
+    def forward(self, latents, labels):
+        draws = (latents[:, 0].abs() * 1e6).long()
+        n_honest = len(self.said) - self.n_copies
+        chosen = torch.where(draws % 2 == 0, draws // 2 % self.n_copies, self.n_copies + draws // 2 % n_honest)
+        return self.said[chosen].float() / 127.5 - 1
+
+
+def test_training_images_never_leave_through_sample(gan):
+    learnt = LabelledImages(TRAINING, torch.zeros(len(TRAINING), dtype=torch.int64), ("T-shirt",))
+    parrot = Parrot(TRAINING, OTHERS)
+    filters = make_filters(("copies",), learnt, None)
+    model = replace(gan.model_, generator=parrot, classes=("T-shirt",), shape=(1, 28, 28), filters=filters)
+    model = model.with_yields()
+    assert 0.4 < model.yields[0].copies / model.yields[0].drawn < 0.6
+    bare = model.sample({0: 300}, filtered=False).images
+    safe = model.sample({0: 300}).images
+    copies, honest = parrot.said[: parrot.n_copies].flatten(1).float(), OTHERS.flatten(1).float()
+    for images, least, most in ((bare, 120, 180), (safe, 0, 3)):
+        is_copy = torch.cdist(images.flatten(1).float(), copies).amin(1) < 30
+        is_copy &= torch.cdist(images.flatten(1).float(), honest).amin(1) > 30
+        assert least <= int(is_copy.sum()) <= most
 
 
 def test_what_is_rejected_never_leaves_sample(gan):
