@@ -47,6 +47,7 @@ def main() -> None:
             if len(runs) > 1:
                 shown = [told([gain(own, way, rival, measure) for own in runs]) for measure in MEASURES]
                 rows.append([path.name.split("_")[1], way, rival, str(len(runs)), *shown])
+    head = ["set", "way", "over", "draws", "balanced accuracy", "macro F1", "three rarest", "macro F1, adjusted"]
     lines = [
         "# What samples add to the same training without them",
         "",
