@@ -56,9 +56,7 @@ def main() -> None:
         "Points, paired over draws, with 95 % intervals. Adjusted: with the logit adjustment that is best on the other "
         "half of the test images.",
         "",
-        *table(
-            ["set", "way", "over", "draws", "balanced accuracy", "macro F1", "three rarest", "macro F1, adjusted"], rows
-        ),
+        *table(head, rows),
         "",
     ]
     options.out.with_suffix(".md").write_text("\n".join(lines))
