@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench
+.PHONY: demo test lint docs bench lock release-check
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,3 +26,24 @@ docs: .venv
 
 bench: .venv
 	$(BIN)/python benchmarks/throughput.py
+
+# What a user installs, each file by its hash: pip install --require-hashes -r constraints.hashed.txt
+LOCK := build/release/bin/uv pip compile pyproject.toml --extra accelerate --extra datasets --constraint constraints.txt \
+	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+build/release:
+	$(PYTHON) -m venv build/release
+	build/release/bin/pip install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
+
+lock: build/release
+	$(LOCK) --output-file constraints.hashed.txt
+
+# The hashes are those of constraints.txt, the parts are listed in CycloneDX's form, and none has a known weakness.
+release-check: build/release
+	mkdir -p dist
+	cp constraints.hashed.txt build/locked.txt
+	$(LOCK) --output-file build/locked.txt
+	diff constraints.hashed.txt build/locked.txt
+	build/release/bin/cyclonedx-py requirements constraints.hashed.txt --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file dist/ganaug.cdx.json
+	build/release/bin/pip-audit --strict --disable-pip --requirement constraints.hashed.txt

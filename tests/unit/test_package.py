@@ -1,7 +1,9 @@
 """What a user imports, and what importing costs."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,13 @@ def test_the_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "False", "True"]
+
+
+def test_the_hashed_versions_are_those_that_are_tested():
+    root = Path(__file__).parents[2]
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (root / "constraints.txt").read_text(), re.MULTILINE))
+    locked = (root / "constraints.hashed.txt").read_text()
+    names = re.findall(r"^([\w.-]+)==([^\s;]+)(?:[^\n\\]*)\\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE)
+    assert {"torch", "numpy", "pillow", "safetensors", "accelerate"} <= {name for name, _ in names}
+    assert len(names) == len(re.findall(r"^\S+==", locked, re.MULTILINE)), "one has no hash"
+    assert not [name for name, version in names if tested.get(name, version) != version]
