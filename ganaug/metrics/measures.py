@@ -12,6 +12,7 @@ from torch import Tensor
 from ganaug.metrics.alignment import aligned_nearest, copy_ratios
 from ganaug.metrics.coverage import balls, precision, recall
 from ganaug.metrics.distance import distances, kernel_distance_error
+from ganaug.metrics.membership import membership
 from ganaug.metrics.modes import Mode, modes
 from ganaug.metrics.permutation import Deals, Tested, classifier_test, coverage_test, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
@@ -35,6 +36,8 @@ class Pair:
 
     real, synthetic: features (N, D), (M, D). real_images, synthetic_images: uint8 (N, C, H, W), (M, C, H, W).
     training_images: what may have been copied (T, C, H, W). recognised: what a classifier says of both, or None.
+    members: how near the synthetic images of their class come to real images that were trained on, and to as many that
+    were not, (P,) each (`membership.nearest_synthetic`), or None.
     """
 
     real: Tensor
@@ -46,6 +49,7 @@ class Pair:
     claimed: tuple[Tensor, Tensor]
     n_deals: int
     seed: int
+    members: tuple[Tensor, Tensor] | None = None
 
     @property
     def k(self) -> int:
@@ -82,7 +86,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure, its 95 % interval, what it would be were both sets alike, and the p value of its being so bad."""
+    """A figure, its 95 % interval, what it would be were both sets alike, and the p value of its being so bad.
+
+    n: images of each kind that it speaks of, where these are not all.
+    """
 
     value: float
     low: float | None = None
@@ -90,6 +97,7 @@ class Measured:
     expected: float | None = None
     p: float | None = None
     note: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,8 @@ class Measure:
 
     enough: real and synthetic images of a class from which on gross faults of this kind show, so that their absence
     says something: one kind in five missing, one image in twenty copied, one label in five wrong, half of the images
-    darker and half brighter, no more than ten images over and over (benchmarks/judgement.py).
+    darker and half brighter, no more than ten images over and over (benchmarks/judgement.py). takes: of a pair, what
+    must be there, and otherwise: what to say where it is not. alike: what `Measured.expected` is of.
     """
 
     of: Callable[[Pair], Measured]
@@ -106,6 +115,9 @@ class Measure:
     means: str = ""
     mend: str = ""
     enough: int = 20
+    takes: str = ""
+    otherwise: str = ""
+    alike: str = "real images"
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
@@ -224,6 +236,22 @@ def _vendi(pair: Pair) -> Measured:
     return Measured(value, max(0.0, value - _NORMAL * error), value + _NORMAL * error, 1.0)
 
 
+def _membership(pair: Pair) -> Measured:
+    assert pair.members is not None
+    found, n = membership(*pair.members), len(pair.members[0])
+    low, high = difference_of_shares(found.true_positives, n, found.false_positives, n)
+    told = f"{found.true_positives:.0%} of those trained on are told, and {found.false_positives:.0%} of others"
+    return Measured(found.advantage, max(0.0, low), high, found.by_chance, found.p, told, n)
+
+
+def difference_of_shares(one: float, n: int, other: float, m: int) -> tuple[float, float]:
+    """95 % interval of one share, of n, less another, of m (Newcombe 1998, method 10)."""
+    of_one, of_other = wilson(round(one * n), n), wilson(round(other * m), m)
+    down = math.hypot(one - of_one[0], of_other[1] - other)
+    up = math.hypot(of_one[1] - one, other - of_other[0])
+    return one - other - down, one - other + up
+
+
 def _density(pair: Pair) -> Measured:
     counts = balls(pair.real, pair.synthetic, k=pair.k).double() / pair.k
     reach = _NORMAL * float(counts.std()) / math.sqrt(len(counts))
@@ -248,6 +276,8 @@ MEASURES: dict[str, Measure] = {
         "a classifier of the real images does not see the class in them as surely as in real ones",
         "train longer, keep the label filter on, or leave the class out",
         enough=100,
+        takes="recognised",
+        otherwise="takes two classes of two real images",
     ),
     "near-copies": Measure(
         _copies,
@@ -288,6 +318,16 @@ MEASURES: dict[str, Measure] = {
         "a classifier tells synthetic from real images",
         "look at both side by side below",
         enough=200,
+    ),
+    "membership": Measure(
+        _membership,
+        "warn",
+        "from the synthetic images one can tell which real images were trained on",
+        "hand out fewer images, train for less time, augment more, add real images, keep the copy filter on",
+        enough=50,
+        takes="members",
+        otherwise="takes real images that were not trained on (holdout)",
+        alike="by chance",
     ),
     "density": Measure(_density),
     "precision": Measure(_precision),

@@ -12,6 +12,7 @@ from ganaug.images import LabelledImages, image_hashes, matched
 from ganaug.metrics.distance import frechet_distance
 from ganaug.metrics.features import FRECHET, Extractor, extractor
 from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
+from ganaug.metrics.membership import nearest_synthetic
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.randomness import derive, generator
@@ -40,7 +41,8 @@ def diversity_report(
     """Compare synthetic with real images, class by class and over all: coverage, copies, repeats, labels, differences.
 
     real: the training images, from which copies may have been taken. holdout: real images that the generator has not
-    seen; if given, diversity and differences are judged against these. features: 'auto' (EfficientNet-lite0), another
+    seen; if given, diversity and differences are judged against these, and what the synthetic images betray of who was
+    trained on is measured. features: 'auto' (EfficientNet-lite0), another
     name of `metrics.features.FEATURES`, a function, uint8 (N, C, H, W) -> (N, D), or a module, which is given floats in
     [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`. progress: called
     with (what is done, steps done, steps in all). pictures: whether to draw them, which takes some seconds.
@@ -66,14 +68,15 @@ def diversity_report(
     points = embed(real_side.images)
     say("features of the synthetic images", 1, n_steps)
     others = embed(synthetic_side.images)
-    pairs = dict(_pairs(real, real_side, synthetic_side, points, others, most, random_state))
+    members = None if holdout is None else _drawn(real, most, random_state, "members")
+    pairs = dict(_pairs(real, real_side, synthetic_side, points, others, most, random_state, members))
     found: dict[tuple[str, str], Measured] = {}
     for number, (subject, pair) in enumerate(pairs.items()):
         say(subject, 2 + number, n_steps)
         if min(len(pair.real), len(pair.synthetic)) < FEWEST:
             continue
         for name, measure in MEASURES.items():
-            if name != "recognised" or pair.recognised is not None:
+            if not measure.takes or getattr(pair, measure.takes) is not None:
                 found[subject, name] = measure.of(pair)
         vars(pair).pop("who", None)  # the largest part of it by far, and of no more use
     rows = _rows(pairs, found) + _absent(real_side, synthetic_side) + _duplicates(real)
@@ -114,6 +117,7 @@ def _pairs(
     others: Tensor,
     most: int,
     seed: int,
+    members: LabelledImages | None,
 ) -> Iterator[tuple[str, Pair]]:
     """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike."""
     told: tuple[Recognition, Recognition] | None = None
@@ -123,7 +127,7 @@ def _pairs(
     n_tests = sum(measure.severity != "" for measure in MEASURES.values()) * (len(present) + 1)
     n_deals = max(DEALS, round(2 * n_tests / ALARM))
 
-    def pair(mine: Tensor, theirs: Tensor, among: Tensor, name: str) -> Pair:
+    def pair(mine: Tensor, theirs: Tensor, among: Tensor, name: str, known: tuple[Tensor, Tensor] | None) -> Pair:
         recognised = None
         if told is not None:
             one, other = told
@@ -133,22 +137,34 @@ def _pairs(
             )
         claimed = real.labels[mine], synthetic.labels[theirs]
         images = real.images[mine], synthetic.images[theirs], among
-        return Pair(points[mine], others[theirs], *images, recognised, claimed, n_deals, derive(seed, "pair", name))
+        own = derive(seed, "pair", name)
+        return Pair(points[mine], others[theirs], *images, recognised, claimed, n_deals, own, known)
 
     alike: tuple[list[Tensor], list[Tensor]] = [], []
+    told_apart: list[tuple[Tensor, Tensor]] = []
     for label in present:
         mine, theirs = (torch.nonzero(side.labels == label).flatten() for side in (real, synthetic))
         both = min(len(mine), len(theirs), max(1, most // len(present)))
         alike[0].append(mine[:both])
         alike[1].append(theirs[:both])
         name = real.classes[label]
-        yield name, pair(mine, theirs, training.of_class(name), name)
+        known = None
+        if members is not None and (each := min(len(mine), members.counts[name])) >= FEWEST:
+            one, other = members.of_class(name)[:each], real.images[mine[:each]]
+            known = (
+                nearest_synthetic(one, synthetic.images[theirs]),
+                nearest_synthetic(other, synthetic.images[theirs]),
+            )
+            told_apart.append(known)
+        yield name, pair(mine, theirs, training.of_class(name), name, known)
     if len(present) > 1:
         mixed = [
             torch.cat(side)[torch.randperm(sum(map(len, side)), generator=generator(seed, "mixed", what))]
             for what, side in zip(("real", "synthetic"), alike, strict=True)
         ]
-        yield ALL, pair(mixed[0], mixed[1], training.images, ALL)
+        sides = zip(*told_apart, strict=True)
+        known = (torch.cat(next(sides)), torch.cat(next(sides))) if told_apart else None
+        yield ALL, pair(mixed[0], mixed[1], training.images, ALL, known)
 
 
 def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> list[Row]:
@@ -163,13 +179,13 @@ def _rows(pairs: dict[str, Pair], found: dict[tuple[str, str], Measured]) -> lis
         for name, measure in MEASURES.items():
             one, p = found.get((subject, name)), adjusted.get((subject, name))
             if one is None:
-                if name == "recognised" and pair.recognised is None:
-                    rows.append(Row(section, subject, name, None, note="takes two classes of two real images"))
+                if measure.takes and getattr(pair, measure.takes) is None:
+                    rows.append(Row(section, subject, name, None, note=measure.otherwise))
                 elif measure.severity:
                     rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))
                 continue
-            state = _state(measure, p, n) if measure.severity else ""
-            note = _note(one, measure, state, n)
+            state = _state(measure, p, one.n or n) if measure.severity else ""
+            note = _note(one, measure, state, one.n or n)
             rows.append(Row(section, subject, name, one.value, one.low, one.high, p, state, note))
     return rows
 
@@ -181,7 +197,7 @@ def _state(measure: Measure, p: float | None, n: int) -> str:
 
 
 def _note(one: Measured, measure: Measure, state: str, n: int) -> str:
-    parts = [f"real images: {one.expected:.3f}"] if one.expected is not None else []
+    parts = [f"{measure.alike}: {one.expected:.3f}"] if one.expected is not None else []
     parts += [one.note] if one.note else []
     if state == "pass" and n < SAFE:
         parts.append("few images: only gross faults would show")
@@ -248,7 +264,7 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
         own = [row for row in rows if row.metric == name and row.state in ("warn", "fail")]
         own.sort(key=lambda row: (row.subject != ALL, row.p or 0.0))
         if own:
-            where = [f"{row.subject} {row.value or 0:.2f}{_usual(found[row.subject, name])}" for row in own]
+            where = [f"{row.subject} {row.value or 0:.2f}{_usual(found[row.subject, name], measure)}" for row in own]
             sure = p_value(max(row.p or 0.0 for row in own)).replace("p=", "p at most ")
             title = name[0].upper() + name[1:]
             told.append(f"{title}, {_some(where)} ({sure}, adjusted): {measure.means}. {measure.mend.capitalize()}.")
@@ -269,5 +285,5 @@ def _some(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _usual(one: Measured) -> str:
-    return "" if one.expected is None else f" (real images {one.expected:.2f})"
+def _usual(one: Measured, measure: Measure) -> str:
+    return "" if one.expected is None else f" ({measure.alike} {one.expected:.2f})"

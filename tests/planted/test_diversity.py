@@ -113,7 +113,7 @@ def test_images_apart_are_what_diversity_is_judged_against_and_copies_are_of_the
     real, other = drawn(0)
     assert "near-copies" in alarms(judged(real, real))
     held_back = judged(real, real, holdout=other)
-    assert alarms(held_back) == {"near-copies"}
+    assert alarms(held_back) == {"near-copies", "membership"}
 
 
 @pytest.mark.parametrize("each", [1, 2, 5])
@@ -174,3 +174,29 @@ def test_over_all_classes_every_class_counts():
     report = judged(real, with_images(other, pixels))
     own = {row.subject: row.value for row in report.rows if row.metric == "Vendi ratio"}
     assert own["all classes"] < 0.8 * own["T-shirt"]
+
+
+def test_images_that_were_not_trained_on_show_what_the_synthetic_ones_betray():
+    """Half of the synthetic images repeat half of the training images: an attacker's advantage is about a half."""
+    real, other = drawn(0)
+    half = torch.arange(len(real)) % 2 == 0
+    repeating = other.images.clone()
+    repeating[half] = real.images[half]
+    apart = drawn(1)[1]
+    seen = torch.cat([real.images, other.images])
+    unseen = [k for k, image in enumerate(apart.images) if not (image == seen).flatten(1).all(1).any()]
+    report = judged(real, with_images(other, repeating), holdout=apart.take(torch.tensor(unseen)))
+    (row,) = [row for row in report.rows if row.metric == "membership" and row.subject == "all classes"]
+    assert row.state == "warn"
+    assert 0.3 < row.value < 0.75
+    assert row.low < row.value < row.high
+    assert "by chance: 0." in row.note
+    assert any(told.startswith("Membership") for told in report.summary)
+
+
+def test_without_such_images_nothing_is_said_of_membership():
+    real, other = drawn(0)
+    (row,) = [row for row in judged(real, other).rows if row.metric == "membership" and row.subject == "all classes"]
+    assert row.value is None
+    assert "holdout" in row.note
+    assert row.state == ""
