@@ -88,8 +88,8 @@ def main() -> None:
         "",
         f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
         f"{datetime.now(UTC):%Y-%m-%d}. {len(options.seeds)} draws of images, rare classes and generator; {EACH} "
-        "samples a class. Advantage: true less false positive rate of the best threshold, 95 % interval; beside it the mean "
-        "where nothing can be told.",
+        "samples a class. Advantage: true less false positive rate of the best threshold, 95 % interval; beside it the "
+        "mean where nothing can be told.",
         "",
         *table(["classes", "handed out", "trained on", "others", "advantage", "by chance", "p"], rows),
         "",
