@@ -28,7 +28,7 @@ bench: .venv
 	$(BIN)/python benchmarks/throughput.py
 
 # What a user installs, each file by its hash: pip install --require-hashes -r constraints.hashed.txt
-LOCK := build/release/bin/uv pip compile pyproject.toml --extra accelerate --extra datasets --constraint constraints.txt \
+LOCK := build/release/bin/uv pip compile pyproject.toml --extra accelerate --extra c2pa --extra datasets --constraint constraints.txt \
 	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 build/release:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import click
 
 from ganaug.cli.console import counting, named_failures, say, steps_of, table
 from ganaug.cli.fit import check_run_folder, read, train
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, strategy
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options, strategy
 
 if TYPE_CHECKING:
     from ganaug.estimators.augmenter import GANAugmenter
@@ -37,6 +37,7 @@ JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and finding
     "--report/--no-report", "with_report", default=True, help="Judge the synthetic images in RUN/report.html."
 )
 @click.option("--undo", "undoing", is_flag=True, help="Remove exactly what an earlier augment added to OUT (or DATA).")
+@signing_options
 @fit_options
 def augment(
     data: Path,
@@ -48,6 +49,7 @@ def augment(
     with_report: bool,
     undoing: bool,
     options: FitOptions,
+    **signing: Any,
 ) -> None:
     """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
 
@@ -65,8 +67,8 @@ def augment(
         given = parameters(options)
         if "sampling_strategy" not in given or strategy_text != "auto":
             given["sampling_strategy"] = strategy(strategy_text)
-        where = run or target.with_name(f"{target.name}.run")
-        run_augment(data, out, where, given, options, dry_run=dry_run, with_report=with_report)
+        where, sign = run or target.with_name(f"{target.name}.run"), signer(signing)
+        run_augment(data, out, where, given, options, sign=sign, dry_run=dry_run, with_report=with_report)
 
 
 def _undo(target: Path) -> None:
@@ -85,6 +87,7 @@ def run_augment(
     given: dict[str, Any],
     options: FitOptions,
     *,
+    sign: Callable[[bytes], bytes] | None = None,
     dry_run: bool = False,
     with_report: bool = True,
 ) -> None:
@@ -114,9 +117,9 @@ def run_augment(
         synthetic = images.take([])
     with counting("write") as progress:
         if out is None:
-            augment_in_place(found, synthetic, progress=progress)
+            augment_in_place(found, synthetic, sign=sign, progress=progress)
         else:
-            augment_folder(found, synthetic, out, progress=progress)
+            augment_folder(found, synthetic, out, sign=sign, progress=progress)
     _table(images.counts, wanted)
     say(f"Written to {out or data}{f'; the run is in {run}' if wanted else ''}.")
     say(f"To take it back: ganaug augment {data} {out or '--in-place'} --undo")

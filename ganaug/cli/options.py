@@ -92,6 +92,42 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     return wrapped  # type: ignore[no-any-return]
 
 
+def signing_options(command: F) -> F:
+    """The options by which synthetic pictures are signed; what they come to, by `signer`."""
+    for option in reversed(
+        [
+            click.option(
+                "--sign-certificate",
+                type=FILE,
+                help="Sign every synthetic picture by C2PA: PEM file of the certificate and those above it.",
+            ),
+            click.option("--sign-key", type=FILE, help="Its private key, a PEM file."),
+            click.option(
+                "--sign-algorithm",
+                default="es256",
+                show_default=True,
+                help="As the key is: es256, es384, es512, ps256, ps384, ps512 or ed25519.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def signer(given: dict[str, Any]) -> Callable[[bytes], bytes] | None:
+    """Take the options of `signing_options` out of `given`; what signs, or None where signing was not asked for."""
+    certificate, key, algorithm = (given.pop(f"sign_{name}") for name in ("certificate", "key", "algorithm"))
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--sign-certificate and --sign-key belong together: give both, or neither.")
+    if certificate is None:
+        return None
+    from ganaug.data.signing import ALGORITHMS, Signer
+
+    if algorithm not in ALGORITHMS:
+        raise click.UsageError(f"--sign-algorithm {algorithm}: write one of {', '.join(ALGORITHMS)}.")
+    return Signer(certificate, key, algorithm=algorithm)
+
+
 def parameters(options: FitOptions) -> dict[str, Any]:
     """GANAugmenter's parameters from --config, then --param, then the options of their own.
 

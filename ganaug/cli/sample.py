@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ganaug.cli.console import counting, named_failures, say
-from ganaug.cli.options import FOLDER, counts
+from ganaug.cli.options import FOLDER, counts, signer, signing_options
 
 
 @click.command()
@@ -40,6 +40,7 @@ from ganaug.cli.options import FOLDER, counts
     show_default=True,
     help="Parts as class folders, as tar archives for WebDataset, or as Parquet files for Hugging Face datasets.",
 )
+@signing_options
 def sample(
     run: Path,
     out: Path,
@@ -73,6 +74,7 @@ def sample(
         from ganaug.data.writing import streamed
         from ganaug.estimators.augmenter import GANAugmenter
 
+        sign = signer(drawing)
         if shards is None:
             check_output(out)
         augmenter = GANAugmenter.load(run, device)
@@ -97,7 +99,7 @@ def sample(
         def part(number: int, of: int) -> Any:
             blocks = augmenter.sample_blocks(asked, shard=(number, of), **options)
             by_name = {name: len(Shard(number, of).part(asked.get(name, 0))) for name in model.classes}
-            return streamed(blocks, by_name, model.shape)
+            return streamed(blocks, by_name, model.shape, sign)
 
         if shards is None:
             with counting("write") as progress:

@@ -16,41 +16,54 @@ from ganaug.data.names import safe_name, unused
 from ganaug.data.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
 from ganaug.data.preflight import FolderInspection
 from ganaug.data.provenance import mark
+from ganaug.data.signing import Sign
 from ganaug.data.table import Row, is_missing, is_true, row_of, table, whole
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages
 
 MARKS = 2048  # bytes of text and XMP in a synthetic PNG, and then some
+SIGNATURE = 32768  # of a signed manifest: room for a chain of certificates
 
 
-def write_folder(images: LabelledImages, out: str | Path, *, progress: Progress | None = None) -> Path:
+def write_folder(
+    images: LabelledImages, out: str | Path, *, sign: Sign | None = None, progress: Progress | None = None
+) -> Path:
     """Write `OUT/<class>/*.png` and OUT/metadata.csv; returns OUT. ImageFolder, Hugging Face and timm read it as it is.
 
     Rows of `images.metadata` where `is_synthetic` is true get the marks of `provenance.mark` and, without a `file_name`
     of their own, the name `synthetic-<model hash>-<seed>.png`; its other columns follow ganaug's in metadata.csv.
     A class name that is not safe as a folder's becomes a slug (`names.safe_name`); metadata.csv keeps the name itself.
+    sign: what each of them passes last, for example a `signing.Signer`.
     Everything is put together in `.<OUT>.partial-*` beside OUT, which a killed process leaves behind, and then renamed.
     Raises OutputError, naming the path, where OUT exists and is not empty, or cannot be written.
     """
     folders = {name: safe_name(name) for name in images.classes}
-    return publish(Contents.of([*_encoded(images, images.classes, folders, defaultdict(set))]), out, progress)
+    return publish(Contents.of([*_encoded(images, images.classes, folders, defaultdict(set), sign)]), out, progress)
 
 
-def streamed(blocks: Iterable[LabelledImages], counts: Mapping[str, int], shape: Sequence[int]) -> Contents:
+def streamed(
+    blocks: Iterable[LabelledImages], counts: Mapping[str, int], shape: Sequence[int], sign: Sign | None = None
+) -> Contents:
     """Blocks of images, drawn one after another while the ones before are written.
 
-    counts: of each class name over all blocks, in the order of the classes. shape: (C, H, W) of an image.
+    counts: of each class name over all blocks, in the order of the classes. shape: (C, H, W) of an image. sign: as for
+    `write_folder`.
     """
     folders, taken = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
-    files = (new for block in blocks for new in _encoded(block, tuple(counts), folders, taken))
+    files = (new for block in blocks for new in _encoded(block, tuple(counts), folders, taken, sign))
     n_files = sum(counts.values())
     needed = sorted({folders[name] for name, count in counts.items() if count})
-    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + MARKS]), tuple(counts))
+    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + _beside(sign)]), tuple(counts))
 
 
 def augment_folder(
-    data: FolderInspection, synthetic: LabelledImages, out: str | Path, *, progress: Progress | None = None
+    data: FolderInspection,
+    synthetic: LabelledImages,
+    out: str | Path,
+    *,
+    sign: Sign | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write OUT: the usable originals byte for byte, and the synthetic images beside them; returns OUT.
 
@@ -65,10 +78,12 @@ def augment_folder(
         folder = folders[entry.label]
         file = f"{folder}/{unused(safe_name(PurePosixPath(entry.file).name), taken[folder])}"
         originals.append(NewFile(file, bind(_read, data.root / entry.file), entry.n_bytes, {**row, "file_name": file}))
-    return publish(Contents.of([*originals, *_encoded(synthetic, data.classes, folders, taken)]), out, progress)
+    return publish(Contents.of([*originals, *_encoded(synthetic, data.classes, folders, taken, sign)]), out, progress)
 
 
-def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progress: Progress | None = None) -> Path:
+def augment_in_place(
+    data: FolderInspection, synthetic: LabelledImages, *, sign: Sign | None = None, progress: Progress | None = None
+) -> Path:
     """Add the synthetic images and a metadata.csv to DATA itself; returns DATA. `undo` takes them away again.
 
     No original is touched. The manifest is written first, so `undo` works after a kill; a failure undoes itself.
@@ -81,7 +96,7 @@ def augment_in_place(data: FolderInspection, synthetic: LabelledImages, *, progr
         if not (root / folder).resolve().is_relative_to(root.resolve()):
             raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
     taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
-    files = [*_encoded(synthetic, data.classes, folders, taken)]
+    files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
     check_room(root, on_disk(new.n_bytes for new in files))
     contents = list(in_threads(lambda new: new.content(), files))  # no larger than `synthetic`, which is in memory too
     listed = table([*_original_rows(data), *(new.row for new in files)])
@@ -125,7 +140,11 @@ def _original_rows(data: FolderInspection) -> list[Row]:
 
 
 def _encoded(
-    images: LabelledImages, classes: tuple[str, ...], folders: Mapping[str, str], taken: Mapping[str, set[str]]
+    images: LabelledImages,
+    classes: tuple[str, ...],
+    folders: Mapping[str, str],
+    taken: Mapping[str, set[str]],
+    sign: Sign | None,
 ) -> Iterator[NewFile]:
     """A PNG for each image, named after what its metadata says; `taken` has the names in use by folder."""
     unknown = sorted(set(images.classes) - set(classes))
@@ -143,8 +162,8 @@ def _encoded(
         folder = folders[name]
         file = f"{folder}/{unused(_file_name(source, number), taken[folder])}"
         pixels = images.images[number]
-        content = bind(_png, pixels, name, source if is_true(source.get("is_synthetic")) else None)
-        yield NewFile(file, content, pixels.numel() + MARKS, row_of(file, name, index[name], source))
+        content = bind(_png, pixels, name, source if is_true(source.get("is_synthetic")) else None, sign)
+        yield NewFile(file, content, pixels.numel() + _beside(sign), row_of(file, name, index[name], source))
 
 
 def _file_name(source: Row, number: int) -> str:
@@ -157,17 +176,23 @@ def _file_name(source: Row, number: int) -> str:
     return f"synthetic-{str(source.get('model_hash', ''))[:8] or 'unknown'}-{number if seed is None else seed}.png"
 
 
-def _png(pixels: Tensor, label: str, synthetic: Row | None) -> bytes:
-    marks = None
-    if synthetic is not None:
-        version = synthetic.get("ganaug_version")
-        marks = mark(
-            label,
-            seed=whole(synthetic.get("seed")),
-            model_hash=str(synthetic.get("model_hash", "")),
-            version=__version__ if is_missing(version) else str(version),
-        )
-    return png(pixels, marks)
+def _png(pixels: Tensor, label: str, synthetic: Row | None, sign: Sign | None) -> bytes:
+    if synthetic is None:
+        return png(pixels)
+    version = synthetic.get("ganaug_version")
+    marks = mark(
+        label,
+        seed=whole(synthetic.get("seed")),
+        model_hash=str(synthetic.get("model_hash", "")),
+        version=__version__ if is_missing(version) else str(version),
+    )
+    content = png(pixels, marks)
+    return content if sign is None else sign(content)
+
+
+def _beside(sign: Sign | None) -> int:
+    """Bytes of a file that are not pixels, at most."""
+    return MARKS if sign is None else MARKS + SIGNATURE
 
 
 def _read(path: Path) -> bytes:
