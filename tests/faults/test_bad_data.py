@@ -1,0 +1,252 @@
+"""Bad files and bad sets, of every kind that robustness asks for: one message each, and the rest stays usable."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganaug import read_folder
+from ganaug.data.preflight import inspect_folder
+from ganaug.errors import DataError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+KINDS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP"}
+
+
+def encoded(kind, image=None, **options):
+    out = io.BytesIO()
+    (Image.fromarray(PIXELS) if image is None else image).save(out, kind, **options)
+    return out.getvalue()
+
+
+def png_header(width, height, depth=8, colour=2, pixels=b"\0" * 1000):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def truncated():
+    """Cut after every 64th byte, but not so late that no pixel is missing."""
+    for suffix, kind in KINDS.items():
+        whole = encoded(kind)
+        for length in range(64, len(whole) - 24, 64):
+            yield f"cut-{length:04d}.{suffix}", whole[:length]
+
+
+def spoofed():
+    png = encoded("PNG")
+    foreign = {
+        "zero.png": b"",
+        "text.png": b"hello, I am no picture",
+        "page.jpg": b"<!DOCTYPE html><script>alert(1)</script>",
+        "eps.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "pdf.jpg": b"%PDF-1.7\n1 0 obj",
+        "svg.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "zip.png": b"PK\x03\x04" + b"\0" * 100,
+        "program.png": b"\x7fELF" + b"\0" * 100,
+        "pickle.png": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix",
+        "pixmap.png": encoded("PPM"),
+        "icon.png": encoded("ICO", Image.new("RGB", (16, 16))),
+        "targa.png": encoded("TGA"),
+        "zeros.jpg": b"\0" * 4096,
+        "noise.webp": np.random.default_rng(1).bytes(4096),
+        "header-only.jpg": encoded("JPEG")[:20],
+        "signature-only.png": png[:8],
+        "crc.png": png[:20] + bytes([png[20] ^ 255]) + png[21:],
+        "no-pixels.png": png[:33] + png[-12:],
+        "broken-stream.png": png[:60] + b"\xff" * 40 + png[100:],
+        "float.tif": encoded("TIFF", Image.new("F", (12, 12))),
+        "beyond-16-bit.tif": encoded("TIFF", Image.fromarray(np.full((12, 12), 10**6, np.int32))),
+    }
+    yield from foreign.items()
+
+
+def impossible_sizes():
+    yield "0x0.png", png_header(0, 0)
+    yield "0x9.png", png_header(0, 9)
+    for side in (8_000, 12_000, 60_000, 2**31 - 1):
+        yield f"bomb-{side}.png", png_header(side, side)
+    yield "bomb.gif", b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + encoded("GIF")[10:]
+    yield "bomb.bmp", encoded("BMP")[:18] + struct.pack("<ii", 60_000, 60_000) + encoded("BMP")[26:]
+
+
+BAD = dict([*truncated(), *spoofed(), *impossible_sizes()])
+
+
+def unusual():
+    """Readable, whatever their mode, depth, frames or orientation."""
+    photo = Image.fromarray(PIXELS)
+    palette = photo.convert("P", palette=Image.Palette.ADAPTIVE)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    yield "1-bit.png", encoded("PNG", photo.convert("1"))
+    yield "16-bit.png", encoded("PNG", Image.fromarray(np.full((12, 12), 4660, np.uint16)))
+    yield "32-bit.tif", encoded("TIFF", Image.fromarray(np.full((12, 12), 4660, np.int32)))
+    yield "cmyk.jpg", encoded("JPEG", photo.convert("CMYK"))
+    yield "la.png", encoded("PNG", photo.convert("LA"))
+    yield "rgba.png", encoded("PNG", photo.convert("RGBA"))
+    yield "palette.png", encoded("PNG", palette)
+    yield "transparent-palette.png", encoded("PNG", palette, transparency=0)
+    yield "animated.gif", encoded("GIF", photo, save_all=True, append_images=[photo.rotate(90)])
+    yield "animated.png", encoded("PNG", photo, save_all=True, append_images=[photo.rotate(90)])
+    yield "rotated.jpg", encoded("JPEG", photo, exif=exif)
+    yield "a png by name.jpg", encoded("PNG", photo)
+
+
+UNUSUAL = dict(unusual())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """12x12 photographs of two classes."""
+
+    def make(counts=None, size=(12, 12), root="data"):
+        rng = np.random.default_rng(0)
+        for name, count in ({"cat": 3, "dog": 2} if counts is None else counts).items():
+            (tmp_path / root / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / root / name / f"{number}.png")
+        return tmp_path / root
+
+    return make
+
+
+def test_every_bad_file_is_named_with_cause_and_mend_and_the_rest_is_read(folder):
+    assert len(BAD) >= 60
+    root = folder()
+    for name, content in {**BAD, **UNUSUAL}.items():
+        (root / "cat" / name).write_bytes(content)
+    found = inspect_folder(root)
+    told = {problem.file.removeprefix("cat/"): problem for problem in found.problems}
+    assert set(told) == set(BAD)
+    assert all(problem.cause and problem.mend for problem in told.values())
+    with pytest.raises(DataError, match=rf"and {len(BAD) - 10:,} more unusable files"):
+        read_folder(root)
+    images = read_folder(root, skip_bad=True)
+    assert images.counts == {"cat": 3 + len(UNUSUAL), "dog": 2}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_among_good_ones(folder, name):
+    """By itself too, since a list of a hundred could hide that one is told by another's words."""
+    root = folder()
+    (root / "dog" / name).write_bytes(BAD[name])
+    with pytest.raises(DataError) as refused:
+        read_folder(root)
+    assert f"dog/{name}: " in str(refused.value)
+    assert "--skip-bad" in str(refused.value)
+    assert read_folder(root, skip_bad=True).counts == {"cat": 3, "dog": 2}
+
+
+def tree(*paths, size=(12, 12)):
+    """A set made of files at `paths`, each a photograph of its own."""
+
+    def make(root):
+        rng = np.random.default_rng(len(paths))
+        for path in paths:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(root / path)
+
+    return make
+
+
+def with_table(content, *paths):
+    def make(root):
+        tree(*(paths or ("a.png", "b.png", "c.png", "d.png")))(root)
+        (root / "metadata.csv").write_text(content)
+
+    return make
+
+
+def two_sizes(root):
+    tree("cat/0.png", "cat/1.png", "dog/0.png")(root)
+    tree("dog/1.png", size=(20, 10))(root)
+
+
+def an_empty_class(root):
+    tree("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")(root)
+    (root / "bird").mkdir()
+
+
+def a_class_of_bad_files(root):
+    tree("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")(root)
+    (root / "bird").mkdir()
+    (root / "bird" / "0.png").write_bytes(b"no picture")
+
+
+def only_bad_files(root):
+    for name in ("cat/0.png", "dog/0.png"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+
+
+def a_link_out(root):
+    tree("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")(root)
+    outside = root.parent / "elsewhere"
+    tree("0.png", "1.png")(outside)
+    (root / "bird").symlink_to(outside)
+
+
+def documents(root):
+    (root / "cat").mkdir(parents=True)
+    (root / "cat" / "notes.txt").write_text("no picture")
+
+
+def many_classes(root):
+    for number in range(1001):
+        (root / f"c{number:04d}").mkdir(parents=True)
+    tree("c0000/0.png", "c0000/1.png")(root)
+
+
+PAIRS = ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")
+SETS = {  # how the set is made, and what the message says
+    "nothing there": (lambda root: None, "not found|no such|does not exist"),
+    "a file": (lambda root: root.write_text("x"), "is a file|no folder"),
+    "an empty folder": (lambda root: root.mkdir(), "no image|no class"),
+    "documents alone": (documents, "no image|no usable image|no class"),
+    "bad files alone": (only_bad_files, "no usable image"),
+    "one class": (tree("cat/0.png", "cat/1.png"), "one class only"),
+    "an empty class": (an_empty_class, "no usable image in class bird"),
+    "a class of bad files": (a_class_of_bad_files, "no usable image in class bird"),
+    "a class of one": (tree("cat/0.png", "cat/1.png", "dog/0.png"), "one image only in class dog"),
+    "two classes of one": (tree("cat/0.png", "dog/0.png"), "one image only in class cat, dog"),
+    "two sizes": (two_sizes, "2 sizes .* --image-size"),
+    "too small": (tree(*PAIRS, size=(7, 12)), r"7x12 .* outside 8\.\.256"),
+    "too large": (tree(*PAIRS, size=(12, 300)), r"12x300 .* outside 8\.\.256"),
+    "one pixel high": (tree(*PAIRS, size=(1, 10_000)), r"1x10000 .* outside 8\.\.256"),
+    "splits as classes": (tree("train/cat/0.png", "test/cat/0.png"), "train"),
+    "splits with no classes below": (tree("train/0.png", "train/1.png", "val/0.png", "val/1.png"), "train"),
+    "a class that is a link out": (a_link_out, "leads out"),
+    "more than a thousand classes": (many_classes, "1,001 classes"),
+    "a table without labels": (with_table("file_name\na.png\nb.png\n"), "label"),
+    "a table without names": (with_table("name,label\na.png,x\n"), "file_name"),
+    "an empty table": (with_table(""), r"metadata\.csv"),
+    "a header alone": (with_table("file_name,label\n"), r"metadata\.csv|no image"),
+    "a table of files that are not there": (with_table("file_name,label\nx.png,cat\ny.png,dog\n"), "not found"),
+    "a table that leads out": (with_table("file_name,label\n../a.png,cat\n/etc/passwd,dog\n"), "outside|leads out"),
+    "a file named twice with two labels": (
+        with_table("file_name,label\na.png,cat\na.png,dog\nb.png,cat\nc.png,dog\nd.png,dog\n"),
+        r"a\.png",
+    ),
+    "a table without a label in a row": (with_table("file_name,label\na.png,\nb.png,cat\nc.png,dog\n"), "label"),
+    "a table that is no text": (with_table("\0\0\x01\x02"), r"metadata\.csv"),
+    "a table of one class": (with_table("file_name,label\na.png,cat\nb.png,cat\n"), "one class only"),
+}
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_a_bad_set_is_refused_by_name(tmp_path, kind):
+    assert len(SETS) >= 25
+    make, said = SETS[kind]
+    make(tmp_path / "the set")
+    with pytest.raises(DataError, match=said) as refused:
+        read_folder(tmp_path / "the set")
+    assert "the set" in str(refused.value)
+    assert str(refused.value).rstrip().endswith((".", ")"))
