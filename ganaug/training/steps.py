@@ -19,8 +19,9 @@ from ganaug.penalties import Critique, Penalty, effective_numbers
 from ganaug.randomness import normal
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
-from ganaug.training.processes import ALONE, Processes, shared
+from ganaug.training.processes import ALONE, Processes
 from ganaug.training.referee import Referee
+from ganaug.training.sides import Sides
 
 T = TypeVar("T")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
@@ -92,20 +93,18 @@ class AdversarialStep:
                 "section 4). Use discriminator_norm='spectral' or 'none'."
             )
         self.processes, self.recipe, self.loss = processes, recipe, recipe.loss
-        self.generator, self.discriminator = shared(generator, processes), shared(discriminator, processes)
-        self.sides = {"generator": self.generator, "discriminator": self.discriminator}
-        device = next(generator.parameters()).device
+        self.sides = Sides(
+            {"generator": generator, "discriminator": discriminator},
+            {"generator": recipe.rates[0], "discriminator": recipe.rates[1]},
+            recipe.betas,
+            processes,
+        )
+        self.generator, self.discriminator = self.sides["generator"], self.sides["discriminator"]
+        device = self.sides.device
         self.counts = counts.to(device)
         self.referee: Referee | None = None
         every = [*recipe.loss.penalties, *recipe.penalties]
         self.penalties = {side: [p for p in every if p.of == side] for side in ("critic", "generator")}
-        fused = device.type in ("cpu", "cuda")
-        self.optimisers = {
-            "generator": torch.optim.Adam(generator.parameters(), recipe.rates[0], recipe.betas, fused=fused),
-            "discriminator": torch.optim.Adam(discriminator.parameters(), recipe.rates[1], recipe.betas, fused=fused),
-        }
-        self.rates = {"generator": recipe.rates[0], "discriminator": recipe.rates[1]}
-        self.factors = {"generator": 1.0, "discriminator": 1.0}
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.strength = AdaptiveStrength(device) if recipe.adaptive else None
         self.usual = torch.zeros(2, device=device)
@@ -185,7 +184,7 @@ class AdversarialStep:
     def update_discriminator(self, parts: list[Part], *, kept: list[Tensor] | None) -> dict[str, Tensor]:
         """kept: gets the fake images with their graph, for the generator's turn; not of several parts."""
         self.discriminator.requires_grad_(True)
-        self.optimisers["discriminator"].zero_grad()
+        self.sides.optimisers["discriminator"].zero_grad()
         found, total = [], torch.zeros(2, device=self.counts.device)
         for part in parts:
             with torch.set_grad_enabled(kept is not None and len(parts) == 1):
@@ -195,7 +194,7 @@ class AdversarialStep:
             logs, means = self.criticise(part, fake.detach())
             found.append(logs)
             total = total + means * part.share
-        self.descend("discriminator")
+        self.sides.descend("discriminator")
         logs = averaged(found)
         self.usual = torch.lerp(total, self.usual, USUAL)
         if self.strength is not None:
@@ -237,7 +236,7 @@ class AdversarialStep:
     def update_generator(self, parts: list[Part], *, kept: list[Tensor]) -> dict[str, Tensor]:
         """kept: the images of the only part, as the critic's turn made them; is emptied."""
         self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
-        self.optimisers["generator"].zero_grad()
+        self.sides.optimisers["generator"].zero_grad()
         found = []
         for part in parts:
             shown, batch = kept.pop() if kept and len(parts) == 1 else self.generate(part), part.batch
@@ -257,10 +256,8 @@ class AdversarialStep:
                 loss = loss + self.recipe.guidance * shortfall
             backward(loss, part.share)
             found.append(logs)
-        self.descend("generator")
-        gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
-        norm = torch.stack(torch._foreach_norm(gradients)).norm()  # noqa: SLF001  # as torch.optim does
-        return {**averaged(found), "gradient_generator": norm}
+        self.sides.descend("generator")
+        return {**averaged(found), "gradient_generator": self.sides.gradient_norm("generator")}
 
     def penalty(self, side: str, *seen: object) -> Tensor | None:
         """The weighted sum of this side's penalties whose turn it is."""
@@ -283,17 +280,7 @@ class AdversarialStep:
         total = self.recipe.decay_images
         self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, seen / total))) / 2
         if self.recipe.last_rate != 1:
-            for name in self.rates:
-                self.set_rate(name)
-
-    def set_rate(self, name: str) -> None:
-        share = self.recipe.last_rate + (1 - self.recipe.last_rate) * self.decay
-        for group in self.optimisers[name].param_groups:
-            group["lr"] = self.rates[name] * self.factors[name] * share
-
-    def descend(self, name: str) -> None:
-        self.processes.average(self.sides[name].parameters())
-        self.optimisers[name].step()
+            self.sides.decay(self.recipe.last_rate + (1 - self.recipe.last_rate) * self.decay)
 
     def accuracy(self, on_real: Tensor, on_fake: Tensor, means: Tensor) -> dict[str, Tensor]:
         """Share of real and of fake images that the critic tells rightly; about a half each is convergence.
@@ -305,38 +292,25 @@ class AdversarialStep:
 
     def scale_rate(self, name: str, factor: float) -> None:
         """Multiply the learning rate of 'generator' or 'discriminator', as it was first set, by `factor`."""
-        self.factors[name] = factor
-        self.set_rate(name)
+        self.sides.scale(name, factor)
 
     def state_dict(self) -> Tree:
         """Everything the next step depends on."""
         return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            **self.sides.state_dict(),
             "average": self.average.module.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "strength": {} if self.strength is None else self.strength.state_dict(),
             "usual": self.usual,
-            "factors": self.factors,
             "steps_done": self.steps_done,
         }
 
     def load_state_dict(self, state: Any) -> None:
         """Continue from `state_dict()`."""
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
+        self.sides.load_state_dict(state)
         self.average.module.load_state_dict(state["average"])
-        for name, optimiser in self.optimisers.items():
-            saved = state["optimisers"][name]
-            moments = {int(key): value for key, value in saved["state"].items()}  # names of a stored tree are strings
-            optimiser.load_state_dict({**saved, "state": moments})
-            for parameter, own in optimiser.state.items():
-                # in the parameter's memory format, else Adam rounds in another order than it did before
-                own |= {key: _laid_out_as(value, parameter) for key, value in own.items()}
         if self.strength is not None:
             self.strength.load_state_dict(state["strength"])
         self.usual = state["usual"].to(self.usual)
-        self.factors = {name: float(factor) for name, factor in state["factors"].items()}
         self.steps_done = int(state["steps_done"])
 
 
@@ -350,7 +324,3 @@ def averaged(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     if len(logs) == 1:
         return logs[0]
     return {name: torch.stack([one[name] for one in logs]).mean(0) for name in logs[0]}
-
-
-def _laid_out_as(value: Tensor, parameter: Tensor) -> Tensor:
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

@@ -61,10 +61,10 @@ def test_rates_fall_by_a_cosine_and_stay():
     rates = []
     for number in range(6):
         run(number)
-        rates.append(made.optimisers["generator"].param_groups[0]["lr"] / 4e-4)
+        rates.append(made.sides.optimisers["generator"].param_groups[0]["lr"] / 4e-4)
     assert rates == pytest.approx([1, 0.868198, 0.55, 0.231802, 0.1, 0.1], rel=1e-4)
     made.scale_rate("generator", 0.5)
-    assert made.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
+    assert made.sides.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
 
 
 def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
