@@ -10,9 +10,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AugmentedClassifier": "ganaug.estimators.classifier",
+    "CycleGAN": "ganaug.estimators.cyclegan",
     "GANAugmenter": "ganaug.estimators.augmenter",
     "LabelledImages": "ganaug.images",
     "MixedDataset": "ganaug.data.mixed",
+    "Pix2Pix": "ganaug.estimators.pix2pix",
     "Report": "ganaug.reports.report",
     "bias_report": "ganaug.reports.bias",
     "build_store": "ganaug.data.store",
@@ -24,9 +26,11 @@ _HOMES = {
 
 __all__ = [
     "AugmentedClassifier",
+    "CycleGAN",
     "GANAugmenter",
     "LabelledImages",
     "MixedDataset",
+    "Pix2Pix",
     "Report",
     "__version__",
     "bias_report",
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from ganaug.data.store import build_store
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.classifier import AugmentedClassifier
+    from ganaug.estimators.cyclegan import CycleGAN
+    from ganaug.estimators.pix2pix import Pix2Pix
     from ganaug.images import LabelledImages
     from ganaug.reports.bias import bias_report
     from ganaug.reports.diversity import diversity_report

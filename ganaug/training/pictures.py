@@ -37,10 +37,29 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
         pen.text((4, top + height // 2 - 9), one_line(name, 24), fill=(INK,) * 3, font=font)
         for left, images in ((label_width, real), (synthetic_left, synthetic)):
             for column, image in enumerate(images):
-                tile = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)
-                array = tile.expand(3, -1, -1).permute(1, 2, 0).numpy()
-                canvas.paste(Image.fromarray(array), (left + column * width, top + 1))
+                canvas.paste(_tile(image, zoom), (left + column * width, top + 1))
     return canvas
+
+
+def columns(images: Mapping[str, Tensor]) -> Image.Image:
+    """A grid with a column for each name and a row for each image: uint8 (n, C, H, W), all of one H and W."""
+    height, width = next(iter(images.values())).shape[2:]
+    zoom = max(1, round(96 / max(height, width)))
+    step, head = (height * zoom + 4, max(width * zoom + 4, 88)), 24
+    rows = max(len(column) for column in images.values())
+    canvas = Image.new("RGB", (len(images) * step[1], head + rows * step[0]), (PAPER,) * 3)
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=14)
+    for left, (name, column) in enumerate(images.items()):
+        pen.text((left * step[1] + 2, 4), one_line(name, 24), fill=(INK,) * 3, font=font)
+        for top, image in enumerate(column):
+            canvas.paste(_tile(image, zoom), (left * step[1] + 2, head + top * step[0]))
+    return canvas
+
+
+def _tile(image: Tensor, zoom: int) -> Image.Image:
+    """uint8 (C, H, W), each pixel `zoom` times as large."""
+    tile = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)
+    return Image.fromarray(tile.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

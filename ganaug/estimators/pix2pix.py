@@ -1,0 +1,169 @@
+"""Pix2Pix: learn from pairs of images what turns the one into the other (Isola et al. 2017)."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import Tensor, nn
+
+from ganaug import augment
+from ganaug.data.pairs import Domain
+from ganaug.estimators.translator import Translator
+from ganaug.lookup import lookup
+from ganaug.losses import LOSSES, AdversarialLoss
+from ganaug.networks.translation import PatchDiscriminator
+from ganaug.training.processes import Processes
+from ganaug.training.translating import Pix2PixStep, TranslationRecipe, TranslationStep
+
+COMMON: dict[str, list[object]] = {
+    "n_steps": [Interval(Integral, 1, None, closed="left"), None],
+    "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "width": [Interval(Integral, 1, None, closed="left"), None],
+    "generator_rate": [Interval(Real, 0, None, closed="neither")],
+    "discriminator_rate": [Interval(Real, 0, None, closed="neither")],
+    "ema_half_life": [Interval(Real, 0, None, closed="left")],
+    "hold_back": [Interval(Real, 0, 0.5, closed="both")],
+    "check_every": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+class Pix2Pix(Translator):
+    """A conditional GAN from image to image, of pairs: `fit(X, Y)`, `transform(X)`, `save`, `load`, `resume`.
+
+    Parameters
+    ----------
+    num_labels : int, optional
+        X holds label images, (N, H, W), of the numbers 0..num_labels - 1, which become a channel each. None: pixels.
+    loss : {"non-saturating", "lsgan", "hinge", "vanilla"} or AdversarialLoss
+    l1_weight : float
+        Of the mean absolute error to Y, beside the adversarial loss (Isola et al. 2017, eq. 4: lambda).
+    n_steps : int, optional
+        Training steps. None: until the time budget ends, or 200 times through the pairs and at least 2,000.
+    time_budget : float, optional
+        Seconds after which training ends, at the end of a step.
+    batch_size : int
+        Pairs a step.
+    width : int, optional
+        Channels of the first stages. None: 64 on a GPU, as published, and 32 elsewhere.
+    generator_rate, discriminator_rate : float
+        Learning rates of Adam; in the second half of `n_steps` they fall to nothing.
+    betas : (float, float)
+        Adam's averaging of gradient and squared gradient.
+    augmentation : names joined by commas, sequence or None
+        Of both images of a pair alike, as they are drawn: "translation", "flip".
+    ema_half_life : float
+        Half-life, in pairs, of the averaged generator that translates; 0 keeps none.
+    hold_back : float
+        Share of the pairs that training is not shown, where it comes to ten: the best check is chosen on them.
+    check_every : int
+        Steps between checks of health and progress, each with a checkpoint and a preview.
+    run_dir : path, optional
+        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+    device, precision, random_state
+        As for `GANAugmenter`.
+
+    Attributes
+    ----------
+    model_ : TranslationModel
+        The trained generator of the best check.
+    history_ : DataFrame
+        A row a check: losses, critic's accuracy, L1 in training, score (`TranslationEvaluator`), diversity, findings.
+    health_ : list of Finding
+        Every symptom seen, with its value, its threshold and what was done.
+    ended_, n_steps_, best_step_, seconds_
+        Why training ended, steps done, the step whose state is kept, and seconds spent.
+    """
+
+    kind, paired = "pix2pix", True
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        **COMMON,
+        "num_labels": [Interval(Integral, 2, 256, closed="both"), None],
+        "l1_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        num_labels: int | None = None,
+        loss: str | AdversarialLoss = "non-saturating",
+        *,
+        l1_weight: float = 100.0,
+        n_steps: int | None = None,
+        time_budget: float | None = None,
+        batch_size: int = 4,
+        width: int | None = None,
+        generator_rate: float = 2e-4,
+        discriminator_rate: float = 2e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
+        ema_half_life: float = 1_000,
+        hold_back: float = 0.1,
+        check_every: int = 250,
+        run_dir: str | Path | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.num_labels = num_labels
+        self.loss = loss
+        self.l1_weight = l1_weight
+        self.n_steps = n_steps
+        self.time_budget = time_budget
+        self.batch_size = batch_size
+        self.width = width
+        self.generator_rate = generator_rate
+        self.discriminator_rate = discriminator_rate
+        self.betas = betas
+        self.augmentation = augmentation
+        self.ema_half_life = ema_half_life
+        self.hold_back = hold_back
+        self.check_every = check_every
+        self.run_dir = run_dir
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+
+    def transform(self, X: Any, *, random_state: int | None = None, start: int = 0) -> np.ndarray:
+        """X, in any form of `fit` and of any size, translated: uint8, (N, H, W) or (N, H, W, C).
+
+        What a mask leaves open is drawn: image i by (random_state or the fit's seed, start + i) alone.
+        """
+        return self._translated(X, "x_to_y", random_state, start)
+
+    def _domains(self, sources: Tensor, targets: Tensor) -> tuple[Domain, Domain]:
+        height, width = sources.shape[2:]
+        return (
+            Domain((sources.shape[1], height, width), self.num_labels),
+            Domain((targets.shape[1], height, width)),
+        )
+
+    def _critics(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
+        source, target = (domain.shape for domain in domains)
+        return PatchDiscriminator((source[0] + target[0], *source[1:]), width)
+
+    def _make_step(
+        self, generator: nn.Module, critics: nn.Module, recipe: TranslationRecipe, processes: Processes
+    ) -> TranslationStep:
+        return Pix2PixStep(generator, critics, recipe, processes)
+
+    def _recipe(self, n_steps: int | None, device: torch.device) -> TranslationRecipe:
+        return TranslationRecipe(
+            loss=lookup(LOSSES, self.loss, "loss"),
+            weights={"l1": self.l1_weight},
+            rates=(self.generator_rate, self.discriminator_rate),
+            betas=self.betas,
+            ema_half_life=self.ema_half_life,
+            constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
+            augmentations=augment.policy(self.augmentation),
+            precision=self._precision(device),
+        )
+
+    def _check_params(self) -> None:
+        lookup(LOSSES, self.loss, "loss")
+        augment.policy(self.augmentation)
+        self._precision(torch.device("cpu"))

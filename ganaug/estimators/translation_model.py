@@ -1,0 +1,145 @@
+"""A trained translator: what turns images of one side into images of the other, and how it is kept in files."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganaug import __version__
+from ganaug.data.pairs import Domain
+from ganaug.errors import RunError
+from ganaug.images import PASS, in_passes, to_uint8
+from ganaug.networks.translation import ResNetTranslator, UNetGenerator
+from ganaug.randomness import own_state
+from ganaug.storage import read_json, read_tree, write_json, write_tree
+
+FORMAT = 1
+PASS_PIXELS = 2**20  # of the images of one pass, at most
+DIRECTIONS = ("x_to_y", "y_to_x")
+
+
+def generators(kind: str, domains: tuple[Domain, Domain], width: int) -> nn.Module:
+    """The networks of 'pix2pix' or 'cyclegan', with fresh weights."""
+    shapes = domains[0].shape, domains[1].shape
+    if kind == "pix2pix":
+        return UNetGenerator(*shapes, width)
+    return nn.ModuleDict(
+        {"x_to_y": ResNetTranslator(*shapes, width), "y_to_x": ResNetTranslator(shapes[1], shapes[0], width)}
+    )
+
+
+@dataclass(frozen=True)
+class TranslationModel:
+    """Generators in evaluation mode. kind: 'pix2pix' or 'cyclegan'. domains: of X and of Y, at the size of the fit."""
+
+    generator: nn.Module
+    kind: str
+    domains: tuple[Domain, Domain]
+    width: int
+    seed: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generators are."""
+        return next(self.generator.parameters()).device
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Those it has learnt."""
+        return DIRECTIONS if self.kind == "cyclegan" else DIRECTIONS[:1]
+
+    def hash(self) -> str:
+        """16 hexadecimal digits that name weights and sides."""
+        found = hashlib.blake2b(repr((self.kind, self.domains)).encode(), digest_size=8)
+        for name, value in sorted(self.generator.state_dict().items()):
+            found.update(name.encode())
+            found.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+    @torch.no_grad()
+    def translate(self, images: Tensor, seeds: Tensor, direction: str = "x_to_y") -> Tensor:
+        """uint8 (N, C, H, W) of one side, of any H and W, -> uint8 (N, C', H, W) of the other.
+
+        Row i depends on image i and, where the network draws (Pix2Pix), on seed i alone.
+        """
+        source = self.domains[direction == "y_to_x"]
+        network = self.generator if self.kind == "pix2pix" else self.generator[direction]  # type: ignore[index]
+
+        def passed(rows: Tensor) -> Tensor:
+            inputs = source.signed(images[rows]).to(self.device)
+            drawn = (partial(_rows_uniform, _sources(seeds[rows])),) if self.kind == "pix2pix" else ()
+            return to_uint8(network(inputs, *drawn)).cpu()
+
+        size = max(1, min(PASS, PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
+        return in_passes(passed, torch.arange(len(images)), size)
+
+    def save(self, folder: Path, extra: Mapping[str, object]) -> None:
+        """Write `model.json` and `generator.safetensors` into `folder`. Nothing in them can run code."""
+        write_tree(folder / "generator.safetensors", {"generator": self.generator.state_dict()})
+        about = {
+            "format": FORMAT,
+            "ganaug_version": __version__,
+            "model_hash": self.hash(),
+            "kind": self.kind,
+            "domains": [asdict(domain) for domain in self.domains],
+            "width": self.width,
+            "seed": self.seed,
+        }
+        write_json(folder / "model.json", {**about, **extra})
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> tuple["TranslationModel", dict[str, Any]]:
+        """Read what `save` wrote -> (model, description). Raises RunError for a damaged, altered or newer model."""
+        about: dict[str, Any] = read_json(folder / "model.json")
+        if about.get("kind") not in ("pix2pix", "cyclegan"):
+            raise RunError(f"{folder}: holds no translator. `ganaug translate fit` and Pix2Pix or CycleGAN make one.")
+        if about.get("format") != FORMAT:
+            raise RunError(
+                f"{folder}: translator format {about.get('format')!r}; this ganaug ({__version__}) reads {FORMAT}. "
+                f"It was written by ganaug {about.get('ganaug_version')}: use that version or fit again."
+            )
+        state: Any = read_tree(folder / "generator.safetensors")
+        try:
+            if not isinstance(about["params"], dict) or not isinstance(about["data"], dict):
+                raise TypeError("params and data must be objects")
+            kind, width = str(about["kind"]), int(about["width"])
+            domains = tuple(_domain(one) for one in about["domains"])
+            pair = domains[0], domains[1]
+            with torch.device("meta"), own_state(0):  # before memory is taken for what a file merely says
+                described = {name: value.shape for name, value in generators(kind, pair, width).state_dict().items()}
+            if described != {name: value.shape for name, value in state["generator"].items()}:
+                raise ValueError("they are of other sizes")
+            with own_state(0):
+                generator = generators(kind, pair, width)
+            generator.load_state_dict(state["generator"])
+            model = cls(generator.eval().requires_grad_(False), kind, pair, width, int(about["seed"]))
+        except Exception as error:  # whatever the words of a file that anybody may have written come to
+            raise RunError(
+                f"{folder}: model.json and generator.safetensors do not fit each other ({error})."
+            ) from error
+        if model.hash() != about.get("model_hash"):
+            raise RunError(f"{folder}: the weights are not those that model.json names: one of the two was altered.")
+        if not all(bool(value.isfinite().all()) for value in model.generator.state_dict().values()):
+            raise RunError(f"{folder}: some weights are not finite. Use another checkpoint, or fit again.")
+        model.generator.to(device)
+        return model, about
+
+
+def _domain(about: Mapping[str, Any]) -> Domain:
+    channels, height, width = (int(number) for number in about["size"])
+    labels = None if about["num_labels"] is None else int(about["num_labels"])
+    return Domain((channels, height, width), labels)
+
+
+def _sources(seeds: Tensor) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
+
+
+def _rows_uniform(sources: list[torch.Generator], *shape: int) -> Tensor:
+    """(N, ...), each row from a source of its own."""
+    return torch.stack([torch.rand(shape[1:], generator=source) for source in sources])

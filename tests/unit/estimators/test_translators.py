@@ -1,0 +1,183 @@
+"""Pix2Pix and CycleGAN on sets whose answers are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from ganaug import CycleGAN, Pix2Pix
+from ganaug.errors import DataError, RunError
+from ganaug.estimators.translator import as_images
+from ganaug.storage import read_tree, same
+
+COLOURS = np.array([[20, 20, 30], [220, 60, 40], [50, 180, 220]], np.uint8)
+SMALL = {"width": 8, "device": "cpu", "precision": "fp32", "random_state": 0, "check_every": 50}
+CUT = {"width": 4, "check_every": 4, "batch_size": 8, "ema_half_life": 50}
+
+
+def masks(count, size=(20, 24), seed=0):
+    """Label images: a rectangle of label 1 and one of label 2 on label 0."""
+    draws = np.random.default_rng(seed)
+    found = np.zeros((count, *size), np.uint8)
+    for mask in found:
+        for label in (1, 2):
+            top, left = draws.integers(0, size[0] - 8), draws.integers(0, size[1] - 8)
+            mask[top : top + 8, left : left + 8] = label
+    return found
+
+
+def coloured(labels):
+    """Each label's colour."""
+    return COLOURS[labels]
+
+
+def tinted(count, tint, seed):
+    """Grey blobs on black, in one tint."""
+    draws = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:16, :16]
+    centres = draws.uniform(4, 12, (count, 2, 1, 1))
+    blobs = np.exp(-((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) / 12)
+    return (blobs[..., None] * np.array(tint)).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def painter():
+    labels = masks(60)
+    return Pix2Pix(3, n_steps=500, **{**SMALL, "width": 12}).fit(labels, coloured(labels))
+
+
+def test_pix2pix_colours_shapes_that_it_has_not_seen(painter):
+    unseen = masks(20, seed=1)
+    error = np.abs(painter.transform(unseen).astype(float) - coloured(unseen)).mean() / 255
+    assert error < 0.05
+    shuffled = np.abs(painter.transform(unseen).astype(float) - coloured(unseen)[::-1]).mean() / 255
+    assert error < shuffled / 3
+
+
+def test_what_is_dropped_makes_other_pictures_of_the_same_mask():
+    """Of a mask that leaves the colour open, draws differ; what a draw is depends on seed and place alone."""
+    labels = masks(40)
+    bright = np.where(np.arange(40)[:, None, None, None] % 2, coloured(labels), 255 - coloured(labels))
+    made = Pix2Pix(3, n_steps=60, l1_weight=1.0, **SMALL).fit(labels, bright.astype(np.uint8))
+    one = np.repeat(labels[:1], 8, axis=0)
+    first, second = made.transform(one, random_state=1), made.transform(one, random_state=2)
+    assert len(np.unique(first.reshape(8, -1), axis=0)) == 8
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, made.transform(one, random_state=1))
+    assert np.array_equal(first[3:5], made.transform(one[:2], random_state=1, start=3))
+
+
+def test_cyclegan_learns_a_tint_and_keeps_what_is_shown():
+    x, y = tinted(80, (200, 200, 200), 0), tinted(60, (200, 120, 20), 1)
+    made = CycleGAN(n_steps=250, **{**SMALL, "width": 12}).fit(x, y)
+    unseen = tinted(20, (200, 200, 200), 2)
+    there = made.transform(unseen)
+    target = tinted(20, (200, 120, 20), 2)
+    assert np.abs(there.mean((0, 1, 2)) - target.mean((0, 1, 2))).max() < 12
+    assert np.abs(there.astype(float) - target).mean() / 255 < 0.06  # the blob stays where it was
+    assert made.cycle_error(unseen).mean() < 0.05
+    assert made.cycle_error_.shape == (80,)
+    back = made.transform(there, direction="y_to_x")
+    assert np.abs(back.astype(float) - unseen).mean() / 255 < 0.06
+
+
+@pytest.mark.parametrize("kind", [Pix2Pix, CycleGAN])
+def test_cut_and_resumed_is_bit_identical(tmp_path, kind):
+    x, y = tinted(14, (200, 200, 200), 0), tinted(14, (200, 120, 20), 0)
+
+    def fitted(run, steps, resume=False):
+        made = kind(n_steps=steps, run_dir=run, **{**SMALL, **CUT})
+        return made.resume(x, y) if resume else made.fit(x, y)
+
+    def last(run):
+        state = read_tree(sorted((run / "checkpoints").glob("*.safetensors"))[-1])
+        return {name: value for name, value in state.items() if name not in ("seconds", "rows")}
+
+    whole = fitted(tmp_path / "whole", 14)
+    for cut in (1, 6):
+        # the rates fall over n_steps, so that a run of another length is another run: it is interrupted instead
+        run = tmp_path / f"cut{cut}"
+        made = kind(n_steps=14, run_dir=run, **{**SMALL, **CUT})
+        made.fit(x, y, callbacks=[stop_at(cut)])
+        again = fitted(run, 14, resume=True)
+        assert again.model_.hash() == whole.model_.hash()
+        assert same(last(run), last(tmp_path / "whole"))
+    assert (tmp_path / "whole" / "previews" / "00000004.png").exists()
+    with pytest.raises(RunError, match="other data"):
+        kind(n_steps=14, run_dir=tmp_path / "whole", **{**SMALL, **CUT}).resume(y, x)
+
+
+def stop_at(step):
+    from ganaug.training.loop import StopTraining
+
+    def callback(done, logs):
+        if done == step:
+            raise StopTraining("interrupted")
+
+    return callback
+
+
+@pytest.mark.parametrize("size", [(12, 18), (20, 24), (33, 31), (40, 8)])
+def test_it_takes_any_size_and_gives_it_back(painter, size):
+    assert painter.transform(masks(3, (20, 24))).shape == (3, 20, 24, 3)
+    assert painter.transform(np.zeros((2, *size), np.uint8)).shape == (2, *size, 3)
+
+
+def test_company_does_not_change_a_translation(painter):
+    labels = masks(70)
+    assert np.array_equal(painter.transform(labels)[65:], painter.transform(labels[65:], start=65))
+
+
+def test_grey_and_tensors_and_labels_as_tensors():
+    grey = tinted(12, (200, 200, 200), 0)[..., 0]
+    made = CycleGAN(n_steps=2, **SMALL).fit(torch.from_numpy(grey), tinted(9, (200, 120, 20), 1))
+    assert made.transform(grey).shape == (12, 16, 16, 3)
+    assert made.transform(tinted(3, (9, 9, 9), 1), direction="y_to_x").shape == (3, 16, 16)
+
+
+def test_saved_and_loaded_it_translates_alike(painter, tmp_path):
+    painter.save(tmp_path)
+    again = Pix2Pix.load(tmp_path, "cpu")
+    assert np.array_equal(again.transform(masks(3)), painter.transform(masks(3)))
+    assert again.num_labels == 3
+    with pytest.raises(DataError, match="is a pix2pix translator"):
+        CycleGAN.load(tmp_path)
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"width": 12', '"width": 9'))
+    with pytest.raises(RunError, match="do not fit"):
+        Pix2Pix.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [
+        (masks(4), coloured(masks(5)), "X has 4 images and Y 5"),
+        (masks(4), coloured(masks(4, (20, 32))), "X is 20x24 pixels and Y 20x32"),
+        (masks(1), coloured(masks(1)), "two or more"),
+        (masks(4) + 1, coloured(masks(4)), r"labels lie in 0\.\.2 \(num_labels=3\)"),
+        (masks(4) / 2, coloured(masks(4)), "must be whole numbers"),
+        (masks(4)[..., None].repeat(2, -1), coloured(masks(4)), "X has 2 channels"),
+        (np.zeros((4, 6, 20), np.uint8), np.zeros((4, 6, 20), np.uint8), "X is 6x20 pixels"),
+        (np.zeros((4, 20), np.uint8), coloured(masks(4)), "X must be images"),
+        (np.zeros((0, 20, 24), np.uint8), coloured(masks(4)), "X must hold images"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_by_name(x, y, said):
+    with pytest.raises(DataError, match=said):
+        Pix2Pix(3, n_steps=2, **SMALL).fit(x, y)
+
+
+def test_losses_that_judge_no_patches_are_refused():
+    with pytest.raises(ValueError, match="Use one of vanilla, non-saturating, lsgan, hinge"):
+        Pix2Pix(3, "wgan-gp", n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))
+    with pytest.raises(ValueError, match="direction must be one of x_to_y; got 'y_to_x'"):
+        Pix2Pix(3, n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))._translated(masks(1), "y_to_x", None, 0)
+
+
+def test_images_keep_their_pixels():
+    photos = np.random.default_rng(0).integers(0, 256, (3, 9, 10, 3), dtype=np.uint8)
+    assert np.array_equal(as_images(photos, "X").permute(0, 2, 3, 1).numpy(), photos)
+    assert np.array_equal(as_images(photos[..., 0], "X")[:, 0].numpy(), photos[..., 0])
+
+
+def test_the_global_random_state_has_no_part_in_it(untouched_global_randomness):
+    labels = masks(6)
+    Pix2Pix(3, n_steps=3, **SMALL).fit(labels, coloured(labels)).transform(labels)
