@@ -15,6 +15,7 @@ VERBS = {
     "augment": "Check, fit and sample: a balanced copy of a data folder.",
     "evaluate": "Measure whether synthetic images help a classifier.",
     "report": "Judge synthetic images beside real ones: diversity, copies, labels, bias.",
+    "translate": "Learn to turn images into others (Pix2Pix, CycleGAN), and do it.",
     "demo": "Augment the small real image set that ships with ganaug.",
 }
 

@@ -128,8 +128,8 @@ def signer(given: dict[str, Any]) -> Callable[[bytes], bytes] | None:
     return Signer(certificate, key, algorithm=algorithm)
 
 
-def parameters(options: FitOptions) -> dict[str, Any]:
-    """GANAugmenter's parameters from --config, then --param, then the options of their own.
+def parameters(options: FitOptions, of: Any = None) -> dict[str, Any]:
+    """An estimator's parameters from --config, then --param, then the options of their own; of: GANAugmenter's.
 
     Raises click.UsageError for an unknown name, which lists the known ones, or a value that cannot be read.
     """
@@ -154,7 +154,7 @@ def parameters(options: FitOptions) -> dict[str, Any]:
         "random_state": options.seed,
     }
     given |= {name: value for name, value in named.items() if value is not None}
-    known = GANAugmenter._get_param_names()  # noqa: SLF001  # scikit-learn's own list
+    known = (of or GANAugmenter)._get_param_names()  # noqa: SLF001  # scikit-learn's own list
     for name in given:
         if name in ("run_dir", "image_shape"):
             raise click.UsageError(f"{name} is not for the command line: use --run, and --image-size.")

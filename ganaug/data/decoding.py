@@ -9,17 +9,18 @@ its aspect ratio follows: a crop could cut away the very thing that gives the im
 import io
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF")  # an allow-list: Pillow also opens EPS, which runs programs
@@ -70,11 +71,45 @@ def decode(path: Path, image_size: tuple[int, int] | None = None) -> Picture:
     return decode_bytes(_read(path), image_size)
 
 
+def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | None = None) -> Pixels:
+    """The numbers of a label image as they are, of grey values or of a palette: (H, W), resized by the nearest pixel.
+
+    Raises UnusableImage, also where a number is not below `num_labels`.
+    """
+
+    def numbers(image: Image.Image, n_bytes: int, size: tuple[int, int] | None) -> Pixels:  # noqa: ARG001  # as _decode
+        if image.size[0] * image.size[1] > MOST_PIXELS:
+            raise _too_many_pixels(*reversed(image.size))
+        if image.mode not in {"1", "L", "P"} and not image.mode.startswith("I"):
+            raise UnusableImage(
+                f"mode {image.mode!r} is no label image", "Save it as grey or with a palette, a number a label"
+            )
+        if size is not None and image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.NEAREST)
+        found = np.asarray(image).astype(np.int64)
+        low, high = int(found.min()), int(found.max())
+        if low < 0 or high >= num_labels:
+            raise UnusableImage(
+                f"holds the label {low if low < 0 else high}, beyond 0..{num_labels - 1}",
+                "Give the right number of labels, or correct it",
+            )
+        return found.astype(np.uint8)
+
+    return _opened(_read(path), numbers, image_size)
+
+
 def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> Picture:
     """As `decode`, of what is in a file."""
+    return _opened(content, _decode, image_size)
+
+
+def _opened(
+    content: bytes, read: Callable[[Image.Image, int, tuple[int, int] | None], T], image_size: tuple[int, int] | None
+) -> T:
+    """What `read` makes of the image in `content`; whatever Pillow raises becomes an UnusableImage."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _decode(image, len(content), image_size)
+            return read(image, len(content), image_size)
     except UnusableImage:
         raise
     except UnidentifiedImageError:

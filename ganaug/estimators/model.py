@@ -268,6 +268,8 @@ class GeneratorModel:
     ) -> tuple["GeneratorModel", dict[str, Any]]:
         """Read what `save` wrote -> (model, description). Raises RunError for a damaged, altered or newer model."""
         about: dict[str, Any] = read_json(folder / "model.json")
+        if "kind" in about:
+            raise RunError(f"{folder}: holds a translator, which `ganaug translate apply` uses, not a generator.")
         if about.get("format") != FORMAT:
             raise RunError(
                 f"{folder}: model format {about.get('format')!r}; this ganaug ({__version__}) reads format {FORMAT}. "

@@ -1,25 +1,28 @@
 """A trained translator: what turns images of one side into images of the other, and how it is kept in files."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ganaug import __version__
 from ganaug.data.pairs import Domain
 from ganaug.errors import RunError
-from ganaug.images import PASS, in_passes, to_uint8
+from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
 from ganaug.networks.translation import ResNetTranslator, UNetGenerator
-from ganaug.randomness import own_state
+from ganaug.randomness import image_seeds, own_state
 from ganaug.storage import read_json, read_tree, write_json, write_tree
 
 FORMAT = 1
 PASS_PIXELS = 2**20  # of the images of one pass, at most
+BLOCK = 2**22  # pixels that are translated before any is handed on
 DIRECTIONS = ("x_to_y", "y_to_x")
 
 
@@ -78,6 +81,47 @@ class TranslationModel:
         size = max(1, min(PASS, PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
         return in_passes(passed, torch.arange(len(images)), size)
 
+    def blocks(
+        self, images: Tensor, files: Sequence[str], direction: str, *, draws: int = 1, seed: int | None = None
+    ) -> Iterator[LabelledImages]:
+        """Images of `files` translated, a few at a time, with a row of provenance each; `folders` says the class names.
+
+        Of label images each block is followed by one of the labels themselves, with the same file names.
+        """
+        domain, classes = self.domains[direction == "y_to_x"], tuple(self.folders(files, direction))
+        size = max(1, BLOCK // max(1, images.shape[2] * images.shape[3]))
+        for start in range(0, len(images), size):
+            own = torch.arange(start, min(len(images), start + size)).repeat_interleave(draws)
+            draw = torch.arange(len(own)) % draws
+            seeds = image_seeds(self.seed if seed is None else seed, "translated", start * draws, len(own))
+            made = self.translate(images[own], seeds, direction)
+            about = pd.DataFrame(
+                {
+                    "file_name": [
+                        _name(files[row], k, draws) for row, k in zip(own.tolist(), draw.tolist(), strict=True)
+                    ],
+                    "source": [files[row] for row in own.tolist()],
+                    "is_synthetic": True,
+                    "seed": seeds.numpy(),
+                    "direction": direction,
+                    "model_hash": self.hash(),
+                    "ganaug_version": __version__,
+                }
+            )
+            labels = torch.tensor([classes.index(_folder(files[row], domain)) for row in own.tolist()])
+            yield LabelledImages(made, labels, classes, about)
+            if domain.num_labels is not None:
+                kept = about[["file_name", "source"]].assign(is_synthetic=False)
+                yield LabelledImages(images[own], torch.full_like(labels, classes.index("mask")), classes, kept)
+
+    def folders(self, files: Sequence[str], direction: str, *, draws: int = 1) -> dict[str, int]:
+        """Folder -> how many images of `blocks` belong into it."""
+        domain = self.domains[direction == "y_to_x"]
+        counts = Counter(_folder(file, domain) for file in files)
+        if domain.num_labels is not None:
+            counts["mask"] = len(files)
+        return {name: count * draws for name, count in sorted(counts.items())}
+
     def save(self, folder: Path, extra: Mapping[str, object]) -> None:
         """Write `model.json` and `generator.safetensors` into `folder`. Nothing in them can run code."""
         write_tree(folder / "generator.safetensors", {"generator": self.generator.state_dict()})
@@ -128,6 +172,22 @@ class TranslationModel:
             raise RunError(f"{folder}: some weights are not finite. Use another checkpoint, or fit again.")
         model.generator.to(device)
         return model, about
+
+
+def model_folder(folder: str | Path) -> Path:
+    """Of a run folder its model, else the folder itself."""
+    where = Path(folder)
+    return where / "model" if (where / "model" / "model.json").exists() else where
+
+
+def _folder(file: str, domain: Domain) -> str:
+    parts = PurePosixPath(file).parts
+    return "photo" if domain.num_labels is not None else parts[0] if len(parts) > 1 else "translated"
+
+
+def _name(file: str, draw: int, draws: int) -> str:
+    stem = PurePosixPath(file).stem
+    return f"{stem}.png" if draws == 1 else f"{stem}-{draw + 1}.png"
 
 
 def _domain(about: Mapping[str, Any]) -> Domain:

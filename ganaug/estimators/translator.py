@@ -22,7 +22,7 @@ from ganaug.data.findings import SMALLEST
 from ganaug.data.pairs import Domain, PairBatches
 from ganaug.errors import DataError
 from ganaug.estimators import base
-from ganaug.estimators.translation_model import DIRECTIONS, TranslationModel, generators
+from ganaug.estimators.translation_model import DIRECTIONS, TranslationModel, generators, model_folder
 from ganaug.images import LabelledImages, image_hashes
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.randomness import derive, generator, image_seeds, own_state
@@ -36,6 +36,7 @@ from ganaug.training.run import Run, time_budget
 from ganaug.training.translating import TranslationRecipe, TranslationStep
 
 LARGEST = 512
+PASSES, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 100_000  # through the larger set, as published
 FEWEST, MOST_JUDGED, SHOWN = 10, 64, 6  # held back at least, looked at in a check, and shown in its picture
 THUMBNAIL = 8
 
@@ -82,8 +83,7 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> Self:
         """A fitted translator from what `save` wrote, or from a run folder. Raises RunError that says what is wrong."""
-        where = Path(folder)
-        where = where / "model" if (where / "model" / "model.json").exists() else where
+        where = model_folder(folder)
         model, about = TranslationModel.load(where, device_for(device))
         if model.kind != cls.kind:
             raise DataError(f"{where}: is a {model.kind} translator; load it with the class of that name.")
@@ -92,6 +92,13 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         made = cls(**{**known, "run_dir": None, "device": device})
         made.model_, made.data_, made.seed_ = model, dict(about["data"]), model.seed
         return made
+
+    def steps_for(self, n_sources: int, n_targets: int) -> int | None:
+        """Training steps of a fit of so many images of X and of Y; None where a time budget alone ends it."""
+        if self.n_steps is not None or self.time_budget is not None:
+            return self.n_steps
+        passes = PASSES * max(n_sources, n_targets) // self.batch_size
+        return max(FEWEST_STEPS, min(MOST_STEPS, passes))
 
     def _translated(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         check_is_fitted(self, "model_")
@@ -145,9 +152,7 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         processes.check_shares(self.batch_size)
         seed = processes.from_first(lambda: self._seed(resume))
         width = self.width or (64 if device.type == "cuda" else 32)
-        n_steps = self.n_steps
-        if n_steps is None and self.time_budget is None:
-            n_steps = max(2_000, min(100_000, 200 * max(len(sources), len(targets)) // self.batch_size))
+        n_steps = self.steps_for(len(sources), len(targets))
         kept, judged = held_back(sources, targets, self.hold_back, paired=self.paired, seed=seed)
         with own_state(derive(seed, "weights")):
             networks, critics = generators(self.kind, domains, width), self._critics(domains, width)

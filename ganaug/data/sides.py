@@ -1,0 +1,159 @@
+"""Read the two sides of a translation from folders: two folders, one folder of both, or pictures side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.data.decoding import SUFFIXES, UnusableImage, decode, decode_labels, pillow_warnings_judged
+from ganaug.data.threads import Progress, in_threads
+from ganaug.errors import DataError
+
+UNPAIRED = ("trainA", "trainB")
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images of one size. images: uint8, (N, C, H, W). files: relative to `root`. skipped: files left out, and why."""
+
+    root: Path
+    images: Tensor
+    files: tuple[str, ...]
+    skipped: dict[str, str]
+
+    def take(self, where: Sequence[int]) -> "Side":
+        """Those images alone."""
+        return Side(self.root, self.images[list(where)], tuple(self.files[row] for row in where), self.skipped)
+
+
+def read_side(
+    root: str | Path,
+    *,
+    image_size: tuple[int, int] | None = None,
+    num_labels: int | None = None,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Side:
+    """Every image below `root`, in the order of names; grey if every file is, else RGB.
+
+    image_size: (height, width) to resize to, label images by the nearest pixel. num_labels: label images, whose pixels
+    or palette numbers are taken as they are. Raises DataError that names the unusable files, sizes that differ, and
+    labels beyond `num_labels`.
+    """
+    folder = Path(root)
+    files = list(_files(folder))
+
+    def look(file: str) -> np.ndarray | str:
+        try:
+            if num_labels is None:
+                return decode(folder / file, image_size).pixels
+            return decode_labels(folder / file, num_labels, image_size)
+        except UnusableImage as error:
+            return f"{error.cause}. {error.mend}."
+
+    with pillow_warnings_judged():
+        found = dict(zip(files, in_threads(look, files, progress), strict=True))
+    skipped = {file: pixels for file, pixels in found.items() if isinstance(pixels, str)}
+    kept = {file: pixels for file, pixels in found.items() if not isinstance(pixels, str)}
+    if skipped and not (skip_bad and kept):
+        shown = [f"{folder / file}: {why}" for file, why in list(skipped.items())[:SHOWN]]
+        more = [f"... and {len(skipped) - SHOWN:,} more."] * (len(skipped) > SHOWN)
+        mend = ["To go on without them: --skip-bad (in Python skip_bad=True)."] if kept else []
+        raise DataError("\n  ".join([f"{folder}: {len(skipped):,} files cannot be used:", *shown, *more, *mend]))
+    sizes = {pixels.shape[:2]: file for file, pixels in kept.items()}
+    if len(sizes) > 1:
+        told = ", ".join(f"{height}x{width} ({file})" for (height, width), file in sorted(sizes.items())[:SHOWN])
+        raise DataError(f"{folder}: {len(sizes)} sizes (height x width): {told}. Choose one with --image-size.")
+    colour = any(pixels.ndim == 3 for pixels in kept.values())
+    rows = [
+        np.broadcast_to(p[..., None] if p.ndim == 2 else p, (*p.shape[:2], 3 if colour else 1)) for p in kept.values()
+    ]
+    images = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).contiguous()
+    return Side(folder, images, tuple(kept), skipped)
+
+
+def read_sides(
+    first: str | Path,
+    second: str | Path | None,
+    *,
+    paired: bool,
+    side_by_side: bool = False,
+    image_size: tuple[int, int] | None = None,
+    num_labels: int | None = None,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Side, Side]:
+    """X and Y from two folders; from one that holds trainA and trainB, or mask and photo; or from images side by side.
+
+    In pairs, X and Y are matched by the path without its ending; what has no partner is an error, or skipped.
+    """
+    more = {"image_size": image_size, "skip_bad": skip_bad, "progress": progress}
+    if side_by_side:
+        if second is not None:
+            raise DataError("images side by side lie in one folder: give only that one.")
+        if num_labels is not None:
+            raise DataError("images side by side are pixels on both sides: num_labels does not go with them.")
+        return _halves(Path(first), more)
+    if second is None:
+        first, second = _within(Path(first), paired=paired)
+    x = read_side(first, num_labels=num_labels, **more)  # type: ignore[arg-type]
+    y = read_side(second, **more)  # type: ignore[arg-type]
+    return _matched(x, y, skip_bad=skip_bad) if paired else (x, y)
+
+
+def _within(root: Path, *, paired: bool) -> tuple[Path, Path]:
+    if (root / UNPAIRED[0]).is_dir() and (root / UNPAIRED[1]).is_dir():
+        return root / UNPAIRED[0], root / UNPAIRED[1]
+    if paired and (root / "mask").is_dir() and (root / "photo").is_dir():
+        return root / "mask", root / "photo"
+    raise DataError(
+        f"{root}: holds neither trainA and trainB nor, for pairs, mask and photo. Give two folders, or --side-by-side "
+        "for images that hold both halves."
+    )
+
+
+def _halves(root: Path, more: Mapping[str, object]) -> tuple[Side, Side]:
+    size = more["image_size"]
+    doubled = (size[0], 2 * size[1]) if isinstance(size, tuple) else None
+    both = read_side(root, **{**more, "image_size": doubled})  # type: ignore[arg-type]
+    width = both.images.shape[3]
+    if width % 2:
+        raise DataError(f"{root}: is {width} pixels wide, an odd number: two halves side by side are of equal width.")
+    left, right = both.images[..., : width // 2].contiguous(), both.images[..., width // 2 :].contiguous()
+    return Side(root, left, both.files, both.skipped), Side(root, right, both.files, both.skipped)
+
+
+def _matched(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
+    rows = [{_stem(file): row for row, file in enumerate(side.files)} for side in (x, y)]
+    common = [stem for stem in rows[0] if stem in rows[1]]
+    lonely = [f"{side.root}/{stem}" for side, own in ((x, rows[0]), (y, rows[1])) for stem in own if stem not in common]
+    if not common or (lonely and not skip_bad):
+        raise DataError(
+            f"{x.root}, {y.root}: {len(lonely):,} images have no partner of the same name, such as {lonely[0]}. Rename "
+            "them, pass --skip-bad to leave them out, or fit without pairs."
+        )
+    return x.take([rows[0][stem] for stem in common]), y.take([rows[1][stem] for stem in common])
+
+
+def _stem(file: str) -> str:
+    return PurePosixPath(file).with_suffix("").as_posix()
+
+
+def _files(folder: Path) -> Iterator[str]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder.")
+    root, found = folder.resolve(), 0
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.suffix.lower() not in SUFFIXES or path.is_dir():
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise DataError(f"{path}: is a link that leads out of {folder}. Remove it, or copy the image.")
+        found += 1
+        yield path.relative_to(folder).as_posix()
+    if not found:
+        raise DataError(f"{folder}: holds no image ({', '.join(sorted(SUFFIXES))}).")

@@ -1,0 +1,155 @@
+"""`ganaug translate` as a person uses it, over every form of folder."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from ganaug import read_folder
+from ganaug.cli.main import main
+from ganaug.data.provenance import is_marked
+from ganaug.data.sides import read_side, read_sides
+from ganaug.errors import DataError
+
+QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
+COLOURS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
+
+
+def ganaug(*arguments):
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="ganaug")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def labels(count, size=(12, 18)):
+    draws = np.random.default_rng(0)
+    return draws.integers(0, 3, (count, *size), dtype=np.uint8)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """mask/ as palette images and photo/, twelve of each, 12x18."""
+    for number, mask in enumerate(labels(12)):
+        picture = Image.fromarray(mask, "P")
+        picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+        (tmp_path / "data" / "mask").mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / "data" / "mask" / f"{number}.png")
+        save(tmp_path / "data" / "photo" / f"{number}.jpg", COLOURS[mask])
+    return tmp_path / "data"
+
+
+def test_masks_become_photos_with_their_masks_beside_them(pairs, tmp_path):
+    done = ganaug("translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", *QUICK)
+    assert done.exit_code == 0, done.output
+    for name in ("config.json", "history.csv", "losses.png", "previews/00000003.png", "model/model.json"):
+        assert (tmp_path / "run" / name).exists()
+    out = tmp_path / "out"
+    done = ganaug("translate", "apply", tmp_path / "run", pairs / "mask", out, "--draws", 2, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    photos, masks = (sorted(path.name for path in (out / name).iterdir()) for name in ("photo", "mask"))
+    assert photos == masks
+    assert len(photos) == 24
+    for name in photos:
+        number = int(name.split("-")[0])
+        assert np.array_equal(np.asarray(Image.open(out / "mask" / name)), labels(12)[number])
+        assert Image.open(out / "photo" / name).size == (18, 12)
+        assert is_marked(out / "photo" / name)
+        assert not is_marked(out / "mask" / name)
+    table = pd.read_csv(out / "metadata.csv")
+    rows = table[table["label"] == "photo"]
+    assert rows["is_synthetic"].all()
+    assert rows["seed"].is_unique
+    assert set(rows["source"]) == {f"{number}.png" for number in range(12)}
+    again = ganaug("translate", "apply", tmp_path / "run", pairs / "mask", out, "--device", "cpu")
+    assert again.exit_code == 1
+    assert "holds what ganaug wrote before" in again.output
+
+
+def test_unpaired_folders_both_ways_and_class_folders_are_kept(tmp_path):
+    for name, count in (("trainA/cat", 5), ("trainA/dog", 4), ("trainB", 6)):
+        for number in range(count):
+            save(tmp_path / "data" / name / f"{number}.png", np.full((12, 12, 3), 20 * number, np.uint8))
+    run = tmp_path / "run"
+    assert ganaug("translate", "fit", tmp_path / "data", "--run", run, *QUICK).exit_code == 0
+    assert (
+        ganaug("translate", "apply", run, tmp_path / "data" / "trainA", tmp_path / "b", "--device", "cpu").exit_code
+        == 0
+    )
+    assert read_folder(tmp_path / "b").counts == {"cat": 5, "dog": 4}
+    back = [tmp_path / "data" / "trainB", tmp_path / "a", "--direction", "y_to_x", "--device", "cpu"]
+    assert ganaug("translate", "apply", run, *back).exit_code == 0
+    assert len(list((tmp_path / "a" / "translated").iterdir())) == 6
+
+
+def test_side_by_side_is_cut_in_the_middle(tmp_path):
+    for number in range(4):
+        left, right = np.full((10, 12, 3), 10, np.uint8), np.full((10, 12, 3), 240, np.uint8)
+        save(tmp_path / "data" / f"{number}.png", np.concatenate([left, right], 1))
+    x, y = read_sides(tmp_path / "data", None, paired=True, side_by_side=True)
+    assert x.images.shape == y.images.shape == (4, 3, 10, 12)
+    assert int(x.images.max()) == 10
+    assert int(y.images.min()) == 240
+    done = ganaug("translate", "fit", tmp_path / "data", "--side-by-side", "--run", tmp_path / "run", *QUICK)
+    assert done.exit_code == 0, done.output
+
+
+def test_an_interrupted_fit_is_resumed(pairs, tmp_path):
+    ask = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", *QUICK]
+    assert ganaug(*ask).exit_code == 0
+    assert ganaug(*ask).exit_code == 1  # a run is there
+    assert ganaug(*ask, "--resume").exit_code == 0
+
+
+def test_label_images_keep_their_numbers_when_resized(pairs):
+    small = read_side(pairs / "mask", num_labels=3, image_size=(24, 36))
+    assert np.array_equal(small.images[:, 0, ::2, ::2].numpy(), labels(12)[[int(f.split(".")[0]) for f in small.files]])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "said"),
+    [
+        (lambda root: (root / "photo" / "3.jpg").unlink(), ["--num-labels", 3], "no partner of the same name"),
+        (lambda root: (root / "photo" / "3.jpg").write_bytes(b"x"), ["--num-labels", 3], "photo/3.jpg: its content"),
+        (lambda root: None, ["--num-labels", 2], r"mask/0.png: holds the label 2, beyond 0..1"),
+        (lambda root: save(root / "photo" / "3.jpg", np.zeros((9, 9, 3), np.uint8)), ["--num-labels", 3], "2 sizes"),
+        (
+            lambda root: save(root / "mask" / "3.png", np.zeros((12, 18, 3), np.uint8)),
+            ["--num-labels", 3],
+            "no label image",
+        ),
+    ],
+)
+def test_what_cannot_be_paired_is_named_before_any_work(pairs, tmp_path, spoil, arguments, said):
+    spoil(pairs)
+    done = ganaug("translate", "fit", pairs, "--paired", *arguments, "--run", tmp_path / "run", *QUICK)
+    assert done.exit_code == 1
+    assert said in " ".join(done.output.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
+    (pairs / "photo" / "3.jpg").write_bytes(b"no picture")
+    ask = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", "--skip-bad", *QUICK]
+    assert ganaug(*ask).exit_code == 0
+    assert list(pd.read_csv(tmp_path / "run" / "skipped.csv")["file_name"]) == [str(pairs / "photo" / "3.jpg")]
+
+
+def test_a_translator_is_no_generator_and_the_other_way_round(pairs, tmp_path):
+    assert ganaug("translate", "fit", pairs, "--paired", "--run", tmp_path / "run", *QUICK).exit_code == 0
+    done = ganaug("sample", tmp_path / "run", tmp_path / "out", "--per-class", 1)
+    assert done.exit_code == 1
+    assert "holds a translator" in done.output
+
+
+def test_a_folder_without_two_sides_is_refused(tmp_path):
+    save(tmp_path / "data" / "0.png", np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(DataError, match="neither trainA and trainB nor"):
+        read_sides(tmp_path / "data", None, paired=False)
+    with pytest.raises(DataError, match="an odd number"):
+        read_sides(tmp_path / "data", None, paired=True, side_by_side=True)
