@@ -15,20 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
-from imblearn.utils._validation import ArraysTransformer
-from sklearn.preprocessing import label_binarize
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ganaug import augment
 from ganaug.allocator import freed_memory_kept
 from ganaug.data.batches import BalancedBatches
-from ganaug.data.convert import Adopted, adopt, are_paths, is_hugging_face
+from ganaug.data.convert import Adopted
 from ganaug.data.findings import SMALLEST
 from ganaug.data.held_back import hold_back
 from ganaug.data.shards import Shard
@@ -39,6 +33,7 @@ from ganaug.estimators.evaluation import Evaluator
 from ganaug.estimators.filters import filter_names, make_filters
 from ganaug.estimators.model import GeneratorModel, Latent
 from ganaug.estimators.plan import Plan, make_plan
+from ganaug.estimators.sampler import Sampler
 from ganaug.images import LabelledImages, image_hashes
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
@@ -57,7 +52,7 @@ from ganaug.training.steps import AdversarialStep, Recipe
 TRAINING_IMAGES = "training_images.safetensors"
 
 
-class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
+class GANAugmenter(Sampler):
     """A conditional GAN as an imbalanced-learn over-sampler: `fit`, `sample`, `fit_resample`, `save`, `load`, `resume`.
 
     Parameters
@@ -349,12 +344,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         own = Latent(self.latent_std if std is None else std, self.truncation if truncation is None else truncation)
         return request, {"seed": seed, "latent": own}
 
-    def plan_counts(self, images: LabelledImages) -> dict[str, int]:
-        """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
-        names = np.asarray(images.classes, dtype=object)
-        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
-        return {images.classes[index]: count for index, count in resolved.items()}
-
     def plan(self, X: Any, y: Any = None) -> Plan:
         """What `fit` would choose for this data where a parameter leaves it open, with reasons. Trains nothing."""
         images = self._adopt(X, y).images
@@ -372,9 +361,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if not base.is_plain(params) or not isinstance(self.random_state, int | np.integer):
             return None
         return json.dumps({name: base.as_json(value) for name, value in params.items()}, sort_keys=True)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
 
     def save(self, folder: str | Path) -> None:
         """Write the generator as safetensors + JSON into `folder`. Loads on any device, and can run no code."""
@@ -408,34 +394,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             raise RunError(f"{where / TRAINING_IMAGES}: holds no hashes. Use another checkpoint, or fit again.")
         augmenter.training_images_ = hashes
         return augmenter
-
-    def _adopt(self, X: Any, y: Any) -> Adopted:
-        self._check_params()
-        given = isinstance(X, LabelledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
-        is_images = given or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
-        if is_images:
-            adopted = adopt(X, y, image_shape=self.image_shape)
-            self.n_features_in_ = int(np.prod(adopted.images.shape))
-            return adopted
-        return self._adopt_table(X, y)
-
-    def _adopt_table(self, X: Any, y: Any) -> Adopted:
-        """Rows of numbers, checked and given back as imbalanced-learn does."""
-        if y is None:
-            raise ValueError("GANAugmenter requires y to be passed, but the target y is None.")
-        check_classification_targets(y)
-        transformer = ArraysTransformer(X, y)
-        values, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        array, values = validate_data(self, X, values, dtype="numeric")
-        adopted = adopt(array, values, image_shape=self.image_shape)
-
-        def append(synthetic: LabelledImages) -> tuple[Any, Any]:
-            both, labels = adopted.append(synthetic)
-            labels = label_binarize(labels, classes=np.unique(values)) if one_vs_all else labels
-            given: tuple[Any, Any] = transformer.transform(both, labels)
-            return given
-
-        return Adopted(adopted.images, adopted.class_values, append)
 
     @freed_memory_kept()
     def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
@@ -581,25 +539,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     def _was_killed_at_once(self) -> bool:
         """Whether the run folder is there, but a run was killed in it before it had written anything."""
         return self.run_dir is not None and Path(self.run_dir).is_dir() and base.is_unbegun(Path(self.run_dir))
-
-    def _seed(self, resume: bool) -> int:
-        if resume:
-            if self.run_dir is None:
-                raise ValueError("resume goes on with the run in run_dir; give GANAugmenter a run_dir.")
-            return base.stored_seed(Path(self.run_dir), self.random_state)
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _described(self) -> dict[str, Any]:
-        """The parameters as JSON can hold them; an object of the user's own as null."""
-        return {name: base.as_json(value) for name, value in self.get_params(deep=False).items()}
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.non_deterministic = False
-        return tags
 
 
 def _is_decay(number: object) -> bool:
