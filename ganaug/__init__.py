@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AugmentedClassifier": "ganaug.estimators.classifier",
+    "ClassTranslator": "ganaug.estimators.class_translator",
     "CycleGAN": "ganaug.estimators.cyclegan",
     "GANAugmenter": "ganaug.estimators.augmenter",
     "LabelledImages": "ganaug.images",
@@ -26,6 +27,7 @@ _HOMES = {
 
 __all__ = [
     "AugmentedClassifier",
+    "ClassTranslator",
     "CycleGAN",
     "GANAugmenter",
     "LabelledImages",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ganaug.data.mixed import MixedDataset
     from ganaug.data.store import build_store
     from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.estimators.class_translator import ClassTranslator
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.estimators.cyclegan import CycleGAN
     from ganaug.estimators.pix2pix import Pix2Pix

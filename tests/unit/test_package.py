@@ -12,9 +12,9 @@ import ganaug
 
 def test_the_public_names_are_these():
     assert sorted(ganaug.__all__) == [
-        "AugmentedClassifier", "CycleGAN", "GANAugmenter", "LabelledImages", "MixedDataset", "Pix2Pix", "Report",
-        "__version__", "bias_report", "build_store", "diversity_report", "read_folder", "utility_report",
-        "write_folder",
+        "AugmentedClassifier", "ClassTranslator", "CycleGAN", "GANAugmenter", "LabelledImages", "MixedDataset",
+        "Pix2Pix", "Report", "__version__", "bias_report", "build_store", "diversity_report", "read_folder",
+        "utility_report", "write_folder",
     ]  # fmt: skip
     assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
 

@@ -1,0 +1,369 @@
+"""ClassTranslator: fill up rare classes with images of a common one, translated by CycleGAN."""
+
+import json
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from numbers import Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from imblearn.over_sampling.base import BaseOverSampler
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ganaug import __version__, augment
+from ganaug.allocator import freed_memory_kept
+from ganaug.data.convert import Adopted
+from ganaug.data.held_back import hold_back
+from ganaug.data.names import safe_name
+from ganaug.data.pairs import Domain
+from ganaug.data.strategy import Strategy, counts_for, to_generate
+from ganaug.errors import DataError, NotLearntError
+from ganaug.estimators import base
+from ganaug.estimators.cyclegan import CycleGAN
+from ganaug.estimators.filters import KEPT, Filters, Yield, filter_names, make_filters
+from ganaug.estimators.sampler import Sampler
+from ganaug.estimators.translation_model import TranslationModel
+from ganaug.estimators.translator import thumbnails
+from ganaug.images import LabelledImages, image_hashes, to_signed, to_uint8
+from ganaug.metrics.distance import energy_distance
+from ganaug.randomness import derive, generator, image_seeds
+from ganaug.training.engine import device_for
+from ganaug.training.loop import Callback
+from ganaug.training.referee import train_referee
+
+MOST_REDRAWS = 200
+TRIAL = 128  # translations of each class from which its yield is measured
+MOST_COMPARED = 200  # images of a class by which the nearest common class is found
+COLUMNS = (
+    *("label", "is_synthetic", "class_index", "seed", "redraws", "source_class", "source_row", "model_hash"),
+    "ganaug_version",
+)
+COMMON = 2  # a class is common to another where it has so many times as many images
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """From one common class to a rare one.
+
+    sources: uint8 (N, C, H, W), the images whose content survives; rows: where those were in what `fit` was given (N,).
+    """
+
+    source: str
+    model: TranslationModel
+    sources: Tensor
+    rows: Tensor
+
+    def draw(self, seeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Translations, uint8 (M, C, H, W), and the training images they came from (M,); row i depends on seed i alone.
+
+        A source is shifted by up to an eighth before it is translated, since one image gives one translation.
+        """
+        chosen, shifted = [], []
+        for seed in seeds.tolist():
+            draws = generator(seed, "source")
+            row = int(torch.randint(len(self.sources), (), generator=draws))
+            chosen.append(row)
+            shifted.append(to_uint8(augment.translation(to_signed(self.sources[row : row + 1]), draws)))
+        return self.model.translate(torch.cat(shifted), seeds), self.rows[chosen]
+
+
+@dataclass(frozen=True)
+class BridgesModel:
+    """The bridges of a fit, by label, with the classes and the filters that every translation passes."""
+
+    bridges: Mapping[int, Bridge]
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    class_values: np.ndarray
+    seed: int
+    filters: Filters | None
+    yields: Mapping[int, Yield]
+
+    def hash(self) -> str:
+        """16 hexadecimal digits that name all translators."""
+        return f"{derive(0, *(bridge.model.hash() for bridge in self.bridges.values())):016x}"[:16]
+
+    @property
+    def not_learnt(self) -> list[int]:
+        """Labels without a translator, or of which too few translations pass the filters."""
+        found = [label for label in range(len(self.classes)) if label not in self.bridges]
+        return found + [label for label, seen in self.yields.items() if not seen.learnt]
+
+    def sample(self, counts: Mapping[int, int], *, seed: int, start: int = 0, filtered: bool = True) -> LabelledImages:
+        """Exactly `counts` ({label: n}) images, class by class. Raises NotLearntError for a class of `not_learnt`."""
+        bad = [self.classes[label] for label, count in counts.items() if count and label in self.not_learnt]
+        if bad and (filtered or any(self.classes.index(name) not in self.bridges for name in bad)):
+            raise NotLearntError(
+                f"class {', '.join(map(repr, bad))} is not learnt: no translator was fitted for it, or next to none of "
+                "its translations look like the class. Name it in sampling_strategy, train longer, or add real images."
+            )
+        parts = [self._of_class(label, n, seed, start, filtered=filtered) for label, n in counts.items() if n]
+        images = torch.cat([torch.empty(0, *self.shape, dtype=torch.uint8), *(part[0] for part in parts)])
+        labels = torch.cat([torch.empty(0, dtype=torch.int64), *(part[1] for part in parts)])
+        metadata = pd.concat([part[2] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+        return LabelledImages(images, labels, self.classes, metadata)
+
+    def _of_class(
+        self, label: int, count: int, seed: int, start: int, *, filtered: bool
+    ) -> tuple[Tensor, Tensor, pd.DataFrame]:
+        name, bridge = self.classes[label], self.bridges[label]
+        seeds, labels = image_seeds(seed, name, start, count), torch.full((count,), label)
+        images, rows = bridge.draw(seeds)
+        redraws, waiting = torch.zeros(count, dtype=torch.int64), torch.arange(count)
+        for attempt in range(1, MOST_REDRAWS + 1):
+            if self.filters is None or not filtered or not len(waiting):
+                break
+            waiting = waiting[self.filters.judge(images[waiting], labels[waiting]) != KEPT]
+            if attempt == MOST_REDRAWS and len(waiting):
+                raise NotLearntError(f"class {name!r} is not learnt: some images were rejected {MOST_REDRAWS} times.")
+            seeds[waiting] = image_seeds(seed, f"{name}/redraw {attempt}", start, count)[waiting]
+            redraws[waiting] += 1
+            if len(waiting):
+                images[waiting], rows[waiting] = bridge.draw(seeds[waiting])
+        about = {
+            "label": name,
+            "is_synthetic": True,
+            "class_index": label,
+            "seed": seeds.numpy(),
+            "redraws": redraws.numpy(),
+            "source_class": bridge.source,
+            "source_row": rows.numpy(),
+            "model_hash": bridge.model.hash(),
+            "ganaug_version": __version__,
+        }
+        return images, labels, pd.DataFrame(about)
+
+
+class ClassTranslator(Sampler):
+    """An over-sampler that makes a rare class's images out of a common one's: `fit`, `sample`, `fit_resample`.
+
+    For each class that `sampling_strategy` fills up, a CycleGAN learns to turn images of a common class into its own.
+    Common classes have at least twice as many images; of them the nearest is taken.
+
+    Parameters
+    ----------
+    translator : CycleGAN, optional
+        How each is trained; None: CycleGAN(). Its device, random_state and run_dir are set by this estimator.
+    source : "auto" or a class value or name
+        The class whose images are translated; "auto": the common class nearest to each (energy distance of images
+        averaged down to 8 x 8).
+    sampling_strategy : str, float, dict or callable
+        How many images `fit_resample` adds, in every form of imbalanced-learn. Its classes are those that are learnt.
+    image_shape : (H, W) or (H, W, C), optional
+        Cuts the rows of a 2-D X into images.
+    time_budget : float, optional
+        Seconds for all translators together, shared equally.
+    kept_sources : float
+        Share of the common class that is translated: those whose cycle error is smallest.
+    hold_back : float
+        Share of each class that training is not shown, where it comes to ten images: filters go by it.
+    filters : names joined by commas, sequence or None
+        As for `GANAugmenter`: "copies", "label".
+    run_dir : path, optional
+        Folder with a run folder for each translator.
+    device, random_state
+        As for `GANAugmenter`.
+
+    Attributes
+    ----------
+    classes_ : (K,) array
+        Class values, sorted.
+    model_ : BridgesModel
+        The translators, by label.
+    sources_ : dict
+        Class name -> name of the common class whose images become it.
+    cycle_error_ : dict
+        Class name -> cycle errors of the images of its source, (N,).
+    sampling_strategy_, yield_, training_images_, seconds_
+        As for `GANAugmenter`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[object]]] = {
+        "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
+        "translator": [CycleGAN, None],
+        "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "kept_sources": [Interval(Real, 0, 1, closed="right")],
+        "hold_back": [Interval(Real, 0, 0.5, closed="both")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        translator: CycleGAN | None = None,
+        *,
+        source: Any = "auto",
+        sampling_strategy: Strategy = "auto",
+        image_shape: Sequence[int] | None = None,
+        time_budget: float | None = None,
+        kept_sources: float = 0.9,
+        hold_back: float = 0.1,
+        filters: str | Sequence[str] | None = "copies,label",
+        run_dir: str | Path | None = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.translator = translator
+        self.source = source
+        self.sampling_strategy = sampling_strategy
+        self.image_shape = image_shape
+        self.time_budget = time_budget
+        self.kept_sources = kept_sources
+        self.hold_back = hold_back
+        self.filters = filters
+        self.run_dir = run_dir
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Train a translator for each class to be filled up. X, y: in any form that `GANAugmenter.fit` takes.
+
+        Raises DataError (a ValueError) where a class has no common one, or its images cannot be translated.
+        """
+        self._fit(self._adopt(X, y), callbacks)
+        return self
+
+    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
+        return self._fit_resample(X, y, **fit_params)
+
+    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
+        adopted = self._adopt(X, y)
+        self._fit(adopted, callbacks)
+        learnt = {label: n for label, n in self._to_generate.items() if label not in self.model_.not_learnt}
+        if len(learnt) < len(self._to_generate):
+            names = [self.model_.classes[label] for label in self._to_generate if label not in learnt]
+            warnings.warn(
+                f"not learnt, and so not filled up: {', '.join(names)} (see yield_). Train longer, or add images.",
+                stacklevel=3,
+            )
+        return adopted.append(self.model_.sample(learnt, seed=self.model_.seed))
+
+    def sample(
+        self,
+        counts: int | Mapping[Any, int],
+        *,
+        random_state: int | None = None,
+        start: int = 0,
+        filtered: bool = True,
+    ) -> LabelledImages:
+        """Exactly as many synthetic images as asked for, with a row of provenance each in `metadata`.
+
+        As `GANAugmenter.sample`; `source_row` is the image of X that was translated. A total is shared out over
+        the classes that have a translator. Raises NotLearntError for a class that has none.
+        """
+        check_is_fitted(self, "model_")
+        model = self.model_
+        if isinstance(counts, int | np.integer) and not isinstance(counts, bool):
+            labels = list(model.bridges)
+            shares = counts_for(int(counts), model.class_values[labels], tuple(model.classes[k] for k in labels))
+            request = {labels[k]: count for k, count in shares.items()}
+        else:
+            request = counts_for(counts, model.class_values, model.classes)
+        seed = model.seed if random_state is None else int(random_state)
+        return model.sample(request, seed=seed, start=start, filtered=filtered)
+
+    @property
+    def yield_(self) -> pd.DataFrame:
+        """By class, what the filters took of trial translations at the end of training."""
+        check_is_fitted(self, "model_")
+        rows = [
+            {"class": self.model_.classes[label], **asdict(found), "yield": found.share, "learnt": found.learnt}
+            for label, found in self.model_.yields.items()
+        ]
+        return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabelled", "yield", "learnt"])
+
+    def cache_key(self) -> str | None:
+        """Names all that samples depend on beside the training images; None where they depend on chance."""
+        if hasattr(self, "model_"):
+            return f"fitted {self.model_.hash()} {self.filters} {self.kept_sources}"
+        params = {name: value for name, value in self.get_params().items() if name not in ("run_dir", "translator")}
+        if not base.is_plain(params) or not isinstance(self.random_state, int | np.integer):
+            return None
+        return json.dumps({name: base.as_json(value) for name, value in params.items()}, sort_keys=True)
+
+    def _check_params(self) -> None:
+        self._validate_params()
+        filter_names(self.filters)
+        if self.translator is not None:
+            self.translator._validate_params()  # noqa: SLF001  # of the same house
+            self.translator._check_params()  # noqa: SLF001
+
+    @freed_memory_kept()
+    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback]) -> None:
+        images, values = adopted.images, adopted.class_values
+        base.check_trainable(images)
+        wanted = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
+        seed, device, began = self._seed(resume=False), device_for(self.device), time.perf_counter()
+        train, held_back = hold_back(images, self.hold_back, seed=seed)
+        names = [images.classes[label] for label, count in wanted.items() if count]
+        sources = {name: self._source_of(name, train, values) for name in names}
+        hashes, bridges, errors = image_hashes(images.images), {}, {}
+        given = {found: row for row, found in enumerate(hashes.tolist())}
+        for name in names:
+            made = self._translator(name, seed, len(names))
+            rows = train.rows_of(sources[name])
+            made.fit(train.images[rows], train.images[train.rows_of(name)], callbacks=callbacks)
+            found = torch.from_numpy(made.cycle_error_)
+            kept = found.argsort()[: max(1, round(self.kept_sources * len(found)))].sort().values
+            used = train.images[rows[kept]]
+            origin = torch.tensor([given[found] for found in image_hashes(used).tolist()])
+            bridges[images.classes.index(name)] = Bridge(sources[name], made.model_, used, origin)
+            errors[name] = made.cycle_error_
+        chosen = filter_names(self.filters)
+        judged = "label" in chosen
+        referee = train_referee(train, held_back, seed=seed, device=device) if judged else None
+        model = BridgesModel(
+            bridges, images.shape, images.classes, values, seed, make_filters(chosen, train, referee), {}
+        )
+        self.model_ = replace(model, yields=_yields(model))
+        self.classes_, self.sources_, self.cycle_error_ = values, sources, errors
+        self._to_generate = wanted
+        self.training_images_ = hashes
+        self.sampling_strategy_ = {values[label]: count for label, count in wanted.items()}
+        self.seconds_ = time.perf_counter() - began
+
+    def _translator(self, name: str, seed: int, parts: int) -> CycleGAN:
+        made: CycleGAN = clone(CycleGAN() if self.translator is None else self.translator)
+        budget = {} if self.time_budget is None else {"time_budget": self.time_budget / parts}
+        where = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
+        made.set_params(random_state=derive(seed, name) % 2**31, device=self.device, run_dir=where, **budget)
+        return made
+
+    def _source_of(self, name: str, images: LabelledImages, values: np.ndarray) -> str:
+        if not isinstance(self.source, str) or self.source != "auto":
+            (label,) = counts_for({self.source: 1}, values, images.classes)
+            if images.classes[label] == name:
+                raise DataError(f"source={self.source!r} is itself to be filled up. Leave it out of sampling_strategy.")
+            return images.classes[label]
+        counts = images.counts
+        common = [other for other, count in counts.items() if other != name and count >= COMMON * counts[name]]
+        if not common:
+            raise DataError(
+                f"class {name!r} has {counts[name]} images, and no other class twice as many to be translated into it. "
+                "Name one by source=."
+            )
+        domain = Domain(images.shape)
+        own = thumbnails(domain, images.images[images.rows_of(name)[:MOST_COMPARED]])
+
+        def distance(other: str) -> float:
+            return energy_distance(own, thumbnails(domain, images.images[images.rows_of(other)[:MOST_COMPARED]]))
+
+        return min(common, key=distance)
+
+
+def _yields(model: BridgesModel) -> dict[int, Yield]:
+    if model.filters is None:
+        return {}
+    found: dict[int, Yield] = {}
+    for label, bridge in model.bridges.items():
+        images, _ = bridge.draw(image_seeds(model.seed, f"{model.classes[label]}/trial", 0, TRIAL))
+        found |= model.filters.yields(images, torch.full((TRIAL,), label))
+    return found

@@ -1,0 +1,114 @@
+"""Common classes become rare ones, through the same doors as GANAugmenter's samples."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.tree import DecisionTreeClassifier
+
+from ganaug import AugmentedClassifier, ClassTranslator, CycleGAN, LabelledImages, MixedDataset, utility_report
+from ganaug.errors import DataError, NotLearntError
+
+TINTS = {"common": (200, 200, 200), "far": (20, 40, 200), "rare": (200, 150, 60)}
+QUICK = CycleGAN(n_steps=4, width=4, batch_size=4, precision="fp32")
+
+
+def blobs(counts, size=16, seed=0):
+    """A blob on black at a place of its own, in the tint of its class."""
+    draws = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:size, :size]
+    images, labels = [], []
+    for label, (name, count) in enumerate(counts.items()):
+        centres = draws.uniform(4, size - 4, (count, 2, 1, 1))
+        shapes = np.exp(-((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) / 10)
+        images.append(shapes[..., None] * np.array(TINTS[name]) + draws.uniform(0, 4, (count, size, size, 3)))
+        labels += [label] * count
+    pixels = torch.from_numpy(np.concatenate(images).round().astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
+    return LabelledImages(pixels, torch.tensor(labels), tuple(counts))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return blobs({"common": 60, "far": 40, "rare": 12})
+
+
+@pytest.fixture(scope="module")
+def fitted(images):
+    return ClassTranslator(QUICK, filters=None, device="cpu", random_state=0, sampling_strategy={"rare": 60}).fit(
+        images
+    )
+
+
+def test_it_learns_the_tint_of_a_rare_class_and_keeps_what_is_shown(images):
+    made = ClassTranslator(
+        CycleGAN(n_steps=200, width=12, precision="fp32"),
+        sampling_strategy={"rare": 60},
+        filters="label",
+        device="cpu",
+        random_state=0,
+    ).fit(images)
+    assert made.sources_ == {"rare": "common"}
+    found = made.sample({"rare": 30})
+    colour = found.images.float().mean((0, 2, 3))
+    real = images.images[images.rows_of("rare")].float().mean((0, 2, 3))
+    other = images.images[images.rows_of("common")].float().mean((0, 2, 3))
+    assert (colour - real).norm() < (colour - other).norm() / 2
+    assert made.yield_["learnt"].all()
+
+
+def test_exactly_the_counts_with_provenance(fitted, images):
+    found = fitted.sample({"rare": 25})
+    assert found.counts == {"common": 0, "far": 0, "rare": 25}
+    about = found.metadata
+    assert about["is_synthetic"].all()
+    assert set(about["source_class"]) <= {"common", "far"}
+    assert about["seed"].is_unique
+    assert {images.classes[int(images.labels[row])] for row in about["source_row"]} == set(about["source_class"])
+    assert torch.equal(fitted.sample({"rare": 5}, start=20).images, found.images[20:])
+    assert torch.equal(fitted.sample({"rare": 25}).images, found.images)
+    assert not torch.equal(fitted.sample({"rare": 25}, random_state=5).images, found.images)
+    assert len(fitted.sample(7)) == 7
+    assert len(fitted.sample({"rare": 0})) == 0
+
+
+def test_a_class_without_a_translator_is_not_learnt(fitted):
+    with pytest.raises(NotLearntError, match="no translator was fitted"):
+        fitted.sample({"far": 3})
+
+
+def test_fit_resample_fills_up_in_the_container_that_came(images):
+    X, y = images.images.permute(0, 2, 3, 1).numpy(), np.array(images.classes)[images.labels]
+    made = ClassTranslator(QUICK, filters=None, device="cpu", random_state=0, sampling_strategy="minority")
+    more, labels = made.fit_resample(X, y)
+    assert more.dtype == X.dtype
+    assert np.array_equal(more[: len(X)], X)
+    assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == {"common": 60, "far": 40, "rare": 60}
+
+
+def test_the_gate_the_data_set_and_the_classifier_take_it_as_it_is(images):
+    made = ClassTranslator(QUICK, filters=None, device="cpu", random_state=0, sampling_strategy={"rare": 30})
+    tree = DecisionTreeClassifier(random_state=0)
+    report = utility_report(images, clone(made), classifier=tree, shares=(0.25,), n_seeds=2, n_folds=2, random_state=0)
+    assert report.verdict in ("helps", "no evidence", "hurts")
+    mixed = MixedDataset(images, made.fit(images).sample({"rare": 20}), share=0.25)
+    assert mixed.is_synthetic.any()
+    rows = images.images.permute(0, 2, 3, 1).numpy()
+    by_number = clone(made).set_params(sampling_strategy={2: 30})
+    found = AugmentedClassifier(tree, by_number, cv=2).fit(rows, images.labels.numpy())
+    assert found.predict(rows[:3]).shape == (3,)
+
+
+def test_what_it_cannot_learn_is_refused_by_name(images):
+    even = blobs({"common": 10, "rare": 8})
+    with pytest.raises(DataError, match="no other class twice as many"):
+        ClassTranslator(QUICK, device="cpu").fit(even)
+    with pytest.raises(DataError, match="is itself to be filled up"):
+        ClassTranslator(QUICK, source="rare", device="cpu", sampling_strategy={"rare": 60}).fit(images)
+    with pytest.raises(ValueError, match="filter"):
+        ClassTranslator(QUICK, filters="beauty").fit(images)
+
+
+def test_nothing_to_fill_up_is_nothing_to_learn():
+    even = blobs({"common": 10, "rare": 10})
+    X, labels = ClassTranslator(QUICK, device="cpu", filters=None).fit_resample(even)
+    assert len(X) == len(labels) == 20
