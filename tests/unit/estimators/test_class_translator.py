@@ -92,8 +92,8 @@ def test_the_gate_the_data_set_and_the_classifier_take_it_as_it_is(images):
     assert report.verdict in ("helps", "no evidence", "hurts")
     mixed = MixedDataset(images, made.fit(images).sample({"rare": 20}), share=0.25)
     assert mixed.is_synthetic.any()
-    rows = images.images.permute(0, 2, 3, 1).numpy()
-    by_number = clone(made).set_params(sampling_strategy={2: 30})
+    rows = images.images.permute(0, 2, 3, 1).reshape(len(images), -1).numpy()
+    by_number = clone(made).set_params(sampling_strategy={2: 30}, image_shape=(16, 16, 3))
     found = AugmentedClassifier(tree, by_number, cv=2).fit(rows, images.labels.numpy())
     assert found.predict(rows[:3]).shape == (3,)
 
