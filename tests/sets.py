@@ -1,4 +1,6 @@
-"""Small image sets that tests share."""
+"""Small image sets that tests share, and what is in a folder."""
+
+import hashlib
 
 import torch
 
@@ -33,3 +35,9 @@ def clothes(each=12):
     where = [torch.nonzero(everything.labels == everything.classes.index(name)).flatten()[:each] for name in names]
     part = everything.take(torch.cat(where))
     return LabelledImages(part.images, torch.arange(3).repeat_interleave(each), names)
+
+
+def hashes(root):
+    """Path below `root` -> SHA-256 of the file there."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import counting, named_failures, say, steps_of, table
-from ganaug.cli.fit import check_run_folder, read, train
+from ganaug.cli.fit import check_run_folder, read, train, train_translators
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options, strategy
 
 if TYPE_CHECKING:
-    from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.data.preflight import FolderInspection
+    from ganaug.estimators.sampler import Sampler
     from ganaug.images import LabelledImages
 
 TRIAL_STEPS = 25
@@ -30,6 +31,13 @@ JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and finding
     show_default=True,
     help="Which classes to fill up: auto, minority, 'not minority', all, a ratio, or final counts 'cat=500,dog=500'.",
 )
+@click.option(
+    "--method",
+    type=click.Choice(["conditional", "cyclegan", "auto"]),
+    default="conditional",
+    show_default=True,
+    help="conditional: GANAugmenter. cyclegan: a common class's images are translated. auto: both, and the nearer one.",
+)
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
@@ -43,6 +51,7 @@ def augment(
     data: Path,
     out: Path | None,
     strategy_text: str,
+    method: str,
     run: Path | None,
     in_place: bool,
     dry_run: bool,
@@ -64,11 +73,25 @@ def augment(
         if undoing:
             _undo(target)
             return
-        given = parameters(options)
+        given = _parameters(options, method)
         if "sampling_strategy" not in given or strategy_text != "auto":
             given["sampling_strategy"] = strategy(strategy_text)
         where, sign = run or target.with_name(f"{target.name}.run"), signer(signing)
-        run_augment(data, out, where, given, options, sign=sign, dry_run=dry_run, with_report=with_report)
+        run_augment(
+            data, out, where, given, options, method=method, sign=sign, dry_run=dry_run, with_report=with_report
+        )
+
+
+def _parameters(options: FitOptions, method: str) -> dict[str, Any]:
+    if method == "conditional":
+        return parameters(options)
+    if method == "cyclegan":
+        from ganaug.estimators.cyclegan import CycleGAN
+
+        return parameters(options, CycleGAN)
+    if options.param or options.config:
+        raise click.UsageError("--method auto: --param and --config are of one method. Name it by --method.")
+    return parameters(options)
 
 
 def _undo(target: Path) -> None:
@@ -87,6 +110,7 @@ def run_augment(
     given: dict[str, Any],
     options: FitOptions,
     *,
+    method: str = "conditional",
     sign: Callable[[bytes], bytes] | None = None,
     dry_run: bool = False,
     with_report: bool = True,
@@ -103,15 +127,17 @@ def run_augment(
         check_not_augmented(data)
     check_run_folder(run, data)
     images, found = read(data, options)
-    wanted = GANAugmenter(**given).plan_counts(images)
+    wanted = GANAugmenter(sampling_strategy=given["sampling_strategy"]).plan_counts(images)
     a_file = images.images[:1].numel() + 4096  # at most: pixels as they are, and the marks
     copies = [] if out is None else [entry.n_bytes for entry in found.entries]
     check_room(out or data, on_disk([*copies, *[a_file] * sum(wanted.values())]))
     if dry_run:
+        if method != "conditional":
+            raise click.UsageError("--dry-run: only --method conditional can be tried out.")
         _forecast(images, wanted, given)
         return
     if wanted:
-        synthetic = _fill(train(images, found, run, given, resume=options.resume), wanted)
+        synthetic = _fill(_trained(images, found, run, given, method, list(wanted), resume=options.resume), wanted)
     else:
         say("Every class already has as many images as asked for: nothing is trained, nothing is added.")
         synthetic = images.take([])
@@ -147,10 +173,44 @@ def _judge(images: "LabelledImages", synthetic: "LabelledImages", run: Path) -> 
         say(f"- {sentence}")
 
 
-def _fill(augmenter: "GANAugmenter", wanted: dict[str, int]) -> "LabelledImages":
+def _trained(
+    images: "LabelledImages",
+    found: "FolderInspection",
+    run: Path,
+    given: dict[str, Any],
+    method: str,
+    wanted: list[str],
+    *,
+    resume: bool,
+) -> "Sampler":
+    """The over-sampler of `method`, fitted; for "auto" the one of both whose images are nearer to real ones."""
+    if method == "conditional":
+        return train(images, found, run, given, resume=resume)
+    if method == "cyclegan":
+        return train_translators(images, found, run, given, wanted, resume=resume)
+    from ganaug.estimators.choice import compared
+
+    if (budget := given.get("time_budget")) is not None:
+        given = {**given, "time_budget": budget / 2}
+    ways: dict[str, Callable[[], Sampler]] = {
+        "conditional": lambda: train(images, found, run / "conditional", given, resume=resume),
+        "cyclegan": lambda: train_translators(images, found, run / "cyclegan", given, wanted, resume=resume),
+    }
+    fitted = {}
+    for name, way in ways.items():
+        say(f"Method {name}:")
+        fitted[name] = way()
+    seen = compared(fitted, images, wanted, share=fitted["conditional"].hold_back, seed=given["random_state"])
+    for _, name, missing, distance in seen.itertuples():
+        say(f"Method {name}: distance from real images {distance:.3f}; {missing} classes not learnt.")
+    best = seen["method"].iloc[0]
+    say(f"Method auto: {best} is used. `ganaug evaluate` would tell whether either helps a classifier.")
+    return fitted[best]
+
+
+def _fill(augmenter: "Sampler", wanted: dict[str, int]) -> "LabelledImages":
     """Samples of the classes wanted, less those that were not learnt, which `wanted` then lacks too."""
-    for label in augmenter.model_.not_learnt:
-        name = augmenter.model_.classes[label]
+    for name in augmenter.not_learnt_:
         if wanted.pop(name, 0):
             say(f"warning: class {name!r} was not learnt and is not filled up. Train longer, or add images of it.")
     return augmenter.sample(wanted)

@@ -13,6 +13,7 @@ from ganaug.terminal import printable
 if TYPE_CHECKING:
     from ganaug.data.preflight import FolderInspection
     from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.estimators.class_translator import ClassTranslator
     from ganaug.images import LabelledImages
 
 
@@ -94,6 +95,44 @@ def train(
     signals.leave(f"Go on with --resume and the run folder {run}.")
     _summary(augmenter, run)
     return augmenter
+
+
+def train_translators(
+    images: "LabelledImages",
+    found: "FolderInspection | None",
+    run: Path,
+    given: dict[str, Any],
+    wanted: list[str],
+    *,
+    resume: bool,
+) -> "ClassTranslator":
+    """Fit a ClassTranslator in `run`, of whose CycleGANs `given` holds the parameters; for each class `wanted` one."""
+    from ganaug.estimators.class_translator import ClassTranslator
+    from ganaug.estimators.cyclegan import CycleGAN
+    from ganaug.training.run import interrupted
+
+    own = {name: value for name, value in given.items() if name in ClassTranslator._get_param_names()}  # noqa: SLF001
+    inner = {name: value for name, value in given.items() if name not in own}
+    translator = CycleGAN(**inner)
+    made = ClassTranslator(translator, **{**own, "run_dir": run})
+    most = max(images.counts.values())
+    n_steps = None if "time_budget" in own and "n_steps" not in inner else translator.steps_for(most, most)
+    say(f"{len(wanted)} of {len(images.classes)} classes are to be filled up: a CycleGAN each.")
+    with Signals() as signals, Training(translator.batch_size, n_steps=n_steps, seconds=None) as progress:
+        begin = made.resume if resume else made.fit
+        begin(images, callbacks=[progress, interrupted(signals.stopped)])
+    _list_skipped(found, run)
+    signals.leave(f"Go on with --resume and the run folder {run}.")
+    for name, source in made.sources_.items():
+        say(f"{name} from {source}: mean cycle error {made.cycle_error_[name].mean():.3f} of the range of pixels.")
+    for row in made.yield_.itertuples():
+        judged = "" if row.learnt else "; NOT LEARNT, no samples of it are handed out"
+        say(
+            f"filters: class {row[1]!r}: of {row.drawn} translations {row.copies} nearly repeat a training image and "
+            f"{row.mislabelled} are not recognised as their class{judged}."
+        )
+    say(f"Look at the previews below {run}.")
+    return made
 
 
 def _list_skipped(found: "FolderInspection | None", run: Path) -> None:

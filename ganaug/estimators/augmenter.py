@@ -3,13 +3,12 @@
 import json
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -152,6 +151,8 @@ class GANAugmenter(Sampler):
         Numbers an image: C * H * W.
     """
 
+    model_: GeneratorModel
+
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
@@ -247,40 +248,6 @@ class GANAugmenter(Sampler):
         self.device = device
         self.precision = precision
         self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Train on labelled images: LabelledImages, a torch Dataset, or X and y in any form of `data.convert.adopt`.
-
-        callbacks: called after every step with (steps done, what the step logged); one may raise StopTraining.
-        Raises DataError (a ValueError) for data that cannot be trained on, RunError where run_dir holds a run.
-        """
-        self._fit(self._adopt(X, y), callbacks, resume=False)
-        return self
-
-    def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Go on with the run in `run_dir`, on the same data with the same parameters, to `n_steps` or `time_budget`.
-
-        On the CPU the result is bit-identical to that of a run that was never stopped.
-        Raises RunError when there is no run, or it was begun with other data or parameters.
-        """
-        self._fit(self._adopt(X, y), callbacks, resume=True)
-        return self
-
-    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
-        return self._fit_resample(X, y, **fit_params)
-
-    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
-        adopted = self._adopt(X, y)
-        self._fit(adopted, callbacks, resume=False)
-        learnt = {label: n for label, n in self._to_generate.items() if label not in self.model_.not_learnt}
-        if len(learnt) < len(self._to_generate):
-            names = [self.model_.classes[label] for label in self._to_generate if label not in learnt]
-            warnings.warn(
-                f"not learnt, and so not filled up: {', '.join(names)} (see yield_). Train longer, or add images.",
-                stacklevel=3,
-            )
-        return adopted.append(self.model_.sample(learnt, latent=self._latent))
 
     @property
     def _latent(self) -> Latent:
@@ -535,10 +502,6 @@ class GANAugmenter(Sampler):
             for label, found in self.model_.yields.items()
         ]
         return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabelled", "yield", "learnt"])
-
-    def _was_killed_at_once(self) -> bool:
-        """Whether the run folder is there, but a run was killed in it before it had written anything."""
-        return self.run_dir is not None and Path(self.run_dir).is_dir() and base.is_unbegun(Path(self.run_dir))
 
 
 def _is_decay(number: object) -> bool:

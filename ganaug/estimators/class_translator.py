@@ -2,12 +2,12 @@
 
 import json
 import time
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,6 @@ from ganaug.metrics.distance import energy_distance
 from ganaug.randomness import derive, generator, image_seeds
 from ganaug.training.engine import device_for
 from ganaug.training.loop import Callback
-from ganaug.training.referee import train_referee
 
 MOST_REDRAWS = 200
 TRIAL = 128  # translations of each class from which its yield is measured
@@ -168,7 +167,8 @@ class ClassTranslator(Sampler):
     filters : names joined by commas, sequence or None
         As for `GANAugmenter`: "copies", "label".
     run_dir : path, optional
-        Folder with a run folder for each translator.
+        Folder of the run, with a run folder of `CycleGAN` for each class in it: previews, and a model that
+        `CycleGAN.load` and `ganaug translate apply` take. `resume` goes on in it.
     device, random_state
         As for `GANAugmenter`.
 
@@ -185,6 +185,8 @@ class ClassTranslator(Sampler):
     sampling_strategy_, yield_, training_images_, seconds_
         As for `GANAugmenter`.
     """
+
+    model_: BridgesModel
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
@@ -221,30 +223,6 @@ class ClassTranslator(Sampler):
         self.run_dir = run_dir
         self.device = device
         self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Train a translator for each class to be filled up. X, y: in any form that `GANAugmenter.fit` takes.
-
-        Raises DataError (a ValueError) where a class has no common one, or its images cannot be translated.
-        """
-        self._fit(self._adopt(X, y), callbacks)
-        return self
-
-    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
-        return self._fit_resample(X, y, **fit_params)
-
-    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
-        adopted = self._adopt(X, y)
-        self._fit(adopted, callbacks)
-        learnt = {label: n for label, n in self._to_generate.items() if label not in self.model_.not_learnt}
-        if len(learnt) < len(self._to_generate):
-            names = [self.model_.classes[label] for label in self._to_generate if label not in learnt]
-            warnings.warn(
-                f"not learnt, and so not filled up: {', '.join(names)} (see yield_). Train longer, or add images.",
-                stacklevel=3,
-            )
-        return adopted.append(self.model_.sample(learnt, seed=self.model_.seed))
 
     def sample(
         self,
@@ -297,45 +275,63 @@ class ClassTranslator(Sampler):
             self.translator._check_params()  # noqa: SLF001
 
     @freed_memory_kept()
-    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback]) -> None:
-        images, values = adopted.images, adopted.class_values
+    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        images, values, began = adopted.images, adopted.class_values, time.perf_counter()
         base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
-        seed, device, began = self._seed(resume=False), device_for(self.device), time.perf_counter()
+        resume = resume and not self._was_killed_at_once()
+        seed, device = self._seed(resume), device_for(self.device)
         train, held_back = hold_back(images, self.hold_back, seed=seed)
         names = [images.classes[label] for label, count in wanted.items() if count]
         sources = {name: self._source_of(name, train, values) for name in names}
-        hashes, bridges, errors = image_hashes(images.images), {}, {}
+        hashes = image_hashes(images.images)
+        data = {"fingerprint": images.fingerprint(hashes), "shape": list(images.shape), "counts": images.counts}
+        about = {"seed": seed, "params": self._described(), "data": data}
+        folder = None if self.run_dir is None else Path(self.run_dir)
+        with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
+            made = {
+                name: self._translated(name, sources[name], train, seed, len(names), callbacks, resume=resume)
+                for name in names
+            }
+            chosen = filter_names(self.filters)
+            judged = "label" in chosen and len(names) > 0
+            referee = (
+                base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume) if judged else None
+            )
         given = {found: row for row, found in enumerate(hashes.tolist())}
-        for name in names:
-            made = self._translator(name, seed, len(names))
-            rows = train.rows_of(sources[name])
-            made.fit(train.images[rows], train.images[train.rows_of(name)], callbacks=callbacks)
-            found = torch.from_numpy(made.cycle_error_)
-            kept = found.argsort()[: max(1, round(self.kept_sources * len(found)))].sort().values
-            used = train.images[rows[kept]]
+        bridges = {}
+        for name, translator in made.items():
+            errors = torch.from_numpy(translator.cycle_error_)
+            kept = errors.argsort()[: max(1, round(self.kept_sources * len(errors)))].sort().values
+            used = train.images[train.rows_of(sources[name])[kept]]
             origin = torch.tensor([given[found] for found in image_hashes(used).tolist()])
-            bridges[images.classes.index(name)] = Bridge(sources[name], made.model_, used, origin)
-            errors[name] = made.cycle_error_
-        chosen = filter_names(self.filters)
-        judged = "label" in chosen
-        referee = train_referee(train, held_back, seed=seed, device=device) if judged else None
-        model = BridgesModel(
-            bridges, images.shape, images.classes, values, seed, make_filters(chosen, train, referee), {}
-        )
+            bridges[images.classes.index(name)] = Bridge(sources[name], translator.model_, used, origin)
+        filters = make_filters(chosen, train, referee) if names else None
+        model = BridgesModel(bridges, images.shape, images.classes, values, seed, filters, {})
         self.model_ = replace(model, yields=_yields(model))
-        self.classes_, self.sources_, self.cycle_error_ = values, sources, errors
-        self._to_generate = wanted
-        self.training_images_ = hashes
+        self.classes_, self.sources_ = values, sources
+        self.cycle_error_ = {name: translator.cycle_error_ for name, translator in made.items()}
         self.sampling_strategy_ = {values[label]: count for label, count in wanted.items()}
+        self.training_images_, self._to_generate = hashes, wanted
         self.seconds_ = time.perf_counter() - began
 
-    def _translator(self, name: str, seed: int, parts: int) -> CycleGAN:
+    def _translated(
+        self,
+        name: str,
+        source: str,
+        train: LabelledImages,
+        seed: int,
+        parts: int,
+        callbacks: Sequence[Callback],
+        *,
+        resume: bool,
+    ) -> CycleGAN:
         made: CycleGAN = clone(CycleGAN() if self.translator is None else self.translator)
         budget = {} if self.time_budget is None else {"time_budget": self.time_budget / parts}
         where = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
         made.set_params(random_state=derive(seed, name) % 2**31, device=self.device, run_dir=where, **budget)
-        return made
+        begin = made.resume if resume and where is not None and not base.is_unbegun(where) else made.fit
+        return begin(train.images[train.rows_of(source)], train.images[train.rows_of(name)], callbacks=callbacks)
 
     def _source_of(self, name: str, images: LabelledImages, values: np.ndarray) -> str:
         if not isinstance(self.source, str) or self.source != "auto":

@@ -1,8 +1,10 @@
 """What every over-sampler shares: how images and labels come in, in any form, and what scikit-learn asks of it."""
 
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
@@ -11,7 +13,7 @@ from imblearn.utils._validation import ArraysTransformer
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,6 +21,7 @@ from ganaug.data.convert import Adopted, adopt, are_paths, is_hugging_face
 from ganaug.data.strategy import Strategy, to_generate
 from ganaug.estimators import base
 from ganaug.images import LabelledImages
+from ganaug.training.loop import Callback
 
 
 class Sampler(BaseOverSampler, ABC):  # type: ignore[misc]
@@ -28,6 +31,16 @@ class Sampler(BaseOverSampler, ABC):  # type: ignore[misc]
     image_shape: Any
     run_dir: str | Path | None
     random_state: int | np.random.RandomState | None
+    model_: Any
+    _to_generate: dict[int, int]
+
+    @abstractmethod
+    def sample(self, counts: Any) -> LabelledImages:
+        """Exactly as many synthetic images as asked for, in all or as {class: number}."""
+
+    @abstractmethod
+    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        """Train; sets model_ and _to_generate, {label: number that `sampling_strategy` adds}."""
 
     @abstractmethod
     def _check_params(self) -> None:
@@ -61,14 +74,58 @@ class Sampler(BaseOverSampler, ABC):  # type: ignore[misc]
 
         return Adopted(adopted.images, adopted.class_values, append)
 
+    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Train on labelled images: LabelledImages, a torch Dataset, or X and y in any form of `data.convert.adopt`.
+
+        callbacks: called after every step with (steps done, what the step logged); one may raise StopTraining.
+        Raises DataError (a ValueError) for data that cannot be trained on, RunError where run_dir holds a run.
+        """
+        self._fit(self._adopt(X, y), callbacks, resume=False)
+        return self
+
+    def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Go on with the run in `run_dir`, on the same data with the same parameters, to `n_steps` or `time_budget`.
+
+        On the CPU the result is bit-identical to that of a run that was never stopped.
+        Raises RunError when there is no run, or it was begun with other data or parameters.
+        """
+        self._fit(self._adopt(X, y), callbacks, resume=True)
+        return self
+
+    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
+        return self._fit_resample(X, y, **fit_params)
+
     def plan_counts(self, images: LabelledImages) -> dict[str, int]:
         """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
         names = np.asarray(images.classes, dtype=object)
         resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
         return {images.classes[index]: count for index, count in resolved.items()}
 
+    @property
+    def not_learnt_(self) -> list[str]:
+        """Names of the classes of which `sample` hands out nothing: too few samples pass the filters."""
+        check_is_fitted(self, "model_")
+        return [self.model_.classes[label] for label in self.model_.not_learnt]
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
+        adopted = self._adopt(X, y)
+        self._fit(adopted, callbacks, resume=False)
+        learnt = {label: n for label, n in self._to_generate.items() if label not in self.model_.not_learnt}
+        if len(learnt) < len(self._to_generate):
+            names = [self.model_.classes[label] for label in self._to_generate if label not in learnt]
+            warnings.warn(
+                f"not learnt, and so not filled up: {', '.join(names)} (see yield_). Train longer, or add images.",
+                stacklevel=3,
+            )
+        return adopted.append(self.sample({self.model_.classes[label]: count for label, count in learnt.items()}))
+
+    def _was_killed_at_once(self) -> bool:
+        """Whether the run folder is there, but a run was killed in it before it had written anything."""
+        return self.run_dir is not None and Path(self.run_dir).is_dir() and base.is_unbegun(Path(self.run_dir))
 
     def _seed(self, resume: bool) -> int:
         if resume:

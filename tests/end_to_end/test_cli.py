@@ -1,6 +1,5 @@
 """The command line as a person uses it: real processes, real files, real signals."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ from ganaug import GANAugmenter, read_folder, write_folder
 from ganaug.cli.main import main
 from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.data.provenance import is_marked
-from tests.sets import tones
+from tests.sets import hashes, tones
 
 QUICK = (
     *("--param", "width=8", "--param", "batch_size=16", "--param", "latent_size=8"),
@@ -51,14 +50,6 @@ def folder_of(root, counts=(14, 6), size=(12, 10)):
         for index, image in enumerate(images.of_class(name)[:count]):
             Image.fromarray(image[0].numpy()).save(root / name / f"{index}.png")
     return root
-
-
-def hashes(root):
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from ganaug.cli.main import main
 from ganaug.data.provenance import is_marked
 from ganaug.data.sides import read_side, read_sides
 from ganaug.errors import DataError
+from tests.sets import hashes
 
 QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
 COLOURS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
@@ -153,3 +154,42 @@ def test_a_folder_without_two_sides_is_refused(tmp_path):
         read_sides(tmp_path / "data", None, paired=False)
     with pytest.raises(DataError, match="an odd number"):
         read_sides(tmp_path / "data", None, paired=True, side_by_side=True)
+
+
+@pytest.fixture
+def rare(tmp_path):
+    """A folder of two classes, one of which has three times as many images as the other."""
+    for name, tint, count in (("common", (200, 200, 200), 24), ("rare", (200, 120, 20), 8)):
+        for number, shape in enumerate(labels(count, (16, 16))):
+            save(tmp_path / "rare" / name / f"{number}.png", (shape[..., None] / 2 * np.array(tint)).astype(np.uint8))
+    return tmp_path / "rare"
+
+
+def test_augment_fills_a_rare_class_up_by_translation_and_resumes(rare, tmp_path):
+    options = ["--method", "cyclegan", "--steps", 3, "--param", "width=4", "--param", "batch_size=2"]
+    done = ganaug("augment", rare, tmp_path / "out", *options, "--param", "augmentation=null")
+    assert done.exit_code == 0, done.stderr
+    assert "rare from common: mean cycle error" in done.stderr
+    found = read_folder(tmp_path / "out")
+    learnt = "not filled up" not in done.stderr
+    assert found.counts == {"common": 24, "rare": 24 if learnt else 8}
+    assert (tmp_path / "out.run" / "rare" / "model").is_dir()
+    other = ganaug("augment", rare, tmp_path / "other", "--run", tmp_path / "out.run", "--resume", *options)
+    assert other.exit_code == 1
+    assert "augmentation" in other.stderr
+    again = ganaug(
+        "augment", rare, tmp_path / "again", "--run", tmp_path / "out.run", "--resume", *options,
+        "--param", "augmentation=null",
+    )  # fmt: skip
+    assert again.exit_code == 0, again.stderr
+    assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
+
+
+def test_augment_takes_the_nearer_of_two_methods(rare, tmp_path):
+    done = ganaug("augment", rare, tmp_path / "out", "--method", "auto", "--steps", 2, "--no-report")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("distance from real images") == 2
+    assert "Method auto: " in done.stderr
+    refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "width=4")
+    assert refused.exit_code == 2
+    assert "of one method" in refused.stderr

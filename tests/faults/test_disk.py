@@ -1,6 +1,5 @@
 """Disks that are full, at every size at which another write fails; folders that may not be written; what vanishes."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from ganaug import read_folder
 from ganaug.storage import is_left
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.faults.processes import ran
+from tests.sets import hashes
 
 ROOT = os.geteuid() == 0
 mounts = pytest.mark.skipif(not ROOT, reason="mounts a small file system: root")
@@ -121,11 +121,6 @@ def test_what_is_written_to_a_full_disk_is_whole_or_absent(data, tmp_path, verb,
             if verb in ("augment", "sample"):
                 assert min(read_folder(disk / "out").counts.values()) >= 14
     assert failed >= 2
-
-
-def hashes(root):
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @mounts

@@ -1,6 +1,5 @@
 """Memory that ends at each stage, weights that are no numbers: a named error, nothing half-written, never a hang."""
 
-import hashlib
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from ganaug import GANAugmenter
 from ganaug.errors import RunError
 from ganaug.storage import is_left, read_json, read_tree, write_json, write_tree
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, hashes, tones
 
 STAGES = {
     "reading": "ganaug.data.folder.read_and_inspect",
@@ -59,10 +58,6 @@ def test_memory_that_ends_is_named_and_what_was_saved_is_kept(tmp_path, monkeypa
         resume = ["--resume"] if (tmp_path / "out.run").exists() else []
         again = in_this_process("augment", data, out, "--steps", 4, "--no-report", *resume, *FIT)
         assert again.exit_code == 0, again.stderr
-
-
-def hashes(root):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in root.glob("*/*")}
 
 
 @pytest.fixture

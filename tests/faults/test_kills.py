@@ -1,6 +1,5 @@
 """SIGKILL at random moments: what was there is there, nothing is half-written, and the same command goes on."""
 
-import hashlib
 import json
 import random
 import shutil
@@ -13,6 +12,7 @@ from ganaug.data.store import open_store
 from ganaug.storage import is_left, read_json, read_tree
 from tests.end_to_end.test_cli import QUICK, folder_of, model_hash
 from tests.faults.processes import killed, ran
+from tests.sets import hashes
 
 FEW, MANY = 5, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
 FIT = [*QUICK, "--param", "check_every=1"]
@@ -23,42 +23,51 @@ def data(tmp_path):
     return folder_of(tmp_path / "data")
 
 
-def hashes(root):
-    files = {path for path in root.rglob("*") if path.is_file()}
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 @pytest.mark.parametrize("times", [FEW, MANY])
 def test_a_fit_that_is_killed_again_and_again_comes_to_the_same_model(data, tmp_path, times):
-    """A check, and so a checkpoint, pictures and a history, after every step: most kills fall into writing."""
-    run, log, draw = tmp_path / "run", tmp_path / "log", random.Random(times)
-    steps, checkpoints = -1, 0
+    """A check, and so a checkpoint, pictures and a history, after every step: most kills fall into writing.
+
+    A run that ends by itself, of a collapse that a later check finds, gives way to another.
+    """
+    log, draw, kills, checkpoints = tmp_path / "log", random.Random(times), 0, 0
     for number in range(times):
-        resume = ["--resume"] if run.exists() else []
-        if number % 3:  # else from its first moment on
-            before = done_steps(run)
-            command = ("fit", data, "--run", run, "--steps", 100_000, *resume, *FIT)
-            assert killed(
-                *command, log=log, after=draw.uniform(0, 0.4), ready=lambda before=before: done_steps(run) > before
-            )
-        else:
-            killed("fit", data, "--run", run, "--steps", 100_000, *resume, *FIT, log=log, after=draw.uniform(0, 1.5))
-        assert done_steps(run) >= steps
-        steps = done_steps(run)
-        for path in (run / "checkpoints").glob("*.safetensors"):
-            assert read_tree(path)["done"] == int(path.stem)
-            checkpoints += 1
-        if (run / "config.json").exists():
-            assert read_json(run / "config.json")["format"]
-        if (run / "history.csv").exists():
-            assert list(pd.read_csv(run / "history.csv")["step"])
+        run, steps = tmp_path / f"run{number}", -1
+        while kills < times:
+            begin = ("fit", data, "--run", run, "--steps", 100_000, *(["--resume"] if run.exists() else []), *FIT)
+            if kills % 3:  # else from its first moment on
+                more = lambda run=run, steps=steps: done_steps(run) > steps  # noqa: E731
+                was_killed = killed(*begin, log=log, after=draw.uniform(0, 0.4), ready=more)
+            else:
+                was_killed = killed(*begin, log=log, after=draw.uniform(0, 1.5))
+            assert done_steps(run) >= steps
+            steps = done_steps(run)
+            checkpoints += whole_files(run)
+            if not was_killed:
+                assert "Training ended (mode-collapse" in log.read_text()
+                break
+            kills += 1
+        status, said = ran("fit", data, "--run", run, "--resume", "--steps", steps + 3, *FIT, log=log)
+        assert status == 0, said
+        assert not [path for path in run.rglob("*") if is_left(path)]
+        other = tmp_path / f"whole{number}"
+        status, said = ran("fit", data, "--run", other, "--steps", steps + 3, *FIT, log=log, seconds=600)
+        assert status == 0, said
+        assert model_hash(run) == model_hash(other)
+        if kills == times:
+            break
+    assert kills == times
     assert checkpoints >= times // 2
-    status, said = ran("fit", data, "--run", run, "--resume", "--steps", steps + 3, *FIT, log=log)
-    assert status == 0, said
-    assert not [path for path in run.rglob("*") if is_left(path)]
-    status, said = ran("fit", data, "--run", tmp_path / "whole", "--steps", steps + 3, *FIT, log=log, seconds=600)
-    assert status == 0, said
-    assert model_hash(run) == model_hash(tmp_path / "whole")
+
+
+def whole_files(run):
+    """Number of checkpoints, all of which can be read, as can what else is there."""
+    found = list((run / "checkpoints").glob("*.safetensors"))
+    assert all(read_tree(path)["done"] == int(path.stem) for path in found)
+    if (run / "config.json").exists():
+        assert read_json(run / "config.json")["format"]
+    if (run / "history.csv").exists():
+        assert list(pd.read_csv(run / "history.csv")["step"])
+    return len(found)
 
 
 def done_steps(run):
