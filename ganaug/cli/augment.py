@@ -166,8 +166,7 @@ def _judge(images: "LabelledImages", synthetic: "LabelledImages", run: Path) -> 
     page = run / "report.html"
     with steps_of("report") as progress:
         found = diversity_report(images, synthetic, most=JUDGED, progress=progress)
-    found.to_html(page)
-    found.to_json(page.with_suffix(".json"))
+    found.write(page, page.with_suffix(".json"))
     say(f"The synthetic images: {found.verdict}. Open {page}: real images left, synthetic ones right.")
     for sentence in found.summary[:TOLD]:
         say(f"- {sentence}")

@@ -89,10 +89,8 @@ def evaluate(
                 random_state=options.seed or 0,
                 progress=progress,
             )
-        report.to_html(out)
-        if as_json is not None:
-            report.to_json(as_json)
         show(report)
+        report.write(out, as_json)
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[report.verdict])
 

@@ -96,10 +96,8 @@ def report(
                     random_state=seed,
                 )
                 found = joined("synthetic", "What are the synthetic images worth?", [found, bias])
-        found.to_html(out)
-        if as_json is not None:
-            found.to_json(as_json)
         show(found)
+        found.write(out, as_json)
         if not names:
             say(
                 "No attributes: make-up is compared where metadata.csv has columns attr_... in both folders, or with "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import Signals, Training, counting, named_failures, say
+from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
 from ganaug.cli.fit import check_run_folder
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options
 
@@ -73,6 +73,7 @@ def fit(
         say(f"{' and '.join(f'{len(side.images):,} of {side.root}' for side in sides)}: {kind.__name__}.")
         begin = made.resume if options.resume else made.fit
         with (
+            said_warnings(),
             Signals() as signals,
             Training(made.batch_size, n_steps=n_steps, seconds=made.time_budget) as progress,
         ):

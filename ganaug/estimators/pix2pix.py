@@ -1,5 +1,6 @@
 """Pix2Pix: learn from pairs of images what turns the one into the other (Isola et al. 2017)."""
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,12 +13,17 @@ from torch import Tensor, nn
 
 from ganaug import augment
 from ganaug.data.pairs import Domain
-from ganaug.estimators.translator import Translator
+from ganaug.estimators.translator import Translator, as_images, check_sides, thumbnails
 from ganaug.lookup import lookup
 from ganaug.losses import LOSSES, AdversarialLoss
+from ganaug.metrics.permutation import LIKELY, Tested, dependence_test
 from ganaug.networks.translation import PatchDiscriminator
+from ganaug.randomness import generator
+from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes
 from ganaug.training.translating import Pix2PixStep, TranslationRecipe, TranslationStep
+
+FEWEST_PAIRS, MOST_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at
 
 COMMON: dict[str, list[object]] = {
     "n_steps": [Interval(Integral, 1, None, closed="left"), None],
@@ -76,6 +82,8 @@ class Pix2Pix(Translator):
         A row a check: losses, critic's accuracy, L1 in training, score (`TranslationEvaluator`), diversity, findings.
     health_ : list of Finding
         Every symptom seen, with its value, its threshold and what was done.
+    pairing_ : Tested or None
+        Whether X says anything about its own Y, from which `fit` warns where not; None of fewer than 20 pairs.
     ended_, n_steps_, best_step_, seconds_
         Why training ended, steps done, the step whose state is kept, and seconds spent.
     """
@@ -135,6 +143,20 @@ class Pix2Pix(Translator):
         """
         return self._translated(X, "x_to_y", random_state, start)
 
+    def _fit(self, X: Any, Y: Any, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        self._check_params()
+        sources, targets = as_images(X, "X", self.num_labels), as_images(Y, "Y")
+        check_sides(sources, targets, paired=True)
+        self.pairing_ = _pairing(self._domains(sources, targets), sources, targets)
+        if self.pairing_ is not None and self.pairing_.p > LIKELY:
+            warnings.warn(
+                f"X and Y do not look like pairs: images of X say no more about their own Y than about another's "
+                f"(distance correlation {self.pairing_.value:.2f}, by chance {self.pairing_.expected:.2f}, "
+                f"p = {self.pairing_.p:.2f}). Check that both are in the same order.",
+                stacklevel=3,
+            )
+        super()._fit(X, Y, callbacks, resume=resume)
+
     def _domains(self, sources: Tensor, targets: Tensor) -> tuple[Domain, Domain]:
         height, width = sources.shape[2:]
         return (
@@ -167,3 +189,12 @@ class Pix2Pix(Translator):
         lookup(LOSSES, self.loss, "loss")
         augment.policy(self.augmentation)
         self._precision(torch.device("cpu"))
+
+
+def _pairing(domains: tuple[Domain, Domain], sources: Tensor, targets: Tensor) -> Tested | None:
+    """Whether X tells anything about Y, on pixels averaged down to 8 x 8; None of too few pairs to say."""
+    if len(sources) < FEWEST_PAIRS:
+        return None
+    rows = torch.randperm(len(sources), generator=generator(0, "pairing"))[:MOST_PAIRS]
+    first, second = (thumbnails(domain, side[rows]) for domain, side in zip(domains, (sources, targets), strict=True))
+    return dependence_test(first, second)

@@ -180,6 +180,26 @@ def mean_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
     return tested(difference, who, len(figures), low=True)
 
 
+def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 0) -> Tested:
+    """Distance correlation of (N, D) and (N, E), row by row, large where one says something about the other.
+
+    Szekely, Rizzo & Bakirov 2007, definition 2; against the same with the rows of the second in another order. In
+    [0, 1], and 0 where a side does not vary.
+    """
+    left, right = _centred(first), _centred(second)
+    scale = ((left * left).sum() * (right * right).sum()).sqrt().clamp_min(torch.finfo(torch.float64).tiny)
+    draws = generator(seed, "order")
+    orders = [torch.arange(len(second)), *(torch.randperm(len(second), generator=draws) for _ in range(n))]
+    found = torch.stack([(left * right[order][:, order]).sum() for order in orders]) / scale
+    return _against(found.clamp_min(0).sqrt(), low=False)
+
+
+def _centred(points: Tensor) -> Tensor:
+    """Distances between rows, less the means of their row and column."""
+    found = distances(points.double(), points.double())
+    return found - found.mean(0) - found.mean(1, keepdim=True) + found.mean()
+
+
 def _over(statistic: Callable[[Tensor], Tensor], who: Tensor, size: int) -> Tensor:
     """The statistic of every deal, in passes that hold at most A_PASS numbers of `size` a deal."""
     passes = torch.arange(len(who)).chunk(-(-len(who) * size // A_PASS))

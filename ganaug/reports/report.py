@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ganaug import __version__
-from ganaug.storage import write_bytes
+from ganaug.storage import write_bytes, writing
 from ganaug.terminal import printable
 
 SCHEMA = "ganaug-report/1"
@@ -108,6 +108,15 @@ class Report:
         if path is not None:
             write_bytes(Path(path), text.encode())
         return text
+
+    def write(self, page: str | Path, as_json: str | Path | None = None) -> None:
+        """Write the page and the JSON, or neither. Raises OutputError where one cannot be written."""
+        if as_json is None:
+            self.to_html(page)
+            return
+        with writing(Path(page)) as first, writing(Path(as_json)) as second:
+            first.write_text(self.to_html(), encoding="utf-8")
+            second.write_text(self.to_json(), encoding="utf-8")
 
     def tables(self) -> dict[str, tuple[list[str], dict[str, dict[str, Row]]]]:
         """{section: (metrics in order, {subject: {metric: row}})}."""

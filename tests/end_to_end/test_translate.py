@@ -193,3 +193,15 @@ def test_augment_takes_the_nearer_of_two_methods(rare, tmp_path):
     refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "width=4")
     assert refused.exit_code == 2
     assert "of one method" in refused.stderr
+
+
+def test_a_wrong_pairing_is_told(tmp_path):
+    for number, mask in enumerate(labels(30)):
+        save(tmp_path / "a" / f"{number}.png", COLOURS[mask])
+        save(tmp_path / "right" / f"{number}.png", 255 - COLOURS[mask])
+        save(tmp_path / "wrong" / f"{(number + 11) % 30}.png", 255 - COLOURS[mask])
+    for side, told in (("right", False), ("wrong", True)):
+        run = tmp_path / f"{side}.run"
+        done = ganaug("translate", "fit", tmp_path / "a", tmp_path / side, "--run", run, "--paired", *QUICK)
+        assert done.exit_code == 0, done.stderr
+        assert ("do not look like pairs" in done.stderr) is told

@@ -1,6 +1,5 @@
 """Memory that ends at each stage, weights that are no numbers: a named error, nothing half-written, never a hang."""
 
-
 import pytest
 import torch
 

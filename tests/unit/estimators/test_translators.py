@@ -1,5 +1,7 @@
 """Pix2Pix and CycleGAN on sets whose answers are known."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -181,3 +183,19 @@ def test_images_keep_their_pixels():
 def test_the_global_random_state_has_no_part_in_it(untouched_global_randomness):
     labels = masks(6)
     Pix2Pix(3, n_steps=3, **SMALL).fit(labels, coloured(labels)).transform(labels)
+
+
+@pytest.mark.parametrize("kind", ["labels", "photos"])
+def test_sets_in_another_order_are_no_pairs_and_it_is_said(kind):
+    x = masks(40)
+    y = coloured(x)
+    labels = {"num_labels": 4} if kind == "labels" else {}
+    x = x if kind == "labels" else 255 - y
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        right = Pix2Pix(n_steps=1, **labels, **SMALL).fit(x, y)
+    assert right.pairing_.p < 0.01
+    with pytest.warns(UserWarning, match="do not look like pairs"):
+        wrong = Pix2Pix(n_steps=1, **labels, **SMALL).fit(x, np.roll(y, 7, axis=0))
+    assert wrong.pairing_.p > 0.05
+    assert Pix2Pix(n_steps=1, **labels, **SMALL).fit(x[:6], y[:6]).pairing_ is None

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from scipy.stats import kstest
@@ -5,7 +7,7 @@ from scipy.stats import kstest
 from ganaug.metrics import permutation
 from ganaug.metrics.coverage import coverage, expected_coverage
 from ganaug.metrics.distance import kernel_distance
-from ganaug.metrics.permutation import FEW, Deals, classifier_test, coverage_test, kernel_test
+from ganaug.metrics.permutation import FEW, Deals, classifier_test, coverage_test, dependence_test, kernel_test
 
 TESTS = {"coverage": coverage_test, "kernel": kernel_test, "classifier": classifier_test}
 
@@ -73,3 +75,29 @@ def test_an_auc_of_two_sets_far_apart_is_one_and_passes_change_nothing(monkeypat
     assert found.value == 1
     monkeypatch.setattr("ganaug.metrics.permutation.A_PASS", 100)
     assert classifier_test(real, far, who) == found
+
+
+def test_distance_correlation_of_normal_pairs_is_as_published():
+    """Szekely, Rizzo & Bakirov 2007, theorem 7: normal pairs, by their correlation."""
+    draws = torch.Generator().manual_seed(0)
+    first, other = torch.randn(2, 1500, 1, generator=draws)
+    rho = 0.8
+    found = dependence_test(first, rho * first + (1 - rho**2) ** 0.5 * other, n=19)
+    root = (1 - rho**2) ** 0.5
+    ratio = (rho * math.asin(rho) + root - rho * math.asin(rho / 2) - (4 - rho**2) ** 0.5 + 1) / (
+        1 + math.pi / 3 - 3**0.5
+    )
+    assert found.value == pytest.approx(ratio**0.5, abs=0.02)
+    assert found.p == 1 / 20
+
+
+def test_dependence_of_what_is_independent_alike_or_constant():
+    points = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
+    assert dependence_test(points, points).value == pytest.approx(1)
+    assert dependence_test(points, torch.zeros(60, 2)).p == 1
+    found = [
+        dependence_test(points, torch.randn(60, 4, generator=torch.Generator().manual_seed(seed)), n=99).p
+        for seed in range(100)
+    ]
+    assert 0.35 < sum(found) / 100 < 0.65  # uniform where there is nothing to find
+    assert sum(p <= 0.05 for p in found) <= 12
