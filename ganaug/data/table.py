@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from ganaug.data.names import as_cell
+from ganaug.data.names import as_cell, is_formula
 
 OWN_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
 
@@ -27,7 +27,8 @@ def row_of(file: str, label: str, class_index: int, source: Row) -> Row:
 def table(rows: Iterable[Row]) -> bytes:
     """metadata.csv: ganaug's columns, then all others in order of appearance; UTF-8, missing values as empty cells.
 
-    What a spreadsheet would take for a formula gets a quote in front (`names.as_cell`), which `read_folder` takes away.
+    What a spreadsheet would take for a formula gets a quote in front (`names.as_cell`), which `read_folder` takes away,
+    or, as a path, `./`.
     """
     ordered = _representatives_first(list(rows))
     columns = dict.fromkeys(OWN_COLUMNS) | dict.fromkeys(name for row in ordered for name in row)
@@ -78,4 +79,6 @@ def _representatives_first(rows: Sequence[Row]) -> list[Row]:
 def _cell(column: str, value: object) -> str:
     if is_missing(value):
         return ""
+    if column == "file_name" and is_formula(str(value)):
+        return f"./{value}"  # of a class -7, say; a quote in front would be part of the path to other readers
     return as_cell(str(whole(value)) if column == "seed" and not isinstance(value, str) else str(value))
