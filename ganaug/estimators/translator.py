@@ -149,7 +149,7 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         began, budget = time.perf_counter(), [time_budget(self.time_budget)] if self.time_budget else []
         device = device_for(self.device)
         processes = processes_on(device)
-        processes.check_shares(self.batch_size)
+        processes.check_shares(self.batch_size, each=1)
         seed = processes.from_first(lambda: self._seed(resume))
         width = self.width or (64 if device.type == "cuda" else 32)
         n_steps = self.steps_for(len(sources), len(targets))

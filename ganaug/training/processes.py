@@ -76,12 +76,12 @@ class Processes:
             found: str = next(one for one in gather_object([reason]) if one is not None)
             return found
 
-    def check_shares(self, batch_size: int) -> None:
-        """Raise ValueError where a batch cannot be shared out evenly."""
-        if batch_size % self.parts or batch_size < 2 * self.parts:
+    def check_shares(self, batch_size: int, *, each: int = 2) -> None:
+        """Raise ValueError where a batch cannot be shared out evenly, `each` images or more a process."""
+        if batch_size % self.parts or batch_size < each * self.parts:
             raise ValueError(
-                f"batch_size {batch_size} cannot be shared out evenly among {self.parts} processes, two images or more "
-                f"each. Give batch_size as a multiple of {self.parts}."
+                f"batch_size {batch_size} cannot be shared out evenly among {self.parts} processes, {each} images or "
+                f"more each. Give batch_size as a multiple of {self.parts}."
             )
 
     def check_same(self, what: str, value: object) -> None:
