@@ -156,7 +156,7 @@ class Judge:
                 "copies": float(near_copies(_thumbnails(images), self.pixels[label], self.radius).float().mean()),
             }
             if not self.quick:
-                row |= self._among(label, efficientnet_features(images[:EACH]))
+                row |= self.among(label, efficientnet_features(images[:EACH]))
             rows[name] = row
         over_all = {
             "label_accuracy": fmean(right),
@@ -171,7 +171,8 @@ class Judge:
             over_all["kid"] = fmean([row["kid"] for row in rows.values()])
         return {"overall": over_all, "classes": rows}
 
-    def _among(self, label: int, features: Tensor) -> Row:
+    def among(self, label: int, features: Tensor) -> Row:
+        """Coverage, density and kernel distance of features (N, D) of a class's samples."""
         real, test = self.train_features[label], self.test_features[label]
         k = _neighbours(real)
         return {

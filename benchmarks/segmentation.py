@@ -5,8 +5,8 @@
 One translator for each number of pairs, trained on exactly these pairs; its photos are of altered masks
 (`integrations.masks.edited_masks`). A small U-Net is then trained, the same number of steps each way: on real pairs,
 with classical augmentation (Albumentations), and with a share of translated pairs in every batch, with and without it.
-Mean IoU over the labels on the official test frames; intervals of a bootstrap over blocks of ten neighbouring frames and
-over seeds; the verdict by the rules of `utility_report`, with IoU in place of recall. Needs `camvid` below
+Mean IoU over the labels on the official test frames; intervals of a bootstrap over blocks of ten neighbouring frames
+and over seeds; the verdict by the rules of `utility_report`, with IoU in place of recall. Needs `camvid` below
 GANAUG_BENCHMARK_DATA. Networks that are trained already (CACHE/segmentation) are not trained again.
 """
 
