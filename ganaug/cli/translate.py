@@ -119,9 +119,8 @@ def apply(
     for each folder of IN, or OUT/translated. Every translation is marked as synthetic, with a row in metadata.csv.
     """
     with named_failures():
-        from ganaug.data.output import check_output, publish
+        from ganaug.data.output import check_output
         from ganaug.data.sides import read_side
-        from ganaug.data.writing import streamed
         from ganaug.estimators.translation_model import TranslationModel, model_folder
         from ganaug.training.engine import device_for
 
@@ -141,10 +140,8 @@ def apply(
                 skip_bad=skip_bad,
                 progress=progress,
             )
-        blocks = model.blocks(side.images, side.files, direction, draws=draws, seed=seed)
-        shape = (3, *side.images.shape[2:])
         with counting("write") as progress:
-            publish(streamed(blocks, model.folders(side.files, direction, draws=draws), shape, sign), out, progress)
+            model.write(side.images, side.files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
         say(f"{len(side.images) * draws:,} translations, each marked as synthetic.")
         if side.skipped:
             say(f"{len(side.skipped):,} unusable files were left out, such as {next(iter(side.skipped))}.")

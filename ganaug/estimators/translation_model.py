@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ganaug import __version__
+from ganaug.data.output import publish
 from ganaug.data.pairs import Domain
+from ganaug.data.threads import Progress
+from ganaug.data.writing import streamed
 from ganaug.errors import RunError
 from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
 from ganaug.networks.translation import ResNetTranslator, UNetGenerator
@@ -113,6 +116,26 @@ class TranslationModel:
             if domain.num_labels is not None:
                 kept = about[["file_name", "source"]].assign(is_synthetic=False)
                 yield LabelledImages(images[own], torch.full_like(labels, classes.index("mask")), classes, kept)
+
+    def write(
+        self,
+        images: Tensor,
+        files: Sequence[str],
+        out: str | Path,
+        direction: str = "x_to_y",
+        *,
+        draws: int = 1,
+        seed: int | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write the translations of images of `files` into the new folder `out`, each with its marks and provenance.
+
+        `out/photo` and `out/mask` of label images, by equal names; else the class folders of `files`, or `translated`.
+        """
+        shape = (3, *images.shape[2:])
+        blocks = self.blocks(images, files, direction, draws=draws, seed=seed)
+        return publish(streamed(blocks, self.folders(files, direction, draws=draws), shape, sign), out, progress)
 
     def folders(self, files: Sequence[str], direction: str, *, draws: int = 1) -> dict[str, int]:
         """Folder -> how many images of `blocks` belong into it."""

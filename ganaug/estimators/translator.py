@@ -93,6 +93,27 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         made.model_, made.data_, made.seed_ = model, dict(about["data"]), model.seed
         return made
 
+    def write(
+        self,
+        X: Any,
+        out: str | Path,
+        *,
+        names: Sequence[str] | None = None,
+        direction: str = "x_to_y",
+        draws: int = 1,
+        random_state: int | None = None,
+    ) -> Path:
+        """Translate X and write the images into the new folder `out`, as `ganaug translate apply` does; returns `out`.
+
+        names: a file name an image, else numbers; draws: images of each (Pix2Pix). Label images are written beside what
+        was made of them, as out/mask and out/photo. Raises OutputError where `out` is there already.
+        """
+        images = self._checked(X, direction)
+        if names is not None and len(names) != len(images):
+            raise ValueError(f"names has {len(names)} entries for {len(images)} images.")
+        files = [f"{number:06}.png" for number in range(len(images))] if names is None else list(names)
+        return self.model_.write(images, files, out, direction, draws=draws, seed=random_state)
+
     def steps_for(self, n_sources: int, n_targets: int) -> int | None:
         """Training steps of a fit of so many images of X and of Y; None where a time budget alone ends it."""
         if self.n_steps is not None or self.time_budget is not None:
@@ -100,7 +121,7 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         passes = PASSES * max(n_sources, n_targets) // self.batch_size
         return max(FEWEST_STEPS, min(MOST_STEPS, passes))
 
-    def _translated(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
+    def _checked(self, X: Any, direction: str) -> Tensor:
         check_is_fitted(self, "model_")
         if direction not in self.model_.directions:
             raise ValueError(f"direction must be one of {', '.join(self.model_.directions)}; got {direction!r}.")
@@ -108,6 +129,10 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         images = as_images(X, "X", domain.num_labels)
         if images.shape[1] != domain.size[0]:
             raise DataError(f"X has {images.shape[1]} channels; this translator was fitted on {domain.size[0]}.")
+        return images
+
+    def _translated(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
+        images = self._checked(X, direction)
         seed = self.model_.seed if random_state is None else int(random_state)
         seeds = image_seeds(seed, "translated", start, len(images))
         return as_array(self.model_.translate(images, seeds, direction))
