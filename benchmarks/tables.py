@@ -70,10 +70,11 @@ def write(folder: Path, out: Path, title: str, command: str, seconds: float) -> 
         lines += [*table(["class", *CLASS.values()], _class_rows(systems[name])), ""]
     curve = [run for run in systems.get("ganaug", []) if len(run["curve"]) > 1]
     if curve:
-        lines += ["## ganaug, by seconds", ""]
+        lines += [f"## ganaug, by seconds {clock}", ""]
+        marks = [*curve[0]["job"]["marks"], curve[0]["job"]["seconds"]]
         rows = [
-            [f"{points[0]['seconds']:,.0f}", *(_spread([p["overall"].get(k) for p in points], k) for k in OVERALL)]
-            for points in zip(*(run["curve"] for run in curve), strict=True)
+            [f"{mark:g}", *(_spread([p["overall"].get(k) for p in points], k) for k in OVERALL)]
+            for mark, *points in zip(marks, *(run["curve"] for run in curve), strict=True)
         ]
         lines += [*table(["seconds", *OVERALL.values()], rows), ""]
     notes = {note for run in runs for note in run["curve"][-1].get("adaptations", [])}
