@@ -1,5 +1,7 @@
 """A run that was cut and resumed ends in the same bits as the run that was not."""
 
+import random
+
 import pytest
 import torch
 
@@ -64,6 +66,31 @@ def test_so_it_is_with_every_ingredient_on(tmp_path, loss):
     assert same(state(run), state(tmp_path / "whole"))
     assert again.model_.hash() == whole.model_.hash()
     assert torch.equal(again.sample(9, filtered=False).images, whole.sample(9, filtered=False).images)
+
+
+def sampled(seed=0):
+    """Every loss with some network and every network with some loss, each with some of the ingredients."""
+    draw = random.Random(seed)
+    pairs = [(draw.choice(list(NETWORKS)), loss) for loss in LOSSES]
+    pairs += [(network, draw.choice(list(LOSSES))) for network in NETWORKS]
+    return [
+        (network, loss, {name: value for name, value in REMEMBERING.items() if draw.random() < 0.5})
+        for network, loss in pairs
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("network", "loss", "more"), sampled(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_cut_at_twenty_places_it_is_bit_identical(tmp_path, network, loss, more):
+    cuts = sorted(random.Random(f"{network} {loss}").sample(range(1, 60), 20))
+    whole = fitted(tmp_path / "whole", network, loss, 60, **more)
+    for number, steps in enumerate([*cuts, 60]):
+        again = fitted(tmp_path / "run", network, loss, steps, resume=number > 0, **more)
+    assert same(state(tmp_path / "run"), state(tmp_path / "whole"))
+    assert again.model_.hash() == whole.model_.hash()
 
 
 def test_a_run_without_a_better_score_stops_and_stays_stopped(tmp_path):
