@@ -127,7 +127,7 @@ def run_augment(
         check_not_augmented(data)
     check_run_folder(run, data)
     images, found = read(data, options)
-    wanted = GANAugmenter(sampling_strategy=given["sampling_strategy"]).plan_counts(images)
+    wanted = GANAugmenter(sampling_strategy=given.get("sampling_strategy", "auto")).plan_counts(images)
     a_file = images.images[:1].numel() + 4096  # at most: pixels as they are, and the marks
     copies = [] if out is None else [entry.n_bytes for entry in found.entries]
     check_room(out or data, on_disk([*copies, *[a_file] * sum(wanted.values())]))
