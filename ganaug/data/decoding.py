@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor  # torch takes seconds to import, and a check of a folder needs none
 
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
@@ -183,7 +185,7 @@ def _too_many_pixels(height: int | None = None, width: int | None = None) -> Unu
     return UnusableImage(f"{size}more than {MOST_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
 
 
-def to_pillow(pixels: Tensor) -> Image.Image:
+def to_pillow(pixels: "Tensor") -> Image.Image:
     """uint8 (C, H, W) -> an image of mode L or RGB."""
     array = pixels.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
