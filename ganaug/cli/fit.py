@@ -73,6 +73,12 @@ def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspec
     return images, found
 
 
+def say_launched(batch_size: int) -> None:
+    """Where several processes were launched together, that they are."""
+    if (parts := part_of_launch()[1]) > 1:
+        say(f"{parts} processes train together, each on {batch_size // parts} images of a batch.")
+
+
 def train(
     images: "LabelledImages", found: "FolderInspection | None", run: Path, given: dict[str, Any], *, resume: bool
 ) -> "GANAugmenter":
@@ -83,8 +89,7 @@ def train(
     augmenter = GANAugmenter(**{**given, "run_dir": run})
     plan = augmenter.plan(images)
     say(f"Plan:\n{plan}")
-    if (parts := part_of_launch()[1]) > 1:
-        say(f"{parts} processes train together, each on {plan.batch_size // parts} images of a batch.")
+    say_launched(plan.batch_size)
     begin = augmenter.resume if resume else augmenter.fit
     with (
         Signals() as signals,

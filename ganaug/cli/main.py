@@ -48,9 +48,15 @@ def main(ctx: click.Context) -> None:
     interrupted (the run can be resumed). `evaluate`: 3 no evidence that synthetic images help, 4 harm. `report`: 3 too
     few images to tell, 4 faults.
     """
+    if ctx.invoked_subcommand not in ("fit", "translate"):
+        refuse_launched()
+
+
+def refuse_launched() -> None:
+    """Raise UsageError in one of several processes that were launched together."""
     part, parts = part_of_launch()
-    if parts > 1 and ctx.invoked_subcommand != "fit":
+    if parts > 1:
         raise click.UsageError(
-            f"this is process {part} of {parts} that were launched together, in which only `fit` works. "
-            "`sample` goes over many machines by --shards and --shard."
+            f"this is process {part} of {parts} that were launched together, in which only `fit` and `translate fit` "
+            "work. `sample` goes over many machines by --shards and --shard."
         )

@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
-from ganaug.cli.fit import check_run_folder
+from ganaug.cli.fit import check_run_folder, say_launched
+from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options
+from ganaug.launch import part_of_launch
 
 if TYPE_CHECKING:
     from ganaug.data.sides import Side
 
 
 @click.group()
-def translate() -> None:
+@click.pass_context
+def translate(ctx: click.Context) -> None:
     """Learn from two sets of images to turn one into the other, and apply it to new images.
 
     With pairs (--paired) by Pix2Pix, such as masks and photos; without by CycleGAN, such as healthy and defect.
     """
+    if ctx.invoked_subcommand != "fit":
+        refuse_launched()
 
 
 @translate.command("fit")
 @click.argument("x", type=FOLDER, metavar="A")
 @click.argument("y", type=FOLDER, metavar="[B]", required=False)
-@click.option("--run", "run", type=FOLDER, required=True, help="Folder for the run: history, previews, model.")
+@click.option("--run", "--run-dir", "run", type=FOLDER, required=True, help="Folder for the run: history, model.")
 @click.option("--paired", is_flag=True, help="A and B hold pairs of equal names: Pix2Pix instead of CycleGAN.")
 @click.option("--side-by-side", is_flag=True, help="Each image of A holds a pair, X left and Y right.")
 @click.option("--num-labels", type=click.IntRange(2, 256), help="A holds label images of so many labels, from 0.")
@@ -71,6 +76,7 @@ def fit(
         made = kind(**{**given, "run_dir": run, **({"num_labels": num_labels} if paired else {})})
         n_steps = made.steps_for(*(len(side.images) for side in sides))
         say(f"{' and '.join(f'{len(side.images):,} of {side.root}' for side in sides)}: {kind.__name__}.")
+        say_launched(made.batch_size)
         begin = made.resume if options.resume else made.fit
         with (
             said_warnings(),
@@ -87,7 +93,8 @@ def fit(
         for finding in made.health_[-5:]:
             say(f"health: {finding}")
         say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
-        click.echo(run / "model")
+        if part_of_launch()[0] == 0:
+            click.echo(run / "model")
 
 
 @translate.command("apply")
@@ -164,6 +171,6 @@ def _list_skipped(sides: "tuple[Side, Side]", run: Path) -> None:
         for side in {side.root: side for side in sides}.values()
         for file, why in side.skipped.items()
     ]
-    if rows:
+    if rows and part_of_launch()[0] == 0:
         write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
         say(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 
 from ganaug import __version__
 from ganaug.data.findings import LARGEST, MOST_CLASSES
@@ -18,6 +20,30 @@ from ganaug.training.referee import Referee, train_referee
 FORMAT = 4
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
 FREE_TO_CHANGE = ("n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state")
+
+
+class Resumable(BaseEstimator):  # type: ignore[misc]
+    """What an estimator needs whose run can be gone on with: its seed and its parameters as a run folder has them."""
+
+    run_dir: str | Path | None
+    random_state: int | np.random.RandomState | None
+
+    def _was_killed_at_once(self) -> bool:
+        """Whether the run folder is there, but a run was killed in it before it had written anything."""
+        return self.run_dir is not None and Path(self.run_dir).is_dir() and is_unbegun(Path(self.run_dir))
+
+    def _seed(self, resume: bool) -> int:
+        if resume:
+            if self.run_dir is None:
+                raise ValueError("resume goes on with the run in run_dir; give it a run_dir.")
+            return stored_seed(Path(self.run_dir), self.random_state)
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _described(self) -> dict[str, Any]:
+        """The parameters as JSON can hold them; an object of the user's own as null."""
+        return {name: as_json(value) for name, value in self.get_params(deep=False).items()}
 
 
 def check_trainable(images: LabelledImages) -> None:

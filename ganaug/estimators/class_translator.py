@@ -25,7 +25,7 @@ from ganaug.data.held_back import hold_back
 from ganaug.data.names import safe_name
 from ganaug.data.pairs import Domain
 from ganaug.data.strategy import Strategy, counts_for, to_generate
-from ganaug.errors import DataError, NotLearntError
+from ganaug.errors import DataError, NotLearntError, RunError
 from ganaug.estimators import base
 from ganaug.estimators.cyclegan import CycleGAN
 from ganaug.estimators.filters import KEPT, Filters, Yield, filter_names, make_filters
@@ -33,6 +33,7 @@ from ganaug.estimators.sampler import Sampler
 from ganaug.estimators.translation_model import TranslationModel
 from ganaug.estimators.translator import thumbnails
 from ganaug.images import LabelledImages, image_hashes, to_signed, to_uint8
+from ganaug.launch import part_of_launch
 from ganaug.metrics.distance import energy_distance
 from ganaug.randomness import derive, generator, image_seeds
 from ganaug.training.engine import device_for
@@ -277,6 +278,8 @@ class ClassTranslator(Sampler):
     @freed_memory_kept()
     def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
         images, values, began = adopted.images, adopted.class_values, time.perf_counter()
+        if part_of_launch()[1] > 1:
+            raise RunError("ClassTranslator trains in one process. Launch CycleGAN().fit or `ganaug translate fit`.")
         base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
         resume = resume and not self._was_killed_at_once()

@@ -11,7 +11,6 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from imblearn.utils._validation import ArraysTransformer
 from sklearn.preprocessing import label_binarize
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
@@ -24,13 +23,11 @@ from ganaug.images import LabelledImages
 from ganaug.training.loop import Callback
 
 
-class Sampler(BaseOverSampler, ABC):  # type: ignore[misc]
+class Sampler(base.Resumable, BaseOverSampler, ABC):  # type: ignore[misc]
     """The part of GANAugmenter and ClassTranslator that is the same. Abstract."""
 
     sampling_strategy: Strategy
     image_shape: Any
-    run_dir: str | Path | None
-    random_state: int | np.random.RandomState | None
     model_: Any
     _to_generate: dict[int, int]
 
@@ -122,23 +119,6 @@ class Sampler(BaseOverSampler, ABC):  # type: ignore[misc]
                 stacklevel=3,
             )
         return adopted.append(self.sample({self.model_.classes[label]: count for label, count in learnt.items()}))
-
-    def _was_killed_at_once(self) -> bool:
-        """Whether the run folder is there, but a run was killed in it before it had written anything."""
-        return self.run_dir is not None and Path(self.run_dir).is_dir() and base.is_unbegun(Path(self.run_dir))
-
-    def _seed(self, resume: bool) -> int:
-        if resume:
-            if self.run_dir is None:
-                raise ValueError("resume goes on with the run in run_dir; give it a run_dir.")
-            return base.stored_seed(Path(self.run_dir), self.random_state)
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _described(self) -> dict[str, Any]:
-        """The parameters as JSON can hold them; an object of the user's own as null."""
-        return {name: base.as_json(value) for name, value in self.get_params(deep=False).items()}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

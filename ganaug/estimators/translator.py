@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
@@ -41,7 +40,7 @@ FEWEST, MOST_JUDGED, SHOWN = 10, 64, 6  # held back at least, looked at in a che
 THUMBNAIL = 8
 
 
-class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
     """The part of Pix2Pix and CycleGAN that is the same. Abstract."""
 
     kind: ClassVar[str]
@@ -175,7 +174,10 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
         device = device_for(self.device)
         processes = processes_on(device)
         processes.check_shares(self.batch_size, each=1)
+        resume = resume and processes.from_first(lambda: not self._was_killed_at_once())
         seed = processes.from_first(lambda: self._seed(resume))
+        processes.check_same("images", data["fingerprint"])
+        processes.check_same("parameters", str(self._described()))
         width = self.width or (64 if device.type == "cuda" else 32)
         n_steps = self.steps_for(len(sources), len(targets))
         kept, judged = held_back(sources, targets, self.hold_back, paired=self.paired, seed=seed)
@@ -222,20 +224,8 @@ class Translator(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 self.save(folder / "model")
                 write_json(folder / "summary.json", run.summary())
 
-    def _seed(self, resume: bool) -> int:
-        if resume:
-            if self.run_dir is None:
-                raise ValueError("resume goes on with the run in run_dir; give it a run_dir.")
-            return base.stored_seed(Path(self.run_dir), self.random_state)
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
     def _precision(self, device: torch.device) -> torch.dtype:
         return precision_for(self.precision, device)
-
-    def _described(self) -> dict[str, Any]:
-        return {name: base.as_json(value) for name, value in self.get_params(deep=False).items()}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

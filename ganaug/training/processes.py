@@ -43,6 +43,20 @@ class Processes:
             found: Tensor = reduce(numbers.detach().clone(), "mean")
         return found
 
+    def whole(self, rows: Tensor) -> Tensor:
+        """The whole batch in all of them, of which each has its rows. Not differentiable."""
+        if self.parts == 1:
+            return rows
+        from accelerate.utils import gather
+
+        with _dead_are_named():
+            found: Tensor = gather(rows.detach().contiguous())
+        return found.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
+
+    def own(self, batch: Tensor) -> Tensor:
+        """This process's rows of a whole batch."""
+        return batch[self.part :: self.parts]
+
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Put the mean over processes in place of each gradient, in one exchange."""
         if self.parts == 1:

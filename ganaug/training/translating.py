@@ -15,7 +15,7 @@ from ganaug.augment import apply as augmented
 from ganaug.data.pairs import PairBatch
 from ganaug.errors import TrainingError
 from ganaug.losses import LOSSES, AdversarialLoss
-from ganaug.randomness import integers, uniform
+from ganaug.randomness import uniform
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.processes import ALONE, Processes
@@ -111,7 +111,7 @@ class TranslationStep(ABC):
         loss.backward()  # type: ignore[no-untyped-call]
         self.sides.descend("discriminator")
         on_real, on_fake, level = torch.cat(real), torch.cat(fake), self.loss.decision
-        threshold = (on_real.mean() + on_fake.mean()) / 2 if level is None else level
+        threshold = self.processes.mean(on_real.mean() + on_fake.mean()) / 2 if level is None else level
         return {
             "loss_discriminator": loss.detach(),
             "accuracy_real": (on_real > threshold).float().mean(),
@@ -191,7 +191,7 @@ class CycleGANStep(TranslationStep):
         to_y, to_x = (partial(self.run, self.generator[name]) for name in ("x_to_y", "y_to_x"))  # type: ignore[index]
         critics: Any = self.discriminator
         fake_y, fake_x = to_y(x), to_x(y)
-        kept = {side: self.pools[side](fake.detach(), batch.generator) for side, fake in (("x", fake_x), ("y", fake_y))}
+        kept = {side: self.remembered(side, fake, batch) for side, fake in (("x", fake_x), ("y", fake_y))}
         logs = self.update_critics([(critics["x"], x, kept["x"]), (critics["y"], y, kept["y"])])
         self.discriminator.requires_grad_(False)
         fooled = [self.loss.generator(self.run(critics[side], fake)) for side, fake in (("x", fake_x), ("y", fake_y))]
@@ -199,6 +199,10 @@ class CycleGANStep(TranslationStep):
         if self.recipe.weights.get("identity") and x.shape[1] == y.shape[1]:
             losses["identity"] = l1_loss(to_y(y), y) + l1_loss(to_x(x), x)
         return logs | self.update_generators(losses)
+
+    def remembered(self, side: str, fake: Tensor, batch: PairBatch) -> Tensor:
+        """What the pool shows in place of `fake`; all processes have the same pool."""
+        return self.processes.own(self.pools[side](self.processes.whole(fake.detach()), batch.generator))
 
     def state_dict(self) -> Tree:
         """Everything the next step depends on."""
@@ -229,8 +233,9 @@ class ImagePool:
         self.images, rest = torch.cat([self.images, images[:room]]), images[room:]
         if not len(rest):
             return images
-        earlier = uniform(generator, len(rest)) < 0.5
-        places = integers(generator, 0, self.size, len(rest))
+        # torch's own draws, which give a SharedGenerator's process all rows: `images` is the whole batch
+        earlier = torch.rand(len(rest), generator=generator, device=generator.device) < 0.5
+        places = torch.randint(self.size, (len(rest),), generator=generator, device=generator.device)
         shown, kept = rest.clone(), self.images.clone()
         for row in torch.nonzero(earlier).flatten().tolist():
             shown[row], kept[places[row]] = kept[places[row]].clone(), rest[row]

@@ -36,7 +36,7 @@ def test_two_processes_do_what_one_does(tmp_path):
     together = run(*TORCHRUN, PROGRAM, tmp_path / "two", 50)
     assert together.returncode == 0, together.stderr
     recipes = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(recipes) == 3
+    assert len(recipes) == 5
     for name in recipes:
         one, two = (checkpoint(tmp_path / where / name, 50) for where in ("one", "two"))
         for side in ("generator", "discriminator", "average"):
@@ -44,6 +44,8 @@ def test_two_processes_do_what_one_does(tmp_path):
                 torch.testing.assert_close(
                     two["step"][side][key], value, rtol=1e-6, atol=1e-8, msg=f"{name} {side} {key}"
                 )
+        for side, images in one["step"].get("pools", {}).items():
+            torch.testing.assert_close(two["step"]["pools"][side], images, rtol=1e-6, atol=1e-6)
         assert [row["score"] for row in two["rows"]] == pytest.approx([row["score"] for row in one["rows"]], rel=1e-6)
 
 
@@ -96,3 +98,24 @@ def test_a_batch_that_cannot_be_shared_and_other_verbs_are_refused(tmp_path):
     other = run(sys.executable, "-m", "ganaug", "check", data, env={**QUIET, "WORLD_SIZE": "2", "RANK": "1"})
     assert other.returncode == 2
     assert "only `fit`" in other.stderr
+    apply = ["translate", "apply", tmp_path / "run", data, tmp_path / "out"]
+    other = run(sys.executable, "-m", "ganaug", *apply, env={**QUIET, "WORLD_SIZE": "2", "RANK": "1"})
+    assert other.returncode == 2
+    assert "`translate fit`" in other.stderr
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_learn_to_translate_by_the_command_line(tmp_path):
+    data, folder = folder_of(tmp_path / "data", counts=(30, 30), size=(16, 16)), tmp_path / "run"
+    classes = sorted(path for path in data.iterdir() if path.is_dir())
+    # torchrun takes --run for an option of its own
+    options = ["--run-dir", folder, "--steps", 4, "--param", "width=8", "--param", "batch_size=2"]
+    done = run(*TORCHRUN, "-m", "ganaug", "translate", "fit", *classes, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(folder / "model")]
+    assert "2 processes train together, each on 1 images of a batch" in done.stderr
+    assert read_json(folder / "summary.json")["steps"] == 4
+    options = ["--run-dir", tmp_path / "other", "--steps", 4, "--param", "batch_size=3"]
+    refused = run(*TORCHRUN, "-m", "ganaug", "translate", "fit", *classes, *options)
+    assert refused.returncode == 1
+    assert "cannot be shared out evenly among 2 processes" in refused.stderr
