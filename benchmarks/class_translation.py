@@ -4,9 +4,10 @@
 
 horse-deer: 500 images each of two classes of CIFAR-10, deer to be filled up out of horses. bccd: 30 platelets among 200
 red and 60 white blood cells, platelets out of red cells. Both are trained for the same seconds on the same images.
-Label accuracy by a judge that was trained on other images, beside its accuracy on real ones; coverage of the training
-images (Naeem et al. 2020) beside the 1 % quantile of what as many real images cover; cycle errors in [0, 1] of pixels.
-Verdict of `utility_report` on test images that nobody saw. Needs GANAUG_BENCHMARK_DATA; runs are kept in
+Label accuracy by a judge that was trained on other images, beside its accuracy on real ones, with the filters and
+without, and of translations the other way (deer into horses); coverage of the training images (Naeem et al. 2020)
+beside the 1 % quantile of what as many real images cover; cycle errors in [0, 1] of pixels. Verdict of `utility_report`
+on test images that nobody saw. Needs GANAUG_BENCHMARK_DATA; runs are kept in
 CACHE/class_translation.
 """
 
@@ -79,12 +80,17 @@ def judged(made: Any, data: Split, judge: Judge, target: str, seed: int, options
         "learnt": learnt,
         "yield": float(made.yield_.set_index("class")["yield"].get(target, np.nan)),
         "label_accuracy": recalls(judge.model, samples)[label],
+        "unfiltered": recalls(judge.model, made.sample({target: 3 * EACH}, filtered=False))[label],
         "judge_on_real": judge.real[label],
         **among,
     }
     if isinstance(made, ClassTranslator):
         found["cycle_error"] = float(made.cycle_error_[target].mean())
         bridge = made.model_.bridges[label]
+        back = bridge.model.translate(real[: 3 * EACH], torch.zeros(len(real[: 3 * EACH]), dtype=torch.int64), "y_to_x")
+        source = data.train.classes.index(bridge.source)
+        known = LabelledImages(back, torch.full((len(back),), source), data.train.classes)
+        found["other_way"] = recalls(judge.model, known)[source]
         origins = data.train.images[torch.from_numpy(samples.metadata["source_row"].to_numpy()[:10])]
         rows = {bridge.source: (real[:4], origins), f"{target} ({len(real)})": (real[:4], samples.images[:10])}
     else:
@@ -119,7 +125,8 @@ def main() -> None:
             data = horse_deer(seed) if name == "horse-deer" else split(name, seed=seed)
             judge = Judge(data)
             for method in ("GANAugmenter", "ClassTranslator"):
-                kept = CACHE / f"{name}_{seed}_{options.seconds:g}s_{options.threads}t_{method}.json"
+                spent = f"{options.seconds:g}s_{options.threads}t_{options.steps}x{options.inner}"
+                kept = CACHE / f"{name}_{seed}_{spent}_{method}.json"
                 if not kept.exists():
                     made = fitted(method, name, data, seed, options)
                     found = judged(made, data, judge, PAIRS[name][1], seed, options)
@@ -146,7 +153,8 @@ def main() -> None:
 
 
 HEAD = [
-    *("set", "seed", "method", "learnt", "yield", "label accuracy", "judge on real", "coverage", "1 % of real"),
+    *("set", "seed", "method", "learnt", "yield", "label accuracy", "unfiltered", "other way", "judge on real"),
+    *("coverage", "1 % of real"),
     *("kernel distance", "cycle error", "verdict", f"gain at {SHARE}"),
 ]
 
@@ -155,7 +163,8 @@ def row(name: str, seed: int, method: str, found: dict[str, Any]) -> list[str]:
     (one,) = (one for one in found["gains"] if one["subject"] == SHARE)
     gain = f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})"
     cycle = f"{found['cycle_error']:.3f}" if "cycle_error" in found else ""
-    figures = [f"{found[key]:.3f}" for key in ("yield", "label_accuracy", "judge_on_real", "coverage", "coverage_null")]
+    keys = ("yield", "label_accuracy", "unfiltered", "other_way", "judge_on_real", "coverage", "coverage_null")
+    figures = [f"{found[key]:.3f}" if key in found else "" for key in keys]
     return [
         *(name, str(seed), method, "yes" if found["learnt"] else "no", *figures, f"{found['kid']:.3f}", cycle),
         *(found["verdict"], gain),

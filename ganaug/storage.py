@@ -5,8 +5,9 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import UnionType
 from typing import IO
 
 import torch
@@ -14,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ganaug import __version__
 from ganaug.errors import OutputError, RunError
 
 try:
@@ -83,6 +85,23 @@ def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
                 (folder / name).unlink(missing_ok=True)
 
 
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Hold a folder that is there by a lock on itself, so that nothing has to be put into it or beside it.
+
+    Raises RunError where another process holds it. Where the system has no file locks, nothing is held.
+    """
+    with ExitStack() as held:
+        if fcntl is not None:
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{folder}: another process adds to it or undoes. Wait for it.") from error
+        yield
+
+
 def _held(path: Path) -> IO[str]:
     """The lock file, open and locked. Raises BlockingIOError where another process holds it."""
     while True:
@@ -133,6 +152,20 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise RunError(f"{path}: holds {type(value).__name__}, not a JSON object.")
     return value
+
+
+def check_about(path: Path, about: Mapping[str, object], known: int, fields: Mapping[str, type | UnionType]) -> None:
+    """Raise RunError, with what to do, where the JSON at `path` is not of format `known`, or has no such `fields`."""
+    found = about.get("format")
+    if found != known or isinstance(found, bool):
+        newer = isinstance(found, int) and found > known
+        raise RunError(
+            f"{path}: model format {found!r}, written by ganaug {about.get('ganaug_version')}; this ganaug "
+            f"({__version__}) reads format {known}. {'Update ganaug.' if newer else 'Fit again.'}"
+        )
+    for name, kind in fields.items():
+        if name not in about or isinstance(about[name], bool) or not isinstance(about[name], kind):
+            raise RunError(f"{path}: {name!r} is missing or not what ganaug writes there. Use a copy, or fit again.")
 
 
 def write_tree(path: Path, tree: Mapping[str, object]) -> None:

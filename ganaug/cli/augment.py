@@ -187,13 +187,16 @@ def _trained(
         return train(images, found, run, given, resume=resume)
     if method == "cyclegan":
         return train_translators(images, found, run, given, wanted, resume=resume)
+    from ganaug.estimators.base import is_unbegun
     from ganaug.estimators.choice import compared
 
     if (budget := given.get("time_budget")) is not None:
         given = {**given, "time_budget": budget / 2}
     ways: dict[str, Callable[[], Sampler]] = {
-        "conditional": lambda: train(images, found, run / "conditional", given, resume=resume),
         "cyclegan": lambda: train_translators(images, found, run / "cyclegan", given, wanted, resume=resume),
+        "conditional": lambda: train(
+            images, found, run / "conditional", given, resume=resume and not is_unbegun(run / "conditional")
+        ),
     }
     fitted = {}
     for name, way in ways.items():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import Signals, Training, counting, named_failures, say
+from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
 from ganaug.launch import part_of_launch
 from ganaug.terminal import printable
@@ -112,18 +112,22 @@ def train_translators(
     resume: bool,
 ) -> "ClassTranslator":
     """Fit a ClassTranslator in `run`, of whose CycleGANs `given` holds the parameters; for each class `wanted` one."""
-    from ganaug.estimators.class_translator import ClassTranslator
+    from ganaug.estimators.class_translator import ClassTranslator, own_augmentation
     from ganaug.estimators.cyclegan import CycleGAN
     from ganaug.training.run import interrupted
 
     own = {name: value for name, value in given.items() if name in ClassTranslator._get_param_names()}  # noqa: SLF001
     inner = {name: value for name, value in given.items() if name not in own}
-    translator = CycleGAN(**inner)
+    translator = CycleGAN(**{"augmentation": own_augmentation(images), **inner})
     made = ClassTranslator(translator, **{**own, "run_dir": run})
     most = max(images.counts.values())
     n_steps = None if "time_budget" in own and "n_steps" not in inner else translator.steps_for(most, most)
     say(f"{len(wanted)} of {len(images.classes)} classes are to be filled up: a CycleGAN each.")
-    with Signals() as signals, Training(translator.batch_size, n_steps=n_steps, seconds=None) as progress:
+    with (
+        said_warnings(),
+        Signals() as signals,
+        Training(translator.batch_size, n_steps=n_steps, seconds=None) as progress,
+    ):
         begin = made.resume if resume else made.fit
         begin(images, callbacks=[progress, interrupted(signals.stopped)])
     _list_skipped(found, run)

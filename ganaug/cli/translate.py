@@ -9,7 +9,7 @@ import click
 from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
 from ganaug.cli.fit import check_run_folder, say_launched
 from ganaug.cli.main import refuse_launched
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options
+from ganaug.cli.options import FOLDER, FitOptions, Size, fit_options, parameters, signer, signing_options
 from ganaug.launch import part_of_launch
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def translate(ctx: click.Context) -> None:
 @click.option("--run", "--run-dir", "run", type=FOLDER, required=True, help="Folder for the run: history, model.")
 @click.option("--paired", is_flag=True, help="A and B hold pairs of equal names: Pix2Pix instead of CycleGAN.")
 @click.option("--side-by-side", is_flag=True, help="Each image of A holds a pair, X left and Y right.")
+@click.option("--swapped", is_flag=True, help="With --side-by-side: X right and Y left.")
 @click.option("--num-labels", type=click.IntRange(2, 256), help="A holds label images of so many labels, from 0.")
 @fit_options
 def fit(
@@ -41,6 +42,7 @@ def fit(
     run: Path,
     paired: bool,
     side_by_side: bool,
+    swapped: bool,
     num_labels: int | None,
     options: FitOptions,
 ) -> None:
@@ -50,6 +52,8 @@ def fit(
     are pairs themselves (--side-by-side). Images of one size, or resized by --image-size.
     """
     paired = paired or side_by_side
+    if swapped and not side_by_side:
+        raise click.UsageError("--swapped goes with --side-by-side. Of two folders, name the other one first.")
     if num_labels is not None and not paired:
         raise click.UsageError("--num-labels needs --paired: label images are translated by pairs.")
     with named_failures():
@@ -60,6 +64,8 @@ def fit(
 
         kind: Any = Pix2Pix if paired else CycleGAN
         given = parameters(options, kind)
+        if paired:
+            num_labels = given["num_labels"] = num_labels or given.get("num_labels")
         for folder in (x, *([] if y is None else [y])):
             check_run_folder(run, folder)
         with counting("read") as progress:
@@ -68,12 +74,13 @@ def fit(
                 y,
                 paired=paired,
                 side_by_side=side_by_side,
+                swapped=swapped,
                 image_size=_both(options.image_size),
                 num_labels=num_labels,
                 skip_bad=options.skip_bad,
                 progress=progress,
             )
-        made = kind(**{**given, "run_dir": run, **({"num_labels": num_labels} if paired else {})})
+        made = kind(**{**given, "run_dir": run})
         n_steps = made.steps_for(*(len(side.images) for side in sides))
         say(f"{' and '.join(f'{len(side.images):,} of {side.root}' for side in sides)}: {kind.__name__}.")
         say_launched(made.batch_size)
@@ -104,7 +111,7 @@ def fit(
 @click.option("--direction", type=click.Choice(["x_to_y", "y_to_x"]), default="x_to_y", show_default=True)
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Photos of each mask (Pix2Pix).")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the fit's.")
-@click.option("--image-size", type=click.IntRange(8, 512), help="Resize the images of IN to this size first.")
+@click.option("--image-size", type=Size(), help="Resize the images of IN first: 64, or 48x64 (height x width).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
 @signing_options
@@ -115,7 +122,7 @@ def apply(
     direction: str,
     draws: int,
     seed: int | None,
-    image_size: int | None,
+    image_size: int | tuple[int, int] | None,
     device: str,
     skip_bad: bool,
     **signing: Any,
@@ -147,8 +154,9 @@ def apply(
                 skip_bad=skip_bad,
                 progress=progress,
             )
+        images = model.accepted(side.images, direction, str(source))
         with counting("write") as progress:
-            model.write(side.images, side.files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
+            model.write(images, side.files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
         say(f"{len(side.images) * draws:,} translations, each marked as synthetic.")
         if side.skipped:
             say(f"{len(side.skipped):,} unusable files were left out, such as {next(iter(side.skipped))}.")

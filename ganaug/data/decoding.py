@@ -6,6 +6,7 @@ several frames or pages the first is taken. With an image size, the whole pictur
 its aspect ratio follows: a crop could cut away the very thing that gives the image its class.
 """
 
+import hashlib
 import io
 import stat
 import warnings
@@ -38,7 +39,8 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file. `pixels`: (H, W) if grey, (H, W, 3) if RGB; `height`, `width`: upright, before any resizing."""
+    """A decoded file. `pixels`: (H, W) if grey, (H, W, 3) if RGB; `height`, `width`: upright, before any resizing;
+    `content_hash`: `content_hash` of the file."""
 
     pixels: Pixels
     height: int
@@ -48,6 +50,7 @@ class Picture:
     n_bytes: int
     several_frames: bool
     info: dict[Any, object]
+    content_hash: str
 
 
 class UnusableImage(Exception):  # noqa: N818 - a finding about a file, no failure of the program
@@ -79,7 +82,7 @@ def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | Non
     Raises UnusableImage, also where a number is not below `num_labels`.
     """
 
-    def numbers(image: Image.Image, n_bytes: int, size: tuple[int, int] | None) -> Pixels:  # noqa: ARG001  # as _decode
+    def numbers(image: Image.Image, content: bytes, size: tuple[int, int] | None) -> Pixels:  # noqa: ARG001  # as _decode
         if image.size[0] * image.size[1] > MOST_PIXELS:
             raise _too_many_pixels(*reversed(image.size))
         if image.mode not in {"1", "L", "P"} and not image.mode.startswith("I"):
@@ -105,13 +108,18 @@ def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> P
     return _opened(content, _decode, image_size)
 
 
+def content_hash(content: bytes) -> str:
+    """By which a file is known again: 32 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def _opened(
-    content: bytes, read: Callable[[Image.Image, int, tuple[int, int] | None], T], image_size: tuple[int, int] | None
+    content: bytes, read: Callable[[Image.Image, bytes, tuple[int, int] | None], T], image_size: tuple[int, int] | None
 ) -> T:
     """What `read` makes of the image in `content`; whatever Pillow raises becomes an UnusableImage."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return read(image, len(content), image_size)
+            return read(image, content, image_size)
     except UnusableImage:
         raise
     except UnidentifiedImageError:
@@ -152,7 +160,7 @@ def _read(path: Path) -> bytes:
         raise UnusableImage(f"cannot be read: {error.strerror or error}") from None
 
 
-def _decode(image: Image.Image, n_bytes: int, image_size: tuple[int, int] | None) -> Picture:
+def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | None) -> Picture:
     width, height = image.size
     if not width or not height:
         raise UnusableImage(f"is {height}x{width} (height x width): it has no pixels")
@@ -177,7 +185,7 @@ def _decode(image: Image.Image, n_bytes: int, image_size: tuple[int, int] | None
     several = False
     with suppress(Exception):  # only asked now: looking for a second frame can fail where the first is sound
         several = bool(getattr(image, "is_animated", False))
-    return Picture(pixels, height, width, mode, kind, n_bytes, several, info)
+    return Picture(pixels, height, width, mode, kind, len(content), several, info, content_hash(content))
 
 
 def _too_many_pixels(height: int | None = None, width: int | None = None) -> UnusableImage:

@@ -22,7 +22,8 @@ SUFFIXES_OF = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "TIFF": {".t
 @dataclass(frozen=True)
 class ImageEntry:
     """A usable image. `height`, `width`: upright, as stored, not resized; `mode`: Pillow's, as stored; `digest`: of
-    the decoded pixels; `marked`: it says itself that it is synthetic; `row`: its other columns of metadata.csv."""
+    the decoded pixels; `content_hash`: of the file; `marked`: it says itself that it is synthetic; `row`: its other
+    columns of metadata.csv."""
 
     file: str
     label: str
@@ -34,6 +35,7 @@ class ImageEntry:
     several_frames: bool
     marked: bool
     digest: str
+    content_hash: str
     row: Mapping[str, str] | None = None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ganaug import __version__
 from ganaug.data.listing import MANIFEST, METADATA
 from ganaug.errors import OutputError
-from ganaug.storage import read_json
+from ganaug.storage import changing, read_json
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,18 @@ def undo(out: str | Path) -> Undone:
     """Remove what ganaug added to `out`, and nothing else; the folders it made go too, once they are empty.
 
     A file that changed since is kept and named; files that others added are never looked at. Works from any state in
-    which writing or an earlier undo was interrupted. Raises OutputError where there is nothing to undo.
+    which writing or an earlier undo was interrupted. Raises OutputError where there is nothing to undo, RunError where
+    another process is at it.
     """
     root = Path(out)
+    if not root.is_dir():
+        return undone(root)
+    with changing(root):
+        return undone(root)
+
+
+def undone(root: Path) -> Undone:
+    """`undo`, for who holds `root` already."""
     manifest = Manifest.read(root)
     removed: list[str] = []
     kept: dict[str, str] = {}

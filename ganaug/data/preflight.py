@@ -165,6 +165,7 @@ def _look(
         several_frames=picture.several_frames,
         marked=info_is_marked(picture.info),
         digest=digest.hexdigest(),
+        content_hash=picture.content_hash,
         row=candidate.row,
     )
     return entry, picture.pixels if wanted else None

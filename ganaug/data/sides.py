@@ -1,14 +1,15 @@
 """Read the two sides of a translation from folders: two folders, one folder of both, or pictures side by side."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from ganaug.data.decoding import SUFFIXES, UnusableImage, decode, decode_labels, pillow_warnings_judged
+from ganaug.data.decoding import SUFFIXES, Pixels, UnusableImage, decode, decode_labels, pillow_warnings_judged
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import DataError
 
@@ -35,20 +36,23 @@ def read_side(
     *,
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
+    half: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Side:
     """Every image below `root`, in the order of names; grey if every file is, else RGB.
 
     image_size: (height, width) to resize to, label images by the nearest pixel. num_labels: label images, whose pixels
-    or palette numbers are taken as they are. Raises DataError that names the unusable files, sizes that differ, and
-    labels beyond `num_labels`.
+    or palette numbers are taken as they are. half: of each image only the left (0) or right (1) half. Raises DataError
+    that names the unusable files, sizes that differ, and labels beyond `num_labels`.
     """
     folder = Path(root)
     files = list(_files(folder))
 
     def look(file: str) -> np.ndarray | str:
         try:
+            if half is not None:
+                return _half(decode(folder / file).pixels, half, image_size)
             if num_labels is None:
                 return decode(folder / file, image_size).pixels
             return decode_labels(folder / file, num_labels, image_size)
@@ -76,12 +80,24 @@ def read_side(
     return Side(folder, images, tuple(kept), skipped)
 
 
+def _half(pixels: Pixels, half: int, image_size: tuple[int, int] | None) -> Pixels:
+    """Cut first and resized then, so that neither half has a trace of the other."""
+    width = pixels.shape[1]
+    if width % 2:
+        raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side are of equal width")
+    own = pixels[:, half * width // 2 : (half + 1) * width // 2]
+    if image_size is None or own.shape[:2] == image_size:
+        return own
+    return np.asarray(Image.fromarray(own).resize(image_size[::-1], Image.Resampling.BICUBIC))
+
+
 def read_sides(
     first: str | Path,
     second: str | Path | None,
     *,
     paired: bool,
     side_by_side: bool = False,
+    swapped: bool = False,
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
     skip_bad: bool = False,
@@ -89,6 +105,7 @@ def read_sides(
 ) -> tuple[Side, Side]:
     """X and Y from two folders; from one that holds trainA and trainB, or mask and photo; or from images side by side.
 
+    swapped: X is on the right of images side by side.
     In pairs, X and Y are matched by the path without its ending; what has no partner is an error, or skipped.
     """
     more = {"image_size": image_size, "skip_bad": skip_bad, "progress": progress}
@@ -97,7 +114,8 @@ def read_sides(
             raise DataError("images side by side lie in one folder: give only that one.")
         if num_labels is not None:
             raise DataError("images side by side are pixels on both sides: num_labels does not go with them.")
-        return _halves(Path(first), more)
+        left, right = (read_side(first, half=half, **more) for half in (0, 1))  # type: ignore[arg-type]
+        return (right, left) if swapped else (left, right)
     if second is None:
         first, second = _within(Path(first), paired=paired)
     x = read_side(first, num_labels=num_labels, **more)  # type: ignore[arg-type]
@@ -106,6 +124,8 @@ def read_sides(
 
 
 def _within(root: Path, *, paired: bool) -> tuple[Path, Path]:
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder.")
     if (root / UNPAIRED[0]).is_dir() and (root / UNPAIRED[1]).is_dir():
         return root / UNPAIRED[0], root / UNPAIRED[1]
     if paired and (root / "mask").is_dir() and (root / "photo").is_dir():
@@ -116,27 +136,38 @@ def _within(root: Path, *, paired: bool) -> tuple[Path, Path]:
     )
 
 
-def _halves(root: Path, more: Mapping[str, object]) -> tuple[Side, Side]:
-    size = more["image_size"]
-    doubled = (size[0], 2 * size[1]) if isinstance(size, tuple) else None
-    both = read_side(root, **{**more, "image_size": doubled})  # type: ignore[arg-type]
-    width = both.images.shape[3]
-    if width % 2:
-        raise DataError(f"{root}: is {width} pixels wide, an odd number: two halves side by side are of equal width.")
-    left, right = both.images[..., : width // 2].contiguous(), both.images[..., width // 2 :].contiguous()
-    return Side(root, left, both.files, both.skipped), Side(root, right, both.files, both.skipped)
-
-
 def _matched(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
-    rows = [{_stem(file): row for row, file in enumerate(side.files)} for side in (x, y)]
+    rows = [_by_stem(side) for side in (x, y)]
     common = [stem for stem in rows[0] if stem in rows[1]]
-    lonely = [f"{side.root}/{stem}" for side, own in ((x, rows[0]), (y, rows[1])) for stem in own if stem not in common]
+    alone = [
+        [side.files[row] for stem, row in own.items() if stem not in other]
+        for side, own, other in (
+            (x, rows[0], rows[1]),
+            (y, rows[1], rows[0]),
+        )
+    ]
+    lonely = [f"{side.root / file}" for side, files in zip((x, y), alone, strict=True) for file in files]
     if not common or (lonely and not skip_bad):
         raise DataError(
             f"{x.root}, {y.root}: {len(lonely):,} images have no partner of the same name, such as {lonely[0]}. Rename "
             "them, pass --skip-bad to leave them out, or fit without pairs."
         )
+    x, y = (
+        replace(side, skipped=side.skipped | dict.fromkeys(files, "has no partner of the same name"))
+        for side, files in zip((x, y), alone, strict=True)
+    )
     return x.take([rows[0][stem] for stem in common]), y.take([rows[1][stem] for stem in common])
+
+
+def _by_stem(side: Side) -> dict[str, int]:
+    """Path without its ending -> row. Raises DataError where two files have the same."""
+    found: dict[str, int] = {}
+    for row, file in enumerate(side.files):
+        if (other := found.setdefault(_stem(file), row)) != row:
+            raise DataError(
+                f"{side.root}: {side.files[other]} and {file} differ in their ending alone. Remove or rename one."
+            )
+    return found
 
 
 def _stem(file: str) -> str:

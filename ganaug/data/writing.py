@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor
 
 from ganaug import __version__
+from ganaug.data.decoding import content_hash
 from ganaug.data.encoding import png
 from ganaug.data.listing import MANIFEST, METADATA
-from ganaug.data.manifest import Manifest, place, sha256, undo
+from ganaug.data.manifest import Manifest, place, sha256, undone
 from ganaug.data.names import safe_name, unused
 from ganaug.data.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
 from ganaug.data.preflight import FolderInspection
@@ -21,6 +22,7 @@ from ganaug.data.table import Row, is_missing, is_true, row_of, table, whole
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages
+from ganaug.storage import changing
 
 MARKS = 2048  # bytes of text and XMP in a synthetic PNG, and then some
 SIGNATURE = 32768  # of a signed manifest: room for a chain of certificates
@@ -77,7 +79,8 @@ def augment_folder(
     for row, entry in zip(_original_rows(data), data.entries, strict=True):
         folder = folders[entry.label]
         file = f"{folder}/{unused(safe_name(PurePosixPath(entry.file).name), taken[folder])}"
-        originals.append(NewFile(file, bind(_read, data.root / entry.file), entry.n_bytes, {**row, "file_name": file}))
+        content = bind(_read, data.root / entry.file, entry.content_hash)
+        originals.append(NewFile(file, content, entry.n_bytes, {**row, "file_name": file}))
     return publish(Contents.of([*originals, *_encoded(synthetic, data.classes, folders, taken, sign)]), out, progress)
 
 
@@ -87,39 +90,45 @@ def augment_in_place(
     """Add the synthetic images and a metadata.csv to DATA itself; returns DATA. `undo` takes them away again.
 
     No original is touched. The manifest is written first, so `undo` works after a kill; a failure undoes itself.
-    Raises OutputError where DATA holds a manifest already, or cannot be written.
+    Raises OutputError where DATA holds a manifest already, or cannot be written, RunError where another process adds.
     """
     root = data.root
-    check_not_augmented(root)
-    folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
-    for folder in set(folders.values()):
-        if not (root / folder).resolve().is_relative_to(root.resolve()):
-            raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
-    taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
-    files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
-    check_room(root, on_disk(new.n_bytes for new in files))
-    contents = list(in_threads(lambda new: new.content(), files))  # no larger than `synthetic`, which is in memory too
-    listed = table([*_original_rows(data), *(new.row for new in files)])
-    before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
-    needed = sorted({new.file.split("/")[0] for new in files})
-    manifest = Manifest(
-        {new.file: sha256(content) for new, content in zip(files, contents, strict=True)} | {METADATA: sha256(listed)},
-        tuple(folder for folder in needed if not (root / folder).exists()),
-        None if before is None else before.decode(),
-    )
-    with naming(root):
-        manifest.write(root)
-        try:
-            for folder in needed:
-                (root / folder).mkdir(exist_ok=True)
-            for done, (new, content) in enumerate(zip(files, contents, strict=True), start=1):
-                place(root / new.file, content)
-                if progress is not None:
-                    progress(done, len(files))
-            place(root / METADATA, listed, lasting=True)
-        except BaseException:
-            undo(root)
-            raise
+    with changing(root):
+        check_not_augmented(root)
+        folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
+        for folder in set(folders.values()):
+            if not (root / folder).resolve().is_relative_to(root.resolve()):
+                raise OutputError(
+                    f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead."
+                )
+        taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
+        files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
+        check_room(root, on_disk(new.n_bytes for new in files))
+        contents = list(
+            in_threads(lambda new: new.content(), files)
+        )  # no larger than `synthetic`, which is in memory too
+        listed = table([*_original_rows(data), *(new.row for new in files)])
+        before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
+        needed = sorted({new.file.split("/")[0] for new in files})
+        manifest = Manifest(
+            {new.file: sha256(content) for new, content in zip(files, contents, strict=True)}
+            | {METADATA: sha256(listed)},
+            tuple(folder for folder in needed if not (root / folder).exists()),
+            None if before is None else before.decode(),
+        )
+        with naming(root):
+            manifest.write(root)
+            try:
+                for folder in needed:
+                    (root / folder).mkdir(exist_ok=True)
+                for done, (new, content) in enumerate(zip(files, contents, strict=True), start=1):
+                    place(root / new.file, content)
+                    if progress is not None:
+                        progress(done, len(files))
+                place(root / METADATA, listed, lasting=True)
+            except BaseException:
+                undone(root)
+                raise
     return root
 
 
@@ -195,13 +204,17 @@ def _beside(sign: Sign | None) -> int:
     return MARKS if sign is None else MARKS + SIGNATURE
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, expected: str) -> bytes:
+    """The bytes that were checked. Raises DataError where the file is gone, or another by now."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read any more: {error.strerror or error}. Restore it, or check again."
         ) from error
+    if content_hash(content) != expected:
+        raise DataError(f"{path}: changed since it was checked. Leave it alone while ganaug works, and begin again.")
+    return content
 
 
 def _names_in(folder: Path) -> set[str]:

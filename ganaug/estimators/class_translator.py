@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -35,9 +36,12 @@ from ganaug.estimators.translator import thumbnails
 from ganaug.images import LabelledImages, image_hashes, to_signed, to_uint8
 from ganaug.launch import part_of_launch
 from ganaug.metrics.distance import energy_distance
+from ganaug.metrics.mirror import keeps_meaning_mirrored
 from ganaug.randomness import derive, generator, image_seeds
+from ganaug.storage import read_json
 from ganaug.training.engine import device_for
 from ganaug.training.loop import Callback
+from ganaug.training.run import INTERRUPTED
 
 MOST_REDRAWS = 200
 TRIAL = 128  # translations of each class from which its yield is measured
@@ -151,7 +155,8 @@ class ClassTranslator(Sampler):
     Parameters
     ----------
     translator : CycleGAN, optional
-        How each is trained; None: CycleGAN(). Its device, random_state and run_dir are set by this estimator.
+        How each is trained; None: CycleGAN() with `own_augmentation`. Its device, random_state and run_dir are set by
+        this estimator.
     source : "auto" or a class value or name
         The class whose images are translated; "auto": the common class nearest to each (energy distance of images
         averaged down to 8 x 8).
@@ -242,6 +247,10 @@ class ClassTranslator(Sampler):
         model = self.model_
         if isinstance(counts, int | np.integer) and not isinstance(counts, bool):
             labels = list(model.bridges)
+            if not labels:
+                raise NotLearntError(
+                    "no class was to be filled up, so none was learnt. Name some in sampling_strategy."
+                )
             shares = counts_for(int(counts), model.class_values[labels], tuple(model.classes[k] for k in labels))
             request = {labels[k]: count for k, count in shares.items()}
         else:
@@ -286,30 +295,33 @@ class ClassTranslator(Sampler):
         seed, device = self._seed(resume), device_for(self.device)
         train, held_back = hold_back(images, self.hold_back, seed=seed)
         names = [images.classes[label] for label, count in wanted.items() if count]
-        sources = {name: self._source_of(name, train, values) for name in names}
+        sources = self._sources(names, train, values)
         hashes = image_hashes(images.images)
         data = {"fingerprint": images.fingerprint(hashes), "shape": list(images.shape), "counts": images.counts}
         about = {"seed": seed, "params": self._described(), "data": data}
         folder = None if self.run_dir is None else Path(self.run_dir)
         with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
-            made = {
-                name: self._translated(name, sources[name], train, seed, len(names), callbacks, resume=resume)
-                for name in names
-            }
-            chosen = filter_names(self.filters)
-            judged = "label" in chosen and len(names) > 0
+            made: dict[str, CycleGAN] = {}
+            for name in sources:
+                made[name] = self._translated(name, sources[name], train, seed, len(sources), callbacks, resume=resume)
+                if made[name].ended_ == INTERRUPTED:
+                    break
+            cut = any(translator.ended_ == INTERRUPTED for translator in made.values())
+            chosen = () if cut else filter_names(self.filters)  # what is to be gone on with is not judged yet
+            judged = "label" in chosen and len(made) > 0
             referee = (
                 base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume) if judged else None
             )
-        given = {found: row for row, found in enumerate(hashes.tolist())}
         bridges = {}
         for name, translator in made.items():
             errors = torch.from_numpy(translator.cycle_error_)
             kept = errors.argsort()[: max(1, round(self.kept_sources * len(errors)))].sort().values
             used = train.images[train.rows_of(sources[name])[kept]]
+            own = images.rows_of(sources[name])
+            given = dict(zip(hashes[own].tolist(), own.tolist(), strict=True))
             origin = torch.tensor([given[found] for found in image_hashes(used).tolist()])
             bridges[images.classes.index(name)] = Bridge(sources[name], translator.model_, used, origin)
-        filters = make_filters(chosen, train, referee) if names else None
+        filters = make_filters(chosen, train, referee) if chosen and made else None
         model = BridgesModel(bridges, images.shape, images.classes, values, seed, filters, {})
         self.model_ = replace(model, yields=_yields(model))
         self.classes_, self.sources_ = values, sources
@@ -329,14 +341,32 @@ class ClassTranslator(Sampler):
         *,
         resume: bool,
     ) -> CycleGAN:
-        made: CycleGAN = clone(CycleGAN() if self.translator is None else self.translator)
-        budget = {} if self.time_budget is None else {"time_budget": self.time_budget / parts}
+        default = CycleGAN(augmentation=own_augmentation(train))
+        made: CycleGAN = clone(default if self.translator is None else self.translator)
+        budget: dict[str, Any] = {} if self.time_budget is None else {"time_budget": self.time_budget / parts}
         where = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
         made.set_params(random_state=derive(seed, name) % 2**31, device=self.device, run_dir=where, **budget)
-        begin = made.resume if resume and where is not None and not base.is_unbegun(where) else made.fit
+        resume = resume and where is not None and not base.is_unbegun(where)
+        if resume and where is not None and (done := _steps_done(where)):
+            made.set_params(n_steps=done)  # a time budget would be spent once more
+        begin = made.resume if resume else made.fit
         return begin(train.images[train.rows_of(source)], train.images[train.rows_of(name)], callbacks=callbacks)
 
-    def _source_of(self, name: str, images: LabelledImages, values: np.ndarray) -> str:
+    def _sources(self, names: Sequence[str], images: LabelledImages, values: np.ndarray) -> dict[str, str]:
+        """Class -> the one that is translated into it. Those without are warned of; raises DataError where none has."""
+        found = {name: self._source_of(name, images, values) for name in names}
+        lonely = [name for name, source in found.items() if source is None]
+        if lonely:
+            told = (
+                f"class {lonely[0]!r} has {images.counts[lonely[0]]} images, and no other class twice as many to be "
+                f"translated into it ({len(lonely)} such classes). Name one by source="
+            )
+            if len(lonely) == len(names):
+                raise DataError(f"{told}, or fill up with GANAugmenter.")
+            warnings.warn(f"{told}; as it is, it is not learnt.", stacklevel=3)
+        return {name: source for name, source in found.items() if source is not None}
+
+    def _source_of(self, name: str, images: LabelledImages, values: np.ndarray) -> str | None:
         if not isinstance(self.source, str) or self.source != "auto":
             (label,) = counts_for({self.source: 1}, values, images.classes)
             if images.classes[label] == name:
@@ -345,10 +375,7 @@ class ClassTranslator(Sampler):
         counts = images.counts
         common = [other for other, count in counts.items() if other != name and count >= COMMON * counts[name]]
         if not common:
-            raise DataError(
-                f"class {name!r} has {counts[name]} images, and no other class twice as many to be translated into it. "
-                "Name one by source=."
-            )
+            return None
         domain = Domain(images.shape)
         own = thumbnails(domain, images.images[images.rows_of(name)[:MOST_COMPARED]])
 
@@ -356,6 +383,19 @@ class ClassTranslator(Sampler):
             return energy_distance(own, thumbnails(domain, images.images[images.rows_of(other)[:MOST_COMPARED]]))
 
         return min(common, key=distance)
+
+
+def own_augmentation(images: LabelledImages) -> str:
+    """Shifts, and mirror images where no class differs from its own."""
+    return "translation,flip" if keeps_meaning_mirrored(images) else "translation"
+
+
+def _steps_done(run: Path) -> int | None:
+    """Steps of a run that came to its own end; None of one that was cut."""
+    if not (run / "summary.json").exists():
+        return None
+    about: dict[str, Any] = read_json(run / "summary.json")
+    return None if about.get("ended") == INTERRUPTED else int(about["steps"])
 
 
 def _yields(model: BridgesModel) -> dict[int, Yield]:

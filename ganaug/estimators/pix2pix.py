@@ -23,6 +23,7 @@ from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes
 from ganaug.training.translating import Pix2PixStep, TranslationRecipe, TranslationStep
 
+NOT_OF_PAIRS = ("color", "cutout")
 FEWEST_PAIRS, MOST_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at
 
 COMMON: dict[str, list[object]] = {
@@ -187,7 +188,12 @@ class Pix2Pix(Translator):
 
     def _check_params(self) -> None:
         lookup(LOSSES, self.loss, "loss")
-        augment.policy(self.augmentation)
+        chosen = augment.policy(self.augmentation)
+        if unfit := [name for name in NOT_OF_PAIRS if augment.AUGMENTATIONS[name] in chosen]:
+            raise ValueError(
+                f"augmentation {unfit[0]!r} would alter X and Y alike, whose colours mean different things. Use "
+                "translation, flip or None."
+            )
         self._precision(torch.device("cpu"))
 
 

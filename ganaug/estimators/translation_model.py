@@ -17,13 +17,20 @@ from ganaug.data.output import publish
 from ganaug.data.pairs import Domain
 from ganaug.data.threads import Progress
 from ganaug.data.writing import streamed
-from ganaug.errors import RunError
+from ganaug.errors import DataError, RunError
 from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
 from ganaug.networks.translation import ResNetTranslator, UNetGenerator
 from ganaug.randomness import image_seeds, own_state
-from ganaug.storage import read_json, read_tree, write_json, write_tree
+from ganaug.storage import check_about, read_json, read_tree, write_json, write_tree
 
 FORMAT = 1
+FIELDS = {
+    **dict.fromkeys(("ganaug_version", "model_hash", "kind"), str),
+    **dict.fromkeys(("width", "seed"), int),
+    **dict.fromkeys(("params", "data"), dict),
+    "domains": list,
+}  # of model.json, beside its format; the whole is docs/model.schema.json
+SMALLEST, LARGEST = 8, 512  # pixels a side
 PASS_PIXELS = 2**20  # of the images of one pass, at most
 BLOCK = 2**22  # pixels that are translated before any is handed on
 DIRECTIONS = ("x_to_y", "y_to_x")
@@ -66,6 +73,20 @@ class TranslationModel:
             found.update(name.encode())
             found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
+
+    def accepted(self, images: Tensor, direction: str, what: str = "X") -> Tensor:
+        """uint8 (N, C, H, W) as `translate` takes them: grey ones as RGB where that is wanted.
+
+        Raises ValueError for a direction that was not learnt, DataError for images of another kind or size.
+        """
+        if direction not in self.directions:
+            raise ValueError(f"direction must be one of {', '.join(self.directions)}; got {direction!r}.")
+        channels, (height, width) = self.domains[direction == "y_to_x"].size[0], images.shape[2:]
+        if min(height, width) < SMALLEST or max(height, width) > LARGEST:
+            raise DataError(f"{what}: is {height}x{width} pixels; {SMALLEST} to {LARGEST} a side can be translated.")
+        if images.shape[1] not in (1, channels):
+            raise DataError(f"{what}: is RGB, and this translator takes grey images. Convert them to grey.")
+        return images.expand(-1, channels, -1, -1)
 
     @torch.no_grad()
     def translate(self, images: Tensor, seeds: Tensor, direction: str = "x_to_y") -> Tensor:
@@ -165,18 +186,12 @@ class TranslationModel:
         about: dict[str, Any] = read_json(folder / "model.json")
         if about.get("kind") not in ("pix2pix", "cyclegan"):
             raise RunError(f"{folder}: holds no translator. `ganaug translate fit` and Pix2Pix or CycleGAN make one.")
-        if about.get("format") != FORMAT:
-            raise RunError(
-                f"{folder}: translator format {about.get('format')!r}; this ganaug ({__version__}) reads {FORMAT}. "
-                f"It was written by ganaug {about.get('ganaug_version')}: use that version or fit again."
-            )
+        check_about(folder / "model.json", about, FORMAT, FIELDS)
         state: Any = read_tree(folder / "generator.safetensors")
         try:
-            if not isinstance(about["params"], dict) or not isinstance(about["data"], dict):
-                raise TypeError("params and data must be objects")
-            kind, width = str(about["kind"]), int(about["width"])
-            domains = tuple(_domain(one) for one in about["domains"])
-            pair = domains[0], domains[1]
+            kind, width = about["kind"], about["width"]
+            first, second = about["domains"]
+            pair = _domain(first), _domain(second)
             with torch.device("meta"), own_state(0):  # before memory is taken for what a file merely says
                 described = {name: value.shape for name, value in generators(kind, pair, width).state_dict().items()}
             if described != {name: value.shape for name, value in state["generator"].items()}:
@@ -184,7 +199,7 @@ class TranslationModel:
             with own_state(0):
                 generator = generators(kind, pair, width)
             generator.load_state_dict(state["generator"])
-            model = cls(generator.eval().requires_grad_(False), kind, pair, width, int(about["seed"]))
+            model = cls(generator.eval().requires_grad_(False), kind, pair, width, about["seed"])
         except Exception as error:  # whatever the words of a file that anybody may have written come to
             raise RunError(
                 f"{folder}: model.json and generator.safetensors do not fit each other ({error})."
@@ -214,9 +229,8 @@ def _name(file: str, draw: int, draws: int) -> str:
 
 
 def _domain(about: Mapping[str, Any]) -> Domain:
-    channels, height, width = (int(number) for number in about["size"])
-    labels = None if about["num_labels"] is None else int(about["num_labels"])
-    return Domain((channels, height, width), labels)
+    channels, height, width = about["size"]
+    return Domain((channels, height, width), about["num_labels"])
 
 
 def _sources(seeds: Tensor) -> list[torch.Generator]:

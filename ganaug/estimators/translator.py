@@ -3,7 +3,7 @@
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,11 +17,18 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug.allocator import freed_memory_kept
-from ganaug.data.findings import SMALLEST
 from ganaug.data.pairs import Domain, PairBatches
 from ganaug.errors import DataError
 from ganaug.estimators import base
-from ganaug.estimators.translation_model import DIRECTIONS, TranslationModel, generators, model_folder
+from ganaug.estimators.translation_model import (
+    DIRECTIONS,
+    LARGEST,
+    PASS_PIXELS,
+    SMALLEST,
+    TranslationModel,
+    generators,
+    model_folder,
+)
 from ganaug.images import LabelledImages, image_hashes
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.randomness import derive, generator, image_seeds, own_state
@@ -34,7 +41,6 @@ from ganaug.training.processes import Processes, processes_on
 from ganaug.training.run import Run, time_budget
 from ganaug.training.translating import TranslationRecipe, TranslationStep
 
-LARGEST = 512
 PASSES, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 100_000  # through the larger set, as published
 FEWEST, MOST_JUDGED, SHOWN = 10, 64, 6  # held back at least, looked at in a check, and shown in its picture
 THUMBNAIL = 8
@@ -69,6 +75,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
     def resume(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Go on with the run in `run_dir`, on the same images with the same parameters. On the CPU bit for bit.
 
+        `n_steps` and `time_budget` may be others; the rates then fall towards the new end.
         Raises RunError when there is no run, or it was begun with other images or parameters.
         """
         self._fit(X, Y, callbacks, resume=True)
@@ -108,6 +115,8 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
         was made of them, as out/mask and out/photo. Raises OutputError where `out` is there already.
         """
         images = self._checked(X, direction)
+        if draws > 1 and self.kind != "pix2pix":
+            raise ValueError(f"draws={draws}: {type(self).__name__} makes one image of each.")
         if names is not None and len(names) != len(images):
             raise ValueError(f"names has {len(names)} entries for {len(images)} images.")
         files = [f"{number:06}.png" for number in range(len(images))] if names is None else list(names)
@@ -122,13 +131,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
 
     def _checked(self, X: Any, direction: str) -> Tensor:
         check_is_fitted(self, "model_")
-        if direction not in self.model_.directions:
-            raise ValueError(f"direction must be one of {', '.join(self.model_.directions)}; got {direction!r}.")
-        domain = self.model_.domains[direction == "y_to_x"]
-        images = as_images(X, "X", domain.num_labels)
-        if images.shape[1] != domain.size[0]:
-            raise DataError(f"X has {images.shape[1]} channels; this translator was fitted on {domain.size[0]}.")
-        return images
+        return self.model_.accepted(as_images(X, "X", self.model_.domains[direction == "y_to_x"].num_labels), direction)
 
     def _translated(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         images = self._checked(X, direction)
@@ -199,7 +202,8 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
         model = TranslationModel(step.average.module, self.kind, domains, width, seed)
         evaluator = TranslationEvaluator(model, sources[judged[0]], targets[judged[1]], paired=self.paired)
         folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
-        about = {"seed": seed, "params": self._described(), "data": data}
+        chosen = {"width": width, "precision": str(recipe.precision).removeprefix("torch.")}
+        about = {"seed": seed, "params": {**self._described(), **chosen}, "data": data}
         with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
             run = Run(
                 step,
@@ -288,15 +292,25 @@ def _spread(made: Tensor, real: Tensor) -> float:
 def thumbnails(domain: Domain, images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> float (N, D) in [-1, 1]: averaged down to at most 8 x 8, label images a channel a label."""
     size = min(THUMBNAIL, images.shape[2]), min(THUMBNAIL, images.shape[3])
-    return adaptive_avg_pool2d(domain.signed(images), size).flatten(1)
+    return torch.cat([adaptive_avg_pool2d(domain.signed(part), size).flatten(1) for part in few(images)])
+
+
+def few(images: Tensor) -> Iterator[Tensor]:
+    """A few images at a time, however large they are."""
+    size = max(1, PASS_PIXELS // (images.shape[2] * images.shape[3]))
+    return (images[start : start + size] for start in range(0, len(images), size))
 
 
 def cycle_errors(model: TranslationModel, images: Tensor, direction: str = "x_to_y") -> Tensor:
     """Of each image, the mean absolute error in [0, 1] of pixels after it was translated there and back: (N,)."""
-    no_seeds = torch.zeros(len(images), dtype=torch.int64)
-    there = model.translate(images, no_seeds, direction)
-    back = model.translate(there, no_seeds, DIRECTIONS[direction == DIRECTIONS[0]])
-    return (back.float() - images.float()).abs().flatten(1).mean(1) / 255
+
+    def errors(part: Tensor) -> Tensor:
+        no_seeds = torch.zeros(len(part), dtype=torch.int64)
+        there = model.translate(part, no_seeds, direction)
+        back = model.translate(there, no_seeds, DIRECTIONS[direction == DIRECTIONS[0]])
+        return (back.float() - part.float()).abs().flatten(1).mean(1) / 255
+
+    return torch.cat([errors(part) for part in few(images)])
 
 
 def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:

@@ -19,7 +19,7 @@ from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
 from ganaug.training.processes import ALONE, Processes
 
-NO_BETTER = "no better score"
+NO_BETTER, INTERRUPTED = "no better score", "interrupted"
 Row = dict[str, float | int | str | None]
 
 
@@ -256,7 +256,7 @@ def interrupted(flag: Callable[[], bool]) -> Callback:
 
     def callback(done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG001  # a callback gets both
         if flag():
-            raise StopTraining("interrupted")
+            raise StopTraining(INTERRUPTED)
 
     return callback
 

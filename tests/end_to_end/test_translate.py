@@ -11,6 +11,7 @@ from ganaug.cli.main import main
 from ganaug.data.provenance import is_marked
 from ganaug.data.sides import read_side, read_sides
 from ganaug.errors import DataError
+from ganaug.storage import read_json
 from tests.sets import hashes
 
 QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
@@ -96,6 +97,9 @@ def test_side_by_side_is_cut_in_the_middle(tmp_path):
     assert x.images.shape == y.images.shape == (4, 3, 10, 12)
     assert int(x.images.max()) == 10
     assert int(y.images.min()) == 240
+    smaller = read_sides(tmp_path / "data", None, paired=True, side_by_side=True, swapped=True, image_size=(8, 9))
+    assert [side.images.shape[2:] for side in smaller] == [(8, 9)] * 2
+    assert [side.images.unique().tolist() for side in smaller] == [[240], [10]]
     done = ganaug("translate", "fit", tmp_path / "data", "--side-by-side", "--run", tmp_path / "run", *QUICK)
     assert done.exit_code == 0, done.output
 
@@ -138,7 +142,45 @@ def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
     (pairs / "photo" / "3.jpg").write_bytes(b"no picture")
     ask = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", "--skip-bad", *QUICK]
     assert ganaug(*ask).exit_code == 0
-    assert list(pd.read_csv(tmp_path / "run" / "skipped.csv")["file_name"]) == [str(pairs / "photo" / "3.jpg")]
+    listed = pd.read_csv(tmp_path / "run" / "skipped.csv").set_index("file_name")["cause"]
+    assert set(listed.index) == {str(pairs / "photo" / "3.jpg"), str(pairs / "mask" / "3.png")}
+    assert listed[str(pairs / "mask" / "3.png")] == "has no partner of the same name"
+
+
+def test_two_files_of_one_name_are_told_apart_by_nobody(pairs):
+    save(pairs / "photo" / "3.png", COLOURS[labels(1)[0]])
+    with pytest.raises(DataError, match="3.jpg and 3.png differ in their ending alone"):
+        read_sides(pairs, None, paired=True, num_labels=3)
+
+
+def test_the_number_of_labels_may_come_as_a_parameter(pairs, tmp_path):
+    ask = ["--paired", "--param", "num_labels=3", "--run", tmp_path / "run", *QUICK]
+    assert ganaug("translate", "fit", pairs, *ask).exit_code == 0
+    assert read_json(tmp_path / "run" / "model" / "model.json")["domains"][0]["num_labels"] == 3
+
+
+def test_what_is_applied_to_is_checked_like_what_was_learnt_from(tmp_path):
+    for number in range(4):
+        save(tmp_path / "grey" / f"{number}.png", np.full((12, 18), 20 * number, np.uint8))
+        save(tmp_path / "rgb" / f"{number}.png", np.full((12, 18, 3), [20 * number, 9, 9], np.uint8))
+    save(tmp_path / "tiny" / "0.png", np.zeros((4, 6, 3), np.uint8))
+    save(tmp_path / "mixed" / "0.png", np.full((24, 36, 3), [1, 2, 3], np.uint8))
+    save(tmp_path / "mixed" / "1.png", np.full((20, 20, 3), [1, 2, 3], np.uint8))
+    run = tmp_path / "run"
+    assert ganaug("translate", "fit", tmp_path / "rgb", tmp_path / "grey", "--run", run, *QUICK).exit_code == 0
+
+    def applied(source, out, *more):
+        return ganaug("translate", "apply", run, tmp_path / source, tmp_path / out, "--device", "cpu", *more)
+
+    assert applied("grey", "from-grey").exit_code == 0
+    refused = applied("rgb", "back", "--direction", "y_to_x")
+    assert refused.exit_code == 1
+    assert "is RGB, and this translator takes grey images" in " ".join(refused.stderr.split())
+    refused = applied("tiny", "small")
+    assert refused.exit_code == 1
+    assert "is 4x6 pixels; 8 to 512 a side" in " ".join(refused.stderr.split())
+    assert applied("mixed", "resized", "--image-size", "12x18").exit_code == 0
+    assert Image.open(tmp_path / "resized" / "translated" / "0.png").size == (18, 12)
 
 
 def test_a_translator_is_no_generator_and_the_other_way_round(pairs, tmp_path):

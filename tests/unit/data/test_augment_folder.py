@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganaug.data.folder import augment_folder, augment_in_place, check_output, inspect_folder, read_folder, undo
-from ganaug.errors import DataError, GanaugError, OutputError
+from ganaug.errors import DataError, GanaugError, OutputError, RunError
 
 COUNTS = {"cat": 6, "dog": 6}
 
@@ -41,6 +41,30 @@ def test_originals_are_copied_byte_for_byte_beside_the_synthetic(photos, synthet
     rows = rows_of(out)
     assert rows.keys() == {name for name in after if name.endswith(".png")}
     assert {row["class_index"] for row in rows.values() if row["label"] == "dog"} == {"1"}
+
+
+def test_a_file_that_changed_since_it_was_checked_is_not_copied(photos, synthetic, tmp_path):
+    root = photos()
+    found = inspect_folder(root)
+    Image.new("L", (9, 9), 77).save(root / "cat" / "0.png")
+    with pytest.raises(DataError, match=r"cat/0\.png: changed since it was checked"):
+        augment_folder(found, synthetic, tmp_path / "out")
+    assert list(tmp_path.glob("*out*")) == []
+
+
+def test_of_two_that_add_to_one_folder_the_second_is_refused(photos, synthetic, snapshot):
+    root = photos()
+    before = snapshot(root)
+
+    def second(done, total):
+        if done == 1:
+            for attempt in (lambda: augment_in_place(inspect_folder(root), synthetic), lambda: undo(root)):
+                with pytest.raises(RunError, match="another process adds to it or undoes"):
+                    attempt()
+
+    augment_in_place(inspect_folder(root), synthetic, progress=second)
+    undo(root)
+    assert snapshot(root) == before
 
 
 def test_the_metadata_form_becomes_class_folders(photos, synthetic, tmp_path):

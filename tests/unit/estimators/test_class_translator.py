@@ -8,6 +8,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ganaug import AugmentedClassifier, ClassTranslator, CycleGAN, LabelledImages, MixedDataset, utility_report
 from ganaug.errors import DataError, NotLearntError
+from ganaug.training.loop import StopTraining
 
 TINTS = {"common": (200, 200, 200), "far": (20, 40, 200), "rare": (200, 150, 60)}
 QUICK = CycleGAN(n_steps=4, width=4, batch_size=4, precision="fp32")
@@ -110,5 +111,44 @@ def test_what_it_cannot_learn_is_refused_by_name(images):
 
 def test_nothing_to_fill_up_is_nothing_to_learn():
     even = blobs({"common": 10, "rare": 10})
-    X, labels = ClassTranslator(QUICK, device="cpu", filters=None).fit_resample(even)
+    made = ClassTranslator(QUICK, device="cpu", filters=None)
+    X, labels = made.fit_resample(even)
     assert len(X) == len(labels) == 20
+    with pytest.raises(NotLearntError, match="no class was to be filled up"):
+        made.sample(5)
+
+
+def test_a_class_that_no_other_is_common_enough_for_is_not_learnt_and_the_rest_is():
+    uneven = blobs({"common": 40, "far": 30, "rare": 8})
+    with pytest.warns(UserWarning, match="class 'far' has 30 images, and no other class twice as many"):
+        made = ClassTranslator(QUICK, device="cpu", filters=None, random_state=0).fit(uneven)
+    assert "far" in made.not_learnt_
+    assert "rare" not in made.not_learnt_
+    assert len(made.sample({"rare": 3})) == 3
+
+
+def test_cut_between_two_classes_it_goes_on_with_the_second(tmp_path):
+    uneven = blobs({"common": 40, "far": 16, "rare": 8})
+
+    def made(run, **more):
+        return ClassTranslator(QUICK, device="cpu", filters=None, random_state=0, run_dir=run, **more)
+
+    seen = []
+
+    def cut_at(last):
+        def callback(done, logs):
+            seen.append(done)
+            if len(seen) == last:
+                raise StopTraining("interrupted")
+
+        return callback
+
+    whole = made(tmp_path / "whole").fit(uneven)
+    for last in (2, 6):
+        begin = made(tmp_path / "run")
+        (begin.resume if seen else begin.fit)(uneven, callbacks=[cut_at(last)])
+    assert seen == [1, 2, 3, 4, 1, 2]
+    again = made(tmp_path / "run").resume(uneven)
+    assert again.model_.hash() == whole.model_.hash()
+    longer = made(tmp_path / "run").resume(uneven, callbacks=[lambda done, logs: pytest.fail("trained once more")])
+    assert longer.model_.hash() == whole.model_.hash()

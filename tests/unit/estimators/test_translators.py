@@ -180,6 +180,29 @@ def test_losses_that_judge_no_patches_are_refused():
         Pix2Pix(3, n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))._translated(masks(1), "y_to_x", None, 0)
 
 
+def test_colours_of_both_sides_are_not_altered_alike():
+    with pytest.raises(ValueError, match="augmentation 'color' would alter X and Y alike"):
+        Pix2Pix(3, augmentation="flip,color", n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))
+
+
+def test_a_run_is_not_resumed_with_networks_of_another_width(tmp_path):
+    x, y = tinted(4, (200, 200, 200), 0), tinted(4, (200, 120, 20), 0)
+    options = {**SMALL, "n_steps": 2, "run_dir": tmp_path / "run"}
+    CycleGAN(**{**options, "width": 32}).fit(x, y)
+    with pytest.raises(RunError, match="width was 32 and is 8"):
+        CycleGAN(**options).resume(x, y)
+    with pytest.raises(RunError, match="precision was 'float32' and is 'bfloat16'"):
+        CycleGAN(**{**options, "width": 32, "precision": "bf16"}).resume(x, y)
+
+
+def test_a_cycle_is_of_images_that_it_takes():
+    made = CycleGAN(n_steps=1, **SMALL).fit(tinted(4, (200, 200, 200), 0), tinted(4, (200, 120, 20), 0))
+    with pytest.raises(ValueError, match="direction must be one of x_to_y, y_to_x"):
+        made.cycle_error(tinted(2, (9, 9, 9), 0), direction="back")
+    with pytest.raises(ValueError, match="makes one image of each"):
+        made.write(tinted(2, (9, 9, 9), 0), "nowhere", draws=2)
+
+
 def test_images_keep_their_pixels():
     photos = np.random.default_rng(0).integers(0, 256, (3, 9, 10, 3), dtype=np.uint8)
     assert np.array_equal(as_images(photos, "X").permute(0, 2, 3, 1).numpy(), photos)
