@@ -145,17 +145,16 @@ def fitted(images: LabelledImages, seconds: float) -> tuple[float, GANAugmenter]
     return (len(middle) - 1) / (middle[-1] - middle[0]), gan
 
 
-def sampled(gan: GANAugmenter, count: int, place: Path | None, form: str, *, filtered: bool) -> float:
-    """Images a second, to PNG files with metadata.csv in `place`, or to one tar archive of them."""
+def sampled(gan: GANAugmenter, count: int, room: Path, form: str, *, filtered: bool) -> float:
+    """Images a second, to PNG files with metadata.csv in a new folder in `room`, or to one tar archive of them."""
     refused = gan.model_.not_learnt if filtered else []
     names = gan.model_.classes
     each = {name: 0 if label in refused else count // (len(names) - len(refused)) for label, name in enumerate(names)}
-    with tempfile.TemporaryDirectory(dir=place) as room:
-        begun = time.perf_counter()
-        blocks = gan.sample_blocks(each, filtered=filtered)
-        write = {"folder": publish, "tar": publish_tar}[form]
-        write(streamed(blocks, each, gan.model_.shape), Path(room) / "out", None)
-        return sum(each.values()) / (time.perf_counter() - begun)
+    out = Path(tempfile.mkdtemp(dir=room)) / "out"
+    begun = time.perf_counter()
+    write = {"folder": publish, "tar": publish_tar}[form]
+    write(streamed(gan.sample_blocks(each, filtered=filtered), each, gan.model_.shape), out, None)
+    return sum(each.values()) / (time.perf_counter() - begun)
 
 
 def forward(gan: GANAugmenter, count: int) -> float:
@@ -199,7 +198,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     precision = precision_for("auto", torch.device("cpu"))
     work = flops(Bare(fashion_mnist_lt(), torch.float32)) / 1e9
-    rates, gflop = measured(precision, work / BATCH, options)
+    # nothing is removed before the end: ext4 looks for a free place past all that were freed lately
+    with tempfile.TemporaryDirectory(dir=options.room) as room:
+        rates, gflop = measured(precision, work / BATCH, Path(room), options)
     lines = [
         f"# Throughput at 28x28, {options.threads} threads of {processor()}",
         "",
@@ -217,7 +218,7 @@ def main() -> None:
 
 
 def measured(
-    precision: torch.dtype, work: float, options: argparse.Namespace
+    precision: torch.dtype, work: float, room: Path, options: argparse.Namespace
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Images a second of each part, a number a round; GFLOP an image of those that train. work: of ours."""
     images, rates, gflop = fashion_mnist_lt(), dict[str, list[float]](), dict[str, float]()
@@ -241,7 +242,7 @@ def measured(
             note(name, timed(step, options.seconds) * BATCH)
         for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
             name = f"samples to a {form}{', filtered' * filtered}"
-            note(name, sampled(gan, options.samples, options.room, form, filtered=filtered))
+            note(name, sampled(gan, options.samples, room, form, filtered=filtered))
         note("forward pass", forward(gan, options.samples))
         for name, python in (pair.split("=", 1) for pair in options.rival_python):
             rate, gflop[name] = rival(name, python, images, options)

@@ -136,8 +136,10 @@ def run_augment(
             raise click.UsageError("--dry-run: only --method conditional can be tried out.")
         _forecast(images, wanted, given)
         return
+    made = None
     if wanted:
-        synthetic = _fill(_trained(images, found, run, given, method, list(wanted), resume=options.resume), wanted)
+        made = _trained(images, found, run, given, method, list(wanted), resume=options.resume)
+        synthetic = _fill(made, wanted)
     else:
         say("Every class already has as many images as asked for: nothing is trained, nothing is added.")
         synthetic = images.take([])
@@ -149,23 +151,27 @@ def run_augment(
     _table(images.counts, wanted)
     say(f"Written to {out or data}{f'; the run is in {run}' if wanted else ''}.")
     say(f"To take it back: ganaug augment {data} {out or '--in-place'} --undo")
-    if not wanted:
+    if made is None:
         return
     say(
         "Not measured here: whether these images help a classifier. `ganaug evaluate` does, on real images that "
         "neither the generator nor the classifier has seen."
     )
     if with_report and len(synthetic):
-        _judge(images, synthetic, run)
+        _judge(images, synthetic, made, run)
 
 
-def _judge(images: "LabelledImages", synthetic: "LabelledImages", run: Path) -> None:
+def _judge(images: "LabelledImages", synthetic: "LabelledImages", made: "Sampler", run: Path) -> None:
     """Write the report's page and JSON into the run's folder, and say what they say first."""
+    from ganaug.data.held_back import hold_back
     from ganaug.reports.diversity import diversity_report
 
     page = run / "report.html"
+    train, unseen = hold_back(images, made.hold_back, seed=made.model_.seed)
     with steps_of("report") as progress:
-        found = diversity_report(images, synthetic, most=JUDGED, progress=progress)
+        found = diversity_report(
+            train, synthetic, unseen=unseen if len(unseen) else None, most=JUDGED, progress=progress
+        )
     found.write(page, page.with_suffix(".json"))
     say(f"The synthetic images: {found.verdict}. Open {page}: real images left, synthetic ones right.")
     for sentence in found.summary[:TOLD]:

@@ -323,10 +323,11 @@ MEASURES: dict[str, Measure] = {
         _membership,
         "warn",
         "from the synthetic images one can tell which real images were trained on",
-        "hand out fewer images, train for less time, augment more, add real images, keep the copy filter on",
+        "train for less time or hand out fewer images, which lowered it where that was measured; filters did not",
         enough=50,
         takes="members",
-        otherwise="takes real images that were not trained on (holdout)",
+        otherwise="takes real images that were not trained on (holdout). Classes of 10 to 24 images of a long-tailed "
+        "Fashion-MNIST had 0.26, 0.16 after a quarter of the training",
         alike="by chance",
     ),
     "density": Measure(_density),

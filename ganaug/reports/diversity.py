@@ -32,6 +32,7 @@ def diversity_report(
     synthetic: LabelledImages,
     *,
     holdout: LabelledImages | None = None,
+    unseen: LabelledImages | None = None,
     features: str | Extractor | nn.Module = "auto",
     most: int = 1000,
     random_state: int = 0,
@@ -42,10 +43,11 @@ def diversity_report(
 
     real: the training images, from which copies may have been taken. holdout: real images that the generator has not
     seen; if given, diversity and differences are judged against these, and what the synthetic images betray of who was
-    trained on is measured. features: 'auto' (EfficientNet-lite0), another
-    name of `metrics.features.FEATURES`, a function, uint8 (N, C, H, W) -> (N, D), or a module, which is given floats in
-    [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by `random_state`. progress: called
-    with (what is done, steps done, steps in all). pictures: whether to draw them, which takes some seconds.
+    trained on is measured. unseen: such images for the latter alone, which may lack some classes. features: 'auto'
+    (EfficientNet-lite0), another name of `metrics.features.FEATURES`, a function, uint8 (N, C, H, W) -> (N, D), or a
+    module, which is given floats in [0, 1]. most: images of a class that are looked at, real and synthetic, drawn by
+    `random_state`. progress: called with (what is done, steps done, steps in all). pictures: whether to draw them,
+    which takes some seconds.
 
     Tests are exact, by permutation, or of counts, and all of the report are adjusted together (Holm 1979): a report on
     images that are as good as real ones raises any alarm in about 2 % of cases. A measure is `insufficient` below the
@@ -68,8 +70,11 @@ def diversity_report(
     points = embed(real_side.images)
     say("features of the synthetic images", 1, n_steps)
     others = embed(synthetic_side.images)
-    members = None if holdout is None else _drawn(real, most, random_state, "members")
-    pairs = dict(_pairs(real, real_side, synthetic_side, points, others, most, random_state, members))
+    known = None
+    if holdout is not None or unseen is not None:
+        apart = real_side if unseen is None else _drawn(matched(unseen, real, "unseen"), most, random_state, "unseen")
+        known = _drawn(real, most, random_state, "members"), apart
+    pairs = dict(_pairs(real, real_side, synthetic_side, points, others, most, random_state, known))
     found: dict[tuple[str, str], Measured] = {}
     for number, (subject, pair) in enumerate(pairs.items()):
         say(subject, 2 + number, n_steps)
@@ -117,9 +122,12 @@ def _pairs(
     others: Tensor,
     most: int,
     seed: int,
-    members: LabelledImages | None,
+    sides: tuple[LabelledImages, LabelledImages] | None,
 ) -> Iterator[tuple[str, Pair]]:
-    """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike."""
+    """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike.
+
+    sides: images that were trained on, and others.
+    """
     told: tuple[Recognition, Recognition] | None = None
     if len(torch.unique(real.labels)) > 1 and int(torch.bincount(real.labels).max()) > 1:
         told = recognition(points, real.labels, others, synthetic.labels, seed=seed % 2**31)
@@ -149,12 +157,9 @@ def _pairs(
         alike[1].append(theirs[:both])
         name = real.classes[label]
         known = None
-        if members is not None and (each := min(len(mine), members.counts[name])) >= FEWEST:
-            one, other = members.of_class(name)[:each], real.images[mine[:each]]
-            known = (
-                nearest_synthetic(one, synthetic.images[theirs]),
-                nearest_synthetic(other, synthetic.images[theirs]),
-            )
+        if sides is not None and (each := min(side.counts[name] for side in sides)) >= FEWEST:
+            one, other = (nearest_synthetic(side.of_class(name, each), synthetic.images[theirs]) for side in sides)
+            known = one, other
             told_apart.append(known)
         yield name, pair(mine, theirs, training.of_class(name), name, known)
     if len(present) > 1:
@@ -162,8 +167,8 @@ def _pairs(
             torch.cat(side)[torch.randperm(sum(map(len, side)), generator=generator(seed, "mixed", what))]
             for what, side in zip(("real", "synthetic"), alike, strict=True)
         ]
-        sides = zip(*told_apart, strict=True)
-        known = (torch.cat(next(sides)), torch.cat(next(sides))) if told_apart else None
+        both_sides = zip(*told_apart, strict=True)
+        known = (torch.cat(next(both_sides)), torch.cat(next(both_sides))) if told_apart else None
         yield ALL, pair(mixed[0], mixed[1], training.images, ALL, known)
 
 

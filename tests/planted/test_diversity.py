@@ -176,7 +176,8 @@ def test_over_all_classes_every_class_counts():
     assert own["all classes"] < 0.8 * own["T-shirt"]
 
 
-def test_images_that_were_not_trained_on_show_what_the_synthetic_ones_betray():
+@pytest.mark.parametrize("as_what", ["holdout", "unseen"])
+def test_images_that_were_not_trained_on_show_what_the_synthetic_ones_betray(as_what):
     """Half of the synthetic images repeat half of the training images: an attacker's advantage is about a half."""
     real, other = drawn(0)
     half = torch.arange(len(real)) % 2 == 0
@@ -185,7 +186,7 @@ def test_images_that_were_not_trained_on_show_what_the_synthetic_ones_betray():
     apart = drawn(1)[1]
     seen = torch.cat([real.images, other.images])
     unseen = [k for k, image in enumerate(apart.images) if not (image == seen).flatten(1).all(1).any()]
-    report = judged(real, with_images(other, repeating), holdout=apart.take(torch.tensor(unseen)))
+    report = judged(real, with_images(other, repeating), **{as_what: apart.take(torch.tensor(unseen))})
     (row,) = [row for row in report.rows if row.metric == "membership" and row.subject == "all classes"]
     assert row.state == "warn"
     assert 0.3 < row.value < 0.75
