@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ganaug import Pix2Pix
+from ganaug.data.output import check_output
 from ganaug.data.sides import read_sides
 from ganaug.integrations.masks import edited_masks
 
@@ -27,6 +28,8 @@ parser.add_argument("--count", type=int, default=200)
 parser.add_argument("--minutes", type=float, default=10)
 parser.add_argument("--smoke", action="store_true", help="a few steps on a few pairs, to see that it runs")
 options = parser.parse_args()
+if len(options.folders) not in (0, 3):
+    parser.error("give MASKS, PHOTOS and OUT, or none of them")
 
 
 def tiles(root: Path, count: int = 60, size: int = 64) -> tuple[Path, Path]:
@@ -52,6 +55,7 @@ with tempfile.TemporaryDirectory() as room:
     out = options.folders[2] if options.folders else Path("masks-to-photos")
     if options.smoke:
         out = Path(room) / "out"
+    check_output(out)
     source, target = read_sides(masks, photos, paired=True, num_labels=options.labels)
     length = {"n_steps": 4, "width": 4} if options.smoke else {"time_budget": 60 * options.minutes}
     translator = Pix2Pix(num_labels=options.labels, random_state=0, **length).fit(source.images, target.images)

@@ -10,7 +10,7 @@ import click
 
 from ganaug.cli.console import counting, named_failures, say, steps_of, table
 from ganaug.cli.fit import check_run_folder, read, train, train_translators
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters, signer, signing_options, strategy
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters_of, signer, signing_options, strategy
 
 if TYPE_CHECKING:
     from ganaug.data.preflight import FolderInspection
@@ -83,15 +83,11 @@ def augment(
 
 
 def _parameters(options: FitOptions, method: str) -> dict[str, Any]:
-    if method == "conditional":
-        return parameters(options)
-    if method == "cyclegan":
-        from ganaug.estimators.cyclegan import CycleGAN
-
-        return parameters(options, CycleGAN)
+    if method != "auto":
+        return parameters_of(options, method)
     if options.param or options.config:
         raise click.UsageError("--method auto: --param and --config are of one method. Name it by --method.")
-    return parameters(options)
+    return parameters_of(options, "conditional")
 
 
 def _undo(target: Path) -> None:

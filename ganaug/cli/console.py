@@ -8,9 +8,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import click
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
@@ -32,6 +34,11 @@ errors = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """A message for the person at the terminal."""
     stderr.print(escape(printable(text)), soft_wrap=True)
+
+
+def tell(path: Path) -> None:
+    """A path on stdout, byte for byte as the system has it, for the next command."""
+    click.echo(os.fsencode(path))
 
 
 def show(report: RenderableType) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ganaug.cli.console import named_failures, say, show, steps_of
-from ganaug.cli.fit import read
-from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters
+from ganaug.cli.fit import class_translator, read
+from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters_of
 
 EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
 
@@ -20,6 +20,13 @@ EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
 @click.option("--json", "as_json", type=FILE, help="Write everything found as JSON too.")
 @click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is fitted anew in each fold.")
 @click.option("--synthetic", type=FOLDER, help="A folder of synthetic images, or one with some among real ones.")
+@click.option(
+    "--method",
+    type=click.Choice(["conditional", "cyclegan"]),
+    default="conditional",
+    show_default=True,
+    help="conditional: GANAugmenter. cyclegan: a common class's images are translated.",
+)
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
 @click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
@@ -33,6 +40,7 @@ def evaluate(
     as_json: Path | None,
     run: Path | None,
     synthetic: Path | None,
+    method: str,
     test: Path | None,
     classifier: str,
     shares: str,
@@ -49,12 +57,16 @@ def evaluate(
     """
     if run is not None and synthetic is not None:
         raise click.UsageError("give --run or --synthetic, not both.")
+    if method != "conditional" and (run is not None or synthetic is not None):
+        raise click.UsageError(
+            "--method is of generators that are fitted here: it does not go with --run, --synthetic."
+        )
     if synthetic is not None and test is None:
         raise click.UsageError(
             "--synthetic needs --test, real images that the generator has not seen: it may have seen any of DATA."
         )
     with named_failures():
-        given = parameters(options)
+        given = parameters_of(options, method)
         for path in (out, as_json):
             new_file(path)
         from ganaug.data.folder import read_folder
@@ -74,7 +86,9 @@ def evaluate(
             source, fits = _loaded(run, options), 0
         else:
             fits = folds if apart is None else 1
-            source = _to_fit(run, given, options, fits)
+            if budget is not None:
+                given["time_budget"] = budget / 2 / fits
+            source = class_translator(given, images) if method == "cyclegan" else _to_fit(run, given, options, fits)
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -102,7 +116,7 @@ def _loaded(run: Path, options: FitOptions) -> Any:
 
 
 def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
-    """A new augmenter, with the parameters of `run` if given, to be fitted `fits` times in half of the time budget."""
+    """A new augmenter, with the parameters of `run` if given, to be fitted `fits` times."""
     from ganaug.estimators.augmenter import GANAugmenter
 
     if run is not None:
@@ -110,8 +124,6 @@ def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: 
         say(f"The run has seen all of DATA, so generators are fitted anew with its parameters, {fits} in all.")
         own = {name: value for name, value in given.items() if name != "random_state"}
         given = {**augmenter.get_params(deep=False), "random_state": augmenter.seed_, **own}
-    if options.time_budget is not None:
-        given["time_budget"] = options.time_budget / 2 / fits
     return GANAugmenter(**given)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
+from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
 from ganaug.launch import part_of_launch
 from ganaug.terminal import printable
@@ -39,7 +39,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         images, found = _opened(data, options)
         train(images, found, run, given, resume=options.resume)
         if part_of_launch()[0] == 0:
-            click.echo(run / "model")
+            tell(run / "model")
 
 
 def _opened(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection | None]":
@@ -112,16 +112,14 @@ def train_translators(
     resume: bool,
 ) -> "ClassTranslator":
     """Fit a ClassTranslator in `run`, of whose CycleGANs `given` holds the parameters; for each class `wanted` one."""
-    from ganaug.estimators.class_translator import ClassTranslator, own_augmentation
-    from ganaug.estimators.cyclegan import CycleGAN
     from ganaug.training.run import interrupted
 
-    own = {name: value for name, value in given.items() if name in ClassTranslator._get_param_names()}  # noqa: SLF001
-    inner = {name: value for name, value in given.items() if name not in own}
-    translator = CycleGAN(**{"augmentation": own_augmentation(images), **inner})
-    made = ClassTranslator(translator, **{**own, "run_dir": run})
+    made = class_translator({**given, "run_dir": run}, images)
+    translator = made.translator
+    assert translator is not None
     most = max(images.counts.values())
-    n_steps = None if "time_budget" in own and "n_steps" not in inner else translator.steps_for(most, most)
+    timed = made.time_budget is not None and translator.n_steps is None
+    n_steps = None if timed else translator.steps_for(most, most)
     say(f"{len(wanted)} of {len(images.classes)} classes are to be filled up: a CycleGAN each.")
     with (
         said_warnings(),
@@ -142,6 +140,16 @@ def train_translators(
         )
     say(f"Look at the previews below {run}.")
     return made
+
+
+def class_translator(given: dict[str, Any], images: "LabelledImages") -> "ClassTranslator":
+    """One with the parameters `given`, of which those that it does not have itself are of its CycleGANs."""
+    from ganaug.estimators.class_translator import ClassTranslator, own_augmentation
+    from ganaug.estimators.cyclegan import CycleGAN
+
+    own = {name: value for name, value in given.items() if name in ClassTranslator._get_param_names()}  # noqa: SLF001
+    inner = {name: value for name, value in given.items() if name not in own}
+    return ClassTranslator(CycleGAN(**{"augmentation": own_augmentation(images), **inner}), **own)
 
 
 def _list_skipped(found: "FolderInspection | None", run: Path) -> None:

@@ -64,7 +64,10 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     """
     options = [
         click.option(
-            "--param", multiple=True, metavar="NAME=VALUE", help="A parameter of GANAugmenter; may be repeated."
+            "--param",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A parameter of what is trained (GANAugmenter); may be repeated.",
         ),
         click.option(
             "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of parameters."
@@ -128,8 +131,8 @@ def signer(given: dict[str, Any]) -> Callable[[bytes], bytes] | None:
     return Signer(certificate, key, algorithm=algorithm)
 
 
-def parameters(options: FitOptions, of: Any = None) -> dict[str, Any]:
-    """An estimator's parameters from --config, then --param, then the options of their own; of: GANAugmenter's.
+def parameters(options: FitOptions, *of: Any) -> dict[str, Any]:
+    """Parameters of estimators from --config, then --param, then the options of their own; of nothing: GANAugmenter's.
 
     Raises click.UsageError for an unknown name, which lists the known ones, or a value that cannot be read.
     """
@@ -154,13 +157,23 @@ def parameters(options: FitOptions, of: Any = None) -> dict[str, Any]:
         "random_state": options.seed,
     }
     given |= {name: value for name, value in named.items() if value is not None}
-    known = (of or GANAugmenter)._get_param_names()  # noqa: SLF001  # scikit-learn's own list
+    known = sorted({name for kind in of or (GANAugmenter,) for name in kind._get_param_names()})  # noqa: SLF001  # scikit-learn's own list
     for name in given:
-        if name in ("run_dir", "image_shape"):
+        if name in ("run_dir", "image_shape", "translator"):
             raise click.UsageError(f"{name} is not for the command line: use --run, and --image-size.")
         if name not in known:
             raise click.UsageError(unknown("parameter", name, known))
     return given
+
+
+def parameters_of(options: FitOptions, method: str) -> dict[str, Any]:
+    """`parameters` of the over-sampler 'conditional' or 'cyclegan'."""
+    if method == "conditional":
+        return parameters(options)
+    from ganaug.estimators.class_translator import ClassTranslator
+    from ganaug.estimators.cyclegan import CycleGAN
+
+    return parameters(options, CycleGAN, ClassTranslator)
 
 
 def _yaml(text: str, source: str) -> dict[str, Any]:
@@ -186,13 +199,8 @@ def _yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 takes 1e-4, without a point, for a string."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    """YAML 1.1 takes 1e-4, without a point, for a string; other strings, such as '0', were meant as such."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value) else value
 
 
 def counts(text: str, option: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say
+from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.fit import check_run_folder, say_launched
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import FOLDER, FitOptions, Size, fit_options, parameters, signer, signing_options
@@ -101,7 +101,7 @@ def fit(
             say(f"health: {finding}")
         say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
         if part_of_launch()[0] == 0:
-            click.echo(run / "model")
+            tell(run / "model")
 
 
 @translate.command("apply")
@@ -111,6 +111,11 @@ def fit(
 @click.option("--direction", type=click.Choice(["x_to_y", "y_to_x"]), default="x_to_y", show_default=True)
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Photos of each mask (Pix2Pix).")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the fit's.")
+@click.option(
+    "--most-cycle-error",
+    type=click.FloatRange(0, 1),
+    help="Leave out images whose mean error in [0, 1] of pixels, after they are translated there and back, is larger.",
+)
 @click.option("--image-size", type=Size(), help="Resize the images of IN first: 64, or 48x64 (height x width).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
@@ -122,6 +127,7 @@ def apply(
     direction: str,
     draws: int,
     seed: int | None,
+    most_cycle_error: float | None,
     image_size: int | tuple[int, int] | None,
     device: str,
     skip_bad: bool,
@@ -133,9 +139,13 @@ def apply(
     for each folder of IN, or OUT/translated. Every translation is marked as synthetic, with a row in metadata.csv.
     """
     with named_failures():
+        import torch
+
         from ganaug.data.output import check_output
         from ganaug.data.sides import read_side
+        from ganaug.errors import DataError
         from ganaug.estimators.translation_model import TranslationModel, model_folder
+        from ganaug.estimators.translator import cycle_errors
         from ganaug.training.engine import device_for
 
         sign: Callable[[bytes], bytes] | None = signer(signing)
@@ -145,6 +155,8 @@ def apply(
             raise click.UsageError(f"--direction {direction}: a Pix2Pix translator goes from x to y only.")
         if draws > 1 and model.kind != "pix2pix":
             raise click.UsageError("--draws: CycleGAN makes one image of each.")
+        if most_cycle_error is not None and model.kind == "pix2pix":
+            raise click.UsageError("--most-cycle-error: a Pix2Pix translator does not go back.")
         domain = model.domains[direction == "y_to_x"]
         with counting("read") as progress:
             side = read_side(
@@ -154,13 +166,20 @@ def apply(
                 skip_bad=skip_bad,
                 progress=progress,
             )
-        images = model.accepted(side.images, direction, str(source))
+        images, files = model.accepted(side.images, direction, str(source)), side.files
+        if most_cycle_error is not None:
+            errors = cycle_errors(model, images, direction)
+            kept = torch.nonzero(errors <= most_cycle_error).flatten()
+            say(f"{len(files) - len(kept):,} of {len(files):,} images have a larger cycle error and are left out.")
+            if not len(kept):
+                raise DataError(f"{source}: the smallest cycle error is {float(errors.min()):.3f}. Allow more.")
+            images, files = images[kept], tuple(files[row] for row in kept.tolist())
         with counting("write") as progress:
-            model.write(images, side.files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
-        say(f"{len(side.images) * draws:,} translations, each marked as synthetic.")
+            model.write(images, files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
+        say(f"{len(files) * draws:,} translations, each marked as synthetic.")
         if side.skipped:
             say(f"{len(side.skipped):,} unusable files were left out, such as {next(iter(side.skipped))}.")
-        click.echo(out)
+        tell(out)
 
 
 def _both(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

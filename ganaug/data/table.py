@@ -55,7 +55,7 @@ def is_missing(value: object) -> bool:
     """None, NaN, NA, NaT, or an empty cell."""
     if type(value) in (str, bool, int):  # nearly all; asking pandas takes ten times as long
         return value == ""
-    return value is None or value == "" or bool(pd.isna(value))  # type: ignore[call-overload]
+    return value is None or bool(pd.isna(value)) or value == ""  # type: ignore[call-overload]
 
 
 def whole(value: object) -> int | None:

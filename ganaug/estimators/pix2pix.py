@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -157,6 +158,14 @@ class Pix2Pix(Translator):
                 stacklevel=3,
             )
         super()._fit(X, Y, callbacks, resume=resume)
+
+    def _told(self) -> dict[str, object]:
+        if self.pairing_ is None:
+            return {"pairs": "too few to say whether they are pairs"}
+        return {
+            "pairs": "do not look like pairs" if self.pairing_.p > LIKELY else "yes",
+            "pairing": asdict(self.pairing_),
+        }
 
     def _domains(self, sources: Tensor, targets: Tensor) -> tuple[Domain, Domain]:
         height, width = sources.shape[2:]

@@ -226,7 +226,11 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
             if folder is not None:
                 self.save(folder / "model")
-                write_json(folder / "summary.json", run.summary())
+                write_json(folder / "summary.json", run.summary() | self._told())
+
+    def _told(self) -> dict[str, object]:
+        """What else the summary of a run says."""
+        return {}
 
     def _precision(self, device: torch.device) -> torch.dtype:
         return precision_for(self.precision, device)

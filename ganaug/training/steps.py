@@ -40,6 +40,7 @@ class Recipe:
     guidance: weight of the generator's shortfall from the lead that its class needs under the referee (a long-tail
         classifier in the loop, as in CBGAN, but without reward for more than being recognised).
     precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
+    compiled: whether torch.compile makes the networks quicker, where there is a compiler.
     decay_images: images over which, by a cosine, rates fall to `last_rate` of theirs, penalties to their last weight.
     """
 
@@ -57,6 +58,7 @@ class Recipe:
     last_rate: float = 1.0
     guidance: float = 0.0
     precision: torch.dtype = torch.float32
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,13 @@ class AdversarialStep:
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
             module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
+        if recipe.compiled:
+            if self.penalties["critic"] or self.noisy or recipe.conditioning_ramp or processes.parts > 1:
+                raise ValueError(
+                    "compiled=True does not go with penalties of the critic, whose gradient is differentiated, with "
+                    "class_noise, conditioning_ramp or several processes. Leave one of the two out."
+                )
+            self.sides.compile()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         self.steps_done += 1

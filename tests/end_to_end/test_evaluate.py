@@ -50,6 +50,35 @@ def test_the_exit_status_is_the_verdict(folders, tmp_path, source, status, verdi
     assert (done.exit_code, verdict in done.output) == (status, True), done.output
 
 
+def test_translators_are_evaluated_too(folders, tmp_path):
+    from ganaug import read_folder
+
+    train = read_folder(folders / "train")
+    uneven = [row for row, label in enumerate(train.labels.tolist()) if label == 0 or row % 2]
+    write_folder(train.take(uneven), tmp_path / "data")
+    small = ["--param", "width=4", "--param", "batch_size=2", "--param", "filters=null", "--param", "source='0'"]
+    done = in_this_process(
+        *("evaluate", tmp_path / "data", "--method", "cyclegan", "--out", tmp_path / "page.html", "--folds", "2"),
+        *("--seeds", "1", "--shares", "0.25", "--steps", "4", "--device", "cpu", *small),
+    )
+    assert done.exit_code in (0, 3, 4), done.output
+    assert (tmp_path / "page.html").exists()
+    refused = in_this_process(
+        *(
+            "evaluate",
+            tmp_path / "data",
+            "--method",
+            "cyclegan",
+            "--run",
+            tmp_path / "run",
+            "--out",
+            tmp_path / "p.html",
+        )
+    )
+    assert refused.exit_code == 2
+    assert "does not go with --run" in refused.output
+
+
 def test_a_generator_is_fitted_in_each_fold(folders, tmp_path, monkeypatch):
     fitted, original = [], GANAugmenter.fit
     monkeypatch.setattr(

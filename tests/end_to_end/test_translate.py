@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from ganaug import read_folder
+from ganaug import CycleGAN, read_folder
 from ganaug.cli.main import main
 from ganaug.data.provenance import is_marked
 from ganaug.data.sides import read_side, read_sides
@@ -84,6 +84,14 @@ def test_unpaired_folders_both_ways_and_class_folders_are_kept(tmp_path):
         == 0
     )
     assert read_folder(tmp_path / "b").counts == {"cat": 5, "dog": 4}
+    errors = CycleGAN.load(run, "cpu").cycle_error(read_side(tmp_path / "data" / "trainA").images)
+    limit = float(np.sort(errors)[3]) + 1e-6
+    done = ganaug(
+        *("translate", "apply", run, tmp_path / "data" / "trainA", tmp_path / "c"),
+        *("--most-cycle-error", limit, "--device", "cpu"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert 4 <= len(pd.read_csv(tmp_path / "c" / "metadata.csv")) == (errors <= limit).sum() < len(errors)
     back = [tmp_path / "data" / "trainB", tmp_path / "a", "--direction", "y_to_x", "--device", "cpu"]
     assert ganaug("translate", "apply", run, *back).exit_code == 0
     assert len(list((tmp_path / "a" / "translated").iterdir())) == 6
@@ -149,7 +157,7 @@ def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
 
 def test_two_files_of_one_name_are_told_apart_by_nobody(pairs):
     save(pairs / "photo" / "3.png", COLOURS[labels(1)[0]])
-    with pytest.raises(DataError, match="3.jpg and 3.png differ in their ending alone"):
+    with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ in their ending alone"):
         read_sides(pairs, None, paired=True, num_labels=3)
 
 
@@ -247,3 +255,4 @@ def test_a_wrong_pairing_is_told(tmp_path):
         done = ganaug("translate", "fit", tmp_path / "a", tmp_path / side, "--run", run, "--paired", *QUICK)
         assert done.exit_code == 0, done.stderr
         assert ("do not look like pairs" in done.stderr) is told
+        assert read_json(run / "summary.json")["pairs"] == ("do not look like pairs" if told else "yes")

@@ -64,6 +64,7 @@ def test_what_is_dropped_makes_other_pictures_of_the_same_mask():
     one = np.repeat(labels[:1], 8, axis=0)
     first, second = made.transform(one, random_state=1), made.transform(one, random_state=2)
     assert len(np.unique(first.reshape(8, -1), axis=0)) == 8
+    assert first.astype(float).std(0).mean() > 5  # grey levels
     assert not np.array_equal(first, second)
     assert np.array_equal(first, made.transform(one, random_state=1))
     assert np.array_equal(first[3:5], made.transform(one[:2], random_state=1, start=3))
