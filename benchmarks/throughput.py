@@ -131,7 +131,7 @@ def timed(step: Callable[[], None], seconds: float) -> float:
 
 
 def fitted(images: LabelledImages, seconds: float, *, compiled: bool = False) -> tuple[float, GANAugmenter]:
-    """Steps a second of a fit between checks, and what was fitted. Steps in which networks are compiled do not count."""
+    """Steps a second of a fit between checks, and what was fitted. The first steps, which compile, do not count."""
     ticks: list[float] = []
 
     def watch(done: int, logs: object) -> None:  # noqa: ARG001  # a callback gets both
