@@ -1,5 +1,7 @@
 """`ganaug translate` as a person uses it, over every form of folder."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -240,6 +242,11 @@ def test_augment_takes_the_nearer_of_two_methods(rare, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count("distance from real images") == 2
     assert "Method auto: " in done.stderr
+    shutil.rmtree(tmp_path / "out.run" / "conditional")  # as if it had been interrupted before that
+    options = ["--method", "auto", "--steps", 2, "--no-report", "--resume", "--run", tmp_path / "out.run"]
+    again = ganaug("augment", rare, tmp_path / "again", *options)
+    assert again.exit_code == 0, again.stderr
+    assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
     refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "width=4")
     assert refused.exit_code == 2
     assert "of one method" in refused.stderr
