@@ -92,7 +92,10 @@ def judged(made: Any, data: Split, judge: Judge, target: str, seed: int, options
         known = LabelledImages(back, torch.full((len(back),), source), data.train.classes)
         found["other_way"] = recalls(judge.model, known)[source]
         origins = data.train.images[samples.metadata["source_row"].tolist()[:10]]
-        rows = {bridge.source: (data.train.of_class(bridge.source, 4), origins), f"{target} ({len(real)})": (real[:4], samples.images[:10])}
+        rows = {
+            bridge.source: (data.train.of_class(bridge.source, 4), origins),
+            f"{target} ({len(real)})": (real[:4], samples.images[:10]),
+        }
     else:
         rows = {f"{target} ({len(real)})": (real[:4], samples.images[:10])}
     report = utility_report(

@@ -2,27 +2,20 @@
 
 import os
 import random
-import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import tests.offline.sitecustomize  # noqa: F401  # blocks this process
+
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side, a core each, and so do the processes they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    def refused(self, address):
-        if self.family == socket.AF_UNIX:
-            return original(self, address)
-        raise OSError(f"a test tried to reach {address}")
-
-    original = socket.socket.connect
-    monkeypatch.setattr(socket.socket, "connect", refused)
+OFFLINE = str(Path(__file__).with_name("offline"))  # blocks the processes that tests start
+os.environ["PYTHONPATH"] = os.pathsep.join([OFFLINE, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
         with counting("check") as progress:
             found = inspect_folder(data, image_size=image_size, progress=progress)
         if as_json:
-            click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+            click.echo(json.dumps(found.to_dict(), indent=2))
         else:
             table([("class", "images"), *found.counts.items()])
             sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in list(found.sizes.items())[:8])

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say
+from ganaug.cli.console import counting, named_failures, say, tell
 from ganaug.cli.options import FOLDER, counts, signer, signing_options
 
 
@@ -113,4 +113,4 @@ def sample(
                 with counting(own.name) as progress:
                     new = write_shard(make, own, out, about, form=form, progress=progress)
                 say(f"{own.name}: {'written' if new else 'was there already'}.")
-        click.echo(out)
+        tell(out)

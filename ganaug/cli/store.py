@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say
+from ganaug.cli.console import counting, named_failures, say, tell
 from ganaug.cli.options import FOLDER
 
 
@@ -36,4 +36,4 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
         channels, height, width = images.shape
         size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
         say(f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}.")
-        click.echo(out)
+        tell(out)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ganaug.data.decoding import SUFFIXES
-from ganaug.data.names import of_cell
+from ganaug.data.names import is_utf8, of_cell
 
 ENDINGS = tuple(sorted(SUFFIXES))
 METADATA = "metadata.csv"
@@ -138,7 +138,7 @@ def _follow_class_folders(listing: Listing, children: list[os.DirEntry[str]]) ->
 
 def _list_class(listing: Listing, folder: os.DirEntry[str]) -> None:
     name = folder.name
-    if not _is_utf8(name):
+    if not is_utf8(name):
         listing.errors.append(f"class folder {_printable(name)!r}: its name is not UTF-8. Rename it")
         return
     if folder.is_symlink() and not Path(folder.path).resolve().is_relative_to(listing.root.resolve()):
@@ -237,7 +237,7 @@ def _leads_out(given: str) -> bool:
 
 def _is_inside(listing: Listing, file: str, may_be_linked: bool) -> bool:
     """Whether `file` may be opened; a problem is noted where not."""
-    if not _is_utf8(file):
+    if not is_utf8(file):
         listing.problems.append(Problem(_printable(file), "its name is not UTF-8", "Rename it"))
         return False
     if may_be_linked and not (listing.root / file).resolve().is_relative_to(listing.root.resolve()):
@@ -283,10 +283,6 @@ def _is_hidden(name: str) -> bool:
 def _has_image_name(name: str) -> bool:
     base = name.rpartition("/")[2]
     return base.lower().endswith(ENDINGS) and not base.startswith(".")
-
-
-def _is_utf8(name: str) -> bool:
-    return _printable(name) == name
 
 
 def _printable(name: str) -> str:

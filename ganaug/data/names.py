@@ -31,6 +31,11 @@ def safe_name(name: str) -> str:
     return f"{slug}-{digest}{dot}{suffix}"
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name from the file system is text; Python stands in for other bytes by surrogates."""
+    return name.encode(errors="replace").decode() == name
+
+
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would run it: it begins with `=`, `+`, `-`, `@`, a tab or a return, and is no number.
 

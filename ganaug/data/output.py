@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from glob import escape
 from itertools import islice
@@ -21,7 +21,7 @@ from ganaug.data.names import safe_name
 from ganaug.data.records import imported
 from ganaug.data.table import Row, is_missing, table
 from ganaug.data.threads import Progress, in_threads
-from ganaug.errors import OutputError
+from ganaug.errors import OutputError, RunError
 from ganaug.storage import locked
 
 BLOCK = 4096  # a file takes whole blocks of the disk
@@ -71,7 +71,8 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     target = Path(out).resolve()
     if data is not None and target.is_relative_to(Path(data).resolve()):
         raise OutputError(f"{out}: lies inside {data}, where it would be taken for a class. Choose a folder outside.")
-    blocking = next(parent for parent in (target, *target.parents) if parent.exists())
+    with naming(target):
+        blocking = next(parent for parent in (target, *target.parents) if parent.exists())
     if not blocking.is_dir():
         raise OutputError(f"{out}: {'is' if blocking == target else f'{blocking} is'} a file. Choose a new folder.")
     if target.is_mount():
@@ -213,7 +214,11 @@ def staged(target: Path) -> Iterator[Path]:
     So is what a killed process left of the same target. Raises RunError where another process is writing it.
     """
     name = f".{safe_name(target.name)}"
-    with locked(target.parent, f"{name}.writing"):
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(target.parent, f"{name}.writing"))
+        except RunError as error:
+            raise RunError(f"{target}: another run is writing it. Wait for it, or choose another folder.") from error
         for left in target.parent.glob(f"{escape(name)}.partial-*"):
             remove(left)
         staging = target.parent / f"{name}.partial-{secrets.token_hex(4)}"

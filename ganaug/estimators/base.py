@@ -1,5 +1,6 @@
 """What every estimator shares: the sets that can be trained on, and the folder that a run begins or goes on in."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ganaug import __version__
 from ganaug.data.findings import LARGEST, MOST_CLASSES
+from ganaug.data.names import is_utf8
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabelledImages
 from ganaug.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
@@ -67,7 +69,8 @@ def check_trainable(images: LabelledImages) -> None:
 
 def is_unbegun(folder: Path) -> bool:
     """Whether nothing was written to `folder` yet, or a run was killed there before it had written anything."""
-    return not folder.is_dir() or all(path.name == LOCK or is_left(path) for path in folder.iterdir())
+    is_there = os.path.isdir(folder)  # noqa: PTH112 - Path's raises for long names
+    return not is_there or all(path.name == LOCK or is_left(path) for path in folder.iterdir())
 
 
 @contextmanager
@@ -77,6 +80,8 @@ def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Itera
     Raises RunError where the folder is not empty, another run writes in it, or it was begun with other data or
     parameters; nothing is written then.
     """
+    if not is_utf8(str(folder)):
+        raise RunError(f"{folder}: its name is not UTF-8, and safetensors could not read there. Choose another folder.")
     if not resume and not is_unbegun(folder):
         raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
     with locked(folder):

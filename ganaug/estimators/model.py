@@ -24,11 +24,18 @@ from ganaug.lookup import lookup
 from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import Shape, laid_out
 from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
-from ganaug.storage import digest, read_json, read_tree, write_json, write_tree
+from ganaug.storage import check_about, digest, read_json, read_tree, write_json, write_tree
 from ganaug.workers import side_by_side
 
 MOST_REDRAWS = 200
 BLOCK_BYTES, MOST_A_BLOCK = 2**24, 1024  # of pixels, and images, that are drawn before any is handed on
+FIELDS = {
+    **dict.fromkeys(("ganaug_version", "model_hash", "network"), str),
+    **dict.fromkeys(("shape", "classes", "class_values"), list),
+    **dict.fromkeys(("latent_size", "width", "seed"), int),
+    **dict.fromkeys(("yields", "params", "data"), dict),
+    "filters_hash": str | None,
+}  # of model.json, beside its format; the whole is docs/model.schema.json
 MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
 
@@ -54,7 +61,7 @@ LATENT = Latent()
 def _check_sizes(about: Mapping[str, Any], weights: Mapping[str, Tensor], pair: Network, shape: Shape) -> None:
     """Raise ValueError where the description is of another size than the weights, before memory is taken for it."""
     with torch.device("meta"), own_state(0):
-        described = pair.generator(shape, len(about["classes"]), int(about["latent_size"]), int(about["width"]))
+        described = pair.generator(shape, len(about["classes"]), about["latent_size"], about["width"])
     sizes = {name: tuple(value.shape) for name, value in described.state_dict().items()}
     if sizes != {name: tuple(value.shape) for name, value in weights.items()}:
         raise ValueError("they are of other sizes")
@@ -270,36 +277,36 @@ class GeneratorModel:
         about: dict[str, Any] = read_json(folder / "model.json")
         if "kind" in about:
             raise RunError(f"{folder}: holds a translator, which `ganaug translate apply` uses, not a generator.")
-        if about.get("format") != FORMAT:
-            raise RunError(
-                f"{folder}: model format {about.get('format')!r}; this ganaug ({__version__}) reads format {FORMAT}. "
-                f"It was written by ganaug {about.get('ganaug_version')}: use that version or fit again."
-            )
+        check_about(folder / "model.json", about, FORMAT, FIELDS)
         state: Any = read_tree(folder / "generator.safetensors")
-        judging: Any = read_tree(folder / "filters.safetensors") if about.get("filters_hash") else None
+        judging: Any = read_tree(folder / "filters.safetensors") if about["filters_hash"] is not None else None
         try:
-            if not isinstance(about["params"], dict) or not isinstance(about["data"], dict):
-                raise TypeError("params and data must be objects")
-            shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-            classes = tuple(str(name) for name in about["classes"])
-            pair = network or lookup(NETWORKS, str(about["network"]), "network")
+            channels, height, width = about["shape"]
+            shape, classes, given = (channels, height, width), tuple(about["classes"]), about["class_values"]
+            if len(given) != len(classes) or not all(isinstance(value, str | int | float) for value in given):
+                raise TypeError("class_values must hold a text or number a class")
+            if not all(
+                isinstance(count, int | float) for found in about["yields"].values() for count in found.values()
+            ):
+                raise TypeError("yields must hold numbers")
+            pair = network or lookup(NETWORKS, about["network"], "network")
             if network is None:
                 _check_sizes(about, state["generator"], pair, shape)
             with own_state(0):
-                generator = pair.generator(shape, len(classes), int(about["latent_size"]), int(about["width"]))
+                generator = pair.generator(shape, len(classes), about["latent_size"], about["width"])
             generator.load_state_dict(state["generator"])
             values = np.empty(len(classes), dtype=object)
-            values[:] = about["class_values"]
+            values[:] = given
             values = values if isinstance(values[0], str) else np.asarray(values.tolist())
             model = cls(
                 laid_out(generator.eval().requires_grad_(False), shape),
-                str(about["network"]),
+                about["network"],
                 shape,
                 classes,
                 values,
-                int(about["latent_size"]),
-                int(about["width"]),
-                int(about["seed"]),
+                about["latent_size"],
+                about["width"],
+                about["seed"],
                 None if judging is None else Filters.from_tree(judging, shape, len(classes)),
                 {classes.index(name): Yield(**found) for name, found in about["yields"].items()},
             )

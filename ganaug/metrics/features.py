@@ -4,6 +4,8 @@ One line adds one: an entry in FEATURES, a function of uint8 (N, C, H, W) that g
 """
 
 import hashlib
+import os
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -71,31 +73,40 @@ def pixels(images: Tensor) -> Tensor:
 class OptedIn:
     """A network of torch-fidelity whose weights the user has put where torch.hub keeps them. Never downloaded here.
 
-    name, layer: as torch-fidelity has them. weights: a file of `checkpoints` in torch.hub's folder.
+    name, layer: as torch-fidelity has them. weights: a file of `checkpoints` in torch.hub's folder; sha256: of the
+    published one, since torch unpickles it and another one could run code. code: a folder in torch.hub's folder whose
+    hubconf.py, which runs as it is and so must be one to trust, gives the network `entry`.
     """
 
     name: str
     layer: str
     weights: str
+    sha256: str
     source: str
+    code: str | None = None
+    entry: str = ""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> (N, D). Raises DataError where package or weights are missing."""
-        path = Path(torch.hub.get_dir()) / "checkpoints" / self.weights
-        if not path.exists():
+        """uint8 (N, C, H, W) -> (N, D). Raises DataError where something is missing, or the weights are others."""
+        hub = Path(torch.hub.get_dir())
+        weights = hub / "checkpoints" / self.weights
+        for path in (weights, *([hub / self.code] if self.code else [])):
+            if not path.exists():
+                raise DataError(
+                    f"{path}: is not there. {self.name} needs it, and ganaug does not download it: put it there "
+                    f"({self.source}), or keep features='auto'."
+                )
+        found = hashlib.sha256(weights.read_bytes()).hexdigest()
+        if found != self.sha256:
             raise DataError(
-                f"{path}: is not there. It has the weights of {self.name}, which ganaug does not download: put them "
-                f"there ({self.source}), or keep features='auto'."
+                f"{weights}: is not the file that ganaug knows, and opening it could run code: its SHA-256 is {found}, "
+                f"not {self.sha256}. Put the published one there ({self.source}), or keep features='auto'."
             )
-        key = key_of(self.name, hashlib.sha256(path.read_bytes()).hexdigest(), images)
-        return remembered("features", key, lambda: {"features": self._computed(images)})["features"]
+        key = key_of(self.name, self.sha256, images)
+        return remembered("features", key, lambda: {"features": self._computed(images, hub)})["features"]
 
-    def _computed(self, images: Tensor) -> Tensor:
-        try:
-            from torch_fidelity.utils import create_feature_extractor
-        except ImportError as error:
-            raise DataError(f"{self.name} comes with torch-fidelity: pip install 'ganaug[inception]'.") from error
-        net = create_feature_extractor(self.name, [self.layer], cuda=False, verbose=False)
+    def _computed(self, images: Tensor, hub: Path) -> Tensor:
+        net = self._network(hub)
 
         @torch.no_grad()
         def features(part: Tensor) -> Tensor:
@@ -103,6 +114,26 @@ class OptedIn:
             return torch.as_tensor(found)
 
         return in_passes(features, images, A_PASS)
+
+    def _network(self, hub: Path) -> Any:
+        """Built so that nothing is asked of the network, where torch-fidelity's own ways to it might be."""
+        try:
+            from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+            from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise DataError(f"{self.name} comes with torch-fidelity: pip install 'ganaug[inception]'.") from error
+        if self.code is None:
+            weights = str(hub / "checkpoints" / self.weights)
+            return FeatureExtractorInceptionV3(self.name, [self.layer], feature_extractor_weights_path=weights)
+        net: Any = FeatureExtractorDinoV2.__new__(FeatureExtractorDinoV2)
+        FeatureExtractorBase.__init__(net, self.name, [self.layer])  # its own asks GitHub which branch to take
+        net.feature_extractor_internal_dtype = torch.float32
+        os.environ["XFORMERS_DISABLED"] = "1"  # as torch-fidelity does, for features that are its own
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="xFormers is")
+            net.model = torch.hub.load(str(hub / self.code), self.entry, source="local")  # type: ignore[no-untyped-call]
+        return net.eval().requires_grad_(False)
 
 
 Extractor = Callable[[Tensor], Tensor]
@@ -113,13 +144,17 @@ FEATURES: dict[str, Extractor] = {
         "inception-v3-compat",
         "2048",
         "weights-inception-2015-12-05-6726825d.pth",
-        "torch-fidelity's release v0.2.0 has them",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        "torch-fidelity's release v0.2.0 has it",
     ),
     "dinov2": OptedIn(
         "dinov2-vit-s-14",
         "dinov2",
         "dinov2_vits14_pretrain.pth",
-        "torch.hub.load('facebookresearch/dinov2', 'dinov2_vits14') gets them and the network's code",
+        "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+        "torch.hub.load('facebookresearch/dinov2', 'dinov2_vits14') gets weights and code",
+        code="facebookresearch_dinov2_main",
+        entry="dinov2_vits14",
     ),
     "pixels": pixels,
 }

@@ -1,7 +1,10 @@
 """Checkpoints of a run: one safetensors file a step, written whole or not at all; in memory without a folder."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from ganaug.storage import Tree, read_tree, write_tree
 
@@ -45,3 +48,12 @@ class Checkpoints:
                 del self._memory[step]
             else:
                 self.path(step).unlink(missing_ok=True)
+
+
+def all_finite(tree: object) -> bool:
+    """Whether no tensor of a tree holds NaN or an infinite number."""
+    if isinstance(tree, Tensor):
+        return bool(tree.isfinite().all())
+    if isinstance(tree, Mapping):
+        return all(map(all_finite, tree.values()))
+    return not isinstance(tree, list | tuple) or all(map(all_finite, tree))

@@ -31,7 +31,7 @@ NEXT_TO_NOTHING = 0.05  # diversity that is a collapse after the grace even wher
 RECOVERED = 2 * GRACE  # checks without a symptom after which earlier ones no longer count
 
 SYMPTOMS: dict[str, Symptom] = {
-    "nan": Symptom("a loss or gradient is not a finite number", 0.0, "roll back, halve both rates", "fail"),
+    "nan": Symptom("a loss, gradient or weight is not a finite number", 0.0, "roll back, halve both rates", "fail"),
     "vanishing-gradient": Symptom(
         "the critic gives the generator next to no gradient (share of the largest gradient norm of this run)",
         1e-3,

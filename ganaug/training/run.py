@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganaug.errors import RunError, TrainingError
 from ganaug.storage import Tree, writing
-from ganaug.training.checkpoint import Checkpoints
+from ganaug.training.checkpoint import Checkpoints, all_finite
 from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
@@ -145,6 +145,8 @@ class Run:
             return
         state = self._load(steps[-1])
         try:
+            if not all_finite(state["step"]) and all_finite(state["sums"]):  # what training spoilt shows in its sums
+                raise ValueError("it holds numbers that are not finite")
             self.step.load_state_dict(state["step"])
             self.health.load_state_dict(state["health"])
             self.done, self.best_step = int(state["done"]), int(state["best_step"])
@@ -200,7 +202,8 @@ class Run:
         means = {name: float(self.processes.mean(value)) / self._numbers[name] for name, value in self._sums.items()}
         self._sums, self._numbers = {}, {}
         evaluation = self.processes.from_first(self.evaluate)
-        finding = self.health.judge(self.done, means, evaluation)
+        weights = {} if self.processes.from_first(self._is_finite) else {"weights": math.nan}
+        finding = self.health.judge(self.done, means | weights, evaluation)
         self._evaluation = evaluation
         sound = finding is None or not SYMPTOMS[finding.symptom].spoils
         if sound and evaluation.score < self.best_score:
@@ -234,6 +237,9 @@ class Run:
                 self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2
         for name, factor in self.rate_factors.items():  # a state that was rolled back to brings its old rates along
             self.step.scale_rate(name, factor)
+
+    def _is_finite(self) -> bool:
+        return all_finite(self.step.state_dict())
 
     def _load(self, step: int) -> Any:
         return self.processes.from_first(lambda: self.checkpoints.load(step))

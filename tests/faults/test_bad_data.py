@@ -10,9 +10,12 @@ from PIL import Image
 
 from ganaug import read_folder
 from ganaug.data.preflight import inspect_folder
+from ganaug.data.store import open_store
 from ganaug.errors import DataError
+from tests.faults.processes import ran
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+A_THOUSAND_ZEROS = zlib.compress(b"\0" * 1000)
 KINDS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP"}
 
 
@@ -22,12 +25,13 @@ def encoded(kind, image=None, **options):
     return out.getvalue()
 
 
-def png_header(width, height, depth=8, colour=2, pixels=b"\0" * 1000):
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+
+def png_header(width, height, depth=8, colour=2, stream=A_THOUSAND_ZEROS, before=b""):
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    parts = chunk(b"IHDR", header) + before + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
@@ -74,6 +78,20 @@ def impossible_sizes():
         yield f"bomb-{side}.png", png_header(side, side)
     yield "bomb.gif", b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + encoded("GIF")[10:]
     yield "bomb.bmp", encoded("BMP")[:18] + struct.pack("<ii", 60_000, 60_000) + encoded("BMP")[26:]
+
+
+def bombs():
+    """Of a megabyte or so each, and of up to a gigabyte once they are unpacked."""
+    packer = zlib.compressobj()
+    zeros = b"".join(packer.compress(b"\0" * 2**20) for _ in range(1024)) + packer.flush()
+    yield "pixels.png", png_header(20_000, 20_000, stream=zeros)
+    yield "more-pixels-than-it-says.png", png_header(12, 12, stream=zeros)
+    yield "text.png", png_header(12, 12, before=chunk(b"zTXt", b"a\0\0" + zeros))
+    yield "international-text.png", png_header(12, 12, before=chunk(b"iTXt", b"a\0\1\0\0\0" + zeros))
+    yield "profile.png", png_header(12, 12, before=chunk(b"iCCP", b"a\0\0" + zeros))
+    yield "scan.tif", encoded("TIFF", Image.new("1", (8_000, 8_000)), compression="tiff_adobe_deflate")
+    yield "scan.jpg", encoded("JPEG", Image.new("L", (8_000, 8_000)))
+    yield "scan.gif", encoded("GIF", Image.new("L", (8_000, 8_000)))
 
 
 BAD = dict([*truncated(), *spoofed(), *impossible_sizes()])
@@ -143,6 +161,21 @@ def test_a_bad_file_among_good_ones(folder, name):
     assert f"dog/{name}: " in str(refused.value)
     assert "--skip-bad" in str(refused.value)
     assert read_folder(root, skip_bad=True).counts == {"cat": 3, "dog": 2}
+
+
+def test_bombs_take_no_memory(folder, tmp_path):
+    """256 MiB are left to a process that has everything loaded."""
+    root = folder()
+    for name, content in bombs():
+        (root / "cat" / name).write_bytes(content)
+    status, said = ran("check", root, log=tmp_path / "log", memory=2**28)
+    assert status == 1, said
+    assert "memory" not in said
+    for name in ("pixels.png", "scan.tif", "scan.jpg", "scan.gif"):
+        assert f"cat/{name}: " in said
+    status, said = ran("store", root, tmp_path / "store", "--skip-bad", log=tmp_path / "log", memory=2**28)
+    assert status == 0, said
+    assert open_store(tmp_path / "store").counts["dog"] == 2
 
 
 def tree(*paths, size=(12, 12)):

@@ -1,8 +1,12 @@
 """Disks that are full, at every size at which another write fails; folders that may not be written; what vanishes."""
 
+import builtins
+import errno
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,56 +75,115 @@ def test_a_run_on_a_disk_that_fills_up_ends_by_name_and_goes_on_with_room(data, 
     assert failed >= times // 3
 
 
+WRITERS = ("augment", "in place", "sample", "tar", "parquet", "store", "report")
+IN_PARTS = ("store", "tar", "parquet", "report", "fit")  # of which some may be there, each part of it whole
+
+
+def command(verb, data, run, disk):
+    """What writes to `disk`, of a `run` elsewhere."""
+    shards = ["--per-class", 40, "--shards", 2]
+    return {
+        "augment": ["augment", data, disk / "out", "--run", run, "--resume", "--no-report", *FIT],
+        "in place": ["augment", disk / "data", "--in-place", "--run", run, "--resume", "--no-report", *FIT],
+        "sample": ["sample", run, disk / "out", "--per-class", 40],
+        "tar": ["sample", run, disk / "out", *shards, "--as", "tar"],
+        "parquet": ["sample", run, disk / "out", *shards, "--as", "parquet"],
+        "store": ["store", data, disk / "out"],
+        "report": ["report", data, data, "--out", disk / "out.html", "--json", disk / "out.json"],
+        "fit": ["fit", data, "--run", disk / "run", *(["--resume"] if (disk / "run").exists() else []), *FIT],
+    }[verb]
+
+
+def prepared(verb, disk):
+    disk.mkdir(exist_ok=True)
+    if verb == "in place":
+        folder_of(disk / "data")
+
+
 @mounts
 @pytest.mark.parametrize("times", [6, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
-@pytest.mark.parametrize("verb", ["augment", "in place", "sample", "tar", "parquet", "store", "report"])
+@pytest.mark.parametrize("verb", WRITERS)
 def test_what_is_written_to_a_full_disk_is_whole_or_absent(data, tmp_path, verb, times):
     run = tmp_path / "run"
     assert in_this_process("fit", data, "--run", run, *FIT).exit_code == 0
-
-    def command(disk):
-        shards = ["--per-class", 40, "--shards", 2]
-        return {
-            "augment": ["augment", data, disk / "out", "--run", run, "--resume", "--no-report", *FIT],
-            "in place": ["augment", disk / "data", "--in-place", "--run", run, "--resume", "--no-report", *FIT],
-            "sample": ["sample", run, disk / "out", "--per-class", 40],
-            "tar": ["sample", run, disk / "out", *shards, "--as", "tar"],
-            "parquet": ["sample", run, disk / "out", *shards, "--as", "parquet"],
-            "store": ["store", data, disk / "out"],
-            "report": ["report", data, data, "--out", disk / "out.html", "--json", disk / "out.json"],
-        }[verb]
-
-    def prepared(disk):
-        if verb == "in place":
-            folder_of(disk / "data")
-
     with small_disk(tmp_path / "disk", 50_000_000) as disk:
-        prepared(disk)
+        prepared(verb, disk)
         before = size_of(disk)
-        done = in_this_process(*command(disk))
+        done = in_this_process(*command(verb, data, run, disk))
         assert done.exit_code in (0, 3, 4), done.stderr
         most = size_of(disk) - before
     failed = 0
     for n_bytes in sizes(1.2 * most, times):
         with small_disk(tmp_path / "disk", 50_000_000) as disk:
-            prepared(disk)
+            prepared(verb, disk)
             was = hashes(disk)
             used = os.statvfs(disk)
             full = (used.f_blocks - used.f_bfree) * used.f_frsize
             subprocess.run(["mount", "-o", f"remount,size={full + n_bytes}", str(disk)], check=True)
-            done = in_this_process(*command(disk))
+            done = in_this_process(*command(verb, data, run, disk))
             if done.exit_code not in (0, 3, 4):
                 failed += 1
                 assert done.exit_code == 1
                 assert str(disk) in done.stderr, done.stderr
                 assert left(disk) == []
-                assert hashes(disk) == was or verb in ("store", "tar", "parquet", "report")
+                assert hashes(disk) == was or verb in IN_PARTS
                 subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
-                done = in_this_process(*command(disk))
+                done = in_this_process(*command(verb, data, run, disk))
             assert done.exit_code in (0, 3, 4), done.stderr
             if verb in ("augment", "sample"):
                 assert min(read_folder(disk / "out").counts.values()) >= 14
     assert failed >= 2
+
+
+@contextmanager
+def quota(folder, writes):
+    """So many folders, files and parts of files can be made below `folder`; yields how often it was tried."""
+    tried, opened, made = [], open, os.mkdir
+
+    def spend(path):
+        if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(folder):
+            tried.append(path)
+            if len(tried) > writes:
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    def opening(path, mode="r", *rest, **options):
+        file = opened(path, mode, *rest, **options)
+        write = getattr(file, "write", None)
+        file.write = lambda content: (spend(path), write(content))[1]
+        return file
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((io, "open"), (builtins, "open"), (tarfile, "bltn_open")):
+            patch.setattr(module, name, opening)
+        patch.setattr(os, "mkdir", lambda path, *rest: (spend(path), made(path, *rest))[1])
+        parquet = pytest.importorskip("pyarrow.parquet").ParquetWriter
+        written = parquet.write_table
+        patch.setattr(parquet, "write_table", lambda self, *rest: (spend(self.where), written(self, *rest))[1])
+        yield tried
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("verb", [*WRITERS, "fit"])
+def test_a_quota_that_is_used_up_at_any_write_is_named_and_nothing_is_half_written(data, tmp_path, verb, times):
+    run = tmp_path / "run"
+    assert in_this_process("fit", data, "--run", run, *FIT).exit_code == 0
+    prepared(verb, tmp_path / "whole")
+    with quota(tmp_path / "whole", 10**9) as tried:
+        done = in_this_process(*command(verb, data, run, tmp_path / "whole"))
+    assert done.exit_code in (0, 3, 4), done.stderr
+    for writes in sorted({int(len(tried) * number / times) for number in range(times)}):
+        disk = tmp_path / f"after {writes}"
+        prepared(verb, disk)
+        was = hashes(disk)
+        with quota(disk, writes):
+            done = in_this_process(*command(verb, data, run, disk))
+        assert done.exit_code == 1, done.stderr
+        assert str(disk) in done.stderr
+        assert "quota" in done.stderr
+        assert left(disk) == []
+        assert hashes(disk) == was or verb in IN_PARTS
+        done = in_this_process(*command(verb, data, run, disk))
+        assert done.exit_code in (0, 3, 4), done.stderr
 
 
 @mounts
@@ -181,17 +244,17 @@ def test_a_full_dev_shm_does_not_matter(data, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_file_that_vanishes_or_changes_between_checking_and_copying(data, tmp_path, monkeypatch):
+def test_a_file_that_vanishes_between_checking_and_copying(data, tmp_path, monkeypatch):
     """Checked, trained on, and gone when the copy is made: named, and no OUT."""
     from ganaug.data import writing
 
-    gone, changed = data / "dark" / "3.png", data / "dark" / "4.png"
+    gone = data / "dark" / "3.png"
     read = writing._read
 
-    def late(path):
+    def late(path, *expected):
         if path == gone:
             path.unlink(missing_ok=True)
-        return read(path)
+        return read(path, *expected)
 
     monkeypatch.setattr(writing, "_read", late)
     done = in_this_process("augment", data, tmp_path / "out", "--no-report", *FIT)
@@ -199,7 +262,6 @@ def test_a_file_that_vanishes_or_changes_between_checking_and_copying(data, tmp_
     assert f"{gone}: cannot be read any more" in done.stderr
     assert not (tmp_path / "out").exists()
     assert left(tmp_path) == []
-    assert changed.exists()
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
@@ -214,14 +276,77 @@ def test_a_clock_that_jumps_neither_ends_nor_prolongs_a_run(data, tmp_path, monk
     assert "steps)" in done.stderr or "4 steps" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", 'quo"te', "naïve-猫", "$(touch x)", "x" * 200, "-dash", "new\nline"])
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", 'quo"te', "naïve-猫", "$(touch x)", "x" * 250, "猫" * 83, "-dash", "new\nline"]
+)
 def test_paths_with_anything_in_them(tmp_path, name):
     root = tmp_path / name
     root.mkdir()
-    data, log = folder_of(root / "data"), tmp_path / "log"
-    status, said = ran("augment", data, root / "out", "--no-report", *FIT, log=log)
+    data, out, run, log = folder_of(root / name), root / f"{name}o", root / f"{name}r", tmp_path / "log"
+    status, said = ran("augment", data, out, "--run", run, *FIT, log=log)
     assert status == 0, said
-    assert read_folder(root / "out").counts == {"bright": 14, "dark": 14}
-    status, said = ran("augment", data, root / "out", "--undo", log=log)
+    assert read_folder(out).counts == {"bright": 14, "dark": 14}
+    status, said = ran("sample", run, root / "samples", "--per-class", 3, log=log)
     assert status == 0, said
-    assert not Path(root / "out").exists()
+    status, said = ran("augment", data, out, "--undo", log=log)
+    assert status == 0, said
+    assert not out.exists()
+
+
+NO_TEXT = os.fsdecode(b"\xff\x80")
+
+
+def test_data_and_out_whose_names_are_no_utf_8(tmp_path):
+    data, out, run = folder_of(tmp_path / NO_TEXT), tmp_path / f"out{NO_TEXT}", tmp_path / "run"
+    done = in_this_process("augment", data, out, "--run", run, *FIT)
+    assert done.exit_code == 0, done.stderr
+    assert "out\\xdcff\\xdc80" in done.stderr
+    assert read_folder(out).counts == {"bright": 14, "dark": 14}
+    for verb in (["check", out, "--json"], ["augment", data, out, "--undo"]):
+        assert in_this_process(*verb).exit_code == 0
+    for verb in (["sample", run, out, "--per-class", 3], ["store", data, tmp_path / f"store{NO_TEXT}"]):
+        done = in_this_process(*verb)
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout_bytes.rstrip().endswith(b"\xff\x80")  # byte for byte, for the next command
+    assert read_folder(out).counts == {"bright": 3, "dark": 3}
+
+
+def test_a_run_whose_name_is_no_utf_8_is_refused_before_training(data, tmp_path):
+    for verb in (["fit", data, "--run", tmp_path / NO_TEXT], ["augment", data, tmp_path / NO_TEXT]):
+        done = in_this_process(*verb, *FIT)
+        assert done.exit_code == 1
+        assert "its name is not UTF-8" in done.stderr
+        assert "Choose another folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "猫" * 83], ids=["x", "cat"])
+def test_classes_and_files_of_250_bytes(tmp_path, name):
+    data, out = folder_of(tmp_path / "data"), tmp_path / "out"
+    (data / "dark").rename(data / name)
+    for number in range(14):
+        (data / name / f"{number}.png").rename(data / name / f"{name[:-4]}{number:02d}.png")
+    before = hashes(data)
+    done = in_this_process("augment", data, out, *FIT)
+    assert done.exit_code == 0, done.stderr
+    assert read_folder(out).counts == {"bright": 14, name: 14}
+    assert set(before.values()) <= set(hashes(out).values())
+    done = in_this_process("augment", data, "--in-place", "--no-report", "--run", tmp_path / "run", *FIT)
+    assert done.exit_code == 0, done.stderr
+    assert read_folder(data).counts == {"bright": 14, name: 14}
+    assert in_this_process("augment", data, "--in-place", "--undo").exit_code == 0
+    assert hashes(data) == before
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_named_before_training(data, tmp_path):
+    """OUT may have 255 bytes; what is put beside it, as OUT.run, may not."""
+    out = tmp_path / ("x" * 255)
+    for verb in (["augment", data, out], ["augment", data, tmp_path / ("x" * 256)], ["fit", data, "--run", f"{out}x"]):
+        done = in_this_process(*verb, *FIT)
+        assert done.exit_code == 1
+        assert "cannot be written: File name too long." in done.stderr
+        assert "choose another folder" in done.stderr.lower()
+        assert "images/s" not in done.stderr
+    done = in_this_process("augment", data, out, "--run", tmp_path / "run", "--no-report", *FIT)
+    assert done.exit_code == 0, done.stderr
+    assert read_folder(out).counts == {"bright": 14, "dark": 14}

@@ -1,5 +1,6 @@
 """Bytes of strangers: refused with a named error, or used; never more. The long form searches by coverage."""
 
+import importlib.util
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.faults.processes import limited_memory
 from tests.faults.targets import TARGETS, seeds
 
 SEEDS = seeds()
@@ -19,6 +21,13 @@ HOSTILE = [None, True, 0, -1, 2**63, 1e308, "", "../x", "/etc/passwd", "a\x00", 
 EXAMPLES = {"model": 60, "store": 60, "name": 60, "manifest": 100}
 RUNS = {"image": 250_000, "tree": 150_000, "skeleton": 250_000, "metadata": 100_000, "config": 150_000, "tar": 60_000}
 RUNS |= {"name": 20_000, "manifest": 20_000, "store": 10_000, "model": 10_000}
+
+
+@pytest.fixture
+def memory_for_strangers():
+    """As the search by coverage has it; a MemoryError is no refusal, and fails the target."""
+    with limited_memory(3 * 2**30):
+        yield
 
 
 def settled(target):
@@ -44,6 +53,7 @@ def mutated(sound):
     return st.one_of(st.builds(edited, st.sampled_from(sound), edits), st.binary(max_size=200))
 
 
+@pytest.mark.usefixtures("memory_for_strangers")
 @pytest.mark.parametrize("target", TARGETS)
 def test_changed_bytes_are_refused_or_used(target):
     @settled(target)
@@ -70,6 +80,7 @@ def with_value(value, path, new):
     return changed
 
 
+@pytest.mark.usefixtures("memory_for_strangers")
 @pytest.mark.parametrize("target", ["skeleton", "model", "manifest", "store"])
 def test_sound_json_with_any_one_value_replaced(target):
     """Every place, every hostile value."""
@@ -79,6 +90,7 @@ def test_sound_json_with_any_one_value_replaced(target):
             TARGETS[target](json.dumps(with_value(whole, path, new)).encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.usefixtures("memory_for_strangers")
 @pytest.mark.parametrize(
     "content",
     [
@@ -98,6 +110,7 @@ def test_known_traps(target, content):
     TARGETS[target](content)
 
 
+@pytest.mark.usefixtures("memory_for_strangers")
 def test_a_model_that_says_it_is_huge_takes_no_memory():
     about = json.loads(SEEDS["model"][0])
     for name in ("width", "latent_size"):
@@ -109,7 +122,8 @@ def test_a_model_that_says_it_is_huge_takes_no_memory():
 @pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_search_by_coverage_finds_nothing(target):
-    pytest.importorskip("atheris", reason='pip install "ganaug[fuzz]"')
+    if importlib.util.find_spec("atheris") is None:
+        pytest.fail('atheris does the searching. Install it: pip install "ganaug[fuzz]"')
     command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), target, "--runs", str(RUNS[target])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,8 +1,10 @@
 """A hundred payloads as class, attribute and file names: in the page, in CSV, in the terminal, and inside pictures."""
 
 import csv
+import json
 import re
 from html import unescape
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -16,8 +18,10 @@ from ganaug.data.provenance import is_marked, read_mark
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import joined
-from tests.end_to_end.test_cli import in_this_process
+from tests.end_to_end.test_cli import folder_of, in_this_process
 from tests.end_to_end.test_page import CHROMIUM
+from tests.faults.test_disk import FIT
+from tests.sets import hashes
 
 TAGS = ["script", "img", "svg", "iframe", "object", "embed", "body", "input", "video", "audio", "details", "math"]
 HANDLERS = ["onerror", "onload", "onclick", "onfocus", "onmouseover", "ontoggle", "onanimationstart", "onpointerenter"]
@@ -74,6 +78,8 @@ NAMES = [
     "ﬁ",
 ]
 PAYLOADS = [*HTML, *TERMINAL, *FORMULAS, *NAMES]
+FILES = [f"{name}.png" for name in PAYLOADS if not set("/\0") & set(name) and name[0] != "." and len(name) < 250]
+UNSHOWN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def test_they_are_a_hundred_and_all_different():
@@ -86,21 +92,24 @@ def labelled(names, each=12, seed=0):
     labels = torch.arange(len(names)).repeat_interleave(each)
     pixels = torch.randint(0, 256, (len(labels), 1, 8, 8), dtype=torch.uint8, generator=draws)
     texts = [names[(k + 1) % len(names)] for k in labels.tolist()]
-    facts = {"site": texts, "=1+1": texts}
+    facts = {"site": texts, **dict.fromkeys(PAYLOADS, texts)}
     return LabelledImages(pixels, labels, tuple(names), pd.DataFrame(facts))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
-def test_a_page_runs_and_asks_for_nothing(tmp_path):
-    """Every payload as a class, a value and a name of an attribute; clicked through in a real browser."""
+def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
+    """Every payload as a class, and as a value and the name of an attribute; clicked through in a real browser."""
+    monkeypatch.setattr("ganaug.reports.bias.RESAMPLES", 20)  # the names matter here, not the figures
+    monkeypatch.setattr("ganaug.reports.bias.ALARM", 1)
     real, other = labelled(PAYLOADS), labelled(PAYLOADS, seed=1)
     reports = [diversity_report(real, other, features="pixels")]
     for start in range(0, len(PAYLOADS), 20):
         part = PAYLOADS[start : start + 20]
         pair = [labelled(("a", "b"), each=40, seed=seed) for seed in range(2)]
         for images in pair:
-            images.metadata[f"<script>alert({start})</script>"] = [part[n % len(part)] for n in range(80)]
-        reports.append(bias_report(*pair, attributes=[f"<script>alert({start})</script>"], features="pixels"))
+            for name, value in pairwise([*part, part[0]]):
+                images.metadata[name] = [name, value] * 40
+        reports.append(bias_report(*pair, attributes=part, features="pixels"))
     path = tmp_path / "report.html"
     joined("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", reports).to_html(path)
     seen = []
@@ -116,13 +125,16 @@ def test_a_page_runs_and_asks_for_nothing(tmp_path):
         page.mouse.move(300, 300)
         page.wait_for_timeout(500)
         elements = page.evaluate("[...new Set([...document.querySelectorAll('*')].map(each => each.tagName))]")
+        links = page.evaluate("[...document.querySelectorAll('[href]')].map(each => each.getAttribute('href'))")
         names = page.evaluate("[...document.querySelectorAll('*')].flatMap(each => each.getAttributeNames())")
         text = page.evaluate("document.body.textContent")
         assert page.url.split("#")[0] == path.as_uri()
         browser.close()
     assert [each for each in seen if not each.startswith("data:")] == []
     assert not [name for name in names if name.startswith("on")]
-    assert not {"SCRIPT", "IFRAME", "OBJECT", "EMBED", "FORM", "BASE", "LINK", "VIDEO", "INPUT", "A:"} & set(elements)
+    assert not {"SCRIPT", "IFRAME", "OBJECT", "EMBED", "FORM", "BASE", "LINK", "VIDEO", "INPUT"} & set(elements)
+    assert links
+    assert all(link.startswith("#") for link in links)
     for payload in HTML:
         assert payload in text or unescape(payload) in text  # shown as what it is
 
@@ -139,8 +151,8 @@ def test_metadata_comes_back_and_no_cell_is_a_formula(tmp_path):
     )
     found = read_folder(tmp_path / "in")
     assert set(found.classes) == set(named)
-    assert set(found.metadata["site"]) <= set(PAYLOADS)
-    assert "=1+1" in found.metadata.columns
+    for column in ("site", *PAYLOADS):
+        assert set(found.metadata[column]) <= set(PAYLOADS)
 
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "+2.5e3", "-.5", "a=b", "'", "'x", "''=", "'-1", *FORMULAS])
@@ -161,13 +173,38 @@ def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
     for verb in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
         done = in_this_process(*verb)
         for text in (done.stdout, done.stderr, said.out, said.err):
-            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+            assert not re.search(UNSHOWN, text)
 
 
-def test_marks_inside_pictures_hold_any_class_name(tmp_path):
+def test_file_names_are_shown_and_copied_as_what_they_are(tmp_path):
+    """Each once as an image and once as an unusable file: in the terminal, in JSON and in both tables."""
+    data, out = folder_of(tmp_path / "data", counts=(len(FILES), len(FILES))), tmp_path / "out"
+    for number, name in enumerate(FILES):
+        (data / "dark" / f"{number}.png").rename(data / "dark" / name)
+        (data / "bright" / name).write_bytes(b"\x1b]0;x\x07")
+    check = in_this_process("check", data)
+    as_json = in_this_process("check", data, "--json")
+    done = in_this_process("augment", data, out, "--skip-bad", "--strategy", f"dark={len(FILES) + 3}", *FIT)
+    assert done.exit_code == 0, done.stderr
+    for said in (check, as_json, done):
+        assert not re.search(UNSHOWN, said.stdout + said.stderr)
+    assert {bad["file"] for bad in json.loads(as_json.stdout)["problems"]} == {f"bright/{name}" for name in FILES}
+    for path in (out / "metadata.csv", tmp_path / "out.run" / "skipped.csv"):
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        assert len(rows) > len(FILES)
+        assert not any(cell[0] in "=+-@\t\r" for row in rows for cell in row if cell)
+    copied = hashes(out)
+    assert all((out / file).resolve().is_relative_to(out) for file in copied)
+    assert set(hashes(data / "dark").values()) <= set(copied.values())
+    assert read_folder(out).counts == {"bright": len(FILES), "dark": len(FILES) + 3}
+    assert len(pd.read_csv(out / "metadata.csv")) == 2 * len(FILES) + 3
+
+
+def test_marks_inside_pictures_hold_any_class_name_beside_any_attribute_and_file_name(tmp_path):
     images = labelled(PAYLOADS, each=1)
-    rows = pd.DataFrame(
-        {"is_synthetic": True, "seed": range(len(PAYLOADS)), "model_hash": "<x>&\"'", "label": PAYLOADS}
+    rows = images.metadata.assign(
+        is_synthetic=True, seed=range(len(PAYLOADS)), model_hash="<x>&\"'", label=PAYLOADS, file_name=PAYLOADS
     )
     write_folder(LabelledImages(images.images, images.labels, images.classes, rows), tmp_path / "out")
     files = list((tmp_path / "out").glob("*/*.png"))

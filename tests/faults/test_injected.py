@@ -1,13 +1,22 @@
-"""Memory that ends at each stage, weights that are no numbers: a named error, nothing half-written, never a hang."""
+"""Memory that ends at each stage, numbers that are none: a named error, nothing half-written, never a hang."""
+
+import dataclasses
+import os
+import signal
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, get_worker_info
 
-from ganaug import GANAugmenter
-from ganaug.errors import RunError
+from ganaug import GANAugmenter, MixedDataset, Pix2Pix
+from ganaug.errors import RunError, TrainingError
+from ganaug.losses import LOSSES
 from ganaug.storage import is_left, read_json, read_tree, write_json, write_tree
+from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
-from tests.sets import SMALL, hashes, tones
+from tests.planted.test_training_faults import fitted, names
+from tests.sets import SMALL, clothes, hashes, tones
+from tests.unit.estimators.test_translators import CUT, coloured, masks
 
 STAGES = {
     "reading": "ganaug.data.folder.read_and_inspect",
@@ -100,3 +109,103 @@ def test_a_checkpoint_of_other_contents_is_refused_by_name(tmp_path):
     write_json(run / "config.json", {})
     with pytest.raises(RunError, match=r"config\.json"):
         GANAugmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).resume(images)
+
+
+def spoilt(loss, side, by, calls):
+    """The loss, of whose `calls` the gradients are multiplied; what it comes to stays as it is."""
+    sound, made = getattr(LOSSES[loss], side), []
+
+    def value(*logits):
+        found = sound(*logits)
+        made.append(found)
+        if len(made) in calls:
+            found.register_hook(lambda gradient: gradient * by)
+        return found
+
+    return dataclasses.replace(LOSSES[loss], **{side: value})
+
+
+def all_finite(module):
+    return all(bool(value.isfinite().all()) for value in module.state_dict().values())
+
+
+@pytest.mark.parametrize("by", [float("nan"), float("inf")])
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+@pytest.mark.parametrize("loss", ["hinge", "wgan-gp"])
+def test_a_gradient_that_is_no_number_under_a_sound_loss_is_rolled_back(loss, side, by):
+    """That of the critic in the very step of a check, of which wgan-gp's generator gets to know later."""
+    calls = [14] if side == "discriminator" or loss == "hinge" else [3]
+    gan = fitted(spoilt(loss, side, by, calls), steps=35, check_every=7).fit(clothes())
+    assert names(gan).count("nan") == 1
+    assert gan.ended_ == "finished"
+    assert gan.n_steps_ == 35
+    assert all_finite(gan.model_.generator)
+
+
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+def test_a_translator_rolls_back_from_a_gradient_that_is_no_number(tmp_path, side):
+    labels, settings = masks(24, (16, 16)), {**CUT, "n_steps": 24, "device": "cpu", "random_state": 0}
+    painter = Pix2Pix(3, spoilt("non-saturating", side, float("nan"), [10]), **settings)
+    painter.fit(labels, coloured(labels))
+    assert names(painter).count("nan") == 1
+    assert painter.ended_ == "finished"
+    assert all_finite(painter.model_.generator)
+    endless = spoilt("non-saturating", side, float("nan"), range(10, 1000))
+    painter = Pix2Pix(3, endless, run_dir=tmp_path / "run", **settings)
+    with pytest.raises(TrainingError, match=r"not finite at step 24.*after 3 roll-backs"):
+        painter.fit(labels, coloured(labels))
+    assert not hasattr(painter, "model_")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["generator", "average", "discriminator"])
+def test_a_checkpoint_that_is_not_finite_is_refused_and_the_one_before_goes_on(tmp_path, part, value):
+    images, run = tones(12), tmp_path / "run"
+    GANAugmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).fit(images)
+    last = max((run / "checkpoints").glob("*.safetensors"))
+    state = read_tree(last)
+    next(weight for weight in state["step"][part].values() if weight.ndim > 1).view(-1)[0] = value
+    write_tree(last, state)
+    with pytest.raises(RunError, match=r"step 3 .* holds numbers that are not finite.* Remove it"):
+        GANAugmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
+    last.unlink()
+    gan = GANAugmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
+    assert gan.n_steps_ == 5
+
+
+def test_a_run_that_is_cut_after_a_fault_and_before_its_check_rolls_back_when_it_is_resumed(tmp_path):
+
+    def cut(done, logs):
+        if done == 17:
+            raise StopTraining("interrupted")
+
+    settings = {"steps": 40, "run_dir": tmp_path / "run"}
+    gan = fitted(spoilt("hinge", "generator", float("nan"), [15]), **settings).fit(clothes(), callbacks=[cut])
+    assert gan.n_steps_ == 17
+    gan = fitted(spoilt("hinge", "generator", float("nan"), []), **settings).resume(clothes())
+    assert names(gan).count("nan") == 1
+    assert gan.ended_ == "finished"
+    assert all_finite(gan.model_.generator)
+
+
+def killed_in_the_second_worker(image):
+    if get_worker_info() is not None and get_worker_info().id == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return image
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_killed_worker_ends_the_epoch_with_an_error_and_the_set_stays_usable(persistent):
+    mixed = MixedDataset(
+        tones(12),
+        tones(12, seed=1),
+        share=0.5,
+        refresh=lambda epoch: tones(12, seed=epoch),
+        transform=killed_in_the_second_worker,
+    )
+    with pytest.raises(RuntimeError, match=r"worker .* exited unexpectedly"):
+        list(DataLoader(mixed, batch_size=4, num_workers=2, persistent_workers=persistent))
+    mixed.set_epoch(1)
+    assert sum(len(labels) for _, labels in DataLoader(mixed, batch_size=4)) == 72

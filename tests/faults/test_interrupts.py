@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
-from ganaug.storage import is_left, read_tree
-from tests.end_to_end.test_cli import QUICK, folder_of, model_hash, wait_for
+from ganaug import read_folder
+from ganaug.storage import is_left, read_json, read_tree
+from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
 from tests.faults.processes import ran, start
 from tests.faults.test_kills import done_steps
+from tests.sets import hashes
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}  # as `ran` has it: sums in another order have other last bits
 ENDLESS = ["--steps", "100000", "--param", "check_every=1000", *QUICK]
@@ -55,6 +58,7 @@ def test_ctrl_c_in_a_terminal(data, tmp_path):
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 130
     assert b"Interrupted and saved" in said
+    assert read_json(run / "summary.json")["ended"] == "interrupted"
     assert done_steps(run) > 0
     assert_resumes(data, run, tmp_path / "log")
 
@@ -76,6 +80,7 @@ def test_a_manager_that_ends_the_whole_group(data, tmp_path):
     _, said = group.communicate(timeout=60)
     assert group.returncode == 143
     assert "Interrupted and saved" in said
+    assert read_json(run / "summary.json")["ended"] == "interrupted"
     assert_resumes(data, run, tmp_path / "log")
 
 
@@ -109,3 +114,70 @@ def test_a_signal_before_the_first_step_leaves_a_run_that_begins_again(data, tmp
     assert process.exitcode == 143, log.read_text()
     status, said = ran("fit", data, "--run", run, "--resume", "--steps", 3, *ENDLESS[2:], log=log)
     assert status == 0, said
+
+
+MANY = ("--strategy", "dark=2000,bright=2000", "--steps", "3", *UNJUDGED)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["samples", "writes", "writes in place"])
+def test_a_signal_while_augment_samples_or_writes_leaves_nothing(data, tmp_path, moment, number):
+    run, log, out = tmp_path / "run", tmp_path / "log", tmp_path / "out"
+    where, written = (["--in-place"], data) if moment == "writes in place" else ([out], out)
+    before = hashes(data)
+    moments = {
+        "samples": lambda: log.exists() and "Training ended" in log.read_text(),
+        "writes": lambda: any(tmp_path.glob(".out.partial-*")),
+        "writes in place": (data / ".ganaug.json").exists,
+    }
+    process = start("augment", data, *where, "--run", run, *MANY, log=log)
+    wait_for(moments[moment])
+    os.kill(process.pid, number)
+    process.join(30)
+    assert process.exitcode == 128 + number, log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert hashes(data) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "log", "run"]
+    status, said = ran("augment", data, *where, "--run", run, "--resume", *MANY, log=log)
+    assert status == 0, said
+    assert read_folder(written).counts == {"bright": 2000, "dark": 2000}
+
+
+@contextmanager
+def held_still(process):
+    """What it holds it goes on to hold, however long the others take."""
+    os.kill(process.pid, signal.SIGSTOP)
+    yield
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(60)
+
+
+def test_a_second_fit_in_one_run_is_refused_and_the_first_one_ends_well(data, tmp_path):
+    run, log, steps = tmp_path / "run", tmp_path / "log", ["--steps", 40, "--param", "check_every=5", *QUICK]
+    first = start("fit", data, "--run", run, *steps, log=log)
+    wait_for(run / "checkpoints" / "00000005.safetensors")
+    with held_still(first):
+        for resume, why in (([], "is not empty"), (["--resume"], "another run is writing here")):
+            status, said = ran("fit", data, "--run", run, *resume, *steps, log=tmp_path / "second")
+            assert status == 1
+            assert f"{run}: {why}" in said
+    assert first.exitcode == 0, log.read_text()
+    status, said = ran("fit", data, "--run", tmp_path / "whole", *steps, log=log)
+    assert status == 0, said
+    assert model_hash(run) == model_hash(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("where", ["OUT", "in place"])
+def test_a_second_augment_of_one_folder_is_refused_and_the_first_one_ends_well(data, tmp_path, where):
+    log, out = tmp_path / "log", tmp_path / "out"
+    place, written = ([out], out) if where == "OUT" else (["--in-place"], data)
+    first = start("augment", data, *place, "--run", tmp_path / "run", *MANY, log=log)
+    wait_for(lambda: any(tmp_path.glob(".out.partial-*")) or (data / ".ganaug.json").exists())
+    with held_still(first):
+        status, said = ran("augment", data, *place, "--run", tmp_path / "other", *MANY, log=tmp_path / "second")
+        assert status == 1
+        assert "Traceback" not in said
+        assert f"{out}: another run is writing it" in said or f"{data}: was written or added to by ganaug" in said
+    assert first.exitcode == 0, log.read_text()
+    assert read_folder(written).counts == {"bright": 2000, "dark": 2000}
+    assert ran("augment", data, *place, "--undo", log=log)[0] == 0

