@@ -28,10 +28,11 @@ Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings,
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not.
 
-    Raises OutputError, naming the path, when the disk is full or the folder cannot be written.
+    Raises OutputError, naming the path and its bytes where they are known, when the disk is full or the folder cannot
+    be written.
     """
     temporary = None
     try:
@@ -45,8 +46,9 @@ def writing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
+        size = "" if n_bytes is None else f" ({n_bytes:,} bytes)"
         raise OutputError(
-            f"{path}: cannot be written: {error.strerror or error}. Free space or choose another folder."
+            f"{path}: cannot be written{size}: {error.strerror or error}. Free space or choose another folder."
         ) from error
     finally:
         if temporary is not None:
@@ -132,7 +134,7 @@ def is_left(path: Path) -> bool:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file, or leave what was there."""
-    with writing(path) as temporary:
+    with writing(path, len(content)) as temporary:
         temporary.write_bytes(content)
 
 

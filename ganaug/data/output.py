@@ -108,7 +108,7 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
     index = {folder: position for position, folder in enumerate(contents.folders)}  # as ImageFolder numbers them
     hashes: dict[str, str] = {}
     rows: list[Row] = []
-    with naming(target), staged(target) as staging:
+    with naming(target, contents.n_bytes), staged(target) as staging:
         for folder in ("", *contents.folders):
             (staging / folder).mkdir(parents=True)
 
@@ -194,7 +194,7 @@ def _archive(
     def encoded(new: NewFile) -> tuple[NewFile, bytes]:
         return new, new.content()
 
-    with freed_memory_kept(), naming(target), staged(target) as staging:
+    with freed_memory_kept(), naming(target, contents.n_bytes), staged(target) as staging:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staging, in_threads(encoded, contents.files, progress, total=contents.n_files)
         with open(staging, "rb+") as file:
@@ -237,13 +237,14 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def naming(target: Path) -> Iterator[None]:
-    """Turn what the system says into an OutputError that names the path."""
+def naming(target: Path, n_bytes: int | None = None) -> Iterator[None]:
+    """Turn what the system says into an OutputError that names the path, and how much was to be written at most."""
     try:
         yield
     except OutputError:
         raise
     except OSError as error:
+        size = "" if n_bytes is None else f" (up to {n_bytes:,} bytes)"
         raise OutputError(
-            f"{target}: cannot be written: {error.strerror or error}. Free space, or choose another folder."
+            f"{target}: cannot be written{size}: {error.strerror or error}. Free space, or choose another folder."
         ) from error

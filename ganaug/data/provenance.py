@@ -2,6 +2,9 @@
 
 The IPTC term is the one that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
+
+A copy of the file keeps them. Pillow hands the comment on to a JPEG or GIF that it saves, and all of them to whoever
+passes on what it read (`pnginfo=`, `xmp=`); a PNG, WebP or TIFF that it saves without being told so has none of them.
 """
 
 import json
@@ -39,12 +42,14 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 def mark(label: str, *, seed: int | None, model_hash: str, version: str = __version__) -> PngInfo:
     """The text chunks for `Image.save(..., pnginfo=...)` of one synthetic image of class `label`.
 
-    `Software`; `ganaug`, a JSON object of label, seed, model_hash and version; and XMP with the IPTC source type.
+    `Software`; `comment`, the IPTC source type; `ganaug`, a JSON object of label, seed, model_hash and version; and XMP
+    with the source type.
     """
     software = f"ganaug {version}"
     facts = {"synthetic": True, "label": label, "seed": seed, "model_hash": model_hash, "version": version}
     chunks = PngInfo()
     chunks.add_text("Software", software.encode("latin-1", "replace"))
+    chunks.add_text("comment", f"Synthetic image: {SOURCE_TYPE}")
     chunks.add_text(KEY, json.dumps(facts))  # ASCII by json's escapes, whatever the class is called
     chunks.add_itxt(XMP_KEY, _xmp(label, software))
     return chunks
@@ -58,7 +63,7 @@ def _xmp(label: str, software: str) -> str:
 
 
 def is_marked(image: Image.Image | Path | str) -> bool:
-    """Whether a picture says, in its text or its XMP, that a trained generator made it; any generator, not only ganaug.
+    """Whether a picture says in text, comment or XMP that a trained generator made it; any generator, not only ganaug.
 
     An `Image` must be loaded already, since a PNG may keep its text behind its pixels.
     Raises DataError where a path cannot be read.
@@ -68,9 +73,9 @@ def is_marked(image: Image.Image | Path | str) -> bool:
 
 def info_is_marked(info: Mapping[Any, object]) -> bool:
     """`is_marked` for the `info` of a loaded Pillow image."""
-    xmp = info.get("xmp", b"")
-    found = _SOURCE_TYPE_FOUND.search(xmp if isinstance(xmp, bytes) else str(xmp).encode(errors="replace"))
-    return found is not None or isinstance(info.get(KEY), str)
+    texts = (info.get(key, b"") for key in ("xmp", "comment"))
+    said = b" ".join(text if isinstance(text, bytes) else str(text).encode(errors="replace") for text in texts)
+    return _SOURCE_TYPE_FOUND.search(said) is not None or isinstance(info.get(KEY), str)
 
 
 def read_mark(path: Path | str) -> dict[str, object] | None:

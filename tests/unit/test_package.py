@@ -1,5 +1,6 @@
 """What a user imports, and what importing costs."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import ganaug
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_public_names_are_these():
@@ -47,3 +50,15 @@ def test_the_hashed_versions_are_those_that_are_tested():
     assert {"torch", "numpy", "pillow", "safetensors", "accelerate"} <= {name for name, _ in names}
     assert len(names) == len(re.findall(r"^\S+==", locked, re.MULTILINE)), "one has no hash"
     assert not [name for name, version in names if tested.get(name, version) != version]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff comes with the extra 'lint'")
+@pytest.mark.parametrize(
+    "line",
+    ["import pickle", "from joblib import load", "import torch; torch.load('x')", "import torch; torch.save(1, 'x')"],
+)
+def test_the_lint_lets_no_pickle_in(line):
+    command = [sys.executable, "-m", "ruff", "check", "--select", "TID251", "--stdin-filename", "ganaug/new.py", "-"]
+    done = subprocess.run(command, input=f"{line}\n", capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert "TID251" in done.stdout

@@ -177,7 +177,7 @@ def test_nothing_is_left_when_writing_fails(tmp_path, synthetic, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("ganaug.data.writing.mark", full)
-    with pytest.raises(OutputError, match=r"out: cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match=r"out: cannot be written \(up to [\d,]+ bytes\): No space left on device"):
         write_folder(synthetic, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

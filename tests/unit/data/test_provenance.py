@@ -1,10 +1,16 @@
 import io
+import tarfile
 from xml.etree import ElementTree as ET
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from ganaug import read_folder, write_folder
+from ganaug.data.output import publish_parquet, publish_tar
 from ganaug.data.provenance import SOURCE_TYPE, is_marked, mark, read_mark
+from ganaug.data.writing import streamed
 from ganaug.errors import DataError
 
 LABELS = ["cat", "a & b", "<script>\"'</script>", "]]>", "猫", "bell \x07", "{braces}", "\ud800"]
@@ -45,6 +51,47 @@ def test_a_copy_in_another_format_that_keeps_its_xmp_is_still_marked(tmp_path, k
     with Image.open(buffer) as copy:
         copy.load()
         assert is_marked(copy)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF"])
+def test_a_jpeg_or_gif_that_pillow_makes_of_it_is_marked_without_a_word(tmp_path, kind):
+    with Image.open(marked(tmp_path / "a.png")) as image:
+        image.resize((4, 4)).save(tmp_path / "copy", kind)
+    assert is_marked(tmp_path / "copy")
+
+
+def test_a_png_that_is_given_what_pillow_read_is_still_marked(tmp_path):
+    with Image.open(marked(tmp_path / "a.png")) as image:
+        image.load()
+        chunks = PngInfo()
+        for name, text in image.text.items():
+            chunks.add_itxt(name, text)
+        image.save(tmp_path / "b.png", pnginfo=chunks)
+    assert read_mark(tmp_path / "b.png") == read_mark(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_images_in_archives_are_marked(synthetic, tmp_path, form):
+    counts = {name: count for name, count in synthetic.counts.items() if count}
+    out = tmp_path / f"out.{form}"
+    {"tar": publish_tar, "parquet": publish_parquet}[form](streamed([synthetic], counts, synthetic.shape), out, None)
+    if form == "tar":
+        with tarfile.open(out) as archive:
+            found = [archive.extractfile(one).read() for one in archive if one.name.endswith(".png")]
+    else:
+        found = [row["bytes"] for row in pq.read_table(out).column("image").to_pylist()]
+    assert len(found) == len(synthetic)
+    for number, content in enumerate(found):
+        (tmp_path / f"{number}.png").write_bytes(content)
+        assert is_marked(tmp_path / f"{number}.png")
+
+
+def test_what_is_read_by_its_marks_alone_is_written_as_synthetic_again(synthetic, tmp_path):
+    once = write_folder(synthetic, tmp_path / "once")
+    (once / "metadata.csv").unlink()
+    again = write_folder(read_folder(once), tmp_path / "again")
+    assert all(is_marked(path) for path in again.rglob("*.png"))
+    assert len(list(again.rglob("*.png"))) == len(synthetic)
 
 
 def test_other_pictures_are_not_marked(tmp_path):
