@@ -43,9 +43,8 @@ def test_the_help_loads_nothing_heavy():
 
 
 def test_the_hashed_versions_are_those_that_are_tested():
-    root = Path(__file__).parents[2]
-    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (root / "constraints.txt").read_text(), re.MULTILINE))
-    locked = (root / "constraints.hashed.txt").read_text()
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    locked = (ROOT / "constraints.hashed.txt").read_text()
     names = re.findall(r"^([\w.-]+)==([^\s;]+)(?:[^\n\\]*)\\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE)
     assert {"torch", "numpy", "pillow", "safetensors", "accelerate"} <= {name for name, _ in names}
     assert len(names) == len(re.findall(r"^\S+==", locked, re.MULTILINE)), "one has no hash"
