@@ -37,8 +37,9 @@ class CycleGAN(Translator):
         Earlier translations that the critics are shown beside new ones (section 4); 0: none.
     n_steps : int, optional
         Training steps. None: until the time budget ends, or 200 times through the larger set and at least 2,000.
-    time_budget, batch_size, width, generator_rate, discriminator_rate, betas, ema_half_life, hold_back, check_every,
-    run_dir, device, precision, random_state
+    time_budget, batch_size, width, generator_rate, discriminator_rate, betas, ema_half_life, hold_back
+        As for `Pix2Pix`.
+    check_every, run_dir, device, precision, random_state
         As for `Pix2Pix`.
     augmentation : names joined by commas, sequence or None
         Of the images of each side as they are drawn: "translation", "flip", "color".
@@ -51,7 +52,7 @@ class CycleGAN(Translator):
         Of each image of X, the mean absolute error in [0, 1] of pixels after it was translated there and back: large
         where the translation lost what the image shows.
     history_, health_, ended_, n_steps_, best_step_, seconds_
-        As for `Pix2Pix`; history_ has the cycle and identity errors in training.
+        As for `Pix2Pix`; `history_` has the cycle and identity errors in training.
     """
 
     kind, paired = "cyclegan", False
