@@ -4,7 +4,7 @@ The IPTC term is the one that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 
 A copy of the file keeps them. Pillow hands the comment on to a JPEG or GIF that it saves, and all of them to whoever
-passes on what it read (`pnginfo=`, `xmp=`); a PNG, WebP or TIFF that it saves without being told so has none of them.
+passes on what it read (`pnginfo=`, `xmp=`); what it saves in other formats, PNG too, without being told so has none.
 """
 
 import json

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug import GANAugmenter, LabelledImages, read_folder, write_folder
 from ganaug.cli.main import main
 from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.data.provenance import is_marked
@@ -68,6 +68,20 @@ def test_check_prints_counts_and_finds_the_broken_file(data):
     assert problem["file"] == "dark/0.png"
     assert problem["cause"]
     assert problem["mend"]
+
+
+def test_check_says_which_images_are_synthetic_also_when_they_were_copied_or_made_jpegs(data):
+    synthetic = tones(1, (1, 12, 10))
+    about = pd.DataFrame({"is_synthetic": [True] * 3, "model_hash": "0123456789"})
+    made = write_folder(LabelledImages(synthetic.images, synthetic.labels, synthetic.classes, about), data / "made")
+    shutil.copy(next((made / "dark").iterdir()), data / "dark" / "copied.png")
+    with Image.open(next((made / "bright").iterdir())) as image:
+        image.save(data / "bright" / "converted.jpg")
+    shutil.rmtree(made)
+    checked = in_this_process("check", data)
+    assert checked.exit_code == 0
+    assert "2 images say that they are synthetic" in checked.stderr
+    assert "bright/converted.jpg, dark/copied.png" in checked.stderr
 
 
 def test_fit_then_sample_then_again_gives_the_same_files(data, tmp_path):

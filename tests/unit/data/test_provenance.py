@@ -1,4 +1,5 @@
 import io
+import shutil
 import tarfile
 from xml.etree import ElementTree as ET
 
@@ -58,6 +59,18 @@ def test_a_jpeg_or_gif_that_pillow_makes_of_it_is_marked_without_a_word(tmp_path
     with Image.open(marked(tmp_path / "a.png")) as image:
         image.resize((4, 4)).save(tmp_path / "copy", kind)
     assert is_marked(tmp_path / "copy")
+
+
+def test_a_copy_of_the_file_keeps_all_of_it(tmp_path):
+    shutil.copy(marked(tmp_path / "a.png"), tmp_path / "b.png")
+    assert read_mark(tmp_path / "b.png") == read_mark(tmp_path / "a.png") is not None
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_what_pillow_saves_anew_without_being_told_so_has_no_marks_as_the_docs_say(tmp_path, kind):
+    with Image.open(marked(tmp_path / "a.png")) as image:
+        image.save(tmp_path / "copy", kind)
+    assert not is_marked(tmp_path / "copy")
 
 
 def test_a_png_that_is_given_what_pillow_read_is_still_marked(tmp_path):
