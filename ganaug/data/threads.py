@@ -28,10 +28,9 @@ def in_threads(
     """`work(item)` for each item, in order. The first exception ends it, and work not yet begun is dropped.
 
     Items are taken from their iterator on the caller's thread while others are worked on. total: how many there are,
-    for those that have no length. Items that do have one are there already: while they are brief work, the caller's
-    thread does them.
+    for those that have no length. While items are brief work, the caller's thread does them.
     """
-    alone, spent = isinstance(items, Sized), 0.0
+    alone, spent = True, 0.0
     total = len(items) if isinstance(items, Sized) else total
     source, done = iter(items), 0
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="ganaug-files")
