@@ -165,9 +165,7 @@ def _judge(images: "LabelledImages", synthetic: "LabelledImages", made: "Sampler
     page = run / "report.html"
     train, unseen = hold_back(images, made.hold_back, seed=made.model_.seed)
     with steps_of("report") as progress:
-        found = diversity_report(
-            train, synthetic, unseen=unseen if len(unseen) else None, most=JUDGED, progress=progress
-        )
+        found = diversity_report(train, synthetic, unseen=unseen, most=JUDGED, progress=progress)
     found.write(page, page.with_suffix(".json"))
     say(f"The synthetic images: {found.verdict}. Open {page}: real images left, synthetic ones right.")
     for sentence in found.summary[:TOLD]:

@@ -1,8 +1,9 @@
 """Read the two sides of a translation from folders: two folders, one folder of both, or pictures side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ganaug.data.decoding import SUFFIXES, Pixels, UnusableImage, decode, decode
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import DataError
 
+T = TypeVar("T")
 UNPAIRED = ("trainA", "trainB")
 SHOWN = 10
 
@@ -36,31 +38,40 @@ def read_side(
     *,
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
-    half: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Side:
     """Every image below `root`, in the order of names; grey if every file is, else RGB.
 
     image_size: (height, width) to resize to, label images by the nearest pixel. num_labels: label images, whose pixels
-    or palette numbers are taken as they are. half: of each image only the left (0) or right (1) half. Raises DataError
-    that names the unusable files, sizes that differ, and labels beyond `num_labels`.
+    or palette numbers are taken as they are. Raises DataError that names the unusable files, sizes that differ, and
+    labels beyond `num_labels`.
     """
-    folder = Path(root)
-    files = list(_files(folder))
 
-    def look(file: str) -> np.ndarray | str:
+    def read(path: Path) -> Pixels:
+        if num_labels is None:
+            return decode(path, image_size).pixels
+        return decode_labels(path, num_labels, image_size)
+
+    return _side(Path(root), _each(Path(root), read, progress), skip_bad=skip_bad)
+
+
+def _each(folder: Path, read: Callable[[Path], T], progress: Progress | None) -> dict[str, T | str]:
+    """What `read` makes of every image below `folder`; why it is unusable, as a text."""
+
+    def look(file: str) -> T | str:
         try:
-            if half is not None:
-                return _half(decode(folder / file).pixels, half, image_size)
-            if num_labels is None:
-                return decode(folder / file, image_size).pixels
-            return decode_labels(folder / file, num_labels, image_size)
+            return read(folder / file)
         except UnusableImage as error:
             return f"{error.cause}. {error.mend}."
 
+    files = list(_files(folder))
     with pillow_warnings_judged():
-        found = dict(zip(files, in_threads(look, files, progress), strict=True))
+        return dict(zip(files, in_threads(look, files, progress), strict=True))
+
+
+def _side(folder: Path, found: Mapping[str, Pixels | str], *, skip_bad: bool) -> Side:
+    """The images, put together. Raises DataError for unusable ones without `skip_bad`, and for sizes that differ."""
     skipped = {file: pixels for file, pixels in found.items() if isinstance(pixels, str)}
     kept = {file: pixels for file, pixels in found.items() if not isinstance(pixels, str)}
     if skipped and not (skip_bad and kept):
@@ -80,15 +91,29 @@ def read_side(
     return Side(folder, images, tuple(kept), skipped)
 
 
-def _half(pixels: Pixels, half: int, image_size: tuple[int, int] | None) -> Pixels:
+def _halves(
+    root: Path, *, image_size: tuple[int, int] | None, skip_bad: bool, progress: Progress | None
+) -> tuple[Side, Side]:
+    """The left and the right halves of the images below `root`."""
+    found = _each(root, lambda path: _cut(decode(path).pixels, image_size), progress)
+    left, right = (
+        {file: pair if isinstance(pair, str) else pair[half] for file, pair in found.items()} for half in (0, 1)
+    )
+    return _side(root, left, skip_bad=skip_bad), _side(root, right, skip_bad=skip_bad)
+
+
+def _cut(pixels: Pixels, image_size: tuple[int, int] | None) -> tuple[Pixels, Pixels]:
     """Cut first and resized then, so that neither half has a trace of the other."""
     width = pixels.shape[1]
     if width % 2:
         raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side are of equal width")
-    own = pixels[:, half * width // 2 : (half + 1) * width // 2]
-    if image_size is None or own.shape[:2] == image_size:
-        return own
-    return np.asarray(Image.fromarray(own).resize(image_size[::-1], Image.Resampling.BICUBIC))
+
+    def resized(half: Pixels) -> Pixels:
+        if image_size is None or half.shape[:2] == image_size:
+            return half
+        return np.asarray(Image.fromarray(half).resize(image_size[::-1], Image.Resampling.BICUBIC))
+
+    return resized(pixels[:, : width // 2]), resized(pixels[:, width // 2 :])
 
 
 def read_sides(
@@ -114,7 +139,7 @@ def read_sides(
             raise DataError("images side by side lie in one folder: give only that one.")
         if num_labels is not None:
             raise DataError("images side by side are pixels on both sides: num_labels does not go with them.")
-        left, right = (read_side(first, half=half, **more) for half in (0, 1))  # type: ignore[arg-type]
+        left, right = _halves(Path(first), **more)  # type: ignore[arg-type]
         return (right, left) if swapped else (left, right)
     if second is None:
         first, second = _within(Path(first), paired=paired)

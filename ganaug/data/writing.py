@@ -92,43 +92,43 @@ def augment_in_place(
     No original is touched. The manifest is written first, so `undo` works after a kill; a failure undoes itself.
     Raises OutputError where DATA holds a manifest already, or cannot be written, RunError where another process adds.
     """
+    with changing(data.root):
+        return _added(data, synthetic, sign, progress)
+
+
+def _added(data: FolderInspection, synthetic: LabelledImages, sign: Sign | None, progress: Progress | None) -> Path:
+    """`augment_in_place`, for who holds DATA."""
     root = data.root
-    with changing(root):
-        check_not_augmented(root)
-        folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
-        for folder in set(folders.values()):
-            if not (root / folder).resolve().is_relative_to(root.resolve()):
-                raise OutputError(
-                    f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead."
-                )
-        taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
-        files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
-        check_room(root, on_disk(new.n_bytes for new in files))
-        contents = list(
-            in_threads(lambda new: new.content(), files)
-        )  # no larger than `synthetic`, which is in memory too
-        listed = table([*_original_rows(data), *(new.row for new in files)])
-        before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
-        needed = sorted({new.file.split("/")[0] for new in files})
-        manifest = Manifest(
-            {new.file: sha256(content) for new, content in zip(files, contents, strict=True)}
-            | {METADATA: sha256(listed)},
-            tuple(folder for folder in needed if not (root / folder).exists()),
-            None if before is None else before.decode(),
-        )
-        with naming(root):
-            manifest.write(root)
-            try:
-                for folder in needed:
-                    (root / folder).mkdir(exist_ok=True)
-                for done, (new, content) in enumerate(zip(files, contents, strict=True), start=1):
-                    place(root / new.file, content)
-                    if progress is not None:
-                        progress(done, len(files))
-                place(root / METADATA, listed, lasting=True)
-            except BaseException:
-                undone(root)
-                raise
+    check_not_augmented(root)
+    folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
+    for folder in set(folders.values()):
+        if not (root / folder).resolve().is_relative_to(root.resolve()):
+            raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
+    taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
+    files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
+    check_room(root, on_disk(new.n_bytes for new in files))
+    contents = list(in_threads(lambda new: new.content(), files))  # no larger than `synthetic`, which is in memory too
+    listed = table([*_original_rows(data), *(new.row for new in files)])
+    before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
+    needed = sorted({new.file.split("/")[0] for new in files})
+    manifest = Manifest(
+        {new.file: sha256(content) for new, content in zip(files, contents, strict=True)} | {METADATA: sha256(listed)},
+        tuple(folder for folder in needed if not (root / folder).exists()),
+        None if before is None else before.decode(),
+    )
+    with naming(root):
+        manifest.write(root)
+        try:
+            for folder in needed:
+                (root / folder).mkdir(exist_ok=True)
+            for done, (new, content) in enumerate(zip(files, contents, strict=True), start=1):
+                place(root / new.file, content)
+                if progress is not None:
+                    progress(done, len(files))
+            place(root / METADATA, listed, lasting=True)
+        except BaseException:
+            undone(root)
+            raise
     return root
 
 

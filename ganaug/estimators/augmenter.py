@@ -120,8 +120,9 @@ class GANAugmenter(Sampler):
         Of the convolutions in training; "auto" is bfloat16 where the processor multiplies in it. Samples are always
         drawn in float32.
     compiled : bool
-        Train with networks that torch.compile has compiled: a step takes less time after up to a minute at the start.
-        Not with penalties on the critic's gradient or noise on classes. Without a compiler it is warned and left out.
+        Train with networks that torch.compile has compiled, for up to a minute at the start; on two idle cores a step
+        then took about as long as before (docs/scale.md). Not with penalties on the critic's gradient or noise on
+        classes. Without a compiler it is warned and left out.
     random_state : int, RandomState or None
         Seed of weights, batches, latent vectors and augmentations.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug import __version__
+from ganaug.data.findings import SMALLEST
 from ganaug.data.output import publish
 from ganaug.data.pairs import Domain
 from ganaug.data.threads import Progress
@@ -30,7 +31,7 @@ FIELDS = {
     **dict.fromkeys(("params", "data"), dict),
     "domains": list,
 }  # of model.json, beside its format; the whole is docs/model.schema.json
-SMALLEST, LARGEST = 8, 512  # pixels a side
+LARGEST = 512  # pixels a side
 PASS_PIXELS = 2**20  # of the images of one pass, at most
 BLOCK = 2**22  # pixels that are translated before any is handed on
 DIRECTIONS = ("x_to_y", "y_to_x")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug.allocator import freed_memory_kept
+from ganaug.data.findings import SMALLEST
 from ganaug.data.pairs import Domain, PairBatches
 from ganaug.errors import DataError
 from ganaug.estimators import base
@@ -24,7 +25,6 @@ from ganaug.estimators.translation_model import (
     DIRECTIONS,
     LARGEST,
     PASS_PIXELS,
-    SMALLEST,
     TranslationModel,
     generators,
     model_folder,

@@ -40,7 +40,7 @@ class Recipe:
     guidance: weight of the generator's shortfall from the lead that its class needs under the referee (a long-tail
         classifier in the loop, as in CBGAN, but without reward for more than being recognised).
     precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
-    compiled: whether torch.compile makes the networks quicker, where there is a compiler.
+    compiled: whether torch.compile compiles the networks, where there is a compiler.
     decay_images: images over which, by a cosine, rates fall to `last_rate` of theirs, penalties to their last weight.
     """
 

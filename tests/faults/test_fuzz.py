@@ -125,7 +125,8 @@ def test_a_search_by_coverage_finds_nothing(target):
     if importlib.util.find_spec("atheris") is None:
         pytest.fail('atheris does the searching. Install it: pip install "ganaug[fuzz]"')
     command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), target, "--runs", str(RUNS[target])]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ["PYTHONPATH"]])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(re.search(r"Done (\d+) runs", done.stderr)[1]) >= RUNS[target]
