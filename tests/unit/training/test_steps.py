@@ -38,7 +38,8 @@ def test_the_class_counts_for_nothing_before_its_ramp_and_fully_after_it():
     latent, labels = torch.ones(1, 4).expand(2, -1), torch.tensor([0, 2])
     norms = [module for module in made.generator.modules() if isinstance(module, ConditionalBatchNorm)]
     for norm in norms:
-        norm.bias.weight.data = torch.arange(1.0, 4.0)[:, None].expand_as(norm.bias.weight)  # classes that no ReLU hides
+        # of classes that no ReLU hides
+        norm.bias.weight.data = torch.arange(1.0, 4.0)[:, None].expand_as(norm.bias.weight)
     made.generator.eval()
     assert not torch.allclose(*made.generator(latent, labels))
     for module in norms:
