@@ -2,16 +2,22 @@
 
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from ganaug.data.profiles import icc_profile
+
 HEADER = 33  # bytes of the signature and the IHDR chunk, after which further chunks may stand
 
 
-def png(pixels: Tensor, marks: PngInfo | None = None) -> bytes:
-    """uint8 (C, H, W), grey or RGB, losslessly; marks: text chunks, put before the pixels."""
+def png(pixels: Tensor, marks: PngInfo | None = None, *, statement: str = "") -> bytes:
+    """uint8 (C, H, W), grey or RGB, losslessly.
+
+    marks: text chunks, put before the pixels. statement: the copyright of an sRGB profile; none where this is empty.
+    """
     import cv2  # takes a tenth of a second, and comes with Albumentations
 
     array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()[:, :, ::-1])  # OpenCV's order is BGR
@@ -20,10 +26,15 @@ def png(pixels: Tensor, marks: PngInfo | None = None) -> bytes:
     done, found = cv2.imencode(".png", array, settings)
     assert done
     content: bytes = found.tobytes()
-    if marks is None:
-        return content
-    chunks = b"".join(_chunk(chunk[0], chunk[1]) for chunk in marks.chunks)
-    return content[:HEADER] + chunks + content[HEADER:]
+    chunks = [_profile(len(pixels), statement)] if statement else []
+    chunks += [_chunk(chunk[0], chunk[1]) for chunk in (marks.chunks if marks else ())]
+    return b"".join([content[:HEADER], *chunks, content[HEADER:]])
+
+
+@cache
+def _profile(n_channels: int, statement: str) -> bytes:
+    """Name, method and the profile compressed (PNG specification, section 11.3.2.3)."""
+    return _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc_profile(n_channels, statement), 9))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -3,8 +3,9 @@
 The IPTC term is the one that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 
-A copy of the file keeps them. Pillow hands the comment on to a JPEG or GIF that it saves, and all of them to whoever
-passes on what it read (`pnginfo=`, `xmp=`); what it saves in other formats, PNG too, without being told so has none.
+A copy of the file keeps them. Pillow hands the comment on to a JPEG or GIF that it saves, the colour profile, whose
+copyright is `STATEMENT` too (`encoding.png`), to a PNG or TIFF, and all of them to whoever passes on what it read
+(`pnginfo=`, `xmp=`). What it saves as WebP or BMP without being told so has none.
 """
 
 import json
@@ -23,10 +24,12 @@ from ganaug.data.decoding import FORMATS
 from ganaug.errors import DataError
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+STATEMENT = f"Synthetic image: {SOURCE_TYPE}"
 KEY = "ganaug"
 XMP_KEY = "XML:com.adobe.xmp"
 
-_SOURCE_TYPE_FOUND = re.compile(rb"digitalsourcetype/trainedAlgorithmicMedia\b")
+_TERM = "digitalsourcetype/trainedAlgorithmicMedia"
+_SOURCE_TYPE_FOUND = re.compile(rb"%b\b|%b" % (_TERM.encode(), _TERM.encode("utf-16-be")))  # profiles are in UTF-16
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -49,7 +52,7 @@ def mark(label: str, *, seed: int | None, model_hash: str, version: str = __vers
     facts = {"synthetic": True, "label": label, "seed": seed, "model_hash": model_hash, "version": version}
     chunks = PngInfo()
     chunks.add_text("Software", software.encode("latin-1", "replace"))
-    chunks.add_text("comment", f"Synthetic image: {SOURCE_TYPE}")
+    chunks.add_text("comment", STATEMENT)
     chunks.add_text(KEY, json.dumps(facts))  # ASCII by json's escapes, whatever the class is called
     chunks.add_itxt(XMP_KEY, _xmp(label, software))
     return chunks
@@ -63,7 +66,7 @@ def _xmp(label: str, software: str) -> str:
 
 
 def is_marked(image: Image.Image | Path | str) -> bool:
-    """Whether a picture says in text, comment or XMP that a trained generator made it; any generator, not only ganaug.
+    """Whether a picture says in text, comment, profile or XMP that a trained generator made it, ganaug or another.
 
     An `Image` must be loaded already, since a PNG may keep its text behind its pixels.
     Raises DataError where a path cannot be read.
@@ -73,7 +76,7 @@ def is_marked(image: Image.Image | Path | str) -> bool:
 
 def info_is_marked(info: Mapping[Any, object]) -> bool:
     """`is_marked` for the `info` of a loaded Pillow image."""
-    texts = (info.get(key, b"") for key in ("xmp", "comment"))
+    texts = (info.get(key) or b"" for key in ("xmp", "comment", "icc_profile"))
     said = b" ".join(text if isinstance(text, bytes) else str(text).encode(errors="replace") for text in texts)
     return _SOURCE_TYPE_FOUND.search(said) is not None or isinstance(info.get(KEY), str)
 

@@ -16,7 +16,7 @@ from ganaug.data.manifest import Manifest, place, sha256, undone
 from ganaug.data.names import safe_name, unused
 from ganaug.data.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
 from ganaug.data.preflight import FolderInspection
-from ganaug.data.provenance import mark
+from ganaug.data.provenance import STATEMENT, mark
 from ganaug.data.signing import Sign
 from ganaug.data.table import Row, is_missing, is_true, row_of, table, whole
 from ganaug.data.threads import Progress, in_threads
@@ -195,7 +195,7 @@ def _png(pixels: Tensor, label: str, synthetic: Row | None, sign: Sign | None) -
         model_hash=str(synthetic.get("model_hash", "")),
         version=__version__ if is_missing(version) else str(version),
     )
-    content = png(pixels, marks)
+    content = png(pixels, marks, statement=STATEMENT)
     return content if sign is None else sign(content)
 
 

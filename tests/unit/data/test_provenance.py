@@ -54,10 +54,12 @@ def test_a_copy_in_another_format_that_keeps_its_xmp_is_still_marked(tmp_path, k
         assert is_marked(copy)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "GIF"])
-def test_a_jpeg_or_gif_that_pillow_makes_of_it_is_marked_without_a_word(tmp_path, kind):
-    with Image.open(marked(tmp_path / "a.png")) as image:
-        image.resize((4, 4)).save(tmp_path / "copy", kind)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "GIF"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_what_pillow_saves_anew_is_marked_without_a_word(synthetic, tmp_path, kind, mode):
+    (path, *_) = write_folder(synthetic, tmp_path / "out").rglob("*.png")
+    with Image.open(path) as image:
+        image.convert(mode).resize((4, 4)).save(tmp_path / "copy", kind)
     assert is_marked(tmp_path / "copy")
 
 
@@ -66,9 +68,10 @@ def test_a_copy_of_the_file_keeps_all_of_it(tmp_path):
     assert read_mark(tmp_path / "b.png") == read_mark(tmp_path / "a.png") is not None
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])
-def test_what_pillow_saves_anew_without_being_told_so_has_no_marks_as_the_docs_say(tmp_path, kind):
-    with Image.open(marked(tmp_path / "a.png")) as image:
+@pytest.mark.parametrize("kind", ["WEBP", "BMP"])
+def test_formats_to_which_pillow_hands_nothing_on_have_no_marks_as_the_docs_say(synthetic, tmp_path, kind):
+    (path, *_) = write_folder(synthetic, tmp_path / "out").rglob("*.png")
+    with Image.open(path) as image:
         image.save(tmp_path / "copy", kind)
     assert not is_marked(tmp_path / "copy")
 

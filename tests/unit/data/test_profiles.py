@@ -1,0 +1,41 @@
+"""Profiles as LittleCMS, OpenCV and torchvision (libpng) read them."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+from torchvision.io import decode_png
+
+from ganaug.data.encoding import png
+from ganaug.data.profiles import icc_profile
+from ganaug.data.provenance import STATEMENT
+
+PIXELS = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_a_profile_states_its_copyright_and_leaves_colours_as_they_are(n_channels):
+    content = icc_profile(n_channels, "Nobody's \u00a9")
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+    assert profile.profile.copyright == "Nobody's \u00a9"
+    assert profile.profile.xcolor_space.strip() == ("RGB" if n_channels == 3 else "GRAY")
+    assert int.from_bytes(content[:4], "big") == len(content)
+    pixels = PIXELS[:n_channels].permute(1, 2, 0).squeeze(-1).numpy()
+    shown = ImageCms.profileToProfile(
+        Image.fromarray(pixels), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    as_rgb = np.asarray(Image.fromarray(pixels).convert("RGB")).astype(int)
+    assert np.abs(np.asarray(shown) - as_rgb).max() <= 1  # by rounding
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_libpng_takes_it_without_a_warning(n_channels, tmp_path, capfd):
+    pixels = PIXELS[:n_channels]
+    content = png(pixels, statement=STATEMENT)
+    assert torch.equal(decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8)), pixels)
+    read = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(read.reshape(32, 32, -1)[..., ::-1], pixels.permute(1, 2, 0).numpy())
+    assert capfd.readouterr().err == ""
