@@ -8,7 +8,7 @@ Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn
 - bare: forward, backward and optimiser of the same networks, loss and precision; nothing else;
 - convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the ceiling;
 - plain loop: what a tutorial shows, the same networks in float32;
-- samples to PNG files, the same without filters, and the generator's forward pass alone;
+- samples to PNG files, with and without filters, and the generator's forward pass alone; both on one thread too;
 - others' training, each in its own environment (rivals/README.md): torchgan and mimicry on the same images padded to
   32x32, as one class, lightweight-gan at 64x64; their rates are of real images shown to the critic.
 
@@ -38,6 +38,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug import GANAugmenter, __version__
+from ganaug.allocator import freed_memory_kept
 from ganaug.data.embedded_set import fashion_mnist_lt
 from ganaug.data.output import publish, publish_tar
 from ganaug.data.writing import streamed
@@ -49,6 +50,7 @@ from ganaug.training.loop import StopTraining
 
 BATCH, LATENT, WIDTH = 64, 64, 32
 RIVALS = ("torchgan", "mimicry", "lightweight-gan")
+ALONE = "samples to a folder, one thread"
 HEAVY = ("convolution", "convolution_backward", "mm", "addmm", "bmm")
 
 
@@ -161,7 +163,7 @@ def forward(gan: GANAugmenter, count: int) -> float:
     """Images a second of the generator's forward pass alone, in the batches that sampling uses."""
     labels, latent = torch.arange(64) % len(gan.classes_), torch.randn(64, gan.latent_size)
     begun = time.perf_counter()
-    with torch.no_grad():
+    with torch.no_grad(), freed_memory_kept():  # as sampling does, and training
         for _ in range(count // 64):
             gan.model_.generator(latent, labels)
     return count // 64 * 64 / (time.perf_counter() - begun)
@@ -189,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15.0, help="of each part of a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=12_800)
+    parser.add_argument("--samples", type=int, default=51_200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--room", type=Path, help="a folder for the samples; default: the system's for such")
     parser.add_argument("--rival-python", nargs="*", default=[], metavar="NAME=PATH", help=", ".join(RIVALS))
@@ -245,6 +247,10 @@ def measured(
             name = f"samples to a {form}{', filtered' * filtered}"
             note(name, sampled(gan, options.samples, room, form, filtered=filtered))
         note("forward pass", forward(gan, options.samples))
+        torch.set_num_threads(1)
+        note(ALONE, sampled(gan, options.samples, room, "folder", filtered=False))
+        note("forward pass, one thread", forward(gan, options.samples))
+        torch.set_num_threads(options.threads)
         for name, python in (pair.split("=", 1) for pair in options.rival_python):
             rate, gflop[name] = rival(name, python, images, options)
             note(name, rate)
@@ -263,7 +269,9 @@ def tables(rates: dict[str, list[float]], gflop: dict[str, float]) -> list[str]:
         ("fit", "plain loop, float32"),
         ("fit, compiled", "fit"),
         ("fit, compiled", "convolutions"),
-        *((name, "forward pass") for name in rates if name.startswith("samples")),
+        *((name, "forward pass") for name in rates if name.startswith("samples") and name != ALONE),
+        (ALONE, "forward pass, one thread"),
+        ("samples to a folder", ALONE),
     ]
     compared = [
         [f"{one} / {other}", *spread([a / b for a, b in zip(rates[one], rates[other], strict=True)], ".2f")]

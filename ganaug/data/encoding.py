@@ -11,6 +11,7 @@ from torch import Tensor
 from ganaug.data.profiles import icc_profile
 
 HEADER = 33  # bytes of the signature and the IHDR chunk, after which further chunks may stand
+STORED = 2048  # bytes of pixels up to which the file takes one block of a disk in any case: compressing is for nothing
 
 
 def png(pixels: Tensor, marks: PngInfo | None = None, *, statement: str = "") -> bytes:
@@ -22,7 +23,8 @@ def png(pixels: Tensor, marks: PngInfo | None = None, *, statement: str = "") ->
 
     array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()[:, :, ::-1])  # OpenCV's order is BGR
     # at this strategy runs of equal differences are written short, which for small pictures is all that pays
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    level = 0 if array.size <= STORED else 1
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, level, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     done, found = cv2.imencode(".png", array, settings)
     assert done
     content: bytes = found.tobytes()

@@ -1,12 +1,10 @@
 """Put files into a new folder or archive, whole or not at all; say clearly when there is no room or no right to."""
 
 import hashlib
-import io
 import json
 import os
 import secrets
 import shutil
-import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from ganaug.data.manifest import Manifest, place, sha256
 from ganaug.data.names import safe_name
 from ganaug.data.records import imported
 from ganaug.data.table import Row, is_missing, table
+from ganaug.data.tars import END, member
 from ganaug.data.threads import Progress, in_threads
 from ganaug.errors import OutputError, RunError
 from ganaug.storage import locked
@@ -134,20 +133,14 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
     """Write the tar archive OUT, in WebDataset's form: for each image `<key>.png`, `<key>.cls` (its label as a number)
     and `<key>.json` (its row); returns its SHA-256. The bytes depend on the images alone.
     """
-    with _archive(contents, out, progress) as (staging, files), tarfile.open(staging, "w") as archive:
+    with _archive(contents, out, progress) as (staging, files), open(staging, "wb") as archive:
         for new, content in files:
             key = new.file.rsplit(".", 1)[0].replace(".", "_")  # the name up to its first dot is the key
             row = {name: None if is_missing(value) else value for name, value in new.row.items()}
-            parts = {
-                "png": content,
-                "cls": str(row["class_index"]).encode(),
-                "json": json.dumps(row, default=lambda value: value.item()).encode(),
-            }
-            for ending, part in parts.items():
-                member = tarfile.TarInfo(f"{key}.{ending}")
-                member.size = len(part)
-                archive.addfile(member, io.BytesIO(part))
-            archive.getmembers().clear()  # it would remember every file of the archive
+            archive.write(member(f"{key}.png", content))
+            archive.write(member(f"{key}.cls", str(row["class_index"]).encode()))
+            archive.write(member(f"{key}.json", json.dumps(row, default=lambda value: value.item()).encode()))
+        archive.write(END)
     return _sha256_of(Path(out))
 
 

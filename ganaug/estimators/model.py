@@ -2,9 +2,7 @@
 
 import hashlib
 import math
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from ganaug.networks import NETWORKS, Network
 from ganaug.networks.blocks import Shape, laid_out
 from ganaug.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
 from ganaug.storage import check_about, digest, read_json, read_tree, write_json, write_tree
-from ganaug.workers import side_by_side
+from ganaug.workers import in_order
 
 MOST_REDRAWS = 200
 BLOCK_BYTES, MOST_A_BLOCK = 2**24, 1024  # of pixels, and images, that are drawn before any is handed on
@@ -184,14 +182,7 @@ class GeneratorModel:
             for counts, start in requests:
                 yield self.sample(counts, start=start, **options)
             return
-        with side_by_side() as pool:  # blocks ahead of the one that is asked for, each on a core of its own
-            ahead: deque[Future[LabelledImages]] = deque()
-            for counts, start in requests:
-                ahead.append(pool.submit(self.sample, counts, start=start, **options))
-                if len(ahead) > 2 * torch.get_num_threads():
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        yield from in_order(lambda request: self.sample(request[0], start=request[1], **options), requests)
 
     def _requests(self, parts: Mapping[int, range], size: int) -> Iterator[tuple[dict[int, int], int]]:
         """What `sample` is asked for, block after block: counts, and the place to begin at."""
