@@ -82,12 +82,23 @@ class ConditionalBatchNorm(nn.Module):
 
     def _of(self, table: nn.Embedding, labels: Tensor, dtype: torch.dtype) -> Tensor:
         mean = table.weight.mean(0)
-        own = torch.lerp(mean, table.weight, self.strength)[labels]
+        own = rows(torch.lerp(mean, table.weight, self.strength), labels)
         if self.noise is not None and self.training:
             spread = table.weight.detach().std(0)
             draws = normal(self.random, *own.shape)
             own = own + self.noise[labels][:, None] * spread * draws
         return own.to(dtype)  # under autocast a float32 gain would turn the whole feature map to float32
+
+
+def rows(table: Tensor, labels: Tensor) -> Tensor:
+    """table[labels]: (K, D) and (N,) -> (N, D), with a gradient that is the same to the bit each time.
+
+    Compiled code would add up a lookup's gradient in whatever order its threads come; that of a product has one order.
+    """
+    if not torch.compiler.is_compiling():
+        return table[labels]
+    with torch.autocast(table.device.type, enabled=False):
+        return nn.functional.one_hot(labels, len(table)).to(table.dtype) @ table
 
 
 def normalised(layer: nn.Module, channels: int, normalisation: Normalisation) -> nn.Module:
@@ -108,15 +119,16 @@ class Projection(nn.Module):
 
     def __init__(self, size: int, n_classes: int, normalisation: Normalisation) -> None:
         super().__init__()
-        self.linear: nn.Module = nn.Linear(size, 1)
-        self.embedding: nn.Module = nn.Embedding(n_classes, size)
+        self.linear = nn.Linear(size, 1)
+        self.embedding = nn.Embedding(n_classes, size)
         nn.init.normal_(self.embedding.weight, std=0.02)
         if normalisation == "spectral":
-            self.linear, self.embedding = spectral_norm(self.linear), spectral_norm(self.embedding)
+            spectral_norm(self.linear)
+            spectral_norm(self.embedding)
         self.strength: Tensor
         self.register_buffer("strength", torch.ones(()))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        conditional = (self.embedding(labels) * features).sum(1)
+        conditional = (rows(self.embedding.weight, labels) * features).sum(1)
         logits: Tensor = self.linear(features).squeeze(1) + self.strength * conditional
         return logits

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
-from ganaug.networks.blocks import ConditionalBatchNorm, Normalisation, Projection, Shape, crop, normalised, stages
+from ganaug.networks.blocks import (
+    ConditionalBatchNorm,
+    Normalisation,
+    Projection,
+    Shape,
+    crop,
+    normalised,
+    rows,
+    stages,
+)
 
 
 class ResNetGenerator(nn.Module):
@@ -36,7 +45,7 @@ class ResNetGenerator(nn.Module):
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         if self.embedding is not None:
-            latent = torch.cat([latent, self.embedding(labels)], dim=1)
+            latent = torch.cat([latent, rows(self.embedding.weight, labels)], dim=1)
         features = self.first(latent).unflatten(1, (-1, *self.start))
         for block in self.blocks:
             features = block(features, labels)

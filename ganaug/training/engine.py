@@ -60,7 +60,7 @@ def precision_for(name: str, device: torch.device) -> torch.dtype:
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
-        return "avx512_bf16" in _processor_flags() or "amx_bf16" in _processor_flags()
+        return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -71,7 +71,7 @@ def has_compiler(device: torch.device) -> bool:
 
 
 @cache
-def _processor_flags() -> frozenset[str]:
+def processor_flags() -> frozenset[str]:
     """What Linux says the processor can do; nothing on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,5 +1,6 @@
 """The networks that train against each other, each with its optimiser and its learning rate."""
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from ganaug.storage import Tree
 from ganaug.training.engine import has_compiler
 from ganaug.training.processes import Processes, shared
+
+OPTIONS = inspect.signature(torch.compile).parameters
 
 
 class Sides:
@@ -40,15 +43,21 @@ class Sides:
     def __getitem__(self, name: str) -> nn.Module:
         return self.modules[name]
 
-    def compile(self) -> None:
-        """Let torch.compile make the modules quicker; where there is no compiler, warn and leave them as they are."""
+    def compile(self) -> bool:
+        """Let torch.compile make the modules quicker; where there is no compiler, warn and leave them as they are.
+
+        Returns whether they are compiled.
+        """
         if not has_compiler(self.device):
             warnings.warn(
                 f"compiled=True: no compiler for {self.device.type} is found here; it is left out.", stacklevel=4
             )
-            return
-        for module in self.modules.values():
-            module.compile()
+            return False
+        for (
+            module
+        ) in self.modules.values():  # apart from what was compiled before: torch keeps 8 variants of a function
+            module.compile(**({"isolate_recompiles": True} if "isolate_recompiles" in OPTIONS else {}))
+        return True
 
     def descend(self, name: str) -> None:
         """One step of the optimiser along the gradients that are there, averaged over processes."""

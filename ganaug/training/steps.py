@@ -19,6 +19,8 @@ from ganaug.penalties import Critique, Penalty, effective_numbers
 from ganaug.randomness import normal
 from ganaug.storage import Tree
 from ganaug.training.averaging import MovingAverage
+from ganaug.training.compiling import compiling_pays
+from ganaug.training.engine import has_compiler
 from ganaug.training.processes import ALONE, Processes
 from ganaug.training.referee import Referee
 from ganaug.training.sides import Sides
@@ -40,7 +42,8 @@ class Recipe:
     guidance: weight of the generator's shortfall from the lead that its class needs under the referee (a long-tail
         classifier in the loop, as in CBGAN, but without reward for more than being recognised).
     precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
-    compiled: whether torch.compile compiles the networks, where there is a compiler.
+    compiled: whether torch.compile compiles the networks, where there is a compiler; None: where a trial before the
+        first step says that it pays.
     decay_images: images over which, by a cosine, rates fall to `last_rate` of theirs, penalties to their last weight.
     """
 
@@ -58,7 +61,7 @@ class Recipe:
     last_rate: float = 1.0
     guidance: float = 0.0
     precision: torch.dtype = torch.float32
-    compiled: bool = False
+    compiled: bool | None = False
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,22 @@ class AdversarialStep:
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
             module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
+        alone = processes.parts == 1
+        can = alone and not (self.penalties["critic"] or self.noisy or recipe.conditioning_ramp)
+        self.compiled: bool | None = None if recipe.compiled is None and can and has_compiler(device) else False
         if recipe.compiled:
-            if self.penalties["critic"] or self.noisy or recipe.conditioning_ramp or processes.parts > 1:
+            if not can:
                 raise ValueError(
                     "compiled=True does not go with penalties of the critic, whose gradient is differentiated, with "
                     "class_noise, conditioning_ramp or several processes. Leave one of the two out."
                 )
-            self.sides.compile()
+            self.compiled = self.sides.compile()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        if self.compiled is None:
+            self.compiled = False  # of the copies that are tried
+            about = f"{self.generator} {self.discriminator} {self.recipe.precision} {self.loss.critic_steps}"
+            self.compiled = compiling_pays(self, batch, about) and self.sides.compile()
         self.steps_done += 1
         size = self.size(batch)
         self.follow_schedules(size)
@@ -311,6 +321,7 @@ class AdversarialStep:
             "strength": {} if self.strength is None else self.strength.state_dict(),
             "usual": self.usual,
             "steps_done": self.steps_done,
+            **({} if self.compiled is None else {"compiled": self.compiled}),
         }
 
     def load_state_dict(self, state: Any) -> None:
@@ -321,6 +332,8 @@ class AdversarialStep:
             self.strength.load_state_dict(state["strength"])
         self.usual = state["usual"].to(self.usual)
         self.steps_done = int(state["steps_done"])
+        if self.compiled is None and "compiled" in state:  # a run goes on as the trial decided at its begin
+            self.compiled = bool(state["compiled"]) and self.sides.compile()
 
 
 def backward(loss: Tensor, share: float) -> None:

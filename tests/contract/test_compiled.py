@@ -1,13 +1,17 @@
 """Networks compiled by torch.compile: the same training, sooner; left out where it cannot be done."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+import torch._dynamo
 
 from ganaug import GANAugmenter
 from ganaug.training.engine import has_compiler
 from ganaug.training.loop import StopTraining
 
-compiles = pytest.mark.skipif(not has_compiler(__import__("torch").device("cpu")), reason="no compiler")
+compiles = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="no compiler")
 SMALL = {"width": 4, "latent_size": 8, "precision": "fp32", "filters": None, "device": "cpu", "random_state": 0}
 FEW = {"check_every": 4, "batch_size": 16, **SMALL}
 
@@ -27,8 +31,18 @@ def stop_at(step):
     return callback
 
 
+@pytest.fixture
+def two_threads():
+    """More than the suite gives a test: threads that add up in any order show here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @compiles
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("two_threads")
 def test_a_compiled_run_learns_the_same_and_resumes_to_the_bit(images, tmp_path, untouched_global_randomness):
     plain = GANAugmenter(n_steps=6, **FEW).fit(*images)
     whole = GANAugmenter(n_steps=6, compiled=True, run_dir=tmp_path / "whole", **FEW).fit(*images)
@@ -38,6 +52,25 @@ def test_a_compiled_run_learns_the_same_and_resumes_to_the_bit(images, tmp_path,
     again = GANAugmenter(n_steps=6, compiled=True, run_dir=tmp_path / "cut", **FEW).resume(*images)
     assert again.model_.hash() == whole.model_.hash()
     assert GANAugmenter.load(tmp_path / "whole").model_.hash() == whole.model_.hash()
+
+
+@compiles
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("network", ["dcgan", "resnet"])
+def test_compiled_networks_learn_the_same_to_the_bit_each_time(network):
+    draws = np.random.default_rng(0)
+    pictures, labels = draws.integers(0, 255, (60, 16, 16), dtype=np.uint8), np.repeat([0, 1, 2], 20)
+    made = [GANAugmenter(network, n_steps=5, compiled=True, **FEW).fit(pictures, labels) for _ in range(3)]
+    assert len({gan.model_.hash() for gan in made}) == 1
+
+
+@compiles
+@pytest.mark.timeout(600)
+def test_one_compiled_run_after_another_is_compiled_too(images):
+    with torch._dynamo.config.patch(recompile_limit=4, fail_on_recompile_limit_hit=True):
+        for _ in range(3):
+            GANAugmenter(n_steps=3, compiled=True, **FEW).fit(*images)
 
 
 @pytest.mark.parametrize("more", [{"loss": "wgan-gp"}, {"class_noise": 0.5}, {"conditioning_ramp": (0, 100)}])
@@ -54,3 +87,75 @@ def test_without_a_compiler_it_is_left_out_and_said(images, monkeypatch):
     with pytest.warns(UserWarning, match="no compiler for cpu is found here"):
         made = GANAugmenter(n_steps=3, compiled=True, **FEW).fit(*images)
     assert made.model_.hash() == plain.model_.hash()
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """What a trial is to find, and how often it is made."""
+    found = SimpleNamespace(gain=1.0, trials=0, compiled=0)
+
+    def trial(step, batch):
+        found.trials += 1
+        return found.gain
+
+    def compile_(sides):
+        found.compiled += 1
+        return True
+
+    monkeypatch.setattr("ganaug.training.compiling._gain", trial)
+    monkeypatch.setattr("ganaug.training.sides.Sides.compile", compile_)
+    monkeypatch.setattr("ganaug.training.steps.has_compiler", lambda device: True)
+    return found
+
+
+@pytest.mark.parametrize(("gain", "compiled"), [(1.2, 1), (1.02, 0), (0.7, 0)])
+def test_auto_compiles_where_a_trial_finds_it_quicker_and_remembers_what_it_found(images, compiling, gain, compiled):
+    compiling.gain = gain
+    for time in (1, 2):
+        GANAugmenter(n_steps=2, compiled="auto", **FEW).fit(*images)
+        assert (compiling.trials, compiling.compiled) == (1, time * compiled)
+    GANAugmenter(n_steps=2, compiled="auto", **{**FEW, "width": 6}).fit(*images)
+    assert compiling.trials == 2  # other networks
+
+
+def test_a_run_keeps_to_what_its_first_trial_decided(images, compiling, tmp_path, monkeypatch):
+    compiling.gain = 1.2
+    run = GANAugmenter(n_steps=4, compiled="auto", run_dir=tmp_path / "run", **FEW)
+    run.fit(*images, callbacks=[stop_at(2)])
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "another"))
+    compiling.gain = 0.5
+    run.resume(*images)
+    assert (compiling.trials, compiling.compiled) == (1, 2)
+
+
+@pytest.mark.parametrize("more", [{"loss": "wgan-gp"}, {"class_noise": 0.5}, {"conditioning_ramp": (0, 100)}])
+def test_auto_tries_nothing_where_networks_cannot_be_compiled(compiling, more):
+    pictures = np.random.default_rng(0).integers(0, 255, (32, 8, 8), dtype=np.uint8)
+    GANAugmenter(n_steps=2, compiled="auto", **{**FEW, **more}).fit(pictures, np.repeat([0, 1], 16))
+    assert compiling.trials == compiling.compiled == 0
+
+
+def test_auto_says_nothing_where_there_is_no_compiler(images, monkeypatch, recwarn):
+    monkeypatch.setattr("ganaug.training.steps.has_compiler", lambda device: False)
+    made = GANAugmenter(n_steps=3, compiled="auto", **FEW).fit(*images)
+    assert made.model_.hash() == GANAugmenter(n_steps=3, **FEW).fit(*images).model_.hash()
+    assert not [warning for warning in recwarn if "compil" in str(warning.message)]
+
+
+def test_a_compiler_that_fails_is_warned_of_and_left_out(images, monkeypatch):
+    def broken(step, batch):
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr("ganaug.training.compiling._gain", broken)
+    monkeypatch.setattr("ganaug.training.steps.has_compiler", lambda device: True)
+    with pytest.warns(UserWarning, match="no such instruction"):
+        made = GANAugmenter(n_steps=3, compiled="auto", **FEW).fit(*images)
+    assert made.model_.hash() == GANAugmenter(n_steps=3, **FEW).fit(*images).model_.hash()
+
+
+@compiles
+@pytest.mark.timeout(600)
+def test_a_trial_leaves_the_step_as_it_was(images, monkeypatch, untouched_global_randomness):
+    monkeypatch.setattr("ganaug.training.compiling.GAIN", 1e9)  # a real trial that decides against it
+    made = GANAugmenter(n_steps=3, compiled="auto", **FEW).fit(*images)
+    assert made.model_.hash() == GANAugmenter(n_steps=3, **FEW).fit(*images).model_.hash()
