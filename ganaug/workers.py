@@ -23,12 +23,17 @@ def side_by_side(most: int = MOST) -> Iterator[ThreadPoolExecutor]:
     an error ends the work is dropped.
     """
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(min(most, before), initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(min(most, before), initializer=_alone)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)
+
+
+def _alone() -> None:
+    torch.get_num_threads()  # or the first operation on this thread would take the number that another thread set last
+    torch.set_num_threads(1)
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -20,7 +20,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([OFFLINE, *filter(None, [os.environ.g
 
 @pytest.fixture(autouse=True)
 def same_draws():
-    """A test that forgets a seed draws the same on every run; one that fails, fails again."""
+    """A test that forgets a seed draws the same on every run; one that fails, fails again. Not so wider fixtures."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -29,6 +29,15 @@ def same_draws():
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def two_threads():
+    """More than the suite gives a test: threads that add up in any order show here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 The IPTC term is the one that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 
-A copy of the file keeps them. Pillow hands the comment on to a JPEG or GIF that it saves, the colour profile, whose
-copyright is `STATEMENT` too (`encoding.png`), to a PNG or TIFF, and all of them to whoever passes on what it read
-(`pnginfo=`, `xmp=`). What it saves as WebP or BMP without being told so has none.
+A copy of the file keeps them. Of what Pillow saves anew, a JPEG or GIF keeps the comment, a PNG or TIFF the colour
+profile, whose copyright is `STATEMENT` too (`encoding.png`); a WebP keeps what it is told to (`xmp=`), a BMP nothing.
 """
 
 import json

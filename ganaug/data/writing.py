@@ -24,7 +24,7 @@ from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages
 from ganaug.storage import changing
 
-MARKS = 2048  # bytes of text and XMP in a synthetic PNG, and then some
+MARKS = 3072  # bytes of text, XMP and colour profile in a synthetic PNG, and then some
 SIGNATURE = 32768  # of a signed manifest: room for a chain of certificates
 
 

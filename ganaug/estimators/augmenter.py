@@ -121,10 +121,11 @@ class GANAugmenter(Sampler):
         drawn in float32.
     compiled : bool or "auto"
         Train with networks that torch.compile has compiled, for up to a minute at the start; on two idle cores they
-        then trained 1.16 times as many images a second (docs/scale.md). Not with penalties on the critic's gradient or
-        noise on classes. Without a compiler it is warned and left out. "auto" compiles where a trial before the first
-        step finds it at least 5 % quicker; what it finds is remembered for these networks and this machine, and a run
-        keeps to it. Equal seeds give equal samples only where both runs are compiled, or neither.
+        then trained 0.96 to 1.16 times as many images a second (docs/scale.md). Not with penalties on the critic's
+        gradient or noise on classes. Without a compiler it is warned and left out. "auto" compiles where a trial before
+        the first step, within the time budget, finds it at least 5 % quicker; what it finds is remembered for these
+        networks and this machine, and a run keeps to it. Equal seeds give equal samples only where both runs are
+        compiled, or neither.
     random_state : int, RandomState or None
         Seed of weights, batches, latent vectors and augmentations.
 

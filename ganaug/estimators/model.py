@@ -109,7 +109,8 @@ class GeneratorModel:
 
         def images_of(places: Tensor) -> Tensor:
             vectors = latents(seeds[places], self.latent_size, std=latent.std, truncation=latent.truncation)
-            return to_uint8(self.generator(vectors.to(self.device), labels[places].to(self.device))).cpu()
+            with torch.autocast(self.device.type, enabled=False):  # which the caller may be in, and other threads not
+                return to_uint8(self.generator(vectors.to(self.device), labels[places].to(self.device))).cpu()
 
         places = torch.arange(len(labels))
         return in_passes(images_of, places, PASS if self.device.type == "cpu" else batch_size or 256)

@@ -93,10 +93,10 @@ class ConditionalBatchNorm(nn.Module):
 def rows(table: Tensor, labels: Tensor) -> Tensor:
     """table[labels]: (K, D) and (N,) -> (N, D), with a gradient that is the same to the bit each time.
 
-    Compiled code would add up a lookup's gradient in whatever order its threads come; that of a product has one order.
+    Indexing, and a lookup in compiled code, add the gradient up in whatever order their threads come.
     """
     if not torch.compiler.is_compiling():
-        return table[labels]
+        return nn.functional.embedding(labels, table)
     with torch.autocast(table.device.type, enabled=False):
         return nn.functional.one_hot(labels, len(table)).to(table.dtype) @ table
 

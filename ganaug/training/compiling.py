@@ -25,9 +25,9 @@ def compiling_pays(step: Callable[[Batch], object], batch: Batch, about: str) ->
     them, this batch's shape, and the processor or GPU. Where compiling fails, it is warned of and does not pay.
     """
     device = batch.images.device
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else " ".join(sorted(processor_flags()))
-    threads = str(torch.get_num_threads())
-    key = key_of(about, str(tuple(batch.images.shape)), device.type, place, platform.machine(), threads)
+    cpu = f"{platform.machine()} {platform.processor()} {sorted(processor_flags())} {torch.get_num_threads()}"
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu
+    key = key_of(about, str(tuple(batch.images.shape)), device.type, place)
     try:
         return bool(remembered("compiling", key, lambda: {"gain": torch.tensor(_gain(step, batch))})["gain"] >= GAIN)
     except Exception as error:  # torch's compilers raise errors of many kinds
@@ -41,7 +41,7 @@ def _gain(step: Callable[[Batch], object], batch: Batch) -> float:
     """How many times as many steps a second the compiled copy makes: the median of rounds, taken in turn."""
     plain, quick = copy.deepcopy(step), copy.deepcopy(step)
     quick.sides.compile()  # type: ignore[attr-defined]
-    for each in (plain, quick):
+    for each in (plain, quick, plain, quick):  # compiling, and every network's turn
         _seconds(each, batch)
     return statistics.median(_seconds(plain, batch) / _seconds(quick, batch) for _ in range(ROUNDS))
 

@@ -53,10 +53,10 @@ class Sides:
                 f"compiled=True: no compiler for {self.device.type} is found here; it is left out.", stacklevel=4
             )
             return False
-        for (
-            module
-        ) in self.modules.values():  # apart from what was compiled before: torch keeps 8 variants of a function
-            module.compile(**({"isolate_recompiles": True} if "isolate_recompiles" in OPTIONS else {}))
+        # each run apart: of one function torch keeps 8 variants, and then stops compiling it
+        apart = {"isolate_recompiles": True} if "isolate_recompiles" in OPTIONS else {}
+        for module in self.modules.values():
+            module.compile(**apart)
         return True
 
     def descend(self, name: str) -> None:

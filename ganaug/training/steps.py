@@ -1,6 +1,7 @@
 """Training steps, one page a scheme. A step turns a batch into updates and tensors to log; the loop knows no GAN."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -332,8 +333,15 @@ class AdversarialStep:
             self.strength.load_state_dict(state["strength"])
         self.usual = state["usual"].to(self.usual)
         self.steps_done = int(state["steps_done"])
-        if self.compiled is None and "compiled" in state:  # a run goes on as the trial decided at its begin
-            self.compiled = bool(state["compiled"]) and self.sides.compile()
+        begun = state.get("compiled")  # a run goes on as its first trial decided
+        if self.compiled is None and begun is not None:
+            self.compiled = bool(begun) and self.sides.compile()
+        elif begun and not self.compiled:
+            warnings.warn(
+                "this run was begun with compiled networks, which cannot be had here: it goes on without them, "
+                "and comes to other last bits.",
+                stacklevel=2,
+            )
 
 
 def backward(loss: Tensor, share: float) -> None:

@@ -10,6 +10,7 @@ import torch._dynamo
 from ganaug import GANAugmenter
 from ganaug.training.engine import has_compiler
 from ganaug.training.loop import StopTraining
+from ganaug.training.sides import OPTIONS
 
 compiles = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="no compiler")
 SMALL = {"width": 4, "latent_size": 8, "precision": "fp32", "filters": None, "device": "cpu", "random_state": 0}
@@ -29,15 +30,6 @@ def stop_at(step):
             raise StopTraining("interrupted")
 
     return callback
-
-
-@pytest.fixture
-def two_threads():
-    """More than the suite gives a test: threads that add up in any order show here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @compiles
@@ -66,6 +58,7 @@ def test_compiled_networks_learn_the_same_to_the_bit_each_time(network):
 
 
 @compiles
+@pytest.mark.skipif("isolate_recompiles" not in OPTIONS, reason="this torch counts variants over all runs")
 @pytest.mark.timeout(600)
 def test_one_compiled_run_after_another_is_compiled_too(images):
     with torch._dynamo.config.patch(recompile_limit=4, fail_on_recompile_limit_hit=True):
@@ -133,6 +126,16 @@ def test_auto_tries_nothing_where_networks_cannot_be_compiled(compiling, more):
     pictures = np.random.default_rng(0).integers(0, 255, (32, 8, 8), dtype=np.uint8)
     GANAugmenter(n_steps=2, compiled="auto", **{**FEW, **more}).fit(pictures, np.repeat([0, 1], 16))
     assert compiling.trials == compiling.compiled == 0
+
+
+def test_a_run_begun_compiled_says_so_where_it_cannot_be_gone_on_with_so(images, compiling, tmp_path, monkeypatch):
+    compiling.gain = 1.2
+    run = GANAugmenter(n_steps=4, compiled="auto", run_dir=tmp_path / "run", **FEW)
+    run.fit(*images, callbacks=[stop_at(2)])
+    monkeypatch.setattr("ganaug.training.steps.has_compiler", lambda device: False)
+    with pytest.warns(UserWarning, match="begun with compiled networks"):
+        run.resume(*images)
+    assert not run.compiled_
 
 
 def test_auto_says_nothing_where_there_is_no_compiler(images, monkeypatch, recwarn):

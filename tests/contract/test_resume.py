@@ -57,6 +57,7 @@ def test_cut_twice_anywhere_and_resumed_is_bit_identical(tmp_path, network, loss
         assert rows[0].equals(rows[1])
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("loss", ["hinge", "relativistic"])
 def test_so_it_is_with_every_ingredient_on(tmp_path, loss):
     whole = fitted(tmp_path / "whole", "dcgan", loss, STEPS, **REMEMBERING)

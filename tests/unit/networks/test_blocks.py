@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ganaug.networks.blocks import ConditionalBatchNorm, crop, stages
+from ganaug.networks.blocks import ConditionalBatchNorm, crop, rows, stages
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,12 @@ def test_conditional_batch_norm_is_batch_norm_with_the_gain_of_the_class():
         norm(features, labels * 0),
         (features - norm.running_mean.view(1, 3, 1, 1)) / (norm.running_var.view(1, 3, 1, 1) + 1e-5).sqrt(),
     )
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_gradient_of_a_lookup_is_the_same_to_the_bit_each_time():
+    table, labels = torch.randn(10, 1152, requires_grad=True), torch.randint(0, 10, (256,))
+    weights = torch.randn(256, 1152)
+    assert torch.equal(rows(table, labels), table[labels])
+    found = [torch.autograd.grad((rows(table, labels) * weights).sum(), table)[0] for _ in range(30)]
+    assert all(torch.equal(one, found[0]) for one in found)
