@@ -1,4 +1,4 @@
-"""Pixels -> the bytes of a PNG, in less time than Pillow takes, and about as small (benchmarks/png.py)."""
+"""Pixels -> the bytes of a PNG, sooner than by Pillow and, but for tiny ones, about as small (benchmarks/png.py)."""
 
 import struct
 import zlib

@@ -22,13 +22,13 @@ from ganaug import __version__
 from ganaug.data.decoding import FORMATS
 from ganaug.errors import DataError
 
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+TERM = "digitalsourcetype/trainedAlgorithmicMedia"
+SOURCE_TYPE = f"http://cv.iptc.org/newscodes/{TERM}"
 STATEMENT = f"Synthetic image: {SOURCE_TYPE}"
 KEY = "ganaug"
 XMP_KEY = "XML:com.adobe.xmp"
 
-_TERM = "digitalsourcetype/trainedAlgorithmicMedia"
-_SOURCE_TYPE_FOUND = re.compile(rb"%b\b|%b" % (_TERM.encode(), _TERM.encode("utf-16-be")))  # profiles are in UTF-16
+_SOURCE_TYPE_FOUND = re.compile(rb"%b\b|%b" % (TERM.encode(), TERM.encode("utf-16-be")))  # profiles are in UTF-16
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

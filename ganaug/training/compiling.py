@@ -5,7 +5,7 @@ import platform
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -13,12 +13,21 @@ from ganaug.cache import key_of, remembered
 from ganaug.data.batches import Batch
 from ganaug.randomness import generator
 from ganaug.training.engine import processor_flags
+from ganaug.training.sides import Sides
 
 ROUNDS, STEPS = 5, 4
 GAIN = 1.05  # below it, what is gained does not pay for the compiling
 
 
-def compiling_pays(step: Callable[[Batch], object], batch: Batch, about: str) -> bool:
+class Step(Protocol):
+    """A training step whose networks are `sides`."""
+
+    sides: Sides
+
+    def __call__(self, batch: Batch) -> object: ...
+
+
+def compiling_pays(step: Step, batch: Batch, about: str) -> bool:
     """Whether a copy of the step whose networks are compiled is quicker than another that is as it is.
 
     The step itself is left as it was. about: the step's networks and precision in words; the answer is remembered for
@@ -37,16 +46,16 @@ def compiling_pays(step: Callable[[Batch], object], batch: Batch, about: str) ->
         return False
 
 
-def _gain(step: Callable[[Batch], object], batch: Batch) -> float:
+def _gain(step: Step, batch: Batch) -> float:
     """How many times as many steps a second the compiled copy makes: the median of rounds, taken in turn."""
     plain, quick = copy.deepcopy(step), copy.deepcopy(step)
-    quick.sides.compile()  # type: ignore[attr-defined]
+    quick.sides.compile()
     for each in (plain, quick, plain, quick):  # compiling, and every network's turn
         _seconds(each, batch)
     return statistics.median(_seconds(plain, batch) / _seconds(quick, batch) for _ in range(ROUNDS))
 
 
-def _seconds(step: Callable[[Batch], object], batch: Batch) -> float:
+def _seconds(step: Step, batch: Batch) -> float:
     begun = time.perf_counter()
     for _ in range(STEPS):
         step(Batch(batch.images, batch.labels, generator(0, "trial", device=batch.images.device)))

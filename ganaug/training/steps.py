@@ -121,8 +121,7 @@ class AdversarialStep:
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
             module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
-        alone = processes.parts == 1
-        can = alone and not (self.penalties["critic"] or self.noisy or recipe.conditioning_ramp)
+        can = processes.parts == 1 and not (self.penalties["critic"] or self.noisy or recipe.conditioning_ramp)
         self.compiled: bool | None = None if recipe.compiled is None and can and has_compiler(device) else False
         if recipe.compiled:
             if not can:

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -153,7 +152,7 @@ def quota(folder, writes):
         return file
 
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((io, "open"), (builtins, "open"), (tarfile, "bltn_open")):
+        for module, name in ((io, "open"), (builtins, "open")):
             patch.setattr(module, name, opening)
         patch.setattr(os, "mkdir", lambda path, *rest: (spend(path), made(path, *rest))[1])
         parquet = pytest.importorskip("pyarrow.parquet").ParquetWriter

@@ -32,7 +32,7 @@ def test_a_profile_states_its_copyright_and_leaves_colours_as_they_are(n_channel
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
-def test_libpng_takes_it_without_a_warning(n_channels, tmp_path, capfd):
+def test_libpng_takes_it_without_a_warning(n_channels, capfd):
     pixels = PIXELS[:n_channels]
     content = png(pixels, statement=STATEMENT)
     assert torch.equal(decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8)), pixels)
