@@ -29,10 +29,10 @@ from sets import _at_most, split, unpacked
 from tables import table
 
 from ganaug import ClassTranslator, CycleGAN, GANAugmenter, LabelledImages, __version__, read_folder, utility_report
+from ganaug.evaluation.classifiers import CNN
 from ganaug.images import image_hashes
 from ganaug.metrics.features import efficientnet_features
 from ganaug.training.pictures import preview
-from ganaug.usefulness.classifiers import CNN
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "class_translation"
 PAIRS = {"horse-deer": ("horse", "deer"), "bccd": ("RBC", "Platelets")}

@@ -34,9 +34,9 @@ EACH_FILE = 50_000  # images of a Parquet file
 
 def sources(folder: Path, n: int) -> None:
     """Parquet files with `n` images of the set that ships, over and over."""
-    from ganaug.data.embedded_set import fashion_mnist_lt
-    from ganaug.data.output import Contents, NewFile, publish_parquet
-    from ganaug.data.writing import streamed
+    from ganaug.datasets.embedded import fashion_mnist_lt
+    from ganaug.io.output import Contents, NewFile, publish_parquet
+    from ganaug.io.writing import streamed
 
     images = fashion_mnist_lt()
     made = streamed(iter([images]), images.counts, images.shape)
@@ -66,7 +66,7 @@ def build(source: str, store: str) -> dict[str, float]:
 def opened(store: str) -> dict[str, float]:
     """To the first batch."""
     from ganaug import read_folder
-    from ganaug.data.batches import BalancedBatches
+    from ganaug.training.batches import BalancedBatches
 
     begun = time.perf_counter()
     images = read_folder(store)
@@ -100,7 +100,7 @@ def on_store(store: str, steps: str) -> dict[str, float]:
 
 def with_classes(n: str, steps: str) -> dict[str, float]:
     from ganaug import LabelledImages
-    from ganaug.data.embedded_set import fashion_mnist_lt
+    from ganaug.datasets.embedded import fashion_mnist_lt
 
     known = fashion_mnist_lt()
     rows = torch.arange(20 * int(n)) % len(known)
@@ -111,7 +111,7 @@ def with_classes(n: str, steps: str) -> dict[str, float]:
 
 def with_size(side: str, steps: str) -> dict[str, float]:
     from ganaug import LabelledImages
-    from ganaug.data.embedded_set import fashion_mnist_lt
+    from ganaug.datasets.embedded import fashion_mnist_lt
 
     known = fashion_mnist_lt()
     resized = torch.nn.functional.interpolate(known.images.float(), size=(int(side),) * 2, mode="bilinear")

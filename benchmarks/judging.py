@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ganaug.data.batches import BalancedBatches
+from ganaug._runtime.randomness import derive, generator, own_state
+from ganaug._runtime.storage import read_tree, write_tree
 from ganaug.images import LabelledImages, pooled, to_signed
 from ganaug.metrics.copies import copy_radius, near_copies
 from ganaug.metrics.coverage import coverage, density
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.features import efficientnet_features
-from ganaug.randomness import derive, generator, own_state
-from ganaug.storage import read_tree, write_tree
+from ganaug.training.batches import BalancedBatches
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks"
 EACH = 100  # images a class that features are computed of; the cost is 30 ms an image

@@ -31,15 +31,15 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, sof
 from usefulness import generator
 
 from ganaug import GANAugmenter, LabelledImages
+from ganaug._runtime.randomness import derive, own_state
+from ganaug._runtime.randomness import generator as draws_of
+from ganaug.evaluation.classical import Augment, classical
+from ganaug.evaluation.classifiers import CNN, Features
+from ganaug.evaluation.scores import offset
+from ganaug.evaluation.training_set import TrainingSet, balanced, filled, mixed
+from ganaug.evaluation.trial import draw
 from ganaug.images import in_passes, to_signed
-from ganaug.networks.classifier import Classifier as Network
-from ganaug.randomness import derive, own_state
-from ganaug.randomness import generator as draws_of
-from ganaug.usefulness.classical import Augment, classical
-from ganaug.usefulness.classifiers import CNN, Features
-from ganaug.usefulness.scores import offset
-from ganaug.usefulness.training_set import TrainingSet, balanced, filled, mixed
-from ganaug.usefulness.trial import draw
+from ganaug.models.networks.classifier import Classifier as Network
 
 MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "ladder"
 BATCH, EACH, SHARE = 64, 1000, 0.25  # images a step; synthetic images a class; how often one is drawn
@@ -63,7 +63,7 @@ class Cell:
 
     @cached_property
     def steps(self) -> int:
-        """`times` as many as `ganaug.usefulness.classifiers.CNN` takes."""
+        """`times` as many as `ganaug.evaluation.classifiers.CNN` takes."""
         return self.times * min(2000, max(100, round(22 * len(self.train) ** 0.5)))
 
     @cached_property

@@ -24,12 +24,12 @@ from sklearn.model_selection import StratifiedKFold
 from usefulness import generator
 
 from ganaug import GANAugmenter, LabelledImages
+from ganaug._runtime.randomness import derive
+from ganaug.evaluation.classical import classical
+from ganaug.evaluation.classifiers import LEAST
+from ganaug.evaluation.scores import offset
+from ganaug.evaluation.trial import draw
 from ganaug.metrics.features import efficientnet_features
-from ganaug.randomness import derive
-from ganaug.usefulness.classical import classical
-from ganaug.usefulness.classifiers import LEAST
-from ganaug.usefulness.scores import offset
-from ganaug.usefulness.trial import draw
 
 EACH, VERSIONS, FOLDS = 500, 2, 3  # samples a class; altered versions of an image; of the choice of a penalty
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression

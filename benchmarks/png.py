@@ -22,9 +22,9 @@ from torch import Tensor
 from torchvision.io import encode_png
 
 from ganaug import __version__
-from ganaug.data.decoding import to_pillow
-from ganaug.data.embedded_set import fashion_mnist_lt
-from ganaug.data.encoding import png
+from ganaug.datasets.embedded import fashion_mnist_lt
+from ganaug.io.decoding import to_pillow
+from ganaug.io.encoding import png
 
 
 def with_pillow(level: int, strategy: int | None = None) -> Callable[[Tensor], bytes]:

@@ -24,7 +24,7 @@ from tables import table
 from usefulness import cells
 
 from ganaug import LabelledImages, __version__
-from ganaug.usefulness.scores import offset
+from ganaug.evaluation.scores import offset
 
 BASE = "classical augmentation"  # the best rival on these sets: gains are over it
 GAINS = ("balanced", "macro F1", "three rarest", "three largest", "above curve")

@@ -18,11 +18,11 @@ from quality import budget
 from rungs import BASE, climb, command_line, drawn
 
 from ganaug import GANAugmenter
+from ganaug._runtime.randomness import derive
+from ganaug.evaluation.classical import classical
+from ganaug.evaluation.training_set import balanced
+from ganaug.evaluation.trial import draw
 from ganaug.images import LabelledImages
-from ganaug.randomness import derive
-from ganaug.usefulness.classical import classical
-from ganaug.usefulness.training_set import balanced
-from ganaug.usefulness.trial import draw
 
 MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "seconds"
 

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from ganaug import Pix2Pix, __version__
+from ganaug.evaluation.baselines import PLAIN
+from ganaug.evaluation.comparison import Comparison, Predictions, Way
+from ganaug.evaluation.scores import Scores, _summed, interval
 from ganaug.integrations.masks import edited_masks
 from ganaug.training.pictures import columns
-from ganaug.usefulness.compare import Comparison, Predictions, Way
-from ganaug.usefulness.rivals import PLAIN
-from ganaug.usefulness.scores import Scores, _summed, interval
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "segmentation"
 LABELS, VOID = 11, 11

@@ -21,7 +21,7 @@ import torch
 from judging import Split
 
 from ganaug import LabelledImages, read_folder, write_folder
-from ganaug.data.embedded_set import ORDER
+from ganaug.datasets.embedded import ORDER
 from ganaug.images import image_hashes
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

@@ -38,13 +38,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug import GANAugmenter, __version__
-from ganaug.allocator import freed_memory_kept
-from ganaug.data.embedded_set import fashion_mnist_lt
-from ganaug.data.output import publish, publish_tar
-from ganaug.data.writing import streamed
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import LabelledImages, to_signed
-from ganaug.networks import NETWORKS
-from ganaug.networks.blocks import laid_out
+from ganaug.io.output import publish, publish_tar
+from ganaug.io.writing import streamed
+from ganaug.models.networks import NETWORKS
+from ganaug.models.networks.blocks import laid_out
 from ganaug.training.engine import precision_for
 from ganaug.training.loop import StopTraining
 

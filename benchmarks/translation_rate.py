@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss, softplus
 
 from ganaug import CycleGAN, Pix2Pix, __version__
-from ganaug.data.pairs import Domain
-from ganaug.estimators.translation_model import generators
-from ganaug.networks.translation import PatchDiscriminator
+from ganaug.models.networks.translation import PatchDiscriminator
+from ganaug.sampling.translation_model import generators
 from ganaug.training.engine import precision_for
 from ganaug.training.loop import StopTraining
+from ganaug.training.translation_batches import Domain
 
 BATCH, WIDTH, IMAGES, LABELS = 4, 32, 64, 12
 SETTINGS = {"pix2pix 96x128": (96, 128), "cyclegan 32x32": (32, 32), "cyclegan 64x64": (64, 64)}

@@ -29,7 +29,7 @@ from sets import CLASS_SETS, draw_cell
 from tables import table
 
 from ganaug import GANAugmenter, LabelledImages, __version__, utility_report
-from ganaug.usefulness.classifiers import CNN
+from ganaug.evaluation.classifiers import CNN
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "usefulness"
 

@@ -6,7 +6,7 @@ The public names load on first use, so that `import ganaug` needs neither torch 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from ganaug._version import __version__
 
 _HOMES = {
     "AugmentedClassifier": "ganaug.estimators.classifier",
@@ -14,15 +14,15 @@ _HOMES = {
     "CycleGAN": "ganaug.estimators.cyclegan",
     "GANAugmenter": "ganaug.estimators.augmenter",
     "LabelledImages": "ganaug.images",
-    "MixedDataset": "ganaug.data.mixed",
+    "MixedDataset": "ganaug.datasets.mixed",
     "Pix2Pix": "ganaug.estimators.pix2pix",
     "Report": "ganaug.reports.report",
     "bias_report": "ganaug.reports.bias",
-    "build_store": "ganaug.data.store",
+    "build_store": "ganaug.io.store",
     "diversity_report": "ganaug.reports.diversity",
-    "read_folder": "ganaug.data.folder",
+    "read_folder": "ganaug.io.folder",
     "utility_report": "ganaug.reports.utility",
-    "write_folder": "ganaug.data.folder",
+    "write_folder": "ganaug.io.folder",
 }
 
 __all__ = [
@@ -44,15 +44,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from ganaug.data.folder import read_folder, write_folder
-    from ganaug.data.mixed import MixedDataset
-    from ganaug.data.store import build_store
+    from ganaug.datasets.mixed import MixedDataset
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.class_translator import ClassTranslator
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.estimators.cyclegan import CycleGAN
     from ganaug.estimators.pix2pix import Pix2Pix
     from ganaug.images import LabelledImages
+    from ganaug.io.folder import read_folder, write_folder
+    from ganaug.io.store import build_store
     from ganaug.reports.bias import bias_report
     from ganaug.reports.diversity import diversity_report
     from ganaug.reports.report import Report

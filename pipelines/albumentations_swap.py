@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ganaug import GANAugmenter
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.integrations.albumentations import SyntheticSwap
 
 parser = argparse.ArgumentParser()

@@ -14,7 +14,7 @@ from pathlib import Path
 from sklearn.neighbors import KNeighborsClassifier
 
 from ganaug import ClassTranslator, CycleGAN, read_folder, utility_report
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.training.pictures import preview
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from ganaug import GANAugmenter, LabelledImages
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")

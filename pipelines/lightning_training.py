@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, WeightedRandomSampler
 from torchvision.transforms import v2
 
 from ganaug import GANAugmenter, MixedDataset
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from ganaug import Pix2Pix
-from ganaug.data.output import check_output
-from ganaug.data.sides import read_sides
 from ganaug.integrations.masks import edited_masks
+from ganaug.io.output import check_output
+from ganaug.io.translation_folders import read_sides
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folders", nargs="*", type=Path, metavar="MASKS PHOTOS OUT")

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from ganaug import AugmentedClassifier, GANAugmenter
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")

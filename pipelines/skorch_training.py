@@ -12,7 +12,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from ganaug import AugmentedClassifier, GANAugmenter
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")

@@ -4,7 +4,7 @@ import hashlib
 
 import torch
 
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import LabelledImages
 
 SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}

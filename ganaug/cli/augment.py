@@ -13,9 +13,9 @@ from ganaug.cli.fit import check_run_folder, read, train, train_translators
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters_of, signer, signing_options, strategy
 
 if TYPE_CHECKING:
-    from ganaug.data.preflight import FolderInspection
     from ganaug.estimators.sampler import Sampler
     from ganaug.images import LabelledImages
+    from ganaug.io.preflight import FolderInspection
 
 TRIAL_STEPS = 25
 JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and findings told at the end
@@ -91,7 +91,7 @@ def _parameters(options: FitOptions, method: str) -> dict[str, Any]:
 
 
 def _undo(target: Path) -> None:
-    from ganaug.data.folder import undo
+    from ganaug.io.folder import undo
 
     done = undo(target)
     say(f"{len(done.removed):,} files removed{', metadata.csv as it was before' if done.restored else ''}.")
@@ -112,9 +112,9 @@ def run_augment(
     with_report: bool = True,
 ) -> None:
     """Check and read `data`, train in `run`, write the augmented set to `out` or into `data` itself, and judge it."""
-    from ganaug.data.folder import augment_folder, augment_in_place, check_not_augmented, check_output
-    from ganaug.data.output import check_room, on_disk
     from ganaug.estimators.augmenter import GANAugmenter
+    from ganaug.io.folder import augment_folder, augment_in_place, check_not_augmented, check_output
+    from ganaug.io.output import check_room, on_disk
 
     if out is not None:
         check_output(out, data)
@@ -159,7 +159,7 @@ def run_augment(
 
 def _judge(images: "LabelledImages", synthetic: "LabelledImages", made: "Sampler", run: Path) -> None:
     """Write the report's page and JSON into the run's folder, and say what they say first."""
-    from ganaug.data.held_back import hold_back
+    from ganaug.datasets.holdout import hold_back
     from ganaug.reports.diversity import diversity_report
 
     page = run / "report.html"

@@ -20,7 +20,7 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
     Exit status 1 when something stands in the way of training.
     """
     with named_failures():
-        from ganaug.data.preflight import inspect_folder
+        from ganaug.io.preflight import inspect_folder
 
         with counting("check") as progress:
             found = inspect_folder(data, image_size=image_size, progress=progress)

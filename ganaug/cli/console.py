@@ -18,8 +18,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from ganaug.launch import part_of_launch
-from ganaug.terminal import printable
+from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.terminal import printable
 
 SAME_SIGNAL = 1.0  # seconds in which a launcher passes on a signal that the terminal sent already
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
@@ -51,7 +51,7 @@ def show(report: RenderableType) -> None:
 
 def table(rows: Iterable[Sequence[object]]) -> None:
     """Rows as CSV on stdout; no cell steers a terminal or is a spreadsheet's formula."""
-    from ganaug.data.names import as_cell
+    from ganaug.io.names import as_cell
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerows([as_cell(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)

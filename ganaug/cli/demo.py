@@ -20,8 +20,8 @@ def demo(out: Path, options: FitOptions) -> None:
     OUT/real holds the images, OUT/augmented the balanced set, OUT/augmented.run the run.
     """
     with named_failures():
-        from ganaug.data.embedded_set import fashion_mnist_lt
-        from ganaug.data.folder import check_output, write_folder
+        from ganaug.datasets.embedded import fashion_mnist_lt
+        from ganaug.io.folder import check_output, write_folder
 
         given = parameters(options)
         if options.steps is None and options.time_budget is None:

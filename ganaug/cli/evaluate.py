@@ -69,8 +69,8 @@ def evaluate(
         given = parameters_of(options, method)
         for path in (out, as_json):
             new_file(path)
-        from ganaug.data.folder import read_folder
-        from ganaug.data.origin import synthetic_part
+        from ganaug.io.folder import read_folder
+        from ganaug.io.origin import synthetic_part
         from ganaug.reports.utility import utility_report
 
         budget = options.time_budget

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.terminal import printable
 from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
-from ganaug.launch import part_of_launch
-from ganaug.terminal import printable
 
 if TYPE_CHECKING:
-    from ganaug.data.preflight import FolderInspection
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.class_translator import ClassTranslator
     from ganaug.images import LabelledImages
+    from ganaug.io.preflight import FolderInspection
 
 
 @click.command()
@@ -44,8 +44,8 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
 
 def _opened(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection | None]":
     """DATA, of which a store was checked when it was built."""
-    from ganaug.data.folder import read_folder
-    from ganaug.data.store import is_store
+    from ganaug.io.folder import read_folder
+    from ganaug.io.store import is_store
 
     return (read_folder(data, image_size=options.image_size), None) if is_store(data) else read(data, options)
 
@@ -62,7 +62,7 @@ def check_run_folder(run: Path, data: Path) -> None:
 
 def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection]":
     """Read and check DATA, and say what is worth knowing about it."""
-    from ganaug.data.folder import read_and_inspect
+    from ganaug.io.folder import read_and_inspect
 
     with counting("read") as progress:
         images, found = read_and_inspect(
@@ -157,8 +157,8 @@ def _list_skipped(found: "FolderInspection | None", run: Path) -> None:
         return
     import pandas as pd
 
-    from ganaug.data.names import as_cell
-    from ganaug.storage import write_bytes
+    from ganaug._runtime.storage import write_bytes
+    from ganaug.io.names import as_cell
 
     rows = [
         {"file_name": as_cell(printable(bad.file)), "cause": printable(bad.cause), "mend": bad.mend}

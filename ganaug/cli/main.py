@@ -4,8 +4,8 @@ from importlib import import_module
 
 import click
 
-from ganaug import __version__
-from ganaug.launch import part_of_launch
+from ganaug._runtime.launch import part_of_launch
+from ganaug._version import __version__
 
 VERBS = {
     "check": "Look a data folder over before any long work.",

@@ -124,7 +124,7 @@ def signer(given: dict[str, Any]) -> Callable[[bytes], bytes] | None:
         raise click.UsageError("--sign-certificate and --sign-key belong together: give both, or neither.")
     if certificate is None:
         return None
-    from ganaug.data.signing import ALGORITHMS, Signer
+    from ganaug.io.signing import ALGORITHMS, Signer
 
     if algorithm not in ALGORITHMS:
         raise click.UsageError(f"--sign-algorithm {algorithm}: write one of {', '.join(ALGORITHMS)}.")
@@ -136,8 +136,8 @@ def parameters(options: FitOptions, *of: Any) -> dict[str, Any]:
 
     Raises click.UsageError for an unknown name, which lists the known ones, or a value that cannot be read.
     """
+    from ganaug._runtime.lookup import unknown
     from ganaug.estimators.augmenter import GANAugmenter
-    from ganaug.lookup import unknown
 
     given: dict[str, Any] = {"random_state": 0}
     if options.config:

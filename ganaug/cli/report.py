@@ -60,8 +60,8 @@ def report(
     with named_failures():
         for path in (out, as_json):
             new_file(path)
-        from ganaug.data.folder import read_folder
-        from ganaug.data.origin import synthetic_part
+        from ganaug.io.folder import read_folder
+        from ganaug.io.origin import synthetic_part
         from ganaug.reports.attributes import shared_attributes
         from ganaug.reports.bias import bias_report
         from ganaug.reports.diversity import diversity_report

@@ -69,10 +69,10 @@ def sample(
         raise click.UsageError(f"--shard {shard}: with --shards {shards} they are numbered from 0 to {shards - 1}.")
     request = counts(by_class, "--counts") if by_class is not None else None
     with named_failures():
-        from ganaug.data.output import check_output, publish
-        from ganaug.data.shards import Shard, write_shard
-        from ganaug.data.writing import streamed
         from ganaug.estimators.augmenter import GANAugmenter
+        from ganaug.io.output import check_output, publish
+        from ganaug.io.writing import streamed
+        from ganaug.sampling.shards import Shard, write_shard
 
         sign = signer(drawing)
         if shards is None:
@@ -82,7 +82,7 @@ def sample(
         if per_class is not None:
             request = dict.fromkeys(model.classes, per_class)
         elif balance is not None:
-            from ganaug.data.preflight import inspect_folder
+            from ganaug.io.preflight import inspect_folder
 
             found = inspect_folder(balance, image_size=64)  # only counts matter here, so mixed sizes do not
             found.raise_for_errors(skip_bad=True)

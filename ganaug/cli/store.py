@@ -28,7 +28,7 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
     A build that was stopped goes on when the command is given again. Prints STORE.
     """
     with named_failures():
-        from ganaug.data.store import build_store, open_store, verify_store
+        from ganaug.io.store import build_store, open_store, verify_store
 
         with counting("store") as progress:
             build_store(source, out, image_size=image_size, mode=mode, skip_bad=skip_bad, progress=progress)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganaug._runtime.launch import part_of_launch
 from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.fit import check_run_folder, say_launched
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import FOLDER, FitOptions, Size, fit_options, parameters, signer, signing_options
-from ganaug.launch import part_of_launch
 
 if TYPE_CHECKING:
-    from ganaug.data.sides import Side
+    from ganaug.io.translation_folders import Side
 
 
 @click.group()
@@ -57,9 +57,9 @@ def fit(
     if num_labels is not None and not paired:
         raise click.UsageError("--num-labels needs --paired: label images are translated by pairs.")
     with named_failures():
-        from ganaug.data.sides import read_sides
         from ganaug.estimators.cyclegan import CycleGAN
         from ganaug.estimators.pix2pix import Pix2Pix
+        from ganaug.io.translation_folders import read_sides
         from ganaug.training.run import interrupted
 
         kind: Any = Pix2Pix if paired else CycleGAN
@@ -141,11 +141,11 @@ def apply(
     with named_failures():
         import torch
 
-        from ganaug.data.output import check_output
-        from ganaug.data.sides import read_side
         from ganaug.errors import DataError
-        from ganaug.estimators.translation_model import TranslationModel, model_folder
         from ganaug.estimators.translator import cycle_errors
+        from ganaug.io.output import check_output
+        from ganaug.io.translation_folders import read_side
+        from ganaug.sampling.translation_model import TranslationModel, model_folder
         from ganaug.training.engine import device_for
 
         sign: Callable[[bytes], bytes] | None = signer(signing)
@@ -189,9 +189,9 @@ def _both(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 def _list_skipped(sides: "tuple[Side, Side]", run: Path) -> None:
     import pandas as pd
 
-    from ganaug.data.names import as_cell
-    from ganaug.storage import write_bytes
-    from ganaug.terminal import printable
+    from ganaug._runtime.storage import write_bytes
+    from ganaug._runtime.terminal import printable
+    from ganaug.io.names import as_cell
 
     rows = [
         {"file_name": as_cell(printable(str(side.root / file))), "cause": printable(why)}

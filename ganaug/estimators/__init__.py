@@ -1,0 +1,1 @@
+"""The estimators: GANAugmenter, AugmentedClassifier, Pix2Pix, CycleGAN and ClassTranslator."""

@@ -18,33 +18,33 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ganaug import augment
-from ganaug.allocator import freed_memory_kept
-from ganaug.data.batches import BalancedBatches
-from ganaug.data.convert import Adopted
-from ganaug.data.findings import SMALLEST
-from ganaug.data.held_back import hold_back
-from ganaug.data.shards import Shard
-from ganaug.data.strategy import Strategy, counts_for, to_generate
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.lookup import lookup
+from ganaug._runtime.randomness import derive, own_state
+from ganaug._runtime.storage import digest, read_tree, write_json, write_tree
+from ganaug.datasets.convert import Adopted
+from ganaug.datasets.holdout import hold_back
 from ganaug.errors import DataError, RunError
 from ganaug.estimators import base
-from ganaug.estimators.evaluation import Evaluator
-from ganaug.estimators.filters import filter_names, make_filters
-from ganaug.estimators.model import GeneratorModel, Latent
 from ganaug.estimators.plan import Plan, make_plan
+from ganaug.estimators.progress import Evaluator
 from ganaug.estimators.sampler import Sampler
 from ganaug.images import LabelledImages, image_hashes
-from ganaug.lookup import lookup
-from ganaug.losses import LOSSES, AdversarialLoss
-from ganaug.networks import NETWORKS, Network
-from ganaug.networks.blocks import laid_out
-from ganaug.penalties import Penalty, penalties
-from ganaug.randomness import derive, own_state
-from ganaug.storage import digest, read_tree, write_json, write_tree
+from ganaug.io.findings import SMALLEST
+from ganaug.models import augmentations as augment
+from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.networks import NETWORKS, Network
+from ganaug.models.networks.blocks import laid_out
+from ganaug.models.penalties import Penalty, penalties
+from ganaug.sampling.filters import filter_names, make_filters
+from ganaug.sampling.generator_model import GeneratorModel, Latent
+from ganaug.sampling.shards import Shard
+from ganaug.sampling.strategy import Strategy, counts_for, to_generate
+from ganaug.training.auxiliary_classifier import Referee
+from ganaug.training.batches import BalancedBatches
 from ganaug.training.engine import device_for, precision_for
 from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes, processes_on
-from ganaug.training.referee import Referee
 from ganaug.training.run import Run, time_budget
 from ganaug.training.steps import AdversarialStep, Recipe
 

@@ -11,13 +11,13 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from ganaug import __version__
-from ganaug.data.findings import LARGEST, MOST_CLASSES
-from ganaug.data.names import is_utf8
+from ganaug._runtime.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
+from ganaug._version import __version__
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabelledImages
-from ganaug.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
-from ganaug.training.referee import Referee, train_referee
+from ganaug.io.findings import LARGEST, MOST_CLASSES
+from ganaug.io.names import is_utf8
+from ganaug.training.auxiliary_classifier import Referee, train_referee
 
 FORMAT = 4
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.

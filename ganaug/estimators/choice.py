@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ganaug.data.held_back import hold_back
+from ganaug._runtime.randomness import generator
+from ganaug.datasets.holdout import hold_back
 from ganaug.estimators.sampler import Sampler
 from ganaug.images import LabelledImages
 from ganaug.metrics.distance import energy_distance
 from ganaug.metrics.features import extractor
-from ganaug.randomness import generator
 
 MOST_JUDGED = 100  # images of a class, real and synthetic
 

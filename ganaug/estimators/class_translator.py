@@ -18,28 +18,28 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ganaug.allocator import freed_memory_kept
-from ganaug.data.convert import Adopted
-from ganaug.data.held_back import hold_back
-from ganaug.data.names import safe_name
-from ganaug.data.pairs import Domain
-from ganaug.data.strategy import Strategy, counts_for, to_generate
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.randomness import derive
+from ganaug._runtime.storage import read_json
+from ganaug.datasets.convert import Adopted
+from ganaug.datasets.holdout import hold_back
 from ganaug.errors import DataError, NotLearntError, RunError
 from ganaug.estimators import base
-from ganaug.estimators.bridges import Bridge, BridgesModel, trial_yields
 from ganaug.estimators.cyclegan import CycleGAN
-from ganaug.estimators.filters import filter_names, make_filters
 from ganaug.estimators.sampler import Sampler
 from ganaug.estimators.translator import thumbnails
 from ganaug.images import LabelledImages, image_hashes
-from ganaug.launch import part_of_launch
+from ganaug.io.names import safe_name
 from ganaug.metrics.distance import energy_distance
 from ganaug.metrics.mirror import keeps_meaning_mirrored
-from ganaug.randomness import derive
-from ganaug.storage import read_json
+from ganaug.sampling.class_translator_model import Bridge, BridgesModel, trial_yields
+from ganaug.sampling.filters import filter_names, make_filters
+from ganaug.sampling.strategy import Strategy, counts_for, to_generate
 from ganaug.training.engine import device_for
 from ganaug.training.loop import Callback
 from ganaug.training.run import INTERRUPTED
+from ganaug.training.translation_batches import Domain
 
 MOST_COMPARED = 200  # images of a class by which the nearest common class is found
 COMMON = 2  # a class is common to another where it has so many times as many images

@@ -13,18 +13,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter, validate_data
 
-from ganaug.data.convert import Adopted, adopt
+from ganaug.datasets.convert import Adopted, adopt
 from ganaug.errors import DataError
+from ganaug.evaluation.baselines import PLAIN
+from ganaug.evaluation.classifiers import fit_rows, log_probabilities
+from ganaug.evaluation.comparison import Comparison, Predictions, log_prior, share_name
+from ganaug.evaluation.splits import Fold, fold_numbers, folds
+from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
+from ganaug.evaluation.trial import MOST_SAMPLES, draw, gathered, unfitted
 from ganaug.images import LabelledImages
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.reports.utility import SHARES, checked_shares
-from ganaug.usefulness.classifiers import fit_rows, log_probabilities
-from ganaug.usefulness.compare import Comparison, Predictions, log_prior, share_name
-from ganaug.usefulness.rivals import PLAIN
-from ganaug.usefulness.splits import Fold, fold_numbers, folds
-from ganaug.usefulness.training_set import TrainingSet, balanced, mixed
-from ganaug.usefulness.trial import MOST_SAMPLES, draw, gathered, unfitted
 
 INSUFFICIENT = "insufficient"
 OVERSAMPLING = "oversampling"

@@ -10,15 +10,15 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from ganaug import augment
-from ganaug.data.pairs import Domain
+from ganaug._runtime.lookup import lookup
 from ganaug.estimators.pix2pix import COMMON
 from ganaug.estimators.translator import Translator, cycle_errors
-from ganaug.lookup import lookup
-from ganaug.losses import LOSSES, AdversarialLoss
-from ganaug.networks.translation import PatchDiscriminator
+from ganaug.models import augmentations as augment
+from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.networks.translation import PatchDiscriminator
 from ganaug.training.processes import Processes
-from ganaug.training.translating import CycleGANStep, TranslationRecipe, TranslationStep
+from ganaug.training.translation_batches import Domain
+from ganaug.training.translation_steps import CycleGANStep, TranslationRecipe, TranslationStep
 
 
 class CycleGAN(Translator):

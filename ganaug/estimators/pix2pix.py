@@ -12,17 +12,17 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from ganaug import augment
-from ganaug.data.pairs import Domain
+from ganaug._runtime.lookup import lookup
+from ganaug._runtime.randomness import generator
 from ganaug.estimators.translator import Translator, as_images, check_sides, thumbnails
-from ganaug.lookup import lookup
-from ganaug.losses import LOSSES, AdversarialLoss
 from ganaug.metrics.permutation import LIKELY, Tested, dependence_test
-from ganaug.networks.translation import PatchDiscriminator
-from ganaug.randomness import generator
+from ganaug.models import augmentations as augment
+from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.networks.translation import PatchDiscriminator
 from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes
-from ganaug.training.translating import Pix2PixStep, TranslationRecipe, TranslationStep
+from ganaug.training.translation_batches import Domain
+from ganaug.training.translation_steps import Pix2PixStep, TranslationRecipe, TranslationStep
 
 NOT_OF_PAIRS = ("color", "cutout")
 FEWEST_PAIRS, MOST_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from ganaug.data.findings import SMALLEST
-from ganaug.data.held_back import FEWEST
+from ganaug.datasets.holdout import FEWEST
 from ganaug.images import LabelledImages
+from ganaug.io.findings import SMALLEST
 from ganaug.metrics.mirror import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
 

@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganaug.data.convert import Adopted, adopt, are_paths, is_hugging_face
-from ganaug.data.strategy import Strategy, to_generate
+from ganaug.datasets.convert import Adopted, adopt, are_paths, is_hugging_face
 from ganaug.estimators import base
 from ganaug.images import LabelledImages
+from ganaug.sampling.strategy import Strategy, to_generate
 from ganaug.training.loop import Callback
 
 

@@ -16,12 +16,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ganaug.allocator import freed_memory_kept
-from ganaug.data.findings import SMALLEST
-from ganaug.data.pairs import Domain, PairBatches
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.randomness import derive, generator, image_seeds, own_state
+from ganaug._runtime.storage import digest, write_json
 from ganaug.errors import DataError
 from ganaug.estimators import base
-from ganaug.estimators.translation_model import (
+from ganaug.images import LabelledImages, image_hashes
+from ganaug.io.findings import SMALLEST
+from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
+from ganaug.sampling.translation_model import (
     DIRECTIONS,
     LARGEST,
     PASS_PIXELS,
@@ -29,17 +32,14 @@ from ganaug.estimators.translation_model import (
     generators,
     model_folder,
 )
-from ganaug.images import LabelledImages, image_hashes
-from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
-from ganaug.randomness import derive, generator, image_seeds, own_state
-from ganaug.storage import digest, write_json
 from ganaug.training.engine import device_for, precision_for
 from ganaug.training.health import Evaluation
 from ganaug.training.loop import Callback
 from ganaug.training.pictures import columns
 from ganaug.training.processes import Processes, processes_on
 from ganaug.training.run import Run, time_budget
-from ganaug.training.translating import TranslationRecipe, TranslationStep
+from ganaug.training.translation_batches import Domain, PairBatches
+from ganaug.training.translation_steps import TranslationRecipe, TranslationStep
 
 PASSES, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 100_000  # through the larger set, as published
 FEWEST, MOST_JUDGED, SHOWN = 10, 64, 6  # held back at least, looked at in a check, and shown in its picture

@@ -14,9 +14,9 @@ from albumentations.core.transforms_interface import BaseTransformInitSchema, Im
 from pydantic import Field
 from torch.utils.data import get_worker_info
 
+from ganaug._runtime.randomness import derive
 from ganaug.errors import DataError, NotLearntError
 from ganaug.estimators.augmenter import GANAugmenter
-from ganaug.randomness import derive
 
 BLOCK = 64  # images drawn in one pass of the generator
 MOST_BYTES = 2**28  # of images kept in memory

@@ -11,8 +11,8 @@ import cv2
 from scipy.ndimage import find_objects
 from scipy.ndimage import label as regions
 
+from ganaug._runtime.randomness import derive
 from ganaug.errors import DataError
-from ganaug.randomness import derive
 
 TRIES = 20  # places looked at for a region to be pasted
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
+from ganaug._runtime.randomness import generator
 from ganaug.images import pooled
-from ganaug.randomness import generator
 
 LARGEST = 32  # pixels a side that are compared
 MARGIN = 1 / 8  # of a side, by which one image may be shifted against the other

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganaug.allocator import freed_memory_kept
-from ganaug.cache import key_of, remembered
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.cache import key_of, remembered
+from ganaug._runtime.lookup import lookup
+from ganaug._runtime.randomness import own_state
 from ganaug.errors import DataError
 from ganaug.images import in_passes, pooled
-from ganaug.lookup import lookup
-from ganaug.randomness import own_state
 
 NAME = "efficientnet-lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import beta, binom, fisher_exact, norm
 from torch import Tensor
 
+from ganaug._runtime.randomness import generator
 from ganaug.metrics.alignment import aligned_nearest, copy_ratios
 from ganaug.metrics.coverage import balls, precision, recall
 from ganaug.metrics.distance import distances, kernel_distance_error
@@ -17,7 +18,6 @@ from ganaug.metrics.modes import Mode, modes
 from ganaug.metrics.permutation import Deals, Tested, classifier_test, coverage_test, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
 from ganaug.metrics.variety import vendi_ratio
-from ganaug.randomness import generator
 
 NEIGHBOURS = 5
 COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt

@@ -2,8 +2,8 @@
 
 import torch
 
+from ganaug._runtime.randomness import generator
 from ganaug.images import LabelledImages, pooled
-from ganaug.randomness import generator
 
 DRAWS = 500
 ENOUGH_TO_TELL = 200  # images from which on the test says something

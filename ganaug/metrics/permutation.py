@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganaug._runtime.randomness import generator
 from ganaug.metrics.distance import distances, polynomial_kernel
-from ganaug.randomness import generator
 
 DEALS = 4999
 FEW, LIKELY = 499, 0.05  # deals that are looked at first, and the p value from which on these are enough

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ganaug.data.table import is_missing
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
+from ganaug.io.table import is_missing
 from ganaug.metrics.recognition import recognition
 
 PREFIX = "attr_"

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ganaug._runtime.randomness import derive
 from ganaug.errors import DataError
+from ganaug.evaluation.classifiers import classifier_for
+from ganaug.evaluation.comparison import FEWEST_GROUPS
+from ganaug.evaluation.scores import holm
+from ganaug.evaluation.splits import groups_of
 from ganaug.images import LabelledImages, matched
 from ganaug.metrics.coverage import covered
 from ganaug.metrics.fairness import (
@@ -24,14 +29,9 @@ from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
 from ganaug.metrics.permutation import Deals, group_coverage_test, neighbours
-from ganaug.randomness import derive
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
 from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
 from ganaug.reports.report import Report, Row, p_value, worst
-from ganaug.usefulness.classifiers import classifier_for
-from ganaug.usefulness.compare import FEWEST_GROUPS
-from ganaug.usefulness.scores import holm
-from ganaug.usefulness.splits import groups_of
 
 ALARM = 0.02  # chance of an alarm in a whole report on images that keep the make-up
 LARGE = 0.1  # change of a share from which on it fails, and does not only warn

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ganaug.evaluation.baselines import ADJUSTED, PLAIN
+from ganaug.evaluation.comparison import FEWEST_GROUPS, FEWEST_IMAGES, HELPS, HURTS, Comparison, Way
+from ganaug.evaluation.scores import Interval, interval, share_interval
 from ganaug.images import LabelledImages
 from ganaug.reports.plots import classes_figure, curve_figure, shares_figure
 from ganaug.reports.report import Report, Row
-from ganaug.usefulness.compare import FEWEST_GROUPS, FEWEST_IMAGES, HELPS, HURTS, Comparison, Way
-from ganaug.usefulness.rivals import ADJUSTED, PLAIN
-from ganaug.usefulness.scores import Interval, interval, share_interval
 
 STATES = {HELPS: "pass", HURTS: "fail"}
 LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the others are against the best without

@@ -7,7 +7,9 @@ import torch
 from scipy.stats import norm
 from torch import Tensor, nn
 
+from ganaug._runtime.randomness import derive, generator
 from ganaug.errors import DataError
+from ganaug.evaluation.scores import holm
 from ganaug.images import LabelledImages, image_hashes, matched
 from ganaug.metrics.distance import frechet_distance
 from ganaug.metrics.features import FRECHET, Extractor, extractor
@@ -15,10 +17,8 @@ from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
 from ganaug.metrics.membership import nearest_synthetic
 from ganaug.metrics.permutation import DEALS
 from ganaug.metrics.recognition import Recognition, recognition
-from ganaug.randomness import derive, generator
 from ganaug.reports.galleries import gallery
 from ganaug.reports.report import Report, Row, p_value, worst
-from ganaug.usefulness.scores import holm
 
 ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
 FEWEST, SAFE = 3, 50  # images of a class: to compute anything, to say that all is well without a word

@@ -8,15 +8,15 @@ from fairlearn.metrics import MetricFrame
 from sklearn.metrics import accuracy_score
 
 from ganaug.errors import DataError
+from ganaug.evaluation.classifiers import Classifier
+from ganaug.evaluation.comparison import FEWEST_GROUPS
+from ganaug.evaluation.scores import Interval, Resamples, interval, share_interval
+from ganaug.evaluation.training_set import balanced, together
+from ganaug.evaluation.trial import predicted
 from ganaug.images import LabelledImages, image_hashes
 from ganaug.metrics.fairness import FEWEST
 from ganaug.reports.attributes import checked_values, codes, texts
 from ganaug.reports.report import Row
-from ganaug.usefulness.classifiers import Classifier
-from ganaug.usefulness.compare import FEWEST_GROUPS
-from ganaug.usefulness.scores import Interval, Resamples, interval, share_interval
-from ganaug.usefulness.training_set import balanced, together
-from ganaug.usefulness.trial import predicted
 
 DOWNSTREAM, GAP = "A classifier on the test images, by group", "largest gap"
 WITHOUT, WITH, CHANGE = "accuracy, real only", "accuracy, with synthetic", "change"

@@ -10,10 +10,10 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ganaug._runtime.terminal import one_line, printable
 from ganaug.metrics.measures import Measured, Pair, copy_limit
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
-from ganaug.terminal import one_line, printable
 from ganaug.training.pictures import preview
 
 CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, Template
 
-from ganaug import __version__
+from ganaug._version import __version__
 
 if TYPE_CHECKING:
     from ganaug.reports.report import Report, Row

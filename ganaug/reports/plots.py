@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ganaug._runtime.terminal import one_line
+from ganaug.evaluation.comparison import Comparison
+from ganaug.evaluation.scores import LEVEL, Interval
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, svg
 from ganaug.reports.report import Figure
-from ganaug.terminal import one_line
-from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.scores import LEVEL, Interval
 
 
 def _colour(one: Interval) -> str:

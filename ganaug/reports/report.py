@@ -12,9 +12,9 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ganaug import __version__
-from ganaug.storage import write_bytes, writing
-from ganaug.terminal import printable
+from ganaug._runtime.storage import write_bytes, writing
+from ganaug._runtime.terminal import printable
+from ganaug._version import __version__
 
 SCHEMA = "ganaug-report/1"
 STATES = ("pass", "warn", "fail", "insufficient", "")  # "": a figure that is not judged

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug.data.origin import marked_synthetic
 from ganaug.errors import DataError
+from ganaug.evaluation.classifiers import classifier_for
+from ganaug.evaluation.comparison import Comparison
+from ganaug.evaluation.splits import ALONE, fold_numbers, folds, groups_of, parts
+from ganaug.evaluation.trial import Augmenter, Progress, Trial
 from ganaug.images import LabelledImages, image_hashes, matched
+from ganaug.io.origin import marked_synthetic
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
-from ganaug.usefulness.classifiers import classifier_for
-from ganaug.usefulness.compare import Comparison
-from ganaug.usefulness.splits import ALONE, fold_numbers, folds, groups_of, parts
-from ganaug.usefulness.trial import Augmenter, Progress, Trial
 
 SHARES = (0.1, 0.25, 0.5)
 N_PARTS = 5  # of the test images, among which choosing and scoring take turns

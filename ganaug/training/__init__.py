@@ -1,0 +1,1 @@
+"""How a fit proceeds: batches, steps, the loop, checks, checkpoints and processes."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ganaug.storage import Tree, read_tree, write_tree
+from ganaug._runtime.storage import Tree, read_tree, write_tree
 
 
 class Checkpoints:

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import torch
 
-from ganaug.cache import key_of, remembered
-from ganaug.data.batches import Batch
-from ganaug.randomness import generator
+from ganaug._runtime.cache import key_of, remembered
+from ganaug._runtime.randomness import generator
+from ganaug.training.adversarial_pair import Sides
+from ganaug.training.batches import Batch
 from ganaug.training.engine import processor_flags
-from ganaug.training.sides import Sides
 
 ROUNDS, STEPS = 5, 4
 GAIN = 1.05  # below it, what is gained does not pay for the compiling

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from ganaug.launch import part_of_launch, place_on_host
-from ganaug.lookup import unknown
+from ganaug._runtime.launch import part_of_launch, place_on_host
+from ganaug._runtime.lookup import unknown
 
 PRECISIONS = ("auto", "bf16", "fp32")
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ganaug.storage import Tree
+from ganaug._runtime.storage import Tree
 
 
 class Step(Protocol):

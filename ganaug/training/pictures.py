@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganaug.storage import writing
-from ganaug.terminal import one_line
+from ganaug._runtime.storage import writing
+from ganaug._runtime.terminal import one_line
 
 INK, PAPER = 30, 255
 

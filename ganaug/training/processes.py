@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ganaug._runtime.launch import part_of_launch
 from ganaug.errors import RunError, TrainingError
-from ganaug.launch import part_of_launch
-from ganaug.networks.blocks import ConditionalBatchNorm
+from ganaug.models.networks.blocks import ConditionalBatchNorm
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)  # that one process waits for another, which may be drawing previews

@@ -11,8 +11,8 @@ import pandas as pd
 from PIL import Image
 from torch import Tensor
 
+from ganaug._runtime.storage import Tree, writing
 from ganaug.errors import RunError, TrainingError
-from ganaug.storage import Tree, writing
 from ganaug.training.checkpoint import Checkpoints, all_finite
 from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train

@@ -10,21 +10,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ganaug import augment
-from ganaug.augment import AdaptiveStrength, Policy
-from ganaug.data.batches import Batch
+from ganaug._runtime.randomness import normal
+from ganaug._runtime.storage import Tree
 from ganaug.errors import TrainingError
-from ganaug.losses import LOSSES, AdversarialLoss
-from ganaug.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.penalties import Critique, Penalty, effective_numbers
-from ganaug.randomness import normal
-from ganaug.storage import Tree
+from ganaug.models import augmentations as augment
+from ganaug.models.augmentations import AdaptiveStrength, Policy
+from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
+from ganaug.models.penalties import Critique, Penalty, effective_numbers
+from ganaug.training.adversarial_pair import Sides
+from ganaug.training.auxiliary_classifier import Referee
 from ganaug.training.averaging import MovingAverage
+from ganaug.training.batches import Batch
 from ganaug.training.compiling import compiling_pays
 from ganaug.training.engine import has_compiler
 from ganaug.training.processes import ALONE, Processes
-from ganaug.training.referee import Referee
-from ganaug.training.sides import Sides
 
 T = TypeVar("T")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)

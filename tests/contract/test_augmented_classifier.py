@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from ganaug import AugmentedClassifier, GANAugmenter
 from ganaug.estimators import classifier
-from ganaug.usefulness.splits import Fold
+from ganaug.evaluation.splits import Fold
 from tests.planted.test_usefulness import HandsOut, digits
 
 EXPECTED_TO_FAIL = {

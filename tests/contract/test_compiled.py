@@ -8,9 +8,9 @@ import torch
 import torch._dynamo
 
 from ganaug import GANAugmenter
+from ganaug.training.adversarial_pair import OPTIONS
 from ganaug.training.engine import has_compiler
 from ganaug.training.loop import StopTraining
-from ganaug.training.sides import OPTIONS
 
 compiles = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="no compiler")
 SMALL = {"width": 4, "latent_size": 8, "precision": "fp32", "filters": None, "device": "cpu", "random_state": 0}
@@ -75,7 +75,7 @@ def test_what_cannot_be_compiled_is_refused(more):
 
 
 def test_without_a_compiler_it_is_left_out_and_said(images, monkeypatch):
-    monkeypatch.setattr("ganaug.training.sides.has_compiler", lambda device: False)
+    monkeypatch.setattr("ganaug.training.adversarial_pair.has_compiler", lambda device: False)
     plain = GANAugmenter(n_steps=3, **FEW).fit(*images)
     with pytest.warns(UserWarning, match="no compiler for cpu is found here"):
         made = GANAugmenter(n_steps=3, compiled=True, **FEW).fit(*images)
@@ -96,7 +96,7 @@ def compiling(monkeypatch):
         return True
 
     monkeypatch.setattr("ganaug.training.compiling._gain", trial)
-    monkeypatch.setattr("ganaug.training.sides.Sides.compile", compile_)
+    monkeypatch.setattr("ganaug.training.adversarial_pair.Sides.compile", compile_)
     monkeypatch.setattr("ganaug.training.steps.has_compiler", lambda device: True)
     return found
 

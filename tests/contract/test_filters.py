@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from ganaug import GANAugmenter
-from ganaug.data.held_back import hold_back
+from ganaug._runtime.storage import write_tree
+from ganaug.datasets.holdout import hold_back
 from ganaug.errors import NotLearntError, RunError
-from ganaug.estimators.filters import COPY, KEPT, MISLABELLED, Yield, filter_names, make_filters
 from ganaug.images import LabelledImages
-from ganaug.storage import write_tree
-from ganaug.training.referee import train_referee
+from ganaug.sampling.filters import COPY, KEPT, MISLABELLED, Yield, filter_names, make_filters
+from ganaug.training.auxiliary_classifier import train_referee
 from tests.sets import SMALL, tones
 from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING
 

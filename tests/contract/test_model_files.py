@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from ganaug import CycleGAN, GANAugmenter, Pix2Pix
+from ganaug._runtime.storage import read_json, write_json
 from ganaug.errors import RunError
-from ganaug.storage import read_json, write_json
 from tests.hostile import FORMS, pickles
 from tests.sets import SMALL, noise, tones
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter
-from ganaug.losses import LOSSES
-from ganaug.networks import NETWORKS
+from ganaug.models.losses import LOSSES
+from ganaug.models.networks import NETWORKS
 from tests.sets import SMALL, tones
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter
+from ganaug._runtime.storage import locked, read_tree, same
 from ganaug.errors import RunError
-from ganaug.losses import LOSSES
-from ganaug.networks import NETWORKS
-from ganaug.storage import locked, read_tree, same
+from ganaug.models.losses import LOSSES
+from ganaug.models.networks import NETWORKS
 from tests.sets import SMALL, noise, tones
 
 STEPS = 23

@@ -16,7 +16,7 @@ from torch.utils.data import TensorDataset
 
 from ganaug import GANAugmenter, LabelledImages
 from ganaug.errors import DataError, RunError
-from ganaug.networks import NETWORKS, Network
+from ganaug.models.networks import NETWORKS, Network
 from tests.sets import SMALL, clothes, noise, tones
 
 

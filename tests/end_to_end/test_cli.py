@@ -18,8 +18,8 @@ from torchvision.datasets import ImageFolder
 
 from ganaug import GANAugmenter, LabelledImages, read_folder, write_folder
 from ganaug.cli.main import main
-from ganaug.data.embedded_set import fashion_mnist_lt
-from ganaug.data.provenance import is_marked
+from ganaug.datasets.embedded import fashion_mnist_lt
+from ganaug.io.provenance import is_marked
 from tests.sets import hashes, tones
 
 QUICK = (

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ganaug import LabelledImages, read_folder, write_folder
-from ganaug.data.folder import augment_folder, augment_in_place, inspect_folder
+from ganaug.io.folder import augment_folder, augment_in_place, inspect_folder
 
 CLASSES = ("-7", "ankle boot", "zebra", "猫")
 

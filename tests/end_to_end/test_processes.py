@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganaug.storage import read_json, read_tree
+from ganaug._runtime.storage import read_json, read_tree
 from tests.end_to_end.test_cli import folder_of, wait_for
 
 PROGRAM = Path(__file__).parent / "programs" / "train_together.py"

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ganaug import CycleGAN, read_folder
+from ganaug._runtime.storage import read_json
 from ganaug.cli.main import main
-from ganaug.data.provenance import is_marked
-from ganaug.data.sides import read_side, read_sides
 from ganaug.errors import DataError
-from ganaug.storage import read_json
+from ganaug.io.provenance import is_marked
+from ganaug.io.translation_folders import read_side, read_sides
 from tests.sets import hashes
 
 QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]

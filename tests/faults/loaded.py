@@ -4,7 +4,7 @@ import ganaug.cli.augment
 import ganaug.cli.fit
 import ganaug.cli.sample
 import ganaug.cli.store
-import ganaug.data.folder
-import ganaug.data.store
 import ganaug.estimators.augmenter
+import ganaug.io.folder
+import ganaug.io.store
 import ganaug.reports.diversity  # noqa: F401

@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 
 from ganaug import LabelledImages, read_folder, write_folder
+from ganaug._runtime.storage import read_tree
 from ganaug.cli.options import _yaml, counts
-from ganaug.data.decoding import UnusableImage, decode_bytes, pillow_warnings_judged
-from ganaug.data.listing import list_images
-from ganaug.data.manifest import MANIFEST, undo
-from ganaug.data.names import is_formula
-from ganaug.data.provenance import mark
-from ganaug.data.records import records_of
-from ganaug.data.store import build_store, open_store
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
 from ganaug.estimators.augmenter import GANAugmenter
-from ganaug.estimators.model import GeneratorModel
-from ganaug.storage import read_tree
+from ganaug.io.decoding import UnusableImage, decode_bytes, pillow_warnings_judged
+from ganaug.io.listing import list_images
+from ganaug.io.manifest import MANIFEST, undo
+from ganaug.io.names import is_formula
+from ganaug.io.provenance import mark
+from ganaug.io.records import records_of
+from ganaug.io.store import build_store, open_store
+from ganaug.sampling.generator_model import GeneratorModel
 from tests.end_to_end.test_cli import folder_of
 from tests.sets import SMALL, noise
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from ganaug import read_folder
-from ganaug.data.preflight import inspect_folder
-from ganaug.data.store import open_store
 from ganaug.errors import DataError
+from ganaug.io.preflight import inspect_folder
+from ganaug.io.store import open_store
 from tests.faults.processes import ran
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ganaug import read_folder
-from ganaug.storage import is_left
+from ganaug._runtime.storage import is_left
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.faults.processes import ran
 from tests.sets import hashes
@@ -245,7 +245,7 @@ def test_a_full_dev_shm_does_not_matter(data, tmp_path):
 
 def test_a_file_that_vanishes_between_checking_and_copying(data, tmp_path, monkeypatch):
     """Checked, trained on, and gone when the copy is made: named, and no OUT."""
-    from ganaug.data import writing
+    from ganaug.io import writing
 
     gone = data / "dark" / "3.png"
     read = writing._read

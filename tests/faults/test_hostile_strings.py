@@ -13,8 +13,8 @@ from playwright.sync_api import sync_playwright
 
 from ganaug import LabelledImages, read_folder, write_folder
 from ganaug.cli.console import say, show
-from ganaug.data.names import as_cell, is_formula, of_cell, safe_name
-from ganaug.data.provenance import is_marked, read_mark
+from ganaug.io.names import as_cell, is_formula, of_cell, safe_name
+from ganaug.io.provenance import is_marked, read_mark
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import joined

@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 
 from ganaug import GANAugmenter, MixedDataset, Pix2Pix
+from ganaug._runtime.storage import is_left, read_json, read_tree, write_json, write_tree
 from ganaug.errors import RunError, TrainingError
-from ganaug.losses import LOSSES
-from ganaug.storage import is_left, read_json, read_tree, write_json, write_tree
+from ganaug.models.losses import LOSSES
 from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.planted.test_training_faults import fitted, names
@@ -19,14 +19,14 @@ from tests.sets import SMALL, clothes, hashes, tones
 from tests.unit.estimators.test_translators import CUT, coloured, masks
 
 STAGES = {
-    "reading": "ganaug.data.folder.read_and_inspect",
+    "reading": "ganaug.io.folder.read_and_inspect",
     "copying the set": "ganaug.estimators.augmenter.make_plan",
     "training the referee": "ganaug.estimators.base.train_referee",
     "a step": "ganaug.training.steps.AdversarialStep.update_generator",
-    "judging": "ganaug.training.referee.Referee.logits",
-    "the preview": "ganaug.estimators.evaluation.preview",
-    "sampling": "ganaug.estimators.model.GeneratorModel.draw",
-    "encoding": "ganaug.data.writing.png",
+    "judging": "ganaug.training.auxiliary_classifier.Referee.logits",
+    "the preview": "ganaug.estimators.progress.preview",
+    "sampling": "ganaug.sampling.generator_model.GeneratorModel.draw",
+    "encoding": "ganaug.io.writing.png",
     "the report": "ganaug.reports.diversity.diversity_report",
 }
 ERRORS = {
@@ -85,7 +85,7 @@ def test_weights_that_are_no_numbers_are_refused_even_if_all_hashes_fit(saved, v
         GANAugmenter.load(saved, device="cpu")
     about = read_json(saved / "model.json")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganaug.estimators.model.GeneratorModel.hash", lambda model: about["model_hash"])
+        patch.setattr("ganaug.sampling.generator_model.GeneratorModel.hash", lambda model: about["model_hash"])
         with pytest.raises(RunError, match="not finite"):
             GANAugmenter.load(saved, device="cpu")
 

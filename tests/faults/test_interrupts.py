@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from ganaug import read_folder
-from ganaug.storage import is_left, read_json, read_tree
+from ganaug._runtime.storage import is_left, read_json, read_tree
 from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
 from tests.faults.processes import ran, start
 from tests.faults.test_kills import done_steps

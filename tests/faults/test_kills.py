@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from ganaug import read_folder
-from ganaug.data.store import open_store
-from ganaug.storage import is_left, read_json, read_tree
+from ganaug._runtime.storage import is_left, read_json, read_tree
+from ganaug.io.store import open_store
 from tests.end_to_end.test_cli import QUICK, folder_of, model_hash
 from tests.faults.processes import killed, ran
 from tests.sets import hashes

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganaug import LabelledImages
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import DataError
 from ganaug.reports.diversity import diversity_report
 

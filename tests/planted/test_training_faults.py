@@ -8,9 +8,9 @@ from torch import nn
 
 from ganaug import GANAugmenter, LabelledImages
 from ganaug.errors import TrainingError
-from ganaug.losses import LOSSES
-from ganaug.networks import NETWORKS
-from ganaug.networks.dcgan import DCGANGenerator
+from ganaug.models.losses import LOSSES
+from ganaug.models.networks import NETWORKS
+from ganaug.models.networks.dcgan import DCGANGenerator
 from ganaug.training.health import RETRIES
 from tests.sets import SMALL, clothes
 

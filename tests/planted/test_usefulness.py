@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabelledImages, utility_report
 from ganaug.errors import DataError
-from ganaug.usefulness.classifiers import CNN
+from ganaug.evaluation.classifiers import CNN
 
 TRAIN, TEST = 8, 60  # images a class of each split; the rest is held back, for the generators
 

@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from ganaug import allocator
-from ganaug.allocator import freed_memory_kept
+from ganaug._runtime import allocator
+from ganaug._runtime.allocator import freed_memory_kept
 
 CODE = """
 import os, torch
-from ganaug.allocator import freed_memory_kept
+from ganaug._runtime.allocator import freed_memory_kept
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug import augment
+from ganaug.models import augmentations as augment
 
 RAMP = torch.arange(64.0).view(1, 1, 8, 8).expand(500, 3, 8, 8) / 64
 

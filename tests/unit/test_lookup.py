@@ -1,7 +1,7 @@
 import pytest
 
-from ganaug.lookup import lookup
-from ganaug.losses import LOSSES
+from ganaug._runtime.lookup import lookup
+from ganaug.models.losses import LOSSES
 
 
 def test_a_name_finds_its_entry_and_an_object_passes():

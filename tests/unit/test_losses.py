@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ganaug.losses import LOSSES
-from ganaug.networks import NETWORKS
-from ganaug.penalties import PENALTIES, Critique, class_spectral, gradient_penalty, lecam, penalties, r1, r2
+from ganaug.models.losses import LOSSES
+from ganaug.models.networks import NETWORKS
+from ganaug.models.penalties import PENALTIES, Critique, class_spectral, gradient_penalty, lecam, penalties, r1, r2
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.4, 3.0])
 ONES, ZEROS = torch.ones(3), torch.zeros(3)

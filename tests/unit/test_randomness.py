@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.randomness import (
+from ganaug._runtime.randomness import (
     SharedGenerator,
     derive,
     generator,

@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
+from ganaug._runtime.storage import locked, read_json, read_tree, same, write_bytes, write_json, write_tree, writing
 from ganaug.errors import OutputError, RunError
-from ganaug.storage import locked, read_json, read_tree, same, write_bytes, write_json, write_tree, writing
 
 TREE = {
     "weights": {"a.b": torch.arange(6).view(2, 3), "c": torch.tensor(0.5)},

@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 import torch
 
-from ganaug.workers import in_order
+from ganaug._runtime.workers import in_order
 
 
 @pytest.fixture(params=[1, 2, 4])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ganaug import CycleGAN, GANAugmenter, Pix2Pix
-from ganaug.penalties import PENALTIES
+from ganaug.models.penalties import PENALTIES
 
 # between them, all that looks at a batch as a whole, draws numbers for it, or differentiates through it
 RECIPES = {

@@ -6,8 +6,8 @@ import os
 import pytest
 from PIL import Image
 
-from ganaug.data.folder import augment_folder, augment_in_place, check_output, inspect_folder, read_folder, undo
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
+from ganaug.io.folder import augment_folder, augment_in_place, check_output, inspect_folder, read_folder, undo
 
 COUNTS = {"cat": 6, "dog": 6}
 

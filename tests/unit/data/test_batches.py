@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from ganaug.data.batches import BalancedBatches
 from ganaug.images import LabelledImages, to_uint8
+from ganaug.training.batches import BalancedBatches
 from tests.sets import noise
 
 

@@ -5,10 +5,10 @@ import torch
 from PIL import Image
 from torch.utils.data import Subset, TensorDataset
 
-from ganaug.data.convert import adopt
-from ganaug.data.folder import write_folder
+from ganaug.datasets.convert import adopt
 from ganaug.errors import DataError
 from ganaug.images import LabelledImages
+from ganaug.io.folder import write_folder
 from tests.sets import noise
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganaug.data.decoding import UnusableImage, decode, pillow_warnings_judged
+from ganaug.io.decoding import UnusableImage, decode, pillow_warnings_judged
 
 RED = (200, 30, 10)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug.data.encoding import png
-from ganaug.data.provenance import is_marked, mark
+from ganaug.io.encoding import png
+from ganaug.io.provenance import is_marked, mark
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (1, 17, 33), (3, 64, 48), (3, 1, 5)])

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from ganaug import LabelledImages, read_folder, write_folder
-from ganaug.data import folder as folder_module
-from ganaug.data.folder import augment_folder, inspect_folder, read_and_inspect, read_files
-from ganaug.data.provenance import is_marked, read_mark
 from ganaug.errors import DataError, OutputError
 from ganaug.images import concatenate
+from ganaug.io import folder as folder_module
+from ganaug.io.folder import augment_folder, inspect_folder, read_and_inspect, read_files
+from ganaug.io.provenance import is_marked, read_mark
 
 COLUMNS = ["file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version"]
 
@@ -176,14 +176,14 @@ def test_nothing_is_left_when_writing_fails(tmp_path, synthetic, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ganaug.data.writing.mark", full)
+    monkeypatch.setattr("ganaug.io.writing.mark", full)
     with pytest.raises(OutputError, match=r"out: cannot be written \(up to [\d,]+ bytes\): No space left on device"):
         write_folder(synthetic, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_room_on_the_disk_is_said_before_starting(tmp_path, synthetic, monkeypatch):
-    monkeypatch.setattr("ganaug.data.output.shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
+    monkeypatch.setattr("ganaug.io.output.shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
     with pytest.raises(OutputError, match=r"out: needs up to 0 MiB, 0 MiB are free"):
         write_folder(synthetic, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 import torch
 
-from ganaug.data.held_back import hold_back
+from ganaug.datasets.holdout import hold_back
 from tests.sets import noise
 
 

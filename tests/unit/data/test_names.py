@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.data.names import safe_name, unused
+from ganaug.io.names import safe_name, unused
 
 
 @pytest.mark.parametrize("name", ["cat", "T-shirt", "Ankle boot", "猫", "1", "-1", "a.b", "naïve (2)"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganaug.data.preflight import inspect_folder
-from ganaug.data.provenance import mark
 from ganaug.errors import DataError
+from ganaug.io.preflight import inspect_folder
+from ganaug.io.provenance import mark
 
 
 def errors_of(root, **options) -> str:

@@ -9,9 +9,9 @@ import torch
 from PIL import Image, ImageCms
 from torchvision.io import decode_png
 
-from ganaug.data.encoding import png
-from ganaug.data.profiles import icc_profile
-from ganaug.data.provenance import STATEMENT
+from ganaug.io.encoding import png
+from ganaug.io.profiles import icc_profile
+from ganaug.io.provenance import STATEMENT
 
 PIXELS = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

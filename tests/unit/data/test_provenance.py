@@ -9,10 +9,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganaug import read_folder, write_folder
-from ganaug.data.output import publish_parquet, publish_tar
-from ganaug.data.provenance import SOURCE_TYPE, is_marked, mark, read_mark
-from ganaug.data.writing import streamed
 from ganaug.errors import DataError
+from ganaug.io.output import publish_parquet, publish_tar
+from ganaug.io.provenance import SOURCE_TYPE, is_marked, mark, read_mark
+from ganaug.io.writing import streamed
 
 LABELS = ["cat", "a & b", "<script>\"'</script>", "]]>", "猫", "bell \x07", "{braces}", "\ud800"]
 

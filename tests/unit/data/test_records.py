@@ -7,12 +7,12 @@ from datasets import ClassLabel, Dataset, Features, Image, Value, load_dataset
 from PIL import Image as Pillow
 
 from ganaug import GANAugmenter, read_folder, write_folder
-from ganaug.data.convert import adopt
-from ganaug.data.records import records_of
-from ganaug.data.shards import Shard, write_shard
-from ganaug.data.store import build_store, open_store, verify_store
-from ganaug.data.writing import streamed
+from ganaug.datasets.convert import adopt
 from ganaug.errors import DataError
+from ganaug.io.records import records_of
+from ganaug.io.store import build_store, open_store, verify_store
+from ganaug.io.writing import streamed
+from ganaug.sampling.shards import Shard, write_shard
 from tests.sets import SMALL, clothes, noise
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganaug import LabelledImages, read_folder
-from ganaug.data.shards import Shard, write_shard
-from ganaug.data.writing import streamed
+from ganaug._runtime.storage import locked
 from ganaug.errors import OutputError, RunError
-from ganaug.storage import locked
+from ganaug.io.writing import streamed
+from ganaug.sampling.shards import Shard, write_shard
 from tests.sets import noise
 
 ABOUT = {"counts": {"a": 6, "b": 4}}

@@ -18,12 +18,12 @@ from PIL import Image
 
 from ganaug import GANAugmenter, write_folder
 from ganaug.cli.main import main
-from ganaug.data.encoding import png
-from ganaug.data.preflight import inspect_folder
-from ganaug.data.provenance import SOURCE_TYPE, is_marked, mark, read_mark
-from ganaug.data.signing import Signer
-from ganaug.data.writing import augment_folder, augment_in_place
 from ganaug.errors import DataError
+from ganaug.io.encoding import png
+from ganaug.io.preflight import inspect_folder
+from ganaug.io.provenance import SOURCE_TYPE, is_marked, mark, read_mark
+from ganaug.io.signing import Signer
+from ganaug.io.writing import augment_folder, augment_in_place
 from tests.sets import tones
 
 NOW = dt.datetime.now(dt.UTC)

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, read_folder, write_folder
-from ganaug.data import store as module
-from ganaug.data.batches import BalancedBatches
-from ganaug.data.listing import STORE
-from ganaug.data.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store
-from ganaug.data.windows import BLOCK, Windows, shared_out
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabelledImages, StoredRows, image_hashes, to_uint8
+from ganaug.io import store as module
+from ganaug.io.listing import STORE
+from ganaug.io.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store
+from ganaug.training.batches import BalancedBatches
+from ganaug.training.windows import BLOCK, Windows, shared_out
 from tests.sets import clothes, noise
 
 
@@ -78,7 +78,7 @@ def test_training_on_a_store_that_fits_into_a_window_is_training_in_memory(tmp_p
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A store whose windows hold a part of it; a pixel names each image."""
-    monkeypatch.setattr("ganaug.data.windows.POOL", 600 * 64)
+    monkeypatch.setattr("ganaug.training.windows.POOL", 600 * 64)
     counts = (2000, 700, 20)
     images = torch.zeros(sum(counts), 1, 8, 8, dtype=torch.uint8)
     number = torch.arange(len(images))
@@ -168,7 +168,7 @@ def test_a_build_that_was_cut_goes_on(tmp_path, monkeypatch):
 def test_a_build_that_is_killed_goes_on(tmp_path):
     folder = write_folder(noise((1500, 1500), shape=(1, 16, 16)), tmp_path / "folder")
     code = (
-        "import ganaug.data.store as s; s.TOGETHER = 64; s.SAVED = 1; import time;"
+        "import ganaug.io.store as s; s.TOGETHER = 64; s.SAVED = 1; import time;"
         f"s.build_store({str(folder)!r}, {str(tmp_path / 'store')!r}, progress=lambda done, total: time.sleep(0.02))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 
-from ganaug.data.strategy import counts_for, to_generate
+from ganaug.sampling.strategy import counts_for, to_generate
 
 Y = np.array(["cat"] * 10 + ["dog"] * 4 + ["eel"] * 2, dtype=object)
 CLASSES = np.unique(Y)

@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from ganaug.data.tars import END, member
+from ganaug.io.tars import END, member
 
 NAMES = ["cat/one.png", "é" * 50, "é" * 51, "猫" * 80 + ".png", "x" * 100, "x" * 101, "a b'\"\\.json"]
 FILES = {

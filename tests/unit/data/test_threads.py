@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from ganaug.data.threads import in_threads
+from ganaug.io.threads import in_threads
 
 
 def at_once(item: int) -> tuple[int, str]:

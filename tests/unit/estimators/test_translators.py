@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ganaug import CycleGAN, Pix2Pix
+from ganaug._runtime.storage import read_tree, same
 from ganaug.errors import DataError, RunError
 from ganaug.estimators.translator import as_images
-from ganaug.storage import read_tree, same
 
 COLOURS = np.array([[20, 20, 30], [220, 60, 40], [50, 180, 220]], np.uint8)
 SMALL = {"width": 8, "device": "cpu", "precision": "fp32", "random_state": 0, "check_every": 50}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.metrics.alignment import aligned_nearest, copy_ratios
 
 CLOTHES = fashion_mnist_lt()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.metrics.copies import copy_radius, near_copies, sketch
 
 CLOTHES = fashion_mnist_lt()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.data.embedded_set import fashion_mnist_lt
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.metrics.measures import difference_of_shares
 from ganaug.metrics.membership import membership, nearest_synthetic
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ganaug.networks.blocks import ConditionalBatchNorm, crop, rows, stages
+from ganaug.models.networks.blocks import ConditionalBatchNorm, crop, rows, stages
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ganaug.networks.translation import PatchDiscriminator, ResNetTranslator, UNetGenerator, halvings
+from ganaug.models.networks.translation import PatchDiscriminator, ResNetTranslator, UNetGenerator, halvings
 
 SIZES = [(64, 64), (96, 128), (100, 150), (256, 256), (341, 512)]
 

@@ -12,8 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from ganaug import GANAugmenter, LabelledImages, utility_report
 from ganaug.errors import DataError
-from ganaug.usefulness.classifiers import CNN
-from ganaug.usefulness.rivals import RIVALS
+from ganaug.evaluation.baselines import RIVALS
+from ganaug.evaluation.classifiers import CNN
 from tests.planted.test_usefulness import HandsOut, digits
 from tests.sets import SMALL, noise
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from ganaug.data.held_back import hold_back
-from ganaug.training.referee import lead, margins, train_referee
+from ganaug.datasets.holdout import hold_back
+from ganaug.training.auxiliary_classifier import lead, margins, train_referee
 from tests.sets import noise, tones
 
 

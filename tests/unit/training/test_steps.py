@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganaug.data.batches import BalancedBatches
+from ganaug._runtime.randomness import own_state
 from ganaug.errors import TrainingError
-from ganaug.losses import LOSSES
-from ganaug.networks import NETWORKS
-from ganaug.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.penalties import Penalty
-from ganaug.randomness import own_state
+from ganaug.models.losses import LOSSES
+from ganaug.models.networks import NETWORKS
+from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
+from ganaug.models.penalties import Penalty
+from ganaug.training.batches import BalancedBatches
 from ganaug.training.steps import AdversarialStep, Recipe
 from tests.sets import tones
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ganaug.usefulness.compare import HELPS, HURTS, NO_EVIDENCE, Comparison, Predictions
-from ganaug.usefulness.rivals import ADJUSTED
+from ganaug.evaluation.baselines import ADJUSTED
+from ganaug.evaluation.comparison import HELPS, HURTS, NO_EVIDENCE, Comparison, Predictions
 
 K, EACH, SEEDS = 4, 60, 5
 

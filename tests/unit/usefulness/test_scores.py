@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from ganaug.usefulness.scores import Resamples, holm, interval, offset, recalls, scores, share_interval
+from ganaug.evaluation.scores import Resamples, holm, interval, offset, recalls, scores, share_interval
 
 
 def predictions(n=400, n_classes=4, n_seeds=3, skill=1.0, seed=0):

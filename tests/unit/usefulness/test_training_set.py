@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from ganaug import LabelledImages
-from ganaug.usefulness.rivals import RIVALS, smote
-from ganaug.usefulness.training_set import NotPossible, balanced, filled, mixed
+from ganaug.evaluation.baselines import RIVALS, smote
+from ganaug.evaluation.training_set import NotPossible, balanced, filled, mixed
 from tests.sets import noise, tones
 
 REAL, FAKE = noise((40, 10, 4)), noise((30, 30, 0), seed=1)

@@ -1,0 +1,1 @@
+"""Image folders, archives and stores: listing, decoding, checking, reading, writing and undoing."""

@@ -1,0 +1,1 @@
+"""How samples are drawn: trained models, filters, the requested counts, and shards."""
