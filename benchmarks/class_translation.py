@@ -1,4 +1,4 @@
-"""A rare class out of a common one: ClassTranslator beside GANAugmenter, by the judge and by the gate.
+"""A rare class out of a common one: ClassTranslator beside GANAugmenter, by the judge and by the utility test.
 
     python benchmarks/class_translation.py horse-deer bccd --seconds 900 --seeds 0 --threads 1 --out OUT
 
@@ -28,7 +28,7 @@ from quality import budget
 from sets import _at_most, split, unpacked
 from tables import table
 
-from ganaug import ClassTranslator, CycleGAN, GANAugmenter, LabelledImages, __version__, read_folder, utility_report
+from ganaug import ClassTranslator, CycleGAN, GANAugmenter, LabeledImages, __version__, read_folder, utility_report
 from ganaug.evaluation.classifiers import CNN
 from ganaug.images import image_hashes
 from ganaug.metrics.features import efficientnet_features
@@ -43,12 +43,12 @@ GAIN, SHARE = "gain over best without", "25% synthetic"
 def horse_deer(seed: int) -> Split:
     """500 images each; the others train the judge."""
 
-    def two(part: str) -> LabelledImages:
+    def two(part: str) -> LabeledImages:
         everything = read_folder(unpacked() / part)
         kept = everything.take(
             torch.isin(everything.labels, torch.tensor([everything.classes.index(name) for name in ("deer", "horse")]))
         )
-        return LabelledImages(kept.images, (kept.labels == everything.classes.index("horse")).long(), ("deer", "horse"))
+        return LabeledImages(kept.images, (kept.labels == everything.classes.index("horse")).long(), ("deer", "horse"))
 
     everything = two("train")
     train = everything.take(_at_most(everything, [500, 500], seed))
@@ -72,13 +72,13 @@ def fitted(method: str, name: str, data: Split, seed: int, options: argparse.Nam
 def judged(made: Any, data: Split, judge: Judge, target: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Every figure of one fitted over-sampler."""
     label = data.train.classes.index(target)
-    learnt = target not in made.not_learnt_
-    samples = made.sample({target: 3 * EACH}, random_state=seed + 1000, filtered=learnt)
+    learned = target not in made.unlearned_classes_
+    samples = made.sample({target: 3 * EACH}, random_state=seed + 1000, filtered=learned)
     among = judge.among(label, efficientnet_features(samples.images[:EACH]))
     real = data.train.of_class(target)
     found: dict[str, Any] = {
-        "learnt": learnt,
-        "yield": float(made.yield_.set_index("class")["yield"].get(target, np.nan)),
+        "learned": learned,
+        "yield": float(made.filter_report_.set_index("class")["yield"].get(target, np.nan)),
         "label_accuracy": recalls(judge.model, samples)[label],
         "unfiltered": recalls(judge.model, made.sample({target: 3 * EACH}, filtered=False))[label],
         "judge_on_real": judge.real[label],
@@ -86,14 +86,16 @@ def judged(made: Any, data: Split, judge: Judge, target: str, seed: int, options
     }
     if isinstance(made, ClassTranslator):
         found["cycle_error"] = float(made.cycle_error_[target].mean())
-        bridge = made.model_.bridges[label]
-        back = bridge.model.translate(real[: 3 * EACH], torch.zeros(len(real[: 3 * EACH]), dtype=torch.int64), "y_to_x")
-        source = data.train.classes.index(bridge.source)
-        known = LabelledImages(back, torch.full((len(back),), source), data.train.classes)
+        class_translation = made.model_.class_translations[label]
+        back = class_translation.model.translate(
+            real[: 3 * EACH], torch.zeros(len(real[: 3 * EACH]), dtype=torch.int64), "y_to_x"
+        )
+        source = data.train.classes.index(class_translation.source)
+        known = LabeledImages(back, torch.full((len(back),), source), data.train.classes)
         found["other_way"] = recalls(judge.model, known)[source]
         origins = data.train.images[samples.metadata["source_row"].tolist()[:10]]
         rows = {
-            bridge.source: (data.train.of_class(bridge.source, 4), origins),
+            class_translation.source: (data.train.of_class(class_translation.source, 4), origins),
             f"{target} ({len(real)})": (real[:4], samples.images[:10]),
         }
     else:
@@ -116,7 +118,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", choices=PAIRS)
     parser.add_argument("--seconds", type=float, default=900, help="training of each over-sampler")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--inner", type=int, default=5, help="classifiers of each way in the gate")
+    parser.add_argument("--inner", type=int, default=5, help="classifiers of each way in the utility test")
     parser.add_argument("--steps", type=int, default=400, help="of these classifiers")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True, help="the table's path, without .md")
@@ -148,7 +150,7 @@ def main() -> None:
         "",
         f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
         f"{datetime.now(tz=UTC):%Y-%m-%d}. {options.seconds:g} s of training each; {EACH} to {3 * EACH} images judged, "
-        "as `sample` gives them, or unfiltered where the class counts as not learnt.",
+        "as `sample` gives them, or unfiltered where the class counts as not learned.",
         "",
         *table(HEAD, rows),
     ]
@@ -156,7 +158,7 @@ def main() -> None:
 
 
 HEAD = [
-    *("set", "seed", "method", "learnt", "yield", "label accuracy", "unfiltered", "other way", "judge on real"),
+    *("set", "seed", "method", "learned", "yield", "label accuracy", "unfiltered", "other way", "judge on real"),
     *("coverage", "1 % of real"),
     *("kernel distance", "cycle error", "verdict", f"gain at {SHARE}"),
 ]
@@ -169,7 +171,7 @@ def row(name: str, seed: int, method: str, found: dict[str, Any]) -> list[str]:
     keys = ("yield", "label_accuracy", "unfiltered", "other_way", "judge_on_real", "coverage", "coverage_null")
     figures = [f"{found[key]:.3f}" if key in found else "" for key in keys]
     return [
-        *(name, str(seed), method, "yes" if found["learnt"] else "no", *figures, f"{found['kid']:.3f}", cycle),
+        *(name, str(seed), method, "yes" if found["learned"] else "no", *figures, f"{found['kid']:.3f}", cycle),
         *(found["verdict"], gain),
     ]
 

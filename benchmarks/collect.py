@@ -58,7 +58,7 @@ def main() -> None:
         f"ganaug {config['ganaug_version']}, torch {config['torch_version']}, {torch.get_num_threads()} threads of "
         f"{processor()}, {datetime.now(UTC):%Y-%m-%d}, seed {config['seed']}; one run. Images by class: {counts}.",
         "",
-        f"Ended ({summary['ended']}) after {summary['steps']:,} steps, {images:,} images, {summary['seconds']:,.0f} s "
+        f"Ended ({summary['stop_reason']}) after {summary['steps']:,} steps, {images:,} images, {summary['seconds']:,.0f} s "
         f"({images / summary['seconds']:,.0f} a second, checks and previews included); the state of step "
         f"{summary['best_step']:,} is kept. Findings: {'; '.join(summary['findings']) or 'none'}.",
         "",

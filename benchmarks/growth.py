@@ -99,23 +99,23 @@ def on_store(store: str, steps: str) -> dict[str, float]:
 
 
 def with_classes(n: str, steps: str) -> dict[str, float]:
-    from ganaug import LabelledImages
+    from ganaug import LabeledImages
     from ganaug.datasets.embedded import fashion_mnist_lt
 
     known = fashion_mnist_lt()
     rows = torch.arange(20 * int(n)) % len(known)
     labels = torch.arange(int(n)).repeat_interleave(20)
     names = tuple(f"{k:04d}" for k in range(int(n)))
-    return trained(LabelledImages(known.images[rows], labels, names), int(steps))
+    return trained(LabeledImages(known.images[rows], labels, names), int(steps))
 
 
 def with_size(side: str, steps: str) -> dict[str, float]:
-    from ganaug import LabelledImages
+    from ganaug import LabeledImages
     from ganaug.datasets.embedded import fashion_mnist_lt
 
     known = fashion_mnist_lt()
     resized = torch.nn.functional.interpolate(known.images.float(), size=(int(side),) * 2, mode="bilinear")
-    return trained(LabelledImages(resized.to(torch.uint8), known.labels, known.classes), int(steps))
+    return trained(LabeledImages(resized.to(torch.uint8), known.labels, known.classes), int(steps))
 
 
 MEASURES: dict[str, Callable[..., dict[str, float]]] = {
@@ -207,7 +207,7 @@ def main() -> None:
             f"`python benchmarks/growth.py {shlex.join(sys.argv[1:])}`",
             "",
             f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-            f"{datetime.now(UTC):%Y-%m-%d}. Training: {options.steps} steps of 64 images, referee and filters too. "
+            f"{datetime.now(UTC):%Y-%m-%d}. Training: {options.steps} steps of 64 images, auxiliary classifier and filters too. "
             "Exponents: slope of the log of what lies above the smallest value.",
             "",
             *lines,

@@ -2,7 +2,7 @@
 
     python benchmarks/growth_plot.py benchmarks/results/growth_{images,classes,size}_*.md --out docs/pictures/growth.png
 
-Grey: as fast as the size itself, an exponent of 1. The exponents in the legend are those of the tables.
+Gray: as fast as the size itself, an exponent of 1. The exponents in the legend are those of the tables.
 """
 
 import argparse

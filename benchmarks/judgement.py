@@ -30,7 +30,7 @@ from tables import table
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganaug import LabelledImages, __version__, bias_report, diversity_report, read_folder
+from ganaug import LabeledImages, __version__, bias_report, diversity_report, read_folder
 from ganaug.images import image_hashes
 from ganaug.metrics.features import efficientnet_features
 
@@ -38,7 +38,7 @@ CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "judgement"
 REPEATS, FEW = 59, 20
 POOL = 1000  # images of a class that are dealt from
 
-Plant = Callable[[LabelledImages, LabelledImages, np.random.Generator], LabelledImages]
+Plant = Callable[[LabeledImages, LabeledImages, np.random.Generator], LabeledImages]
 
 
 class Remembered:
@@ -67,17 +67,17 @@ def pool_is_there(name: str) -> bool:
     return DEBIAN.exists() if name == "fashion-mnist" else True
 
 
-def pool_of(name: str) -> LabelledImages:
+def pool_of(name: str) -> LabeledImages:
     if name == "fashion-mnist":
         everything, names = fashion_mnist(), ("T-shirt", "Pullover")
     else:
         everything, names = one_of_each_slide(), ("RBC", "WBC")
     images = [everything.of_class(one)[:POOL] for one in names]
     labels = torch.repeat_interleave(torch.arange(2), torch.tensor([len(own) for own in images]))
-    return LabelledImages(torch.cat(images), labels, names)
+    return LabeledImages(torch.cat(images), labels, names)
 
 
-def one_of_each_slide() -> LabelledImages:
+def one_of_each_slide() -> LabeledImages:
     """A blood cell of each class from each slide: two crops of a slide may show the same cell."""
     everything = read_folder(unpacked() / "bccd_crops")
     slide = [Path(path).name.split("_")[1] for path in everything.metadata["file_name"]]
@@ -85,7 +85,7 @@ def one_of_each_slide() -> LabelledImages:
     return everything.take(keys.sample(frac=1, random_state=0).drop_duplicates().index.to_numpy())
 
 
-def dealt(pool: LabelledImages, n: int, random: np.random.Generator) -> tuple[LabelledImages, LabelledImages]:
+def dealt(pool: LabeledImages, n: int, random: np.random.Generator) -> tuple[LabeledImages, LabeledImages]:
     sides: tuple[list[np.ndarray], list[np.ndarray]] = [], []
     for label in range(len(pool.classes)):
         own = random.permutation(np.flatnonzero(pool.labels.numpy() == label))[: 2 * n]
@@ -94,11 +94,11 @@ def dealt(pool: LabelledImages, n: int, random: np.random.Generator) -> tuple[La
     return pool.take(np.concatenate(sides[0])), pool.take(np.concatenate(sides[1]))
 
 
-def _with(images: LabelledImages, pixels: Tensor) -> LabelledImages:
-    return LabelledImages(pixels, images.labels, images.classes)
+def _with(images: LabeledImages, pixels: Tensor) -> LabeledImages:
+    return LabeledImages(pixels, images.labels, images.classes)
 
 
-def _places(images: LabelledImages, share: float, random: np.random.Generator) -> np.ndarray:
+def _places(images: LabeledImages, share: float, random: np.random.Generator) -> np.ndarray:
     """This share of each class, at least one image."""
     found = []
     for label in range(len(images.classes)):
@@ -108,7 +108,7 @@ def _places(images: LabelledImages, share: float, random: np.random.Generator) -
 
 
 def collapsed(kinds: int) -> Plant:
-    def plant(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+    def plant(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
         n = len(other) // len(other.classes)
         rows = torch.arange(len(other))
         return _with(other, other.images[rows // n * n + rows % n % kinds])
@@ -116,12 +116,12 @@ def collapsed(kinds: int) -> Plant:
     return plant
 
 
-def one_mode_dropped(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+def one_mode_dropped(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
     """A fifth of the real images of the first class are of the second kind, which the synthetic ones do not show."""
     return other  # `mixed_in` alters the real side
 
 
-def mixed_in(real: LabelledImages, extra: Tensor) -> LabelledImages:
+def mixed_in(real: LabeledImages, extra: Tensor) -> LabeledImages:
     pixels, n = real.images.clone(), len(real) // len(real.classes)
     pixels[: round(0.2 * n)] = extra[: round(0.2 * n)]
     return _with(real, pixels)
@@ -152,7 +152,7 @@ ALTERED = (lambda images: images, lambda images: images.flip(-1), shifted, jpeg,
 def copies(share: float) -> Plant:
     """In turn: as it is, mirrored, shifted by a pixel, JPEG of quality 75, brighter."""
 
-    def plant(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:
+    def plant(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:
         pixels = other.images.clone()
         for number, place in enumerate(_places(other, share, random)):
             pixels[place] = ALTERED[number % len(ALTERED)](real.images[place][None])[0]
@@ -162,33 +162,33 @@ def copies(share: float) -> Plant:
 
 
 def swapped(share: float) -> Plant:
-    def plant(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+    def plant(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
         labels = other.labels.clone()
         places = torch.from_numpy(_places(other, share, random))
         labels[places] = 1 - labels[places]
-        return LabelledImages(other.images, labels, other.classes)
+        return LabeledImages(other.images, labels, other.classes)
 
     return plant
 
 
-def noise(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+def noise(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
     draws = torch.Generator().manual_seed(0)  # one set of noise images, so that features are computed once
     pixels = torch.randint(0, 256, (2 * POOL, *other.images.shape[1:]), dtype=torch.uint8, generator=draws)
     return _with(other, pixels[: len(other)])
 
 
-def resized(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+def resized(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
     """To half the size and back, as a wrong --image-size would."""
     size = other.images.shape[2:]
     small = interpolate(other.images.float(), size=[side // 2 for side in size], mode="bilinear", antialias=True)
     return _with(other, interpolate(small, size=size, mode="bilinear").round().clamp(0, 255).to(torch.uint8))
 
 
-def recoded(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+def recoded(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
     return _with(other, jpeg(other.images))
 
 
-def cancelling(real: LabelledImages, other: LabelledImages, random: np.random.Generator) -> LabelledImages:  # noqa: ARG001
+def canceling(real: LabeledImages, other: LabeledImages, random: np.random.Generator) -> LabeledImages:  # noqa: ARG001
     """Half of them darker, half brighter: the mean stays."""
     tones = other.images.float()
     factor = torch.where(torch.arange(len(other)) % 2 == 0, 0.7, 1.3).view(-1, 1, 1, 1)
@@ -203,19 +203,19 @@ DEFECTS: dict[str, tuple[Plant, set[str]]] = {
     "near-copies, 1 %": (copies(0.01), {"near-copies"}),
     "near-copies, 5 %": (copies(0.05), {"near-copies"}),
     "near-copies, 20 %": (copies(0.2), {"near-copies"}),
-    "labels swapped, 5 %": (swapped(0.05), {"recognised"}),
-    "labels swapped, 10 %": (swapped(0.1), {"recognised"}),
-    "labels swapped, 20 %": (swapped(0.2), {"recognised"}),
-    "noise images": (noise, {"recognised", "coverage", "KID", "C2ST AUC"}),
+    "labels swapped, 5 %": (swapped(0.05), {"recognized"}),
+    "labels swapped, 10 %": (swapped(0.1), {"recognized"}),
+    "labels swapped, 20 %": (swapped(0.2), {"recognized"}),
+    "noise images": (noise, {"recognized", "coverage", "KID", "C2ST AUC"}),
     "half the size and back": (resized, {"KID", "C2ST AUC"}),
     "JPEG of quality 75": (recoded, {"KID", "C2ST AUC"}),
-    "half darker, half brighter": (cancelling, {"KID", "C2ST AUC"}),
+    "half darker, half brighter": (canceling, {"KID", "C2ST AUC"}),
     "training images that are there twice": (lambda real, other, random: other, {"duplicates"}),  # noqa: ARG005
 }
 SHIFTS = (-20, -10, -5, 5, 10, 20)  # points of an attribute that three of ten images have
 
 
-def one(pool: LabelledImages, n: int, defect: str | None, seed: int, features: Remembered) -> set[str]:
+def one(pool: LabeledImages, n: int, defect: str | None, seed: int, features: Remembered) -> set[str]:
     """The measures that raised an alarm."""
     random = np.random.default_rng([seed, n])
     real, other = dealt(pool, n, random)
@@ -241,7 +241,7 @@ def attribute(n: int, points: int, seed: int) -> bool:
         has = random.uniform(size=2 * count) < share if drawn else np.arange(2 * count) % count < round(share * count)
         metadata = pd.DataFrame({"attr_a": np.where(has, "yes", "no")})
         labels = torch.arange(2).repeat_interleave(count)
-        sides.append(LabelledImages(torch.zeros(2 * count, 1, 4, 4, dtype=torch.uint8), labels, ("a", "b"), metadata))
+        sides.append(LabeledImages(torch.zeros(2 * count, 1, 4, 4, dtype=torch.uint8), labels, ("a", "b"), metadata))
     report = bias_report(*sides, features=None)
     return any(row.state in ALARMS for row in report.rows)
 
@@ -291,7 +291,9 @@ def main() -> None:
             found = [attribute(n, points, seed) for seed in range(REPEATS)]
             rows.append([f"attribute, {points:+d} points", str(n), f"{sum(found)} of {len(found)}", "bias_report"])
         clean_shifts = [attribute(n, 0, 1000 + seed) for seed in range(options.clean)]
-        rows.append(["clean make-up: any alarm", str(n), f"{sum(clean_shifts)} of {len(clean_shifts)}", "bias_report"])
+        rows.append(
+            ["clean composition: any alarm", str(n), f"{sum(clean_shifts)} of {len(clean_shifts)}", "bias_report"]
+        )
     lines = [
         f"# Planted defects and clean reports: {options.name}",
         "",

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ganaug._runtime.randomness import derive, generator, own_state
+from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug._runtime.storage import read_tree, write_tree
-from ganaug.images import LabelledImages, pooled, to_signed
+from ganaug.images import LabeledImages, pooled, to_signed
 from ganaug.metrics.copies import copy_radius, near_copies
 from ganaug.metrics.coverage import coverage, density
 from ganaug.metrics.distance import kernel_distance
@@ -48,13 +48,13 @@ class SmallCNN(nn.Module):
         return self.head(self.body(images))
 
 
-def train_classifier(images: LabelledImages, *, steps: int, seed: int, flip: bool = False, width: int = 32) -> SmallCNN:
+def train_classifier(images: LabeledImages, *, steps: int, seed: int, flip: bool = False, width: int = 32) -> SmallCNN:
     """The small classifier after `steps` class-balanced batches of 64; Adam 1e-3 with a cosine to zero."""
-    with own_state(derive(seed, "classifier")):
+    with temporary_seed(derive(seed, "classifier")):
         model = SmallCNN(images.shape, len(images.classes), width).to(memory_format=torch.channels_last)
     batches = BalancedBatches(images, 64, seed=derive(seed, "batches"), power=0.0)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
         batch = batches(step)
         shown = batch.images
@@ -62,9 +62,9 @@ def train_classifier(images: LabelledImages, *, steps: int, seed: int, flip: boo
             mirrored = torch.rand(len(shown), 1, 1, 1, generator=batch.generator) < 0.5
             shown = torch.where(mirrored, shown.flip(3), shown)
         loss = cross_entropy(model(shown.contiguous(memory_format=torch.channels_last)), batch.labels)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return model.eval()
 
@@ -78,7 +78,7 @@ def predict(model: nn.Module, images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def recalls(model: nn.Module, images: LabelledImages) -> list[float]:
+def recalls(model: nn.Module, images: LabeledImages) -> list[float]:
     """Share of each class that the model names rightly."""
     right = predict(model, images.images) == images.labels
     return [float(right[images.labels == label].float().mean()) for label in range(len(images.classes))]
@@ -89,9 +89,9 @@ class Split:
     """A benchmark's images. train: what the generator sees. apart: trains the judge. test: scores everything."""
 
     name: str
-    train: LabelledImages
-    apart: LabelledImages
-    test: LabelledImages
+    train: LabeledImages
+    apart: LabeledImages
+    test: LabeledImages
     flip: bool = False
     judge_steps: int = 3000
 
@@ -116,7 +116,7 @@ class Judge:
             self.train_features = [efficientnet_features(_first(split.train, name, "train")) for name in names]
             self.test_features = [efficientnet_features(_first(split.test, name, "test", 2 * EACH)) for name in names]
 
-    def _kept(self, name: str, images: LabelledImages, *, steps: int, width: int, seed: int = 0) -> SmallCNN:
+    def _kept(self, name: str, images: LabeledImages, *, steps: int, width: int, seed: int = 0) -> SmallCNN:
         about = f"{self.split.name}-{name}-{images.fingerprint()}-{steps}-{width}{'-flip' * self.split.flip}"
         kept = CACHE / "classifiers" / f"{about}.safetensors"
         if not kept.exists():
@@ -133,12 +133,12 @@ class Judge:
         count = min(count, len(pool) - 1)
         draws = generator(0, "null", label)
         found = [
-            coverage(real, pool[torch.randperm(len(pool), generator=draws)[:count]], k=_neighbours(real))
+            coverage(real, pool[torch.randperm(len(pool), generator=draws)[:count]], k=_neighbors(real))
             for _ in range(NULL_DRAWS)
         ]
         return float(np.quantile(found, 0.01))
 
-    def score(self, samples: LabelledImages, *, seed: int) -> dict[str, object]:
+    def score(self, samples: LabeledImages, *, seed: int) -> dict[str, object]:
         """Every figure of one set of samples, by class and over all."""
         right = recalls(self.model, samples)
         own = recalls(train_classifier(samples, seed=seed, flip=self.split.flip, **self.small), self.split.test)
@@ -174,7 +174,7 @@ class Judge:
     def among(self, label: int, features: Tensor) -> Row:
         """Coverage, density and kernel distance of features (N, D) of a class's samples."""
         real, test = self.train_features[label], self.test_features[label]
-        k = _neighbours(real)
+        k = _neighbors(real)
         return {
             "coverage": coverage(real, features[: len(test) - 1], k=k),  # as many as the null is drawn with
             "coverage_null": self.null_coverage(label, len(features)),
@@ -183,11 +183,11 @@ class Judge:
         }
 
 
-def _neighbours(real: Tensor) -> int:
+def _neighbors(real: Tensor) -> int:
     return min(5, len(real) - 1)
 
 
-def _first(images: LabelledImages, name: str, purpose: str, most: int = EACH) -> Tensor:
+def _first(images: LabeledImages, name: str, purpose: str, most: int = EACH) -> Tensor:
     own = images.of_class(name)
     return own[torch.randperm(len(own), generator=generator(0, purpose, name))[:most]]
 

@@ -1,10 +1,10 @@
 """Which use of synthetic images pays? Ways to use them, each beside its control, paired over draws of everything.
 
     python benchmarks/ladder.py fashion-mnist-lt:500:50 --seconds 600 --seeds 0 1 2 3 4 --out OUT
-    python benchmarks/ladder.py ... --ways "classical augmentation" "25%" "25%, held back"
+    python benchmarks/ladder.py ... --ways "classical augmentation" "25%" "25%, held out"
 
 A seed draws the images, which classes are rare, the generator and the classifiers. Every way trains the same network
-for the same number of steps, `--inner` times; its gain is against classical augmentation, the best rival on these sets.
+for the same number of steps, `--inner` times; its gain is against classical augmentation, the best baseline on these sets.
 Scores that OUT.json holds are not measured again: ways and seeds can be added to a table.
 """
 
@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, one_hot, softmax
 from usefulness import generator
 
-from ganaug import GANAugmenter, LabelledImages
-from ganaug._runtime.randomness import derive, own_state
+from ganaug import GANAugmenter, LabeledImages
+from ganaug._runtime.randomness import derive, temporary_seed
 from ganaug._runtime.randomness import generator as draws_of
 from ganaug.evaluation.classical import Augment, classical
 from ganaug.evaluation.classifiers import CNN, Features
@@ -51,10 +51,10 @@ HEAD_STEPS, VERSIONS = 300, 5  # of a last layer trained anew; altered versions 
 class Cell:
     """One draw of a set with its generator, and one training's seed. `made` stands for the synthetic images."""
 
-    train: LabelledImages
-    held_back: LabelledImages
-    test: LabelledImages
-    made: LabelledImages
+    train: LabeledImages
+    validation: LabeledImages
+    test: LabeledImages
+    made: LabeledImages
     gan: GANAugmenter
     augment: Augment
     seed: int
@@ -69,18 +69,18 @@ class Cell:
     @cached_property
     def base(self) -> Network:
         """Trained on real images, classes alike, with classical augmentation."""
-        return learnt(self, batches(self, balanced(self.train)))
+        return learned(self, batches(self, balanced(self.train)))
 
     @cached_property
     def blended(self) -> Network:
         """The same with SHARE of what is drawn of each class synthetic."""
-        return learnt(self, batches(self, mixture(self)))
+        return learned(self, batches(self, mixture(self)))
 
     @cached_property
     def others(self) -> list[Network]:
         """Two more of the base, from other weights and other batches."""
         return [
-            learnt(own, batches(own, balanced(own.train)))
+            learned(own, batches(own, balanced(own.train)))
             for own in (replace(self, seed=derive(self.seed, k)) for k in "ab")
         ]
 
@@ -138,16 +138,16 @@ def batches(cell: Cell, training: TrainingSet, *, soft: Tensor | None = None, al
     return batch
 
 
-def learnt(
+def learned(
     cell: Cell, batch: Batches, *, net: Network | None = None, extra: Extra | None = None, split: bool = False
 ) -> Network:
     """The network after `cell.steps` steps, AdamW with a cosine. split: synthetic images leave batch norm alone."""
     if net is None:
-        with own_state(derive(cell.seed, "ladder", "network")):
+        with temporary_seed(derive(cell.seed, "ladder", "network")):
             net = Network(cell.train.shape, len(cell.train.classes), 32)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, cell.steps)
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, cell.steps)
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     net.train()
     for step in range(cell.steps):
@@ -163,9 +163,9 @@ def learnt(
                 loss = loss + cross_entropy(net(shown), own.targets[mine], reduction="sum") / BATCH
             if extra is not None:
                 loss = loss + extra(net, step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return net.eval()
 
@@ -188,15 +188,15 @@ def told(cell: Cell, net: Network) -> np.ndarray:
 # Ways. Each gives log-probabilities of the test images.
 
 
-def mixture(cell: Cell, made: LabelledImages | None = None, share: float = SHARE) -> TrainingSet:
+def mixture(cell: Cell, made: LabeledImages | None = None, share: float = SHARE) -> TrainingSet:
     return mixed(cell.train, cell.made if made is None else made, share)
 
 
 def trained_on(cell: Cell, training: TrainingSet, **options: Any) -> np.ndarray:
-    return told(cell, learnt(cell, batches(cell, training), **options))
+    return told(cell, learned(cell, batches(cell, training), **options))
 
 
-def only(images: LabelledImages, keep: np.ndarray) -> LabelledImages:
+def only(images: LabeledImages, keep: np.ndarray) -> LabeledImages:
     """Those of the images whose class is in `keep` (K,), bool."""
     return images.take(np.flatnonzero(keep[images.labels.numpy()]))
 
@@ -206,7 +206,7 @@ def with_offset(cell: Cell, tau: float) -> np.ndarray:
     return offset(told(cell, cell.base), prior, tau)
 
 
-def on_real(cell: Cell, net: Network, *, last_layer: bool) -> np.ndarray:
+def real_logits(cell: Cell, net: Network, *, last_layer: bool) -> np.ndarray:
     """Batch norm counted anew on real images, and the last layer trained anew on them."""
     net = deepcopy(net)
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -231,28 +231,28 @@ def own_head(cell: Cell, net: Network, found: Tensor, labels: Tensor, chances: T
     """`net` with its last layer trained on features (N, D), each class alike unless `chances` (N,) say otherwise."""
     counts = torch.bincount(labels, minlength=net.head.out_features).double()
     chances = 1 / counts[labels] if chances is None else chances
-    optimiser = torch.optim.AdamW(net.head.parameters(), 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, HEAD_STEPS)
+    optimizer = torch.optim.AdamW(net.head.parameters(), 2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, HEAD_STEPS)
     for step in range(HEAD_STEPS):
         draws = draws_of(cell.seed, "ladder", "head", step)
         rows = torch.multinomial(chances, 4 * BATCH, replacement=True, generator=draws)
         loss = cross_entropy(net.head(found[rows]), labels[rows])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return net
 
 
-def probed(cell: Cell, net: Network, made: LabelledImages) -> np.ndarray:
+def probed(cell: Cell, net: Network, made: LabeledImages) -> np.ndarray:
     """As `told`, and how well a linear probe of the network's features tells `made` from real images (AUC)."""
     real, others = features(net, cell.train.images), features(net, made.images)
     cell.notes["probe AUC"] = told_apart(cell, real, others, made.labels)[1]
     return told(cell, net)
 
 
-def probed_mixture(cell: Cell, made: LabelledImages) -> np.ndarray:
-    return probed(cell, learnt(cell, batches(cell, mixture(cell, made))), made)
+def probed_mixture(cell: Cell, made: LabeledImages) -> np.ndarray:
+    return probed(cell, learned(cell, batches(cell, mixture(cell, made))), made)
 
 
 def told_apart(cell: Cell, real: Tensor, made: Tensor, made_labels: Tensor) -> tuple[np.ndarray, float]:
@@ -268,7 +268,7 @@ def told_apart(cell: Cell, real: Tensor, made: Tensor, made_labels: Tensor) -> t
     return found[len(real) :], float(roc_auc_score(is_real, found, sample_weight=weights))
 
 
-def sifted(cell: Cell, *, subsample: bool = True, drop: bool = True) -> LabelledImages:
+def sifted(cell: Cell, *, subsample: bool = True, drop: bool = True) -> LabeledImages:
     """Synthetic images subsampled by density ratio, without the tenth of a class that the base finds hardest."""
     made = cell.made
     if subsample:
@@ -294,15 +294,15 @@ def sifted(cell: Cell, *, subsample: bool = True, drop: bool = True) -> Labelled
 Teacher = Callable[[Tensor], Tensor]  # images -> log-probabilities (N, K)
 
 
-def soft_labelled(cell: Cell, more: LabelledImages, teacher: Teacher | None = None, share: float = SHARE) -> np.ndarray:
+def soft_labeled(cell: Cell, more: LabeledImages, teacher: Teacher | None = None, share: float = SHARE) -> np.ndarray:
     """The images `more` are called what the teacher, by default the base, calls them; real ones keep their labels."""
     training = mixture(cell, more, share)
     soft = one_hot(training.images.labels, len(more.classes)).float()
     soft[training.is_synthetic] = softmax((teacher or partial(logits, cell.base))(more.images), dim=1)
-    return told(cell, learnt(cell, batches(cell, training, soft=soft)))
+    return told(cell, learned(cell, batches(cell, training, soft=soft)))
 
 
-def mixed_up(cell: Cell) -> LabelledImages:
+def mixed_up(cell: Cell) -> LabeledImages:
     """The control of soft labels: sums of two real images in place of synthetic ones."""
     random, n = np.random.default_rng(cell.seed), len(cell.train.classes) * EACH
     chances = balanced(cell.train).chances.numpy()
@@ -310,16 +310,16 @@ def mixed_up(cell: Cell) -> LabelledImages:
     weight = torch.from_numpy(random.beta(0.4, 0.4, (n, 1, 1, 1))).float()
     both = weight * cell.train.images[first] + (1 - weight) * cell.train.images[second]
     labels = cell.train.labels[np.where(weight.flatten() > 0.5, first, second)]
-    return LabelledImages(both.round().to(torch.uint8), labels, cell.train.classes)
+    return LabeledImages(both.round().to(torch.uint8), labels, cell.train.classes)
 
 
-def few(images: LabelledImages) -> LabelledImages:
+def few(images: LabeledImages) -> LabeledImages:
     """TAUGHT images of each class, for a teacher that takes its time."""
     places = [np.flatnonzero(images.labels.numpy() == k)[:TAUGHT] for k in range(len(images.classes))]
     return images.take(np.concatenate(places))
 
 
-def classically(cell: Cell) -> LabelledImages:
+def classically(cell: Cell) -> LabeledImages:
     """Real images, altered; TAUGHT of each class."""
     images, n = cell.train, TAUGHT * len(cell.train.classes)
     chances = balanced(images).chances.numpy()
@@ -405,13 +405,13 @@ def interpolated(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.n
 
 
 def held_back_features(cell: Cell, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
-    return cell.features(cell.held_back.images, "held back", 1).numpy(), cell.held_back.labels.numpy()
+    return cell.features(cell.validation.images, "held out", 1).numpy(), cell.validation.labels.numpy()
 
 
 def first_synthetic(cell: Cell) -> np.ndarray:
     """Synthetic images alone in the first half of the steps, real ones in the second."""
     made, real = batches(cell, balanced(cell.made)), batches(cell, balanced(cell.train))
-    return told(cell, learnt(cell, lambda step: (made if step < cell.steps // 2 else real)(step)))
+    return told(cell, learned(cell, lambda step: (made if step < cell.steps // 2 else real)(step)))
 
 
 def fading(cell: Cell) -> np.ndarray:
@@ -424,7 +424,7 @@ def fading(cell: Cell) -> np.ndarray:
         joined = (torch.cat([getattr(one, name)[:part], getattr(other, name)[part:]]) for name in vars(one))
         return Batch(*joined)
 
-    return told(cell, learnt(cell, batch))
+    return told(cell, learned(cell, batch))
 
 
 def consistent(cell: Cell, images: Tensor) -> np.ndarray:
@@ -439,7 +439,7 @@ def consistent(cell: Cell, images: Tensor) -> np.ndarray:
         )
         return kl_div(one, other.detach(), reduction="batchmean", log_target=True)
 
-    return told(cell, learnt(cell, batches(cell, balanced(cell.train)), extra=extra))
+    return told(cell, learned(cell, batches(cell, balanced(cell.train)), extra=extra))
 
 
 def drawn_wide(cell: Cell, std: float) -> np.ndarray:
@@ -492,10 +492,10 @@ def averaged(cell: Cell, *nets: Network) -> np.ndarray:
 def beside(cell: Cell, training: TrainingSet) -> np.ndarray:
     """The base, averaged with a network of other weights that is trained on `training`."""
     own = replace(cell, seed=derive(cell.seed, "a"))
-    return averaged(cell, cell.base, learnt(own, batches(own, training)))
+    return averaged(cell, cell.base, learned(own, batches(own, training)))
 
 
-def recognised(cell: Cell) -> LabelledImages:
+def recognized(cell: Cell) -> LabeledImages:
     """Synthetic images of the classes whose samples the base tells as well as the middle class."""
     right = (logits(cell.base, cell.made.images).argmax(1) == cell.made.labels).numpy()
     labels = cell.made.labels.numpy()
@@ -514,7 +514,7 @@ def rare(cell: Cell) -> np.ndarray:
 
 
 WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
-    "oversampling": lambda c: told(c, learnt(c, batches(c, balanced(c.train), altered=False))),
+    "oversampling": lambda c: told(c, learned(c, batches(c, balanced(c.train), altered=False))),
     BASE: lambda c: told(c, c.base),
     "classical, offsets 0.25": partial(with_offset, tau=0.25),
     "classical, offsets 0.5": partial(with_offset, tau=0.5),
@@ -522,35 +522,35 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "25%": lambda c: probed(c, c.blended, c.made),
     "50%": lambda c: trained_on(c, mixture(c, share=0.5)),
     "filled to balance": lambda c: trained_on(c, filled(c.train, c.made)),
-    "25%, held back": lambda c: probed_mixture(c, c.held_back),
-    "50%, held back": lambda c: trained_on(c, mixture(c, c.held_back, 0.5)),
-    "filled to balance, held back": lambda c: trained_on(c, filled(c.train, c.held_back)),
-    "25%, then batch norm on real": lambda c: on_real(c, c.blended, last_layer=False),
-    "25%, then batch norm and last layer on real": lambda c: on_real(c, c.blended, last_layer=True),
-    "classical, then batch norm and last layer anew": lambda c: on_real(c, c.base, last_layer=True),
+    "25%, held out": lambda c: probed_mixture(c, c.validation),
+    "50%, held out": lambda c: trained_on(c, mixture(c, c.validation, 0.5)),
+    "filled to balance, held out": lambda c: trained_on(c, filled(c.train, c.validation)),
+    "25%, then batch norm on real": lambda c: real_logits(c, c.blended, last_layer=False),
+    "25%, then batch norm and last layer on real": lambda c: real_logits(c, c.blended, last_layer=True),
+    "classical, then batch norm and last layer anew": lambda c: real_logits(c, c.base, last_layer=True),
     "25%, batch norm of its own": lambda c: trained_on(c, mixture(c), split=True),
     "25% in the rare classes alone": lambda c: probed_mixture(c, only(c.made, rare(c))),
     "25%, subsampled": lambda c: trained_on(c, mixture(c, sifted(c, drop=False))),
     "25%, subsampled and filtered": lambda c: trained_on(c, mixture(c, sifted(c))),
-    "25%, subsampled, filtered, soft labels": lambda c: soft_labelled(c, sifted(c)),
-    "25%, soft labels": lambda c: soft_labelled(c, c.made),
-    "soft labels on mixed real images": lambda c: soft_labelled(c, mixed_up(c)),
+    "25%, subsampled, filtered, soft labels": lambda c: soft_labeled(c, sifted(c)),
+    "25%, soft labels": lambda c: soft_labeled(c, c.made),
+    "soft labels on mixed real images": lambda c: soft_labeled(c, mixed_up(c)),
     "three networks, averaged": lambda c: log_softmax(c.three(c.test.images), dim=1).numpy(),
-    "50%, taught by three": lambda c: soft_labelled(c, c.made, c.three, 0.5),
-    "50% mixed real images, taught by three": lambda c: soft_labelled(c, mixed_up(c), c.three, 0.5),
-    "50% altered real images, taught by three": lambda c: soft_labelled(c, classically(c), c.three, 0.5),
+    "50%, taught by three": lambda c: soft_labeled(c, c.made, c.three, 0.5),
+    "50% mixed real images, taught by three": lambda c: soft_labeled(c, mixed_up(c), c.three, 0.5),
+    "50% altered real images, taught by three": lambda c: soft_labeled(c, classically(c), c.three, 0.5),
     "EfficientNet's features": lambda c: log_softmax(c.on_features(c.test.images), dim=1).numpy(),
-    "50%, taught by features": lambda c: soft_labelled(c, few(c.made), c.on_features, 0.5),
-    "75%, taught by features": lambda c: soft_labelled(c, few(c.made), c.on_features, 0.75),
-    "50% mixed real images, taught by features": lambda c: soft_labelled(c, few(mixed_up(c)), c.on_features, 0.5),
-    "75% mixed real images, taught by features": lambda c: soft_labelled(c, few(mixed_up(c)), c.on_features, 0.75),
-    "50% altered real images, taught by features": lambda c: soft_labelled(c, classically(c), c.on_features, 0.5),
-    "50% held back, taught by features": lambda c: soft_labelled(c, few(c.held_back), c.on_features, 0.5),
+    "50%, taught by features": lambda c: soft_labeled(c, few(c.made), c.on_features, 0.5),
+    "75%, taught by features": lambda c: soft_labeled(c, few(c.made), c.on_features, 0.75),
+    "50% mixed real images, taught by features": lambda c: soft_labeled(c, few(mixed_up(c)), c.on_features, 0.5),
+    "75% mixed real images, taught by features": lambda c: soft_labeled(c, few(mixed_up(c)), c.on_features, 0.75),
+    "50% altered real images, taught by features": lambda c: soft_labeled(c, classically(c), c.on_features, 0.5),
+    "50% held out, taught by features": lambda c: soft_labeled(c, few(c.validation), c.on_features, 0.5),
     "last layer on features": lambda c: in_feature_space(c, None),
     "25% of features by WGAN-GP": lambda c: in_feature_space(c, generated),
     "25% of features by Gaussians": lambda c: in_feature_space(c, gaussian),
     "25% of features by SMOTE": lambda c: in_feature_space(c, interpolated),
-    "25% of features, held back": lambda c: in_feature_space(c, held_back_features),
+    "25% of features, held out": lambda c: in_feature_space(c, held_back_features),
     "synthetic first, then real": first_synthetic,
     "half, falling to nothing": fading,
     "consistency on synthetic": lambda c: consistent(c, c.made.images),
@@ -558,29 +558,31 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "25%, latent std 1.3": partial(drawn_wide, std=1.3),
     "25%, near the boundary": near_the_boundary,
     "25%, CutMix with real": cut_mixed,
-    "25% in the classes that are recognised": lambda c: trained_on(c, mixture(c, recognised(c))),
+    "25% in the classes that are recognized": lambda c: trained_on(c, mixture(c, recognized(c))),
     "two networks, averaged": lambda c: averaged(c, c.base, c.others[0]),
     "one of two on 25%": lambda c: beside(c, mixture(c)),
     "one of two on 50%": lambda c: beside(c, mixture(c, share=0.5)),
-    "one of two on 25% held back": lambda c: beside(c, mixture(c, c.held_back)),
+    "one of two on 25% held out": lambda c: beside(c, mixture(c, c.validation)),
     "classical, four times the steps": four_times(lambda c: told(c, c.base)),
     "25%, four times the steps": four_times(lambda c: trained_on(c, mixture(c))),
     "50%, four times the steps": four_times(lambda c: trained_on(c, mixture(c, share=0.5))),
-    "mixup, four times the steps": four_times(lambda c: told(c, learnt(c, mixup(c, batches(c, balanced(c.train)))))),
-    "CutMix, four times the steps": four_times(lambda c: told(c, learnt(c, cutmix(c, batches(c, balanced(c.train)))))),
-    "25% and mixup, four times the steps": four_times(lambda c: told(c, learnt(c, mixup(c, batches(c, mixture(c)))))),
-    "25% and CutMix, four times the steps": four_times(lambda c: told(c, learnt(c, cutmix(c, batches(c, mixture(c)))))),
-    "25%, held back, four times the steps": four_times(lambda c: trained_on(c, mixture(c, c.held_back))),
+    "mixup, four times the steps": four_times(lambda c: told(c, learned(c, mixup(c, batches(c, balanced(c.train)))))),
+    "CutMix, four times the steps": four_times(lambda c: told(c, learned(c, cutmix(c, batches(c, balanced(c.train)))))),
+    "25% and mixup, four times the steps": four_times(lambda c: told(c, learned(c, mixup(c, batches(c, mixture(c)))))),
+    "25% and CutMix, four times the steps": four_times(
+        lambda c: told(c, learned(c, cutmix(c, batches(c, mixture(c)))))
+    ),
+    "25%, held out, four times the steps": four_times(lambda c: trained_on(c, mixture(c, c.validation))),
 }
 
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
     name, shots, rho = own
-    train, held_back, test = drawn(own, seed, options)
+    train, validation, test = drawn(own, seed, options)
     gan, _ = generator(train, seed, MODELS / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s", options)
     made = draw(gan, dict.fromkeys(train.classes, EACH), 0, train)
     own_seed = derive(seed, "inner", inner)
-    return Cell(train, held_back, test, replace(made, metadata=None), gan, classical(train), own_seed)
+    return Cell(train, validation, test, replace(made, metadata=None), gan, classical(train), own_seed)
 
 
 def main() -> None:

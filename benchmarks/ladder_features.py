@@ -2,7 +2,7 @@
 
     python benchmarks/ladder_features.py cifar10-lt:500:20 --seeds 0 1 2 3 4 --out OUT
 
-EfficientNet-lite0 features, standardised, and a logistic regression on them, classes alike; its penalty is chosen for
+EfficientNet-lite0 features, standardized, and a logistic regression on them, classes alike; its penalty is chosen for
 every way by the same cross-validation, samplers fitted anew inside each fold. A seed draws the images, which classes
 are rare, and the samples. A gain is against classical augmentation. With --seconds a generator of images stands beside
 those of features; it is fitted on all of the training images, so its way takes the penalty of classical augmentation.
@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from usefulness import generator
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from ganaug._runtime.randomness import derive
 from ganaug.evaluation.classical import classical
 from ganaug.evaluation.classifiers import LEAST
@@ -72,8 +72,8 @@ def around_images(rows: Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
     means = _means(rows)
     root = np.linalg.cholesky(LedoitWolf().fit(rows.X - means[rows.y]).covariance_ + 1e-6 * np.eye(rows.X.shape[1]))
     random, named = np.random.default_rng(seed), np.repeat(np.arange(len(means)), EACH)
-    centres = np.concatenate([random.choice(np.flatnonzero(rows.y == k), EACH) for k in range(len(means))])
-    middle = 0.5**0.5 * rows.X[centres] + (1 - 0.5**0.5) * means[named]
+    centers = np.concatenate([random.choice(np.flatnonzero(rows.y == k), EACH) for k in range(len(means))])
+    middle = 0.5**0.5 * rows.X[centers] + (1 - 0.5**0.5) * means[named]
     normal = random.normal(size=(len(named), rows.X.shape[1]))
     return (middle + 0.5**0.5 * normal @ root.T).astype(np.float32), named
 
@@ -115,7 +115,7 @@ class Cell:
     """The features of one draw of a set. `made`: of generated images, where there are."""
 
     train: Rows
-    held_back: Rows
+    validation: Rows
     test: Rows
     made: Rows | None
     seed: int
@@ -141,13 +141,13 @@ def weights_of(labels: np.ndarray, synthetic: np.ndarray, share: float) -> np.nd
     return scaled
 
 
-def standardised(X: np.ndarray, rows: Rows) -> np.ndarray:
+def standardized(X: np.ndarray, rows: Rows) -> np.ndarray:
     return (X - rows.X.mean(0)) / (rows.X.std(0) + 1e-6)
 
 
-def learnt(rows: Rows, test: np.ndarray, sampler: Sampler | None, share: float, seed: int) -> list[np.ndarray]:
+def learned(rows: Rows, test: np.ndarray, sampler: Sampler | None, share: float, seed: int) -> list[np.ndarray]:
     """Log-probabilities of `test` for each of STRENGTHS."""
-    test, rows = standardised(test, rows), replace(rows, X=standardised(rows.X, rows))
+    test, rows = standardized(test, rows), replace(rows, X=standardized(rows.X, rows))
     X, y, synthetic = rows.X, rows.y, np.zeros(len(rows.y), dtype=bool)
     if sampler is not None:
         more, named = sampler(rows, seed)
@@ -167,7 +167,7 @@ def chosen_strength(rows: Rows, sampler: Sampler | None, share: float, seed: int
     losses = np.zeros(len(STRENGTHS))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
     for inside, outside in folds.split(plain.X, plain.y):
-        own = learnt(rows.of(plain.image[inside]), plain.X[outside], sampler, share, seed)
+        own = learned(rows.of(plain.image[inside]), plain.X[outside], sampler, share, seed)
         weights = weights_of(plain.y[outside], np.zeros(len(outside), dtype=bool), 0.0)
         losses += [-(weights * one[np.arange(len(outside)), plain.y[outside]]).sum() for one in own]
     return int(losses.argmin())
@@ -176,16 +176,16 @@ def chosen_strength(rows: Rows, sampler: Sampler | None, share: float, seed: int
 def fitted(cell: Cell, sampler: Sampler | None = None, share: float = 0.0, *, altered: bool = True) -> np.ndarray:
     rows = cell.train if altered else cell.train.plain
     place = chosen_strength(rows, sampler, share, cell.seed)
-    return learnt(rows, cell.test.X, sampler, share, cell.seed)[place]
+    return learned(rows, cell.test.X, sampler, share, cell.seed)[place]
 
 
 def handed(cell: Cell, given: Rows | None, share: float) -> np.ndarray:
     """With samples that no fold may choose by: those of a generator that has seen all of the training images."""
     if given is None:
         raise NotImplementedError
-    more = standardised(given.X, cell.train), given.y
+    more = standardized(given.X, cell.train), given.y
     place = chosen_strength(cell.train, None, 0.0, cell.seed)
-    return learnt(cell.train, cell.test.X, lambda rows, seed: more, share, cell.seed)[place]  # noqa: ARG005
+    return learned(cell.train, cell.test.X, lambda rows, seed: more, share, cell.seed)[place]  # noqa: ARG005
 
 
 def discriminant(cell: Cell) -> np.ndarray:
@@ -215,14 +215,14 @@ WAYS: dict[str, Callable[[Cell], np.ndarray]] = {
     "50% of features by SMOTE": lambda c: fitted(c, interpolated, 0.5),
     "25% generated images": lambda c: handed(c, c.made, 0.25),
     "50% generated images": lambda c: handed(c, c.made, 0.5),
-    "25%, held back": lambda c: handed(c, c.held_back, 0.25),
-    "50%, held back": lambda c: handed(c, c.held_back, 0.5),
+    "25%, held out": lambda c: handed(c, c.validation, 0.25),
+    "50%, held out": lambda c: handed(c, c.validation, 0.5),
 }
 
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:  # noqa: ARG001
     name, shots, rho = own
-    train, held_back, test = drawn(own, seed, options)
+    train, validation, test = drawn(own, seed, options)
     augment, made = classical(train), None
     versions = [train.images, *(augment(train.images, derive(seed, "classical", k)) for k in range(VERSIONS))]
     found = np.concatenate([efficientnet_features(one).numpy() for one in versions])
@@ -231,10 +231,10 @@ def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argpars
         folder = MODELS / f"{name}_{shots}_{rho:g}_{seed}_{options.seconds:g}s"
         gan, _ = generator(train, seed, folder, options)
         made = of_images(draw(gan, dict.fromkeys(train.classes, EACH), 0, train), EACH)
-    return Cell(rows, of_images(held_back, HELD_BACK), of_images(test, len(test)), made, seed)
+    return Cell(rows, of_images(validation, HELD_BACK), of_images(test, len(test)), made, seed)
 
 
-def of_images(images: LabelledImages, most: int) -> Rows:
+def of_images(images: LabeledImages, most: int) -> Rows:
     keep = np.concatenate([np.flatnonzero(images.labels.numpy() == k)[:most] for k in range(len(images.classes))])
     own = images.take(keep)
     return Rows(efficientnet_features(own.images).numpy(), own.labels.numpy(), np.arange(len(own)))

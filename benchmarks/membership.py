@@ -4,7 +4,7 @@
 
 A seed draws the images, which classes are rare, and the generator. The attacker has the samples of a class and calls an
 image a training image by how near they come to it (`metrics.membership`); the others are test images of the class.
-Distances of all draws are put together. Controls: held-back real images, and the training images, in place of samples.
+Distances of all draws are put together. Controls: held-out real images, and the training images, in place of samples.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from tables import table
 from torch import Tensor
 from usefulness import cells
 
-from ganaug import GANAugmenter, LabelledImages, __version__
-from ganaug.errors import NotLearntError
+from ganaug import GANAugmenter, LabeledImages, __version__
+from ganaug.errors import ClassNotLearnedError
 from ganaug.metrics.measures import difference_of_shares
 from ganaug.metrics.membership import membership, nearest_synthetic
 
@@ -33,7 +33,7 @@ EACH, FEW, STRANGERS = 1000, 100, 300  # samples of a class; fewer; images a cla
 Sides = dict[tuple[str, str], list[tuple[Tensor, Tensor]]]  # of a way and a group of classes
 
 
-def ways(models: dict[float, Path], held_back: LabelledImages, train: LabelledImages, name: str) -> dict[str, Tensor]:
+def ways(models: dict[float, Path], validation: LabeledImages, train: LabeledImages, name: str) -> dict[str, Tensor]:
     """Images that are handed out as synthetic ones of class `name`."""
     found = {}
     for seconds, model in models.items():
@@ -42,22 +42,22 @@ def ways(models: dict[float, Path], held_back: LabelledImages, train: LabelledIm
         found[f"{seconds:g} s, unfiltered"] = bare
         try:
             safe = gan.sample({name: EACH}).images
-        except NotLearntError:
+        except ClassNotLearnedError:
             continue
         found[f"{seconds:g} s, as `sample` gives them"] = safe
         found[f"{seconds:g} s, {FEW} of them"] = safe[:FEW]
-    return found | {"held-back real images": held_back.of_class(name), "the training images": train.of_class(name)}
+    return found | {"held-out real images": validation.of_class(name), "the training images": train.of_class(name)}
 
 
 def one_draw(own: tuple[str, int, float], seed: int, options: argparse.Namespace, found: Sides) -> None:
-    train, held_back, test = drawn(own, seed, options)
+    train, validation, test = drawn(own, seed, options)
     name, shots, rho = own
     models = grown(train, seed, MODELS / f"{name}_{shots}_{rho:g}_{seed}", options.seconds, options.threads)
     by_size = sorted(train.classes, key=lambda kind: train.counts[kind])
     for kind in train.classes:
         group = "three rarest" if kind in by_size[:3] else "three largest" if kind in by_size[-3:] else "the others"
         strangers = test.of_class(kind)[:STRANGERS]
-        for way, samples in ways(models, replace(held_back, metadata=None), train, kind).items():
+        for way, samples in ways(models, replace(validation, metadata=None), train, kind).items():
             near = nearest_synthetic(train.of_class(kind), samples)
             found[way, group].append((near, nearest_synthetic(strangers, samples)))
 

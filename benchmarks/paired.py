@@ -2,7 +2,7 @@
 
     python benchmarks/paired.py OUT --tables TABLE.json ...
 
-The gain of a quarter of synthetic, or of held-back real images, over the rival that was trained for as many steps.
+The gain of a quarter of synthetic, or of held-out real images, over the baseline that was trained for as many steps.
 """
 
 import argparse
@@ -18,15 +18,15 @@ LONG = ", four times the steps"
 PAIRS = {  # a training, and the same without the images that are asked about
     f"25%{LONG}": f"classical{LONG}",
     f"25% and CutMix{LONG}": f"CutMix{LONG}",
-    f"25%, held back{LONG}": f"classical{LONG}",
+    f"25%, held out{LONG}": f"classical{LONG}",
     "25%": "classical augmentation",
-    "25%, held back": "classical augmentation",
+    "25%, held out": "classical augmentation",
 }
 MEASURES = ("balanced", "macro F1", "three rarest", "macro F1, adjusted")
 
 
-def gain(own: dict[str, dict[str, float]], way: str, rival: str, measure: str) -> float | None:
-    return own[way][measure] - own[rival][measure] if measure in own[way] and measure in own[rival] else None
+def gain(own: dict[str, dict[str, float]], way: str, baseline: str, measure: str) -> float | None:
+    return own[way][measure] - own[baseline][measure] if measure in own[way] and measure in own[baseline] else None
 
 
 def told(gains: list[float | None]) -> str:
@@ -42,11 +42,11 @@ def main() -> None:
     rows = []
     for path in options.tables:
         draws = json.loads(path.read_text()).values()
-        for way, rival in PAIRS.items():
-            runs = [own for draw in draws for own in draw if way in own and rival in own]
+        for way, baseline in PAIRS.items():
+            runs = [own for draw in draws for own in draw if way in own and baseline in own]
             if len(runs) > 1:
-                shown = [told([gain(own, way, rival, measure) for own in runs]) for measure in MEASURES]
-                rows.append([path.name.split("_")[1], way, rival, str(len(runs)), *shown])
+                shown = [told([gain(own, way, baseline, measure) for own in runs]) for measure in MEASURES]
+                rows.append([path.name.split("_")[1], way, baseline, str(len(runs)), *shown])
     head = ["set", "way", "over", "draws", "balanced accuracy", "macro F1", "three rarest", "macro F1, adjusted"]
     lines = [
         "# What samples add to the same training without them",

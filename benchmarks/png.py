@@ -1,8 +1,8 @@
-"""Which PNG encoder? Processor time and size for an image, of grey 28x28 and colour 64x64.
+"""Which PNG encoder? Processor time and size for an image, of gray 28x28 and color 64x64.
 
     python benchmarks/png.py --out benchmarks/results/png_...md
 
-Fashion-MNIST as it ships, and smooth colours with noise like a generator's. Medians of rounds, one thread.
+Fashion-MNIST as it ships, and smooth colors with noise like a generator's. Medians of rounds, one thread.
 """
 
 import argparse
@@ -67,7 +67,7 @@ ENCODERS = {
 }
 
 
-def colours(count: int) -> Tensor:
+def colors(count: int) -> Tensor:
     """uint8 (count, 3, 64, 64)."""
     draws = torch.Generator().manual_seed(0)
     smooth = torch.nn.functional.interpolate(torch.randn(count, 3, 16, 16, generator=draws), size=64, mode="bilinear")
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sets = {"28x28 grey": fashion_mnist_lt().images[:300], "64x64 colour": colours(100)}
+    sets = {"28x28 gray": fashion_mnist_lt().images[:300], "64x64 color": colors(100)}
     rows = []
     for name, encode in ENCODERS.items():
         cells = [measured(encode, images, options.rounds) for images in sets.values()]

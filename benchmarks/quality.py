@@ -6,7 +6,7 @@
 Each run is a process of its own: it trains for `--seconds`, draws `--each` samples a class, and is judged.
 `--marks 100 300` judges it at those seconds too, for the curve. Results so far lie in CACHE/quality/NAME; a run that is
 there is not run again; `--systems` without a name only writes the table of what is there, as it stood at `--seconds`.
-The rivals need `--rival-python mimicry=PATH torchgan=PATH` (see rivals/README.md).
+The baselines need `--baseline-python mimicry=PATH torchgan=PATH` (see baselines/README.md).
 """
 
 import argparse
@@ -28,8 +28,8 @@ import tables
 import torch
 
 HERE = Path(__file__).parent
-RIVALS = {"mimicry": "mimicry_cgan.py", "torchgan": "torchgan_dcgan.py"}
-# conditional DCGAN as tutorials have it: binary cross entropy, batches as they come, nothing in front of the critic, no
+BASELINES = {"mimicry": "mimicry_cgan.py", "torchgan": "torchgan_dcgan.py"}
+# conditional DCGAN as tutorials have it: binary cross entropy, batches as they come, nothing in front of the discriminator, no
 # average, no filters, no checks that act; Adam as in Radford et al. 2016. The networks are ganaug's own.
 PLAIN: dict[str, Any] = {
     "loss": "non-saturating",
@@ -37,12 +37,12 @@ PLAIN: dict[str, Any] = {
     "ema_half_life": 0,
     "sampling_power": 1.0,
     "discriminator_norm": "batch",
-    "generator_rate": 2e-4,
-    "discriminator_rate": 2e-4,
+    "generator_lr": 2e-4,
+    "discriminator_lr": 2e-4,
     "betas": (0.5, 0.999),
     "batch_size": 64,
     "precision": "fp32",
-    "hold_back": 0.0,
+    "validation_fraction": 0.0,
     "filters": None,
     "patience": None,
     "check_every": 10**9,
@@ -51,7 +51,7 @@ IN_ALL = 60_000  # images that a run of the ablation sees, about; what is schedu
 ABLATION: dict[str, dict[str, Any]] = {
     "loss: non-saturating": {"loss": "non-saturating"},
     "loss: wgan-gp": {"loss": "wgan-gp"},
-    "loss: relativistic + R1 + R2": {"loss": "relativistic", "discriminator_norm": "none", "decay_images": IN_ALL},
+    "loss: relativistic + R1 + R2": {"loss": "relativistic", "discriminator_norm": "none", "lr_decay_images": IN_ALL},
     "penalty: lazy R1": {"penalty": "lazy-r1"},
     "penalty: LeCam": {"penalty": "lecam"},
     "penalty: class-spectral (gSR)": {"penalty": "class-spectral"},
@@ -62,18 +62,18 @@ ABLATION: dict[str, dict[str, Any]] = {
     "augmentation: adaptive (ADA)": {"augmentation": "translation,cutout,color", "adaptive_augmentation": True},
     "network: resnet": {"network": "resnet"},
     "network: resnet-plain + R1": {"network": "resnet-plain", "discriminator_norm": "none", "penalty": "lazy-r1"},
-    "network: shared low resolutions (UTLO without its critic)": {"network": "dcgan-shared-low"},
+    "network: shared low resolutions (UTLO without its discriminator)": {"network": "dcgan-shared-low"},
     "conditioning: ramped in": {"conditioning_ramp": (0, IN_ALL / 4)},
     "conditioning: noise alone (NoisyTwins without twins)": {"class_noise": 0.75},
     "batches: as they come": {"sampling_power": 1.0},
     "batches: by the root of counts": {"sampling_power": 0.5},
     "average: none": {"ema_half_life": 0},
-    "guidance by the referee": {"guidance": 0.2},
+    "guidance by the auxiliary classifier": {"guidance": 0.2},
     "width: 16": {"width": 16},
     "width: 48": {"width": 48},
     "average: half-life of 2,000 images": {"ema_half_life": 2000},
     "precision: float32": {"precision": "fp32"},
-    "rates: cosine to a tenth": {"decay_images": IN_ALL, "last_rate": 0.1},
+    "rates: cosine to a tenth": {"lr_decay_images": IN_ALL, "final_lr_ratio": 0.1},
 }
 
 # what changes only how samples are drawn is judged on the model of the default's run
@@ -120,7 +120,7 @@ def work(job: Job) -> None:
 
     torch.set_num_threads(job.threads)
     split = sets.split(job.data)
-    runs = rival(job, split) if job.rival_python else ours(job, split)
+    runs = baseline(job, split) if job.rival_python else ours(job, split)
     judge = None
     curve = []
     for about, samples in runs:
@@ -164,8 +164,8 @@ def ours(job: Job, split: Any) -> list[tuple[dict[str, Any], Any]]:
             begun = time.perf_counter()
             samples = draw(gan, split.train.classes, job.each)
             about["sampling_seconds"] = time.perf_counter() - begun
-            about["yield"] = gan.yield_.set_index("class")["yield"].to_dict() if len(gan.yield_) else {}
-            about["not_learnt"] = [gan.model_.classes[label] for label in gan.model_.not_learnt]
+            about["yield"] = gan.filter_report_.set_index("class")["yield"].to_dict() if len(gan.filter_report_) else {}
+            about["unlearned"] = [gan.model_.classes[label] for label in gan.model_.unlearned]
             job.result.parent.mkdir(parents=True, exist_ok=True)
             gan.save(job.model(mark))
             found.append((about, samples))
@@ -187,29 +187,27 @@ def budget(seconds: float, threads: int) -> Any:
 
 
 def draw(gan: Any, classes: tuple[str, ...], each: int, **options: Any) -> Any:
-    """`each` samples of every class; of a class that is not learnt they come unfiltered, to be judged too."""
+    """`each` samples of every class; of a class that is not learned they come unfiltered, to be judged too."""
     from ganaug.images import concatenate
 
-    refused = [classes[label] for label in gan.model_.not_learnt]
+    refused = [classes[label] for label in gan.model_.unlearned]
     samples = gan.sample({name: each for name in classes if name not in refused}, **options)
     return concatenate(samples, gan.sample(dict.fromkeys(refused, each), **{**options, "filtered": False}))
 
 
-def rival(job: Job, split: Any) -> list[tuple[dict[str, Any], Any]]:
-    from ganaug import LabelledImages
+def baseline(job: Job, split: Any) -> list[tuple[dict[str, Any], Any]]:
+    from ganaug import LabeledImages
 
     train = split.train
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "train.npz", Path(folder) / "samples.npz"
         np.savez(source, images=train.images.numpy(), labels=train.labels.numpy())
-        command = [str(job.rival_python), str(HERE / "rivals" / RIVALS[job.system]), str(source), str(target)]
+        command = [str(job.rival_python), str(HERE / "baselines" / BASELINES[job.system]), str(source), str(target)]
         command += ["--seconds", str(job.seconds), "--seed", str(job.seed), "--per-class", str(job.each)]
         subprocess.run([*command, "--threads", str(job.threads)], check=True)
         with np.load(target) as found:
             about = json.loads(str(found["about"]))
-            samples = LabelledImages(
-                torch.from_numpy(found["images"]), torch.from_numpy(found["labels"]), train.classes
-            )
+            samples = LabeledImages(torch.from_numpy(found["images"]), torch.from_numpy(found["labels"]), train.classes)
     about["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return [(about, samples)]
 
@@ -217,15 +215,15 @@ def rival(job: Job, split: Any) -> list[tuple[dict[str, Any], Any]]:
 def jobs(options: argparse.Namespace, folder: Path) -> list[Job]:
     pythons = dict(part.split("=", 1) for part in options.rival_python)
     systems: dict[str, dict[str, Any]] = {}
-    known = {"ganaug": {}, "plain": PLAIN} | ABLATION | {name: {} for name in RIVALS}
+    known = {"ganaug": {}, "plain": PLAIN} | ABLATION | {name: {} for name in BASELINES}
     for name in options.systems:
         if name not in known:
             raise SystemExit(f"unknown system {name!r}; known: {', '.join(known)}")
         systems[name] = known[name]
     if options.ablation:
         systems |= {"ganaug": {}} | ABLATION
-    if options.params and set(systems) & {*RIVALS, "plain"}:
-        raise SystemExit("--params is for ganaug; run the rivals without it")
+    if options.params and set(systems) & {*BASELINES, "plain"}:
+        raise SystemExit("--params is for ganaug; run the baselines without it")
     if options.params:
         systems = {f"{name} {options.params}": {**p, **json.loads(options.params)} for name, p in systems.items()}
     return [
@@ -239,7 +237,7 @@ def jobs(options: argparse.Namespace, folder: Path) -> list[Job]:
             options.each,
             options.threads,
             options.quick,
-            pythons[name] if name in RIVALS else None,
+            pythons[name] if name in BASELINES else None,
             str(folder),
             options.ablation and name == "ganaug",
         )
@@ -279,7 +277,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a smaller classifier and no EfficientNet features")
-    parser.add_argument("--rival-python", nargs="*", default=[])
+    parser.add_argument("--baseline-python", nargs="*", default=[])
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
     parser.add_argument("--title", default="Quality of samples")

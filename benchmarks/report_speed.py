@@ -2,7 +2,7 @@
 
     python benchmarks/report_speed.py --n 1000 4000 16000 --out OUT
 
-n real and n synthetic colour images of 64x64 in ten classes, textures drawn from a seed. Once with no features kept,
+n real and n synthetic color images of 64x64 in ten classes, textures drawn from a seed. Once with no features kept,
 and once more with those of the first time.
 """
 
@@ -22,16 +22,16 @@ from collect import processor
 from tables import table
 from torch.nn.functional import interpolate
 
-from ganaug import LabelledImages, __version__, diversity_report
+from ganaug import LabeledImages, __version__, diversity_report
 
 SIDE, CLASSES = 64, tuple(f"class {number}" for number in range(10))
 
 
-def texture(n: int, seed: int) -> LabelledImages:
+def texture(n: int, seed: int) -> LabeledImages:
     draws = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, 3, 8, 8, generator=draws)
     fine = interpolate(coarse, size=SIDE, mode="bilinear") + 0.1 * torch.randn(n, 3, SIDE, SIDE, generator=draws)
-    return LabelledImages((fine.clamp(0, 1) * 255).to(torch.uint8), torch.arange(n) % len(CLASSES), CLASSES)
+    return LabeledImages((fine.clamp(0, 1) * 255).to(torch.uint8), torch.arange(n) % len(CLASSES), CLASSES)
 
 
 def measure(n: int, threads: int) -> dict[str, float]:
@@ -81,7 +81,7 @@ def main() -> None:
             f"`python benchmarks/report_speed.py {' '.join(sys.argv[1:])}`",
             "",
             f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-            f"{datetime.now(UTC):%Y-%m-%d}. Ten classes, {SIDE}x{SIDE} colour.",
+            f"{datetime.now(UTC):%Y-%m-%d}. Ten classes, {SIDE}x{SIDE} color.",
             "",
             *table(["images", "features kept", "seconds", "peak GiB", "page, MB"], rows),
             "",

@@ -23,10 +23,10 @@ from sklearn.metrics import f1_score, recall_score
 from tables import table
 from usefulness import cells
 
-from ganaug import LabelledImages, __version__
+from ganaug import LabeledImages, __version__
 from ganaug.evaluation.scores import offset
 
-BASE = "classical augmentation"  # the best rival on these sets: gains are over it
+BASE = "classical augmentation"  # the best baseline on these sets: gains are over it
 GAINS = ("balanced", "macro F1", "three rarest", "three largest", "above curve")
 ADJUSTED = ("balanced, adjusted", "macro F1, adjusted", "three rarest, adjusted")  # at an offset that is chosen
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of it that are tried
@@ -46,8 +46,8 @@ class Cell(Protocol):
     def counts(self) -> np.ndarray: ...
 
 
-def drawn(own: tuple[str, int, float], seed: int, options: argparse.Namespace) -> list[LabelledImages]:
-    """Training, held-back and test images of a draw, without metadata."""
+def drawn(own: tuple[str, int, float], seed: int, options: argparse.Namespace) -> list[LabeledImages]:
+    """Training, held-out and test images of a draw, without metadata."""
     name, shots, rho = own
     parts = draw_cell(name, shots=shots, rho=rho, seed=seed, image_size=options.image_size)
     return [replace(part, metadata=None) for part in parts]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ladder import EACH, Cell, batches, four_times, learnt, mixture, told, trained_on
+from ladder import EACH, Cell, batches, four_times, learned, mixture, told, trained_on
 from quality import budget
 from rungs import BASE, climb, command_line, drawn
 
@@ -22,12 +22,12 @@ from ganaug._runtime.randomness import derive
 from ganaug.evaluation.classical import classical
 from ganaug.evaluation.training_set import balanced
 from ganaug.evaluation.trial import draw
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
 MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "seconds"
 
 
-def grown(train: LabelledImages, seed: int, folder: Path, seconds: list[float], threads: int) -> dict[float, Path]:
+def grown(train: LabeledImages, seed: int, folder: Path, seconds: list[float], threads: int) -> dict[float, Path]:
     """A model folder for each of `seconds`, of one run; what is there is not trained again."""
     models = {each: folder / f"{each:g}s" for each in sorted(seconds)}
     before = 0.0
@@ -58,11 +58,11 @@ def with_samples(cell: Cell, seconds: float) -> np.ndarray:
 
 def cell_of(own: tuple[str, int, float], seed: int, inner: int, options: argparse.Namespace) -> Cell:
     name, shots, rho = own
-    train, held_back, test = drawn(own, seed, options)
+    train, validation, test = drawn(own, seed, options)
     folder = MODELS / f"{name}_{shots}_{rho:g}_{seed}"
     models = grown(train, seed, folder, options.seconds, options.threads)
     gan = GANAugmenter.load(models[options.seconds[-1]], device="cpu")
-    found = Grown(train, held_back, test, train, gan, classical(train), derive(seed, "inner", inner))
+    found = Grown(train, validation, test, train, gan, classical(train), derive(seed, "inner", inner))
     found.models = models
     return found
 
@@ -75,9 +75,9 @@ def main() -> None:
     ways = {
         BASE: four_times(lambda c: told(c, c.base)),
         **{f"25% after {each:g} s": partial(with_samples, seconds=each) for each in sorted(options.seconds)},
-        "25%, held back": four_times(lambda c: trained_on(c, mixture(c, c.held_back))),
+        "25%, held out": four_times(lambda c: trained_on(c, mixture(c, c.validation))),
         "no classical augmentation": four_times(
-            lambda c: told(c, learnt(c, batches(c, balanced(c.train), altered=False)))
+            lambda c: told(c, learned(c, batches(c, balanced(c.train), altered=False)))
         ),
     }
     options.ways = list(ways)

@@ -5,7 +5,7 @@
 One translator for each number of pairs, trained on exactly these pairs; its photos are of altered masks
 (`integrations.masks.edited_masks`). A small U-Net is then trained, the same number of steps each way: on real pairs,
 with classical augmentation (Albumentations), and with a share of translated pairs in every batch, with and without it.
-Mean IoU over the labels on the official test frames; intervals of a bootstrap over blocks of ten neighbouring frames
+Mean IoU over the labels on the official test frames; intervals of a bootstrap over blocks of ten neighboring frames
 and over seeds; the verdict by the rules of `utility_report`, with IoU in place of recall. Needs `camvid` below
 GANAUG_BENCHMARK_DATA. Networks that are trained already (CACHE/segmentation) are not trained again.
 """
@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from ganaug import Pix2Pix, __version__
 from ganaug.evaluation.baselines import PLAIN
-from ganaug.evaluation.comparison import Comparison, Predictions, Way
+from ganaug.evaluation.comparison import Comparison, Method, Predictions
 from ganaug.evaluation.scores import Scores, _summed, interval
 from ganaug.integrations.masks import edited_masks
 from ganaug.training.pictures import columns
@@ -40,8 +40,8 @@ LABELS, VOID = 11, 11
 SHARES = (0.25, 0.5)
 CLASSICAL = "classical augmentation"
 PIXELS = 4  # every fourth row and column of a test frame is scored
-BLOCK = 10  # neighbouring frames show nearly the same
-MOST_MASKS = 2000
+BLOCK = 10  # neighboring frames show nearly the same
+MAX_MASKS = 2000
 
 
 def pairs(part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -107,8 +107,8 @@ def trained(
     alter = classical()
     alter.set_random_seed(seed)
     net = UNet()
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     for _ in range(steps):
         chosen = []
         for made in draws.random(batch_size) < share:
@@ -119,9 +119,9 @@ def trained(
             chosen.append((pair["image"], pair["mask"]))
         photos, masks = (torch.from_numpy(np.stack(side)) for side in zip(*chosen, strict=True))
         loss = cross_entropy(net(_floats(photos)), masks.long(), ignore_index=VOID)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return net.eval()
 
@@ -145,11 +145,11 @@ class OfIoU(Comparison):
 
     is_uneven = False  # offsets of classes trade recall, and IoU already counts what they cost
 
-    def way(self, name: str, table: np.ndarray, chosen: tuple[str, ...] = ()) -> Way:
+    def way(self, name: str, table: np.ndarray, chosen: tuple[str, ...] = ()) -> Method:
         seeds = self.resamples.seeds.T
         found = sum(self._iou(one.argmax(1)) * share[:, None] for one, share in zip(table, seeds, strict=True))
         nothing = np.full(len(found), np.nan)
-        return Way(name, table, Scores(found, np.nanmean(found, axis=1), nothing, nothing), tuple(chosen))
+        return Method(name, table, Scores(found, np.nanmean(found, axis=1), nothing, nothing), tuple(chosen))
 
     def _iou(self, said: np.ndarray) -> np.ndarray:
         labels = self.given.labels
@@ -207,7 +207,7 @@ def main() -> None:
         chosen = np.sort(np.random.default_rng(0).permutation(len(photos))[:n_pairs])
         real = photos[chosen], masks[chosen]
         maker = translator(n_pairs, *real, options.minutes)
-        altered, _ = edited_masks(real[1], min(MOST_MASKS, 10 * n_pairs), seed=0)
+        altered, _ = edited_masks(real[1], min(MAX_MASKS, 10 * n_pairs), seed=0)
         synthetic = maker.transform(altered), altered
         shown = {"mask": altered[:8] * 23, "translated": synthetic[0][:8]}
         columns(
@@ -243,18 +243,18 @@ def main() -> None:
             adjust=False,
         )
         compared = OfIoU(given)
-        best = compared.best_rival.scores.balanced_accuracy
+        best = compared.best_baseline.scores.balanced_accuracy
         for name in ways:
             way = compared.way(name, tables[name])
             gain = "" if ways[name][0] == 0 else str(interval(way.scores.balanced_accuracy - best))
             rows.append([str(n_pairs), name, str(interval(way.scores.balanced_accuracy)), gain, ""])
-        for name, way in (("best without", compared.best_rival), ("best with", compared.best)):
-            gain = "" if way is compared.best_rival else str(compared.gain(way))
-            verdict = "" if way is compared.best_rival else compared.verdict
+        for name, way in (("best without", compared.best_baseline), ("best with", compared.best)):
+            gain = "" if way is compared.best_baseline else str(compared.gain(way))
+            verdict = "" if way is compared.best_baseline else compared.verdict
             rows.append(
                 [str(n_pairs), f"{name}, chosen in turns", str(interval(way.scores.balanced_accuracy)), gain, verdict]
             )
-        without, with_ = (way.scores.recall[0] for way in (compared.best_rival, compared.best))
+        without, with_ = (way.scores.recall[0] for way in (compared.best_baseline, compared.best))
         per_label += [[str(n_pairs), str(k), f"{without[k]:.3f}", f"{with_[k]:.3f}"] for k in range(LABELS)]
     command = f"python benchmarks/segmentation.py {shlex.join(sys.argv[1:])}"
     text = [

@@ -20,24 +20,24 @@ import pandas as pd
 import torch
 from judging import Split
 
-from ganaug import LabelledImages, read_folder, write_folder
+from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.datasets.embedded import ORDER
 from ganaug.images import image_hashes
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
-def fashion_mnist(part: str = "train") -> LabelledImages:
-    """Fashion-MNIST as Debian packages it: 'train' (60,000) or 't10k' (10,000), 28x28 grey."""
+def fashion_mnist(part: str = "train") -> LabeledImages:
+    """Fashion-MNIST as Debian packages it: 'train' (60,000) or 't10k' (10,000), 28x28 gray."""
     pixels, labels = (
         np.frombuffer(gzip.decompress((DEBIAN / f"{part}-{kind}-ubyte.gz").read_bytes()), np.uint8, offset=offset)
         for kind, offset in (("images-idx3", 16), ("labels-idx1", 8))
     )
     images = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).copy())
-    return LabelledImages(images, torch.from_numpy(labels.astype(np.int64)), ORDER)
+    return LabeledImages(images, torch.from_numpy(labels.astype(np.int64)), ORDER)
 
 
-def long_tailed(images: LabelledImages, *, n_max: int, rho: float, seed: int) -> LabelledImages:
+def long_tailed(images: LabeledImages, *, n_max: int, rho: float, seed: int) -> LabeledImages:
     """A long-tailed subset, the classes in their own order."""
     random = np.random.default_rng(seed)
     last = len(images.classes) - 1
@@ -75,7 +75,7 @@ def _cifar10_lt(name: str, seed: int) -> Split:
 
 def _bccd(name: str, seed: int) -> Split:
     """Half of the slides train the generator; of the others, two thirds the judge and a third the test."""
-    train, apart, test = _by_slide(seed, held_back=2 / 3)
+    train, apart, test = _by_slide(seed, validation=2 / 3)
     most = {"RBC": 200, "WBC": 60, "Platelets": 30}
     train = train.take(_at_most(train, [most[name] for name in train.classes], seed))
     return Split(name, train, apart, test, flip=True, judge_steps=1500)
@@ -101,20 +101,20 @@ SPLITS = {
 
 
 CLASS_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "sign-digits")
-TESTED, POOLED = 300, 2000  # test images of a class, and held-back ones
+TESTED, POOLED = 300, 2000  # test images of a class, and held-out ones
 
 
 def draw_cell(
     name: str, *, shots: int, rho: float, seed: int, image_size: int | None = None
-) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """(training, held-back, test) images of a set; a seed draws the images and the rare classes.
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """(training, held-out, test) images of a set; a seed draws the images and the rare classes.
 
     shots: images of the largest class. rho: largest over smallest class. BCCD keeps its own rare classes, split by
-    slide: half of the slides train, a quarter are held back, a quarter test. image_size: of BCCD and the digits.
+    slide: half of the slides train, a quarter are held out, a quarter test. image_size: of BCCD and the digits.
     """
     random = np.random.default_rng([seed, 7])
     if name == "bccd":
-        train, pool, test = _by_slide(seed, held_back=1 / 2, image_size=image_size)
+        train, pool, test = _by_slide(seed, validation=1 / 2, image_size=image_size)
         most = [max(8, round(shots * share)) for share in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
         return train.take(_at_most(train, most, seed)), pool, test
     if name == "sign-digits":
@@ -135,15 +135,15 @@ def draw_cell(
 
 
 def _by_slide(
-    seed: int, *, held_back: float, image_size: int | None = None
-) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """The blood cells: of half of the slides, of `held_back` of the other half, and of the rest."""
+    seed: int, *, validation: float, image_size: int | None = None
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """The blood cells: of half of the slides, of `validation` of the other half, and of the rest."""
     everything = read_folder(unpacked() / "bccd_crops", image_size=image_size)
     slide = np.array([str(path).split("_")[1] for path in everything.metadata["file_name"]])
     everything = replace(everything, metadata=pd.DataFrame({"group_id": slide}))
     order = np.random.default_rng(seed).permutation(np.unique(slide))
     half = len(order) // 2
-    ends = [half, half + int(held_back * (len(order) - half))]
+    ends = [half, half + int(validation * (len(order) - half))]
     train, apart, test = (everything.take(np.flatnonzero(np.isin(slide, own))) for own in np.split(order, ends))
     return train, apart, test
 
@@ -152,13 +152,13 @@ def unpacked() -> Path:
     return Path(os.environ.get("GANAUG_BENCHMARK_DATA", "benchmark-data"))
 
 
-def _at_most(images: LabelledImages, most: list[int], seed: int) -> np.ndarray:
+def _at_most(images: LabeledImages, most: list[int], seed: int) -> np.ndarray:
     random, labels = np.random.default_rng(seed), images.labels.numpy()
     own = [np.flatnonzero(labels == k) for k in range(len(most))]
     return np.concatenate([random.choice(w, min(m, len(w)), replace=False) for w, m in zip(own, most, strict=True)])
 
 
-def _without(images: LabelledImages, taken: LabelledImages) -> LabelledImages:
+def _without(images: LabeledImages, taken: LabeledImages) -> LabeledImages:
     """Those of `images` that are not, pixel for pixel, among `taken`."""
     return images.take(~torch.isin(image_hashes(images.images), image_hashes(taken.images)))
 

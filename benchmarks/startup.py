@@ -3,7 +3,7 @@
     python benchmarks/startup.py --images 10000 --rounds 7 --out OUT
 
 Whole commands, each in a process of its own; beside them Python that imports nothing, and numpy alone. The folder holds
-28x28 grey PNGs in ten classes. Median, smallest and largest of the rounds but the first, which is shown apart.
+28x28 gray PNGs in ten classes. Median, smallest and largest of the rounds but the first, which is shown apart.
 """
 
 import argparse
@@ -21,14 +21,14 @@ import torch
 from collect import processor
 from tables import table
 
-from ganaug import LabelledImages, __version__, write_folder
+from ganaug import LabeledImages, __version__, write_folder
 
 
 def folder(root: Path, n: int) -> Path:
-    """`n` random grey images in ten classes."""
+    """`n` random gray images in ten classes."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=draws)
-    write_folder(LabelledImages(pixels, torch.arange(n) % 10, tuple(f"class {k}" for k in range(10))), root)
+    write_folder(LabeledImages(pixels, torch.arange(n) % 10, tuple(f"class {k}" for k in range(10))), root)
     return root
 
 

@@ -80,7 +80,7 @@ def write(folder: Path, out: Path, title: str, command: str, seconds: float) -> 
     notes = {note for run in runs for note in run["curve"][-1].get("adaptations", [])}
     if notes:
         lines += [
-            "## What was done to let the rivals take the data",
+            "## What was done to let the baselines take the data",
             "",
             *(f"- {note}" for note in sorted(notes)),
             "",

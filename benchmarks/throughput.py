@@ -1,16 +1,16 @@
 """Images/s and GFLOP/s of a training step, the loop's overhead, and sampling to files; ratios within one run.
 
-    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--rival-python torchgan=PATH ...] [--out OUT.md]
+    python benchmarks/throughput.py [--seconds 15] [--rounds 5] [--baseline-python torchgan=PATH ...] [--out OUT.md]
 
 Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn:
 
-- fit: GANAugmenter.fit, from the first step to the last, without checks; the same with compiled=True, once compiled;
-- bare: forward, backward and optimiser of the same networks, loss and precision; nothing else;
+- fit: GANAugmenter.fit, from the first step to the last, without checks;
+- bare: forward, backward and optimizer of the same networks, loss and precision; nothing else;
 - convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the ceiling;
 - plain loop: what a tutorial shows, the same networks in float32;
 - samples to PNG files, with and without filters, and the generator's forward pass alone; both on one thread too;
-- others' training, each in its own environment (rivals/README.md): torchgan and mimicry on the same images padded to
-  32x32, as one class, lightweight-gan at 64x64; their rates are of real images shown to the critic.
+- others' training, each in its own environment (baselines/README.md): torchgan and mimicry on the same images padded to
+  32x32, as one class, lightweight-gan at 64x64; their rates are of real images shown to the discriminator.
 
 GFLOP/s: multiplications and additions of a step, as torch's flop counter counts them, over its time.
 """
@@ -40,16 +40,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganaug import GANAugmenter, __version__
 from ganaug._runtime.allocator import freed_memory_kept
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.images import LabelledImages, to_signed
+from ganaug.images import LabeledImages, to_signed
 from ganaug.io.output import publish, publish_tar
 from ganaug.io.writing import streamed
 from ganaug.models.networks import NETWORKS
-from ganaug.models.networks.blocks import laid_out
+from ganaug.models.networks.blocks import to_memory_format
 from ganaug.training.engine import precision_for
 from ganaug.training.loop import StopTraining
 
 BATCH, LATENT, WIDTH = 64, 64, 32
-RIVALS = ("torchgan", "mimicry", "lightweight-gan")
+BASELINES = ("torchgan", "mimicry", "lightweight-gan")
 ALONE = "samples to a folder, one thread"
 HEAVY = ("convolution", "convolution_backward", "mm", "addmm", "bmm")
 
@@ -57,11 +57,11 @@ HEAVY = ("convolution", "convolution_backward", "mm", "addmm", "bmm")
 class Bare:
     """A step of the default networks with hinge loss and fused Adam, in the given precision."""
 
-    def __init__(self, images: LabelledImages, precision: torch.dtype) -> None:
+    def __init__(self, images: LabeledImages, precision: torch.dtype) -> None:
         pair, shape, n_classes = NETWORKS["dcgan"], images.shape, len(images.classes)
-        self.generator = laid_out(pair.generator(shape, n_classes, LATENT, WIDTH), shape)
-        self.critic = laid_out(pair.discriminator(shape, n_classes, WIDTH, "spectral"), shape)
-        nets = (self.generator, self.critic)
+        self.generator = to_memory_format(pair.generator(shape, n_classes, LATENT, WIDTH), shape)
+        self.discriminator = to_memory_format(pair.discriminator(shape, n_classes, WIDTH, "spectral"), shape)
+        nets = (self.generator, self.discriminator)
         self.adam = [torch.optim.Adam(net.parameters(), 4e-4, (0.0, 0.99), fused=True) for net in nets]
         self.real, self.labels = to_signed(images.images[:BATCH]), images.labels[:BATCH]
         self.latent, self.precision = torch.randn(BATCH, LATENT), precision
@@ -69,14 +69,14 @@ class Bare:
     def __call__(self) -> None:
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
             fake = self.generator(self.latent, self.labels)
-            self.critic.requires_grad_(True)
-            on_both = self.critic(torch.cat([self.real, fake.detach().float()]), self.labels.repeat(2)).float()
-        on_real, on_fake = on_both.chunk(2)
-        self.descend(1, relu(1 - on_real).mean() + relu(1 + on_fake).mean())
-        self.critic.requires_grad_(False)
+            self.discriminator.requires_grad_(True)
+            on_both = self.discriminator(torch.cat([self.real, fake.detach().float()]), self.labels.repeat(2)).float()
+        real_logits, fake_logits = on_both.chunk(2)
+        self.descend(1, relu(1 - real_logits).mean() + relu(1 + fake_logits).mean())
+        self.discriminator.requires_grad_(False)
         with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
-            on_fake = self.critic(fake.float(), self.labels).float()
-        self.descend(0, -on_fake.mean())
+            fake_logits = self.discriminator(fake.float(), self.labels).float()
+        self.descend(0, -fake_logits.mean())
 
     def descend(self, which: int, loss: Tensor) -> None:
         self.adam[which].zero_grad()
@@ -132,8 +132,8 @@ def timed(step: Callable[[], None], seconds: float) -> float:
     return statistics.median(rates)
 
 
-def fitted(images: LabelledImages, seconds: float, *, compiled: bool = False) -> tuple[float, GANAugmenter]:
-    """Steps a second of a fit between checks, and what was fitted. The first steps, which compile, do not count."""
+def fitted(images: LabeledImages, seconds: float) -> tuple[float, GANAugmenter]:
+    """Steps a second of a fit between checks, and what was fitted. The first steps do not count."""
     ticks: list[float] = []
 
     def watch(done: int, logs: object) -> None:  # noqa: ARG001  # a callback gets both
@@ -141,7 +141,7 @@ def fitted(images: LabelledImages, seconds: float, *, compiled: bool = False) ->
         if done > 5 and ticks[-1] - ticks[5] > seconds:
             raise StopTraining("enough")
 
-    gan = GANAugmenter(n_steps=10**6, check_every=10**6, device="cpu", random_state=0, compiled=compiled)
+    gan = GANAugmenter(n_steps=10**6, check_every=10**6, device="cpu", random_state=0)
     gan.fit(images, callbacks=[watch])
     middle = ticks[5:]
     return (len(middle) - 1) / (middle[-1] - middle[0]), gan
@@ -149,7 +149,7 @@ def fitted(images: LabelledImages, seconds: float, *, compiled: bool = False) ->
 
 def sampled(gan: GANAugmenter, count: int, room: Path, form: str, *, filtered: bool) -> float:
     """Images a second, to PNG files with metadata.csv in a new folder in `room`, or to one tar archive of them."""
-    refused = gan.model_.not_learnt if filtered else []
+    refused = gan.model_.unlearned if filtered else []
     names = gan.model_.classes
     each = {name: 0 if label in refused else count // (len(names) - len(refused)) for label, name in enumerate(names)}
     out = Path(tempfile.mkdtemp(dir=room)) / "out"
@@ -169,7 +169,7 @@ def forward(gan: GANAugmenter, count: int) -> float:
     return count // 64 * 64 / (time.perf_counter() - begun)
 
 
-def rival(name: str, python: str, images: LabelledImages, options: argparse.Namespace) -> tuple[float, float]:
+def baseline(name: str, python: str, images: LabeledImages, options: argparse.Namespace) -> tuple[float, float]:
     """Images a second and GFLOP an image of another library's training."""
     limits = ["--seconds", str(options.seconds), "--threads", str(options.threads)]
     with tempfile.TemporaryDirectory() as folder:
@@ -180,7 +180,7 @@ def rival(name: str, python: str, images: LabelledImages, options: argparse.Name
             "mimicry": ("mimicry_cgan.py", [str(source), str(target), "--per-class", "1"]),
             "lightweight-gan": ("lightweight_gan_rate.py", []),
         }[name]
-        command = [python, str(Path(__file__).parent / "rivals" / program), *more, *limits]
+        command = [python, str(Path(__file__).parent / "baselines" / program), *more, *limits]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     about = json.loads(text[text.index("{") :])
     rate = about.get("images_per_second") or about["images_seen"] / about["seconds"]
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=51_200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--room", type=Path, help="a folder for the samples; default: the system's for such")
-    parser.add_argument("--rival-python", nargs="*", default=[], metavar="NAME=PATH", help=", ".join(RIVALS))
+    parser.add_argument("--baseline-python", nargs="*", default=[], metavar="NAME=PATH", help=", ".join(BASELINES))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -239,8 +239,7 @@ def measured(
     for _ in range(options.rounds):
         rate, gan = fitted(images, options.seconds)
         note("fit", rate * BATCH)
-        note("fit, compiled", fitted(images, options.seconds, compiled=True)[0] * BATCH)
-        gflop |= dict.fromkeys(["fit", "fit, compiled", *steps], work)
+        gflop |= dict.fromkeys(["fit", *steps], work)
         for name, step in steps.items():
             note(name, timed(step, options.seconds) * BATCH)
         for form, filtered in (("folder", False), ("tar", False), ("tar", True)):
@@ -252,7 +251,7 @@ def measured(
         note("forward pass, one thread", forward(gan, options.samples))
         torch.set_num_threads(options.threads)
         for name, python in (pair.split("=", 1) for pair in options.rival_python):
-            rate, gflop[name] = rival(name, python, images, options)
+            rate, gflop[name] = baseline(name, python, images, options)
             note(name, rate)
     return rates, gflop
 
@@ -267,8 +266,6 @@ def tables(rates: dict[str, list[float]], gflop: dict[str, float]) -> list[str]:
         ("fit", "convolutions"),
         ("fit", "bare"),
         ("fit", "plain loop, float32"),
-        ("fit, compiled", "fit"),
-        ("fit, compiled", "convolutions"),
         *((name, "forward pass") for name in rates if name.startswith("samples") and name != ALONE),
         (ALONE, "forward pass, one thread"),
         ("samples to a folder", ALONE),
@@ -277,7 +274,7 @@ def tables(rates: dict[str, list[float]], gflop: dict[str, float]) -> list[str]:
         [f"{one} / {other}", *spread([a / b for a, b in zip(rates[one], rates[other], strict=True)], ".2f")]
         for one, other in pairs
     ]
-    for name in (name for name in rates if name in RIVALS):
+    for name in (name for name in rates if name in BASELINES):
         ratios = [a * gflop["fit"] / (b * gflop[name]) for a, b in zip(rates["fit"], rates[name], strict=True)]
         compared.append([f"fit / {name}, of GFLOP/s", *spread(ratios, ".2f")])
     head = ["images/s", "median", "smallest", "largest", "GFLOP/s", "smallest", "largest"]

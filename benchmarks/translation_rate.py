@@ -2,11 +2,11 @@
 
     python benchmarks/translation_rate.py [--seconds 12] [--rounds 3] [--threads 2] --out OUT
 
-Random pixels, since the speed does not depend on them: 12 labels to photos of 96x128 (Pix2Pix), colour to colour of
+Random pixels, since the speed does not depend on them: 12 labels to photos of 96x128 (Pix2Pix), color to color of
 32x32 and 64x64 (CycleGAN); width 32 and batches of 4, as planned on a CPU. A round times, in turn:
 
 - fit: from step to step of `fit`, between its checks: images drawn and augmented, averages, what is logged;
-- plain loop: what a tutorial shows, the same networks and losses in float32, fakes straight to the critic;
+- plain loop: what a tutorial shows, the same networks and losses in float32, fakes straight to the discriminator;
 - convolutions: every convolution and matrix product of a plain step, forward and backward, alone;
 - translate: `transform` of many images; and the generator's forward pass alone.
 """
@@ -40,13 +40,13 @@ SETTINGS = {"pix2pix 96x128": (96, 128), "cyclegan 32x32": (32, 32), "cyclegan 6
 
 
 class Plain:
-    """Generators first, then critics, each by Adam."""
+    """Generators first, then discriminators, each by Adam."""
 
     def __init__(self, domains: tuple[Domain, Domain], kind: str, images: tuple[Tensor, Tensor]) -> None:
         self.shapes, self.images = tuple(domain.shape for domain in domains), images
         self.made = generators(kind, domains, WIDTH)
-        self.critics = self.fresh_critics()
-        nets = (self.made, self.critics)
+        self.discriminators = self.fresh_critics()
+        nets = (self.made, self.discriminators)
         self.adam = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in nets]
 
     def fresh_critics(self) -> nn.Module:
@@ -66,10 +66,10 @@ class PlainPix2Pix(Plain):
     def __call__(self) -> None:
         x, y = self.images
         fake = self.made(x, torch.rand)
-        on_fake = self.critics(torch.cat([x, fake], 1))
-        self.descend(0, softplus(-on_fake).mean() + 100 * l1_loss(fake, y))
-        on_real, on_fake = (self.critics(torch.cat([x, side], 1)) for side in (y, fake.detach()))
-        self.descend(1, (softplus(-on_real).mean() + softplus(on_fake).mean()) / 2)
+        fake_logits = self.discriminators(torch.cat([x, fake], 1))
+        self.descend(0, softplus(-fake_logits).mean() + 100 * l1_loss(fake, y))
+        real_logits, fake_logits = (self.discriminators(torch.cat([x, side], 1)) for side in (y, fake.detach()))
+        self.descend(1, (softplus(-real_logits).mean() + softplus(fake_logits).mean()) / 2)
 
 
 class PlainCycleGAN(Plain):
@@ -83,14 +83,19 @@ class PlainCycleGAN(Plain):
         loss = 10 * (l1_loss(to_x(fakes["y"]), x) + l1_loss(to_y(fakes["x"]), y))
         loss = loss + 5 * (l1_loss(to_y(y), y) + l1_loss(to_x(x), x))
         for name, fake in fakes.items():
-            logits = self.critics[name](fake)
+            logits = self.discriminators[name](fake)
             loss = loss + mse_loss(logits, torch.ones_like(logits))
         self.descend(0, loss)
         loss = torch.zeros(())
         for name, real in (("x", x), ("y", y)):
-            on_real, on_fake = self.critics[name](real), self.critics[name](fakes[name].detach())
+            real_logits, fake_logits = self.discriminators[name](real), self.discriminators[name](fakes[name].detach())
             loss = (
-                loss + (mse_loss(on_real, torch.ones_like(on_real)) + mse_loss(on_fake, torch.zeros_like(on_fake))) / 2
+                loss
+                + (
+                    mse_loss(real_logits, torch.ones_like(real_logits))
+                    + mse_loss(fake_logits, torch.zeros_like(fake_logits))
+                )
+                / 2
             )
         self.descend(1, loss)
 

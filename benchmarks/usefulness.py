@@ -1,4 +1,4 @@
-"""Do synthetic images help? The gate on real sets, beside the headroom, and on generators whose worth is known.
+"""Do synthetic images help? The utility test on real sets, beside the headroom, and on generators whose worth is known.
 
     python benchmarks/usefulness.py fashion-mnist-lt --seconds 600 --seeds 0 1 2 3 4 --name useful_fmnist --out OUT
     python benchmarks/usefulness.py fashion-mnist-lt --known --seeds 0 ... 19 --name known_fmnist --out OUT
@@ -28,7 +28,7 @@ from quality import budget
 from sets import CLASS_SETS, draw_cell
 from tables import table
 
-from ganaug import GANAugmenter, LabelledImages, __version__, utility_report
+from ganaug import GANAugmenter, LabeledImages, __version__, utility_report
 from ganaug.evaluation.classifiers import CNN
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "usefulness"
@@ -37,7 +37,7 @@ CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "usefulness"
 class HandsOut:
     """Stands for a generator: images of a pool, drawn with replacement within the class."""
 
-    def __init__(self, pool: LabelledImages) -> None:
+    def __init__(self, pool: LabeledImages) -> None:
         self.pool = pool
 
     def cache_key(self) -> str:
@@ -49,7 +49,7 @@ class HandsOut:
     def fit(self, X: Any, y: Any = None) -> "HandsOut":  # noqa: ARG002
         return self
 
-    def sample(self, counts: dict[str, int], *, random_state: int | None = None) -> LabelledImages:
+    def sample(self, counts: dict[str, int], *, random_state: int | None = None) -> LabeledImages:
         draws = torch.Generator().manual_seed(random_state or 0)
         places = []
         for name, count in counts.items():
@@ -58,19 +58,19 @@ class HandsOut:
         return self.pool.take(torch.cat(places))
 
 
-def noise(train: LabelledImages, pool: LabelledImages, seed: int) -> LabelledImages:  # noqa: ARG001
+def noise(train: LabeledImages, pool: LabeledImages, seed: int) -> LabeledImages:  # noqa: ARG001
     draws = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, pool.images.shape, dtype=torch.uint8, generator=draws)
-    return LabelledImages(pixels, pool.labels, pool.classes)
+    return LabeledImages(pixels, pool.labels, pool.classes)
 
 
-def wrong_labels(train: LabelledImages, pool: LabelledImages, seed: int) -> LabelledImages:  # noqa: ARG001
+def wrong_labels(train: LabeledImages, pool: LabeledImages, seed: int) -> LabeledImages:  # noqa: ARG001
     order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
-    return LabelledImages(pool.images, pool.labels[order], pool.classes)
+    return LabeledImages(pool.images, pool.labels[order], pool.classes)
 
 
-KNOWN: dict[str, Callable[[LabelledImages, LabelledImages, int], LabelledImages]] = {
-    "held-back real images": lambda train, pool, seed: pool,  # noqa: ARG005
+KNOWN: dict[str, Callable[[LabeledImages, LabeledImages, int], LabeledImages]] = {
+    "held-out real images": lambda train, pool, seed: pool,  # noqa: ARG005
     "copies of the training images": lambda train, pool, seed: train,  # noqa: ARG005
     "noise images": noise,
     "shuffled labels": wrong_labels,
@@ -78,7 +78,7 @@ KNOWN: dict[str, Callable[[LabelledImages, LabelledImages, int], LabelledImages]
 
 
 def generator(
-    train: LabelledImages, seed: int, folder: Path, options: argparse.Namespace
+    train: LabeledImages, seed: int, folder: Path, options: argparse.Namespace
 ) -> tuple[GANAugmenter, dict[str, Any]]:
     """A generator of `train` and what is to be said of its training; kept in `folder`, so that it is fitted once."""
     if (folder / "about.json").exists():
@@ -89,7 +89,7 @@ def generator(
     about = {
         "steps": gan.n_steps_,
         "images_seen": gan.n_steps_ * gan.plan_.batch_size,
-        "not_learnt": [gan.model_.classes[label] for label in gan.model_.not_learnt],
+        "unlearned": [gan.model_.classes[label] for label in gan.model_.unlearned],
     }
     (folder / "about.json").write_text(json.dumps(about))
     return gan, about

@@ -1,4 +1,4 @@
-"""GAN data augmentation for image classifiers: fit on a labelled set, sample the rare classes, mix into training.
+"""GAN data augmentation for image classifiers: fit on a labeled set, sample the rare classes, mix into training.
 
 The public names load on first use, so that `import ganaug` needs neither torch nor pandas.
 """
@@ -13,7 +13,7 @@ _HOMES = {
     "ClassTranslator": "ganaug.estimators.class_translator",
     "CycleGAN": "ganaug.estimators.cyclegan",
     "GANAugmenter": "ganaug.estimators.augmenter",
-    "LabelledImages": "ganaug.images",
+    "LabeledImages": "ganaug.images",
     "MixedDataset": "ganaug.datasets.mixed",
     "Pix2Pix": "ganaug.estimators.pix2pix",
     "Report": "ganaug.reports.report",
@@ -30,7 +30,7 @@ __all__ = [
     "ClassTranslator",
     "CycleGAN",
     "GANAugmenter",
-    "LabelledImages",
+    "LabeledImages",
     "MixedDataset",
     "Pix2Pix",
     "Report",
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.estimators.cyclegan import CycleGAN
     from ganaug.estimators.pix2pix import Pix2Pix
-    from ganaug.images import LabelledImages
+    from ganaug.images import LabeledImages
     from ganaug.io.folder import read_folder, write_folder
     from ganaug.io.store import build_store
     from ganaug.reports.bias import bias_report

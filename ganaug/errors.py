@@ -1,4 +1,4 @@
-"""The failures that ganaug names. Each message says what came, what was meant, and the mend."""
+"""The failures that ganaug names. Each message says what came, what was meant, and the fix."""
 
 
 class GanaugError(Exception):
@@ -21,5 +21,5 @@ class TrainingError(GanaugError, RuntimeError):
     """Training could not go on, even after rolling back."""
 
 
-class NotLearntError(GanaugError, ValueError):
+class ClassNotLearnedError(GanaugError, ValueError):
     """A class was asked for of which the generator's samples do not pass the filters."""

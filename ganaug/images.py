@@ -1,4 +1,4 @@
-"""LabelledImages: the one type that flows through ganaug, from folder or array to generator, data set and report."""
+"""LabeledImages: the one type that flows through ganaug, from folder or array to generator, data set and report."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from torch.utils.data import Dataset
 from ganaug.errors import DataError
 
 PASS = 64
-IN_VIEW = 64 * 2**20  # bytes of pixels up to which images taken from a file are read at once
+MAX_BYTES_IN_MEMORY = 64 * 2**20  # bytes of pixels up to which images taken from a file are read at once
 
 
 class StoredRows:
-    """Images in a file, read as they are asked for: stands for a uint8 tensor (N, C, H, W) in `LabelledImages`.
+    """Images in a file, read as they are asked for: stands for a uint8 tensor (N, C, H, W) in `LabeledImages`.
 
-    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Neighbours are read at once.
+    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Neighbors are read at once.
     Nothing is kept open or mapped, so that memory does not grow with what was seen, and processes get copies cheaply.
     rows: which of the file's images, int64 (N,); None: all of them. offset: bytes of the file before the first one.
     all_hashes: `image_hashes` of all images of the file.
@@ -79,7 +79,7 @@ class StoredRows:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledImages(Dataset[tuple[Tensor, int]]):
+class LabeledImages(Dataset[tuple[Tensor, int]]):
     """Images with a class each; also a map-style torch Dataset that yields (uint8 image (C, H, W), int label).
 
     images: uint8, (N, C, H, W), C 1 or 3, any H and W; or the `StoredRows` of a store, which are read as they are used.
@@ -142,13 +142,13 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
         return dict(zip(self.classes, numbers, strict=True))
 
-    def take(self, indices: Tensor | Sequence[int]) -> "LabelledImages":
+    def take(self, indices: Tensor | Sequence[int]) -> "LabeledImages":
         """The images at `indices`, in that order, or those where a mask is true, with the same classes."""
         where = torch.asarray(indices, copy=True)  # pandas hands out arrays that none may write to
         where = where.nonzero().flatten() if where.dtype == torch.bool else where.long()
         metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
         images: Any = self.images
-        if isinstance(images, StoredRows) and len(where) * images[:1].numel() > IN_VIEW:
+        if isinstance(images, StoredRows) and len(where) * images[:1].numel() > MAX_BYTES_IN_MEMORY:
             return replace(self, images=cast(Tensor, images.take(where)), labels=self.labels[where], metadata=metadata)
         return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)
 
@@ -172,7 +172,7 @@ class LabelledImages(Dataset[tuple[Tensor, int]]):
         return digest.hexdigest()
 
 
-def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages:
+def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
     """`first` followed by `second`; both need the same classes and image shape."""
     if first.classes != second.classes or first.shape != second.shape:
         raise DataError(
@@ -182,7 +182,7 @@ def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages
         part.metadata if part.metadata is not None else pd.DataFrame(index=range(len(part))) for part in (first, second)
     ]
     has_metadata = first.metadata is not None or second.metadata is not None
-    return LabelledImages(
+    return LabeledImages(
         torch.cat([first.images, second.images]),
         torch.cat([first.labels, second.labels]),
         first.classes,
@@ -190,8 +190,8 @@ def concatenate(first: LabelledImages, second: LabelledImages) -> LabelledImages
     )
 
 
-def matched(images: LabelledImages, like: LabelledImages, what: str) -> LabelledImages:
-    """`images` with the classes of `like`, matched by name; grey ones as RGB where `like` is RGB.
+def matched(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
+    """`images` with the classes of `like`, matched by name; gray ones as RGB where `like` is RGB.
 
     what: what the images are, for the error. Raises DataError for a class that `like` lacks, or another size.
     """

@@ -25,7 +25,7 @@ smoke = parser.parse_args().smoke
 
 images = fashion_mnist_lt()  # your own: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-train, held_back = images.take(shuffled[200:]), images.take(shuffled[:200])
+train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 
 
 class Augmented(Dataset):
@@ -52,14 +52,14 @@ if __name__ == "__main__":
         torch.manual_seed(0)
         layers = [nn.Conv2d(1, 32, 3, 2), nn.ReLU(), nn.Conv2d(32, 64, 3, 2), nn.ReLU(), nn.Flatten()]
         net = nn.Sequential(*layers, nn.Linear(64 * 6 * 6, len(train.classes)))
-        optimiser = torch.optim.Adam(net.parameters(), 1e-3)
+        optimizer = torch.optim.Adam(net.parameters(), 1e-3)
         for _ in range(1 if smoke else 10):
             for batch, labels in loader:
                 loss = nn.functional.cross_entropy(net(batch), labels)
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
     with torch.no_grad():
-        predicted = net(held_back.images.float() / 255).argmax(1)
-    recalls = [(predicted[held_back.labels == k] == k).float().mean().item() for k in held_back.labels.unique()]
-    print(f"balanced accuracy on {len(held_back)} held-back real images: {sum(recalls) / len(recalls):.3f}")
+        predicted = net(validation.images.float() / 255).argmax(1)
+    recalls = [(predicted[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
+    print(f"balanced accuracy on {len(validation)} held-out real images: {sum(recalls) / len(recalls):.3f}")

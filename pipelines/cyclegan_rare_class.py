@@ -43,8 +43,8 @@ translator = ClassTranslator(
 translator.fit(images)
 source = translator.sources_[rare]
 print(f"{rare} ({counts[rare]} images) from {source}: cycle error {translator.cycle_error_[rare].mean():.3f}")
-if rare in translator.not_learnt_:
-    raise SystemExit(f"{rare} was not learnt: too few translations pass the filters. Train longer, or add images.")
+if rare in translator.unlearned_classes_:
+    raise SystemExit(f"{rare} was not learned: too few translations pass the filters. Train longer, or add images.")
 made = translator.sample({rare: 8})
 origins = images.take(made.metadata["source_row"].tolist()).images
 own = images.of_class(rare)[:4]

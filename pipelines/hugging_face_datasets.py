@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
@@ -23,7 +23,7 @@ images = fashion_mnist_lt()
 
 
 def as_dataset(part, is_synthetic):
-    """LabelledImages as a Dataset with the columns image, label and is_synthetic."""
+    """LabeledImages as a Dataset with the columns image, label and is_synthetic."""
     label = datasets.ClassLabel(names=list(part.classes))
     features = datasets.Features(image=datasets.Image(), label=label, is_synthetic=datasets.Value("bool"))
     pictures = [Image.fromarray(pixels[0].numpy()) for pixels in part.images]
@@ -36,7 +36,7 @@ pixels = np.stack([np.asarray(picture) for picture in split["train"]["image"]])
 gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "copies,label", random_state=0)
 gan.fit(pixels, np.asarray(split["train"]["label"]))  # class values are the labels
 synthetic = gan.sample(dict.fromkeys(gan.classes_, 50))
-named = LabelledImages(synthetic.images, synthetic.labels, images.classes)
+named = LabeledImages(synthetic.images, synthetic.labels, images.classes)
 train = datasets.concatenate_datasets([split["train"], as_dataset(named, is_synthetic=True)]).shuffle(seed=0)
 print(f"{len(train)} images, {sum(train['is_synthetic'])} of them synthetic")
 

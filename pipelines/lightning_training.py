@@ -23,7 +23,7 @@ epochs = 2 if smoke else 20
 
 images = fashion_mnist_lt()  # your own: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-train, held_back = images.take(shuffled[200:]), images.take(shuffled[:200])
+train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "copies,label", random_state=0).fit(train)
 synthetic = gan.sample(dict.fromkeys(train.classes, 100))
 to_float = v2.ToDtype(torch.float32, scale=True)
@@ -64,6 +64,6 @@ with tempfile.TemporaryDirectory() as folder:
     trainer.fit(model, datamodule=Data())
 
 with torch.no_grad():
-    predicted = model.eval()(to_float(held_back.images)).argmax(1)
-recalls = [(predicted[held_back.labels == k] == k).float().mean().item() for k in held_back.labels.unique()]
-print(f"balanced accuracy on {len(held_back)} held-back real images: {sum(recalls) / len(recalls):.3f}")
+    predicted = model.eval()(to_float(validation.images)).argmax(1)
+recalls = [(predicted[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
+print(f"balanced accuracy on {len(validation)} held-out real images: {sum(recalls) / len(recalls):.3f}")

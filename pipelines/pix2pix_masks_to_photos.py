@@ -39,8 +39,8 @@ def tiles(root: Path, count: int = 60, size: int = 64) -> tuple[Path, Path]:
     for side in ("mask", "photo"):
         (root / side).mkdir(parents=True)
     for number in range(count):
-        centre, angle, long = draws.uniform(16, size - 16, 2), draws.uniform(0, np.pi), draws.uniform(8, 20)
-        down, right = rows - centre[0], columns - centre[1]
+        center, angle, long = draws.uniform(16, size - 16, 2), draws.uniform(0, np.pi), draws.uniform(8, 20)
+        down, right = rows - center[0], columns - center[1]
         along, across = down * np.cos(angle) + right * np.sin(angle), right * np.cos(angle) - down * np.sin(angle)
         mask = ((np.abs(along) < long) & (np.abs(across) < 2)).astype(np.uint8)
         grain = draws.normal(0, 6, (size, size, 1))

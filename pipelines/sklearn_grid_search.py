@@ -1,4 +1,4 @@
-"""scikit-learn: AugmentedClassifier in a GridSearchCV; synthetic images only where inner validation favours them.
+"""scikit-learn: AugmentedClassifier in a GridSearchCV; synthetic images only where inner validation favors them.
 
     python pipelines/sklearn_grid_search.py [--smoke]
 

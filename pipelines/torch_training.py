@@ -22,7 +22,7 @@ smoke = parser.parse_args().smoke
 
 images = fashion_mnist_lt()  # your own: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-train, held_back = images.take(shuffled[200:]), images.take(shuffled[:200])
+train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 
 gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "copies,label", random_state=0).fit(train)
 synthetic = gan.sample({name: 100 for name, count in train.counts.items() if count < 100})
@@ -38,16 +38,16 @@ torch.manual_seed(0)
 layers = [nn.Conv2d(1, 32, 3, 2), nn.ReLU(), nn.Conv2d(32, 64, 3, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10)]
 classifier = nn.Sequential(*layers)
 classifier(torch.zeros(1, 1, 28, 28))
-optimiser = torch.optim.Adam(classifier.parameters(), 1e-3)
+optimizer = torch.optim.Adam(classifier.parameters(), 1e-3)
 for epoch in range(1 if smoke else 20):
     for batch, labels in loader:
         loss = nn.functional.cross_entropy(classifier(batch), labels)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
 with torch.no_grad():
-    predicted = classifier(held_back.images.float() / 255).argmax(1)
-recalls = [(predicted[held_back.labels == k] == k).float().mean().item() for k in held_back.labels.unique()]
-print(f"balanced accuracy on {len(held_back)} held-back real images: {sum(recalls) / len(recalls):.3f}")
+    predicted = classifier(validation.images.float() / 255).argmax(1)
+recalls = [(predicted[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
+print(f"balanced accuracy on {len(validation)} held-out real images: {sum(recalls) / len(recalls):.3f}")

@@ -5,7 +5,7 @@ import hashlib
 import torch
 
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
 SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}
 
@@ -15,7 +15,7 @@ def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (sum(counts), *shape), dtype=torch.uint8, generator=generator)
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-    return LabelledImages(images, labels, tuple("abcdefghijklmnopqrstuvwxyz"[: len(counts)]))
+    return LabeledImages(images, labels, tuple("abcdefghijklmnopqrstuvwxyz"[: len(counts)]))
 
 
 def tones(count=40, shape=(1, 16, 16), seed=0):
@@ -25,7 +25,7 @@ def tones(count=40, shape=(1, 16, 16), seed=0):
     jitter = torch.randn(3 * count, 1, 1, 1, generator=generator) * 8
     pixels = levels.view(-1, 1, 1, 1) + jitter + torch.randn(3 * count, *shape, generator=generator) * 4
     labels = torch.arange(3).repeat_interleave(count)
-    return LabelledImages(pixels.clamp(0, 255).to(torch.uint8), labels, ("dark", "middle", "bright"))
+    return LabeledImages(pixels.clamp(0, 255).to(torch.uint8), labels, ("dark", "middle", "bright"))
 
 
 def clothes(each=12):
@@ -34,7 +34,7 @@ def clothes(each=12):
     names = ("Trouser", "Sandal", "Sneaker")
     where = [torch.nonzero(everything.labels == everything.classes.index(name)).flatten()[:each] for name in names]
     part = everything.take(torch.cat(where))
-    return LabelledImages(part.images, torch.arange(3).repeat_interleave(each), names)
+    return LabeledImages(part.images, torch.arange(3).repeat_interleave(each), names)
 
 
 def hashes(root):

@@ -98,10 +98,10 @@ class About:
     system: str
     version: str
     steps: int  # updates of the generator
-    images_seen: int  # real images shown to the critic, repetitions included
+    images_seen: int  # real images shown to the discriminator, repetitions included
     seconds: float  # of training, reading the set included, sampling not
     adaptations: list[str]
-    gflop_per_image: float  # of training, a real image shown to the critic
+    gflop_per_image: float  # of training, a real image shown to the discriminator
 
 
 def write(path: Path, samples: Tensor, per_class: int, size: int, about: About) -> None:

@@ -1,6 +1,6 @@
 """How fast lightweight-gan trains at 64x64 on a CPU: its own Trainer, for a number of seconds; no samples.
 
-    python benchmarks/rivals/lightweight_gan_rate.py --seconds 20 [--threads 2]
+    python benchmarks/baselines/lightweight_gan_rate.py --seconds 20 [--threads 2]
 
 Needs an environment of its own: see README.md beside this file.
 """

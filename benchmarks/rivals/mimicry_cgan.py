@@ -1,6 +1,6 @@
 """torch-mimicry's conditional GAN with projection discriminator at 32x32, trained on a set for a number of seconds.
 
-    python benchmarks/rivals/mimicry_cgan.py TRAIN.npz OUT.npz --seconds 900 --seed 0 --per-class 500 [--threads 2]
+    python benchmarks/baselines/mimicry_cgan.py TRAIN.npz OUT.npz --seconds 900 --seed 0 --per-class 500 [--threads 2]
 
 Needs an environment of its own: see README.md beside this file.
 """
@@ -24,7 +24,7 @@ from torch_mimicry.nets.cgan_pd import CGANPDDiscriminator32, CGANPDGenerator32 
 from torch_mimicry.training import LRScheduler, MetricLog  # noqa: E402
 
 # The library's README, "Example Usage" and "CIFAR-10, Training Parameters": 32 px, batch 64, Adam 2e-4 with betas 0.0
-# and 0.9, 5 critic updates to 1 of the generator, linear decay over 100,000 steps. Hinge loss, widths (256 and 128)
+# and 0.9, 5 discriminator updates to 1 of the generator, linear decay over 100,000 steps. Hinge loss, widths (256 and 128)
 # and noise size (128) are the defaults of the networks' own constructors.
 BATCH, CRITIC_UPDATES, RATE, BETAS, DECAY_STEPS = 64, 5, 2e-4, (0.0, 0.9), 100_000
 
@@ -48,12 +48,12 @@ def main() -> None:
         adaptations.append("64 px reduced to 32 by area, samples enlarged bilinearly: no conditional model of 64 px")
     if channels == 1:
         images = images.expand(-1, 3, -1, -1)
-        adaptations.append("grey repeated to 3 channels, samples averaged back: the networks are of 3 channels")
+        adaptations.append("gray repeated to 3 channels, samples averaged back: the networks are of 3 channels")
     classes = int(labels.max()) + 1
 
-    generator, critic = CGANPDGenerator32(num_classes=classes), CGANPDDiscriminator32(num_classes=classes)
-    adam = {net: torch.optim.Adam(net.parameters(), RATE, betas=BETAS) for net in (generator, critic)}
-    rates = LRScheduler(lr_decay="linear", optD=adam[critic], optG=adam[generator], num_steps=DECAY_STEPS)
+    generator, discriminator = CGANPDGenerator32(num_classes=classes), CGANPDDiscriminator32(num_classes=classes)
+    adam = {net: torch.optim.Adam(net.parameters(), RATE, betas=BETAS) for net in (generator, discriminator)}
+    rates = LRScheduler(lr_decay="linear", optD=adam[discriminator], optG=adam[generator], num_steps=DECAY_STEPS)
     batches = endless(images, labels, BATCH)
     steps, seen, gflop = 0, 0, 0.0
 
@@ -63,11 +63,16 @@ def main() -> None:
         for _ in range(CRITIC_UPDATES):
             real = next(batches)
             own += len(real[0])
-            log = critic.train_step(
-                real_batch=real, netG=generator, optD=adam[critic], log_data=log, global_step=steps, device=device
+            log = discriminator.train_step(
+                real_batch=real,
+                netG=generator,
+                optD=adam[discriminator],
+                log_data=log,
+                global_step=steps,
+                device=device,
             )
         log = generator.train_step(
-            real_batch=real, netD=critic, optG=adam[generator], log_data=log, global_step=steps, device=device
+            real_batch=real, netD=discriminator, optG=adam[generator], log_data=log, global_step=steps, device=device
         )
         rates.step(log_data=log, global_step=steps + 1)
         return own

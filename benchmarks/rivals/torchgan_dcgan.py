@@ -1,6 +1,6 @@
 """torchgan's DCGAN with its minimax losses, one model for each class, trained on a set for a number of seconds in all.
 
-    python benchmarks/rivals/torchgan_dcgan.py TRAIN.npz OUT.npz --seconds 900 --seed 0 --per-class 500 [--threads 2]
+    python benchmarks/baselines/torchgan_dcgan.py TRAIN.npz OUT.npz --seconds 900 --seed 0 --per-class 500 [--threads 2]
 
 Needs an environment of its own: see README.md beside this file.
 """
@@ -25,21 +25,21 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Model:
-    """One class's networks, their optimisers and batches."""
+    """One class's networks, their optimizers and batches."""
 
     generator: DCGANGenerator
-    critic: DCGANDiscriminator
+    discriminator: DCGANDiscriminator
     generator_adam: torch.optim.Adam
     critic_adam: torch.optim.Adam
     batches: Iterator[tuple[Tensor, Tensor]]
     batch: int
 
     def update(self) -> int:
-        """One of each network; the real images that the critic saw."""
+        """One of each network; the real images that the discriminator saw."""
         real, _ = next(self.batches)
-        # The generator before the critic, as the example lists its losses and Trainer.train_iter walks them.
-        MinimaxGeneratorLoss().train_ops(self.generator, self.critic, self.generator_adam, CPU, self.batch)
-        MinimaxDiscriminatorLoss().train_ops(self.generator, self.critic, self.critic_adam, real, CPU)
+        # The generator before the discriminator, as the example lists its losses and Trainer.train_iter walks them.
+        MinimaxGeneratorLoss().train_ops(self.generator, self.discriminator, self.generator_adam, CPU, self.batch)
+        MinimaxDiscriminatorLoss().train_ops(self.generator, self.discriminator, self.critic_adam, real, CPU)
         return len(real)
 
 
@@ -64,11 +64,11 @@ def main() -> None:
         chosen = labels == k
         batch = min(BATCH, int(chosen.sum()))
         generator = DCGANGenerator(out_size=images.shape[-1], out_channels=channels, step_channels=CHANNELS)
-        critic = DCGANDiscriminator(in_size=images.shape[-1], in_channels=channels, step_channels=CHANNELS)
+        discriminator = DCGANDiscriminator(in_size=images.shape[-1], in_channels=channels, step_channels=CHANNELS)
         generator_adam = torch.optim.Adam(generator.parameters(), RATE, betas=BETAS)
-        critic_adam = torch.optim.Adam(critic.parameters(), RATE, betas=BETAS)
+        critic_adam = torch.optim.Adam(discriminator.parameters(), RATE, betas=BETAS)
         batches = endless(images[chosen], labels[chosen], batch)
-        own = Model(generator, critic, generator_adam, critic_adam, batches, batch)
+        own = Model(generator, discriminator, generator_adam, critic_adam, batches, batch)
         # Deadlines counted from the start: what one class overruns is not added to the next one's.
         while time.perf_counter() - begun < options.seconds * (k + 1) / classes:
             more, gflop = (own.update(), gflop) if steps else counted(own.update)

@@ -34,7 +34,7 @@ def key_of(*parts: str | Tensor) -> str:
     return digest.hexdigest()
 
 
-def remembered(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """What `make` gave under this key before, or gives now. Goes on without a cache where none can be kept."""
     try:
         path = cache_folder() / kind / f"{key}.safetensors"

@@ -66,7 +66,7 @@ def _own_rows(
 
 
 @contextmanager
-def own_state(seed: int) -> Iterator[None]:
+def temporary_seed(seed: int) -> Iterator[None]:
     """Lets code that can only draw from torch's global CPU state (such as the making of layers) draw from `seed`.
 
     The state is given back untouched, and accelerators' states are not looked at. One thread at a time.

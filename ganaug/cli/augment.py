@@ -14,7 +14,7 @@ from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters_of, s
 
 if TYPE_CHECKING:
     from ganaug.estimators.sampler import Sampler
-    from ganaug.images import LabelledImages
+    from ganaug.images import LabeledImages
     from ganaug.io.preflight import FolderInspection
 
 TRIAL_STEPS = 25
@@ -157,13 +157,13 @@ def run_augment(
         _judge(images, synthetic, made, run)
 
 
-def _judge(images: "LabelledImages", synthetic: "LabelledImages", made: "Sampler", run: Path) -> None:
+def _judge(images: "LabeledImages", synthetic: "LabeledImages", made: "Sampler", run: Path) -> None:
     """Write the report's page and JSON into the run's folder, and say what they say first."""
-    from ganaug.datasets.holdout import hold_back
+    from ganaug.datasets.holdout import split_validation
     from ganaug.reports.diversity import diversity_report
 
     page = run / "report.html"
-    train, unseen = hold_back(images, made.hold_back, seed=made.model_.seed)
+    train, unseen = split_validation(images, made.validation_fraction, seed=made.model_.seed)
     with steps_of("report") as progress:
         found = diversity_report(train, synthetic, unseen=unseen, most=JUDGED, progress=progress)
     found.write(page, page.with_suffix(".json"))
@@ -173,7 +173,7 @@ def _judge(images: "LabelledImages", synthetic: "LabelledImages", made: "Sampler
 
 
 def _trained(
-    images: "LabelledImages",
+    images: "LabeledImages",
     found: "FolderInspection",
     run: Path,
     given: dict[str, Any],
@@ -202,19 +202,19 @@ def _trained(
     for name, way in ways.items():
         say(f"Method {name}:")
         fitted[name] = way()
-    seen = compared(fitted, images, wanted, share=fitted["conditional"].hold_back, seed=given["random_state"])
+    seen = compared(fitted, images, wanted, share=fitted["conditional"].validation_fraction, seed=given["random_state"])
     for _, name, missing, distance in seen.itertuples():
-        say(f"Method {name}: distance from real images {distance:.3f}; {missing} classes not learnt.")
+        say(f"Method {name}: distance from real images {distance:.3f}; {missing} classes not learned.")
     best = seen["method"].iloc[0]
     say(f"Method auto: {best} is used. `ganaug evaluate` would tell whether either helps a classifier.")
     return fitted[best]
 
 
-def _fill(augmenter: "Sampler", wanted: dict[str, int]) -> "LabelledImages":
-    """Samples of the classes wanted, less those that were not learnt, which `wanted` then lacks too."""
-    for name in augmenter.not_learnt_:
+def _fill(augmenter: "Sampler", wanted: dict[str, int]) -> "LabeledImages":
+    """Samples of the classes wanted, less those that were not learned, which `wanted` then lacks too."""
+    for name in augmenter.unlearned_classes_:
         if wanted.pop(name, 0):
-            say(f"warning: class {name!r} was not learnt and is not filled up. Train longer, or add images of it.")
+            say(f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it.")
     return augmenter.sample(wanted)
 
 
@@ -223,7 +223,7 @@ def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
     table([("class", "original", "added", "total"), *rows])
 
 
-def _forecast(images: "LabelledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
+def _forecast(images: "LabeledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
     """Print the counts, then time and memory from a short trial on these images."""
     from ganaug.estimators.augmenter import GANAugmenter
 

@@ -13,7 +13,7 @@ from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
 if TYPE_CHECKING:
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.class_translator import ClassTranslator
-    from ganaug.images import LabelledImages
+    from ganaug.images import LabeledImages
     from ganaug.io.preflight import FolderInspection
 
 
@@ -42,7 +42,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
             tell(run / "model")
 
 
-def _opened(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection | None]":
+def _opened(data: Path, options: FitOptions) -> "tuple[LabeledImages, FolderInspection | None]":
     """DATA, of which a store was checked when it was built."""
     from ganaug.io.folder import read_folder
     from ganaug.io.store import is_store
@@ -60,7 +60,7 @@ def check_run_folder(run: Path, data: Path) -> None:
         )
 
 
-def read(data: Path, options: FitOptions) -> "tuple[LabelledImages, FolderInspection]":
+def read(data: Path, options: FitOptions) -> "tuple[LabeledImages, FolderInspection]":
     """Read and check DATA, and say what is worth knowing about it."""
     from ganaug.io.folder import read_and_inspect
 
@@ -80,7 +80,7 @@ def say_launched(batch_size: int) -> None:
 
 
 def train(
-    images: "LabelledImages", found: "FolderInspection | None", run: Path, given: dict[str, Any], *, resume: bool
+    images: "LabeledImages", found: "FolderInspection | None", run: Path, given: dict[str, Any], *, resume: bool
 ) -> "GANAugmenter":
     """Fit on `images` with the run in `run`; leaves the program, resumable, when a signal came."""
     from ganaug.estimators.augmenter import GANAugmenter
@@ -103,7 +103,7 @@ def train(
 
 
 def train_translators(
-    images: "LabelledImages",
+    images: "LabeledImages",
     found: "FolderInspection | None",
     run: Path,
     given: dict[str, Any],
@@ -132,24 +132,24 @@ def train_translators(
     signals.leave(f"Go on with --resume and the run folder {run}.")
     for name, source in made.sources_.items():
         say(f"{name} from {source}: mean cycle error {made.cycle_error_[name].mean():.3f} of the range of pixels.")
-    for row in made.yield_.itertuples():
-        judged = "" if row.learnt else "; NOT LEARNT, no samples of it are handed out"
+    for row in made.filter_report_.itertuples():
+        judged = "" if row.learned else "; NOT LEARNED, no samples of it are handed out"
         say(
             f"filters: class {row[1]!r}: of {row.drawn} translations {row.copies} nearly repeat a training image and "
-            f"{row.mislabelled} are not recognised as their class{judged}."
+            f"{row.mislabeled} are not recognized as their class{judged}."
         )
     say(f"Look at the previews below {run}.")
     return made
 
 
-def class_translator(given: dict[str, Any], images: "LabelledImages") -> "ClassTranslator":
+def class_translator(given: dict[str, Any], images: "LabeledImages") -> "ClassTranslator":
     """One with the parameters `given`, of which those that it does not have itself are of its CycleGANs."""
-    from ganaug.estimators.class_translator import ClassTranslator, own_augmentation
+    from ganaug.estimators.class_translator import ClassTranslator, default_augmentation
     from ganaug.estimators.cyclegan import CycleGAN
 
     own = {name: value for name, value in given.items() if name in ClassTranslator._get_param_names()}  # noqa: SLF001
     inner = {name: value for name, value in given.items() if name not in own}
-    return ClassTranslator(CycleGAN(**{"augmentation": own_augmentation(images), **inner}), **own)
+    return ClassTranslator(CycleGAN(**{"augmentation": default_augmentation(images), **inner}), **own)
 
 
 def _list_skipped(found: "FolderInspection | None", run: Path) -> None:
@@ -161,7 +161,7 @@ def _list_skipped(found: "FolderInspection | None", run: Path) -> None:
     from ganaug.io.names import as_cell
 
     rows = [
-        {"file_name": as_cell(printable(bad.file)), "cause": printable(bad.cause), "mend": bad.mend}
+        {"file_name": as_cell(printable(bad.file)), "cause": printable(bad.cause), "fix": bad.fix}
         for bad in found.problems
     ]
     write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
@@ -172,8 +172,8 @@ def _summary(augmenter: "GANAugmenter", run: Path) -> None:
     last = augmenter.history_.iloc[-1]
     rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
     say(
-        f"Training ended ({augmenter.ended_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the state of "
-        f"step {augmenter.best_step_:,} is kept. Critic's accuracy {last['accuracy_real']:.2f} on real and "
+        f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the state of "
+        f"step {augmenter.best_step_:,} is kept. Discriminator's accuracy {last['accuracy_real']:.2f} on real and "
         f"{last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity {last['diversity']:.2f} of "
         f"that of real images in the worst class, {last['worst_class']!r}."
     )
@@ -181,13 +181,15 @@ def _summary(augmenter: "GANAugmenter", run: Path) -> None:
         say(f"health: {finding}")
     if not augmenter.health_:
         say("health: no vanishing gradient, no collapsed class, no numbers that are not finite.")
-    for row in augmenter.yield_.itertuples():
-        if row.copies or not row.learnt:
-            judged = "" if row.learnt else "; NOT LEARNT, no samples of it are handed out"
+    for row in augmenter.filter_report_.itertuples():
+        if row.copies or not row.learned:
+            judged = "" if row.learned else "; NOT LEARNED, no samples of it are handed out"
             say(
                 f"filters: class {row[1]!r}: of {row.drawn} samples {row.copies} nearly repeat a training image and "
-                f"{row.mislabelled} are not recognised as their class{judged}."
+                f"{row.mislabeled} are not recognized as their class{judged}."
             )
-    if len(augmenter.yield_):
-        say(f"filters: {augmenter.yield_['yield'].mean():.0%} of samples pass, mean over classes; the rest is redrawn.")
+    if len(augmenter.filter_report_):
+        say(
+            f"filters: {augmenter.filter_report_['yield'].mean():.0%} of samples pass, mean over classes; the rest is redrawn."
+        )
     say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")

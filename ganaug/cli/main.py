@@ -41,7 +41,7 @@ class Verbs(click.Group):
 @click.version_option(__version__)
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Synthetic images for the rare classes of a labelled image set.
+    """Synthetic images for the rare classes of a labeled image set.
 
     DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
     progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 130 and 143

@@ -13,7 +13,7 @@ from ganaug.cli.options import FILE, FOLDER, Size, new_file
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from ganaug.images import LabelledImages
+    from ganaug.images import LabeledImages
 
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
@@ -51,7 +51,7 @@ def report(
     seed: int,
     skip_bad: bool,
 ) -> None:
-    """Judge the SYNTHETIC images of any generator beside REAL ones: diversity, copies, labels, and make-up.
+    """Judge the SYNTHETIC images of any generator beside REAL ones: diversity, copies, labels, and composition.
 
     Of a folder with both, as `augment` writes it, the images that are marked as synthetic are judged. Make-up is
     compared where metadata.csv has columns attr_... in both folders. Exit status: 0 nothing wrong or worth a look, 3
@@ -100,7 +100,7 @@ def report(
         found.write(out, as_json)
         if not names:
             say(
-                "No attributes: make-up is compared where metadata.csv has columns attr_... in both folders, or with "
+                "No attributes: composition is compared where metadata.csv has columns attr_... in both folders, or with "
                 "--predicted in REAL."
             )
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
@@ -126,7 +126,7 @@ def _rows(path: Path) -> "DataFrame":
     return table.drop_duplicates("file_name").set_index("file_name")
 
 
-def _told_apart(path: Path, rows: "DataFrame", *sides: "LabelledImages") -> None:
+def _told_apart(path: Path, rows: "DataFrame", *sides: "LabeledImages") -> None:
     """Refuse a file that cannot tell whose row is whose: one that both folders would take the same row's cells from."""
     import pandas as pd
 
@@ -142,7 +142,7 @@ def _told_apart(path: Path, rows: "DataFrame", *sides: "LabelledImages") -> None
         )
 
 
-def _with(images: "LabelledImages", rows: "DataFrame") -> "LabelledImages":
+def _with(images: "LabeledImages", rows: "DataFrame") -> "LabeledImages":
     """The images with those columns that they have not got; rows are found by file name."""
     import pandas as pd
 

@@ -14,7 +14,7 @@ from ganaug.cli.options import FOLDER
 @click.option("--image-size", type=click.IntRange(8, 256), help="Resize every image to this height and width.")
 @click.option(
     "--mode",
-    type=click.Choice(["auto", "grey", "rgb"]),
+    type=click.Choice(["auto", "gray", "rgb"]),
     default="auto",
     show_default=True,
     help="One channel or three; auto: as the first image is.",
@@ -34,6 +34,6 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
             build_store(source, out, image_size=image_size, mode=mode, skip_bad=skip_bad, progress=progress)
         images = verify_store(out) if verify else open_store(out)
         channels, height, width = images.shape
-        size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
+        size = f"{height}x{width}, {'gray' if channels == 1 else 'RGB'}"
         say(f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}.")
         tell(out)

@@ -94,7 +94,7 @@ def fit(
         _list_skipped(sides, run)
         signals.leave(f"Go on with --resume and the run folder {run}.")
         say(
-            f"Training ended ({made.ended_}) after {made.n_steps_:,} steps in {made.seconds_:,.0f} s; the state of "
+            f"Training ended ({made.stop_reason_}) after {made.n_steps_:,} steps in {made.seconds_:,.0f} s; the state of "
             f"step {made.best_step_:,} is kept."
         )
         for finding in made.health_[-5:]:

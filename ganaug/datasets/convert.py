@@ -1,4 +1,4 @@
-"""Arrays, tensors and data sets as users have them -> LabelledImages, and samples back into the same container."""
+"""Arrays, tensors and data sets as users have them -> LabeledImages, and samples back into the same container."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 from ganaug._runtime.optional import import_datasets
 from ganaug.datasets.wrapped import class_names
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages, concatenate
-from ganaug.io.decoding import grey_or_rgb, to_pillow
+from ganaug.images import LabeledImages, concatenate
+from ganaug.io.decoding import gray_or_rgb, to_pillow
 from ganaug.io.records import columns_of, read_records, records_of
 
 Numbers = np.ndarray | np.float64
@@ -61,24 +61,24 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Adopted:
-    """A user's data as LabelledImages, with the way back.
+class ConvertedData:
+    """A user's data as LabeledImages, with the way back.
 
     class_values: (K,) the values that labels 0..K-1 stand for. append: synthetic set -> (X, y) in the user's own
     container and dtype, the originals first.
     """
 
-    images: LabelledImages
+    images: LabeledImages
     class_values: np.ndarray
-    append: Callable[[LabelledImages], tuple[Any, Any]]
+    append: Callable[[LabeledImages], tuple[Any, Any]]
 
 
-def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) -> Adopted:
+def convert(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) -> ConvertedData:
     """X and y in any form -> Adopted.
 
-    X: LabelledImages, a torch Dataset of (image, label), a `datasets.Dataset` with columns of images and of labels, or
+    X: LabeledImages, a torch Dataset of (image, label), a `datasets.Dataset` with columns of images and of labels, or
     a data folder or store, without y; or, with y: a 2-D array (N, H * W * C) of rows, which `image_shape` (H, W) or
-    (H, W, C) cuts into images and which are plain vectors without it; a 3-D array (N, H, W) of grey images; a 4-D array
+    (H, W, C) cuts into images and which are plain vectors without it; a 3-D array (N, H, W) of gray images; a 4-D array
     (N, H, W, C) or (N, C, H, W), C 1 or 3; a torch tensor of these shapes; or a list, Series or one-column DataFrame of
     image files.
     Raises DataError (a ValueError) or TypeError that says what came.
@@ -87,15 +87,15 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
         from ganaug.io.folder import read_folder
 
         X = read_folder(X)
-    if isinstance(X, LabelledImages | Dataset) or is_hugging_face(X):
+    if isinstance(X, LabeledImages | Dataset) or is_hugging_face(X):
         if y is not None:
             raise ValueError(f"a {type(X).__name__} has labels of its own; give no y beside it.")
-        if isinstance(X, LabelledImages):
-            return _adopt_images(X)
-        return _adopt_hugging_face(X) if is_hugging_face(X) else _adopt_dataset(X)
+        if isinstance(X, LabeledImages):
+            return _convert_images(X)
+        return _convert_hugging_face(X) if is_hugging_face(X) else _convert_dataset(X)
     values, labels = _classes(X, y)
     if are_paths(X):
-        return _adopt_paths(X, values, labels)
+        return _convert_paths(X, values, labels)
     array = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
     if array.dtype.kind not in "biuf":
         raise DataError(f"images must be numbers; got an array of {array.dtype}.")
@@ -108,9 +108,9 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
     layout = _layout(array, image_shape, channels_first=isinstance(X, Tensor))
     scale = Scale.of(array, per_feature=layout.vectors)
     pixels = torch.from_numpy(np.ascontiguousarray(layout.to_nchw(scale.to_uint8(array))))
-    images = LabelledImages(pixels, torch.from_numpy(labels.astype(np.int64)), _names(values))
+    images = LabeledImages(pixels, torch.from_numpy(labels.astype(np.int64)), _names(values))
 
-    def append(synthetic: LabelledImages) -> tuple[Any, Any]:
+    def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         new = scale.from_uint8(layout.from_nchw(synthetic.images.numpy()), array.dtype)
         new_y = values[synthetic.labels.numpy()]
         if isinstance(X, Tensor):
@@ -118,7 +118,7 @@ def adopt(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) ->
             return torch.cat([X, added]), _extend(y, new_y)
         return np.concatenate([array, new]), _extend(y, new_y)
 
-    return Adopted(images, values, append)
+    return ConvertedData(images, values, append)
 
 
 def _classes(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -193,19 +193,19 @@ def _layout(array: np.ndarray, image_shape: Sequence[int] | None, *, channels_fi
     )
 
 
-def _adopt_images(X: LabelledImages) -> Adopted:
+def _convert_images(X: LabeledImages) -> ConvertedData:
     empty = [name for name, count in X.counts.items() if count == 0]
     if empty:
         raise DataError(f"no image of class {empty[0]!r} ({len(empty)} of {len(X.classes)} classes are empty).")
 
-    def append(synthetic: LabelledImages) -> tuple[LabelledImages, Tensor]:
+    def append(synthetic: LabeledImages) -> tuple[LabeledImages, Tensor]:
         both = concatenate(X, synthetic)
         return both, both.labels
 
-    return Adopted(X, np.asarray(X.classes, dtype=object), append)
+    return ConvertedData(X, np.asarray(X.classes, dtype=object), append)
 
 
-def _adopt_dataset(X: Dataset[Any]) -> Adopted:
+def _convert_dataset(X: Dataset[Any]) -> ConvertedData:
     pairs = [X[index] for index in range(len(X))]  # type: ignore[arg-type]
     if not pairs:
         raise DataError("the data set is empty.")
@@ -217,17 +217,17 @@ def _adopt_dataset(X: Dataset[Any]) -> Adopted:
         )
     stacked = np.stack(arrays)
     labels = np.asarray([int(label) for _, label in pairs])
-    adopted = adopt(torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked, labels)
+    converted = convert(torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked, labels)
     names = class_names(X)
-    values = adopted.class_values
+    values = converted.class_values
     chosen = _names(values) if names is None or len(names) <= values.max() else tuple(names[k] for k in values.tolist())
-    images = LabelledImages(adopted.images.images, adopted.images.labels, chosen)
+    images = LabeledImages(converted.images.images, converted.images.labels, chosen)
 
-    def append(synthetic: LabelledImages) -> tuple[LabelledImages, Tensor]:
+    def append(synthetic: LabeledImages) -> tuple[LabeledImages, Tensor]:
         both = concatenate(images, synthetic)
         return both, torch.from_numpy(values)[both.labels]
 
-    return Adopted(images, values, append)
+    return ConvertedData(images, values, append)
 
 
 def is_hugging_face(X: Any) -> bool:
@@ -235,11 +235,11 @@ def is_hugging_face(X: Any) -> bool:
     return any(kind.__module__.split(".")[0] == "datasets" and kind.__name__ == "Dataset" for kind in type(X).__mro__)
 
 
-def _adopt_hugging_face(X: Any) -> Adopted:
+def _convert_hugging_face(X: Any) -> ConvertedData:
     found = read_records(records_of(X))
     image, label = columns_of(X)
 
-    def append(synthetic: LabelledImages) -> tuple[Any, Any]:
+    def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         datasets = import_datasets()
         names = getattr(X.features[label], "names", None)
         given = [type(X[label][0])(name) if names is None else names.index(name) for name in found.classes]
@@ -249,12 +249,12 @@ def _adopt_hugging_face(X: Any) -> Adopted:
         both = datasets.concatenate_datasets([X, datasets.Dataset.from_dict(rows, features=X.features)])
         return both, both[label]
 
-    return Adopted(found, np.asarray(found.classes, dtype=object), append)
+    return ConvertedData(found, np.asarray(found.classes, dtype=object), append)
 
 
 def _pixels(image: Any) -> np.ndarray:
     if isinstance(image, Image.Image):
-        return np.asarray(grey_or_rgb(image))
+        return np.asarray(gray_or_rgb(image))
     return np.asarray(image.cpu() if isinstance(image, Tensor) else image)
 
 
@@ -268,18 +268,18 @@ def are_paths(X: Any) -> bool:
     return isinstance(first, str | Path)
 
 
-def _adopt_paths(X: Any, values: np.ndarray, labels: np.ndarray) -> Adopted:
+def _convert_paths(X: Any, values: np.ndarray, labels: np.ndarray) -> ConvertedData:
     from ganaug.io.folder import read_files
 
     paths = [Path(path) for path in (X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X)]
     if len(paths) != len(labels):
         raise DataError(f"X holds {len(paths)} files and y {len(labels)} labels.")
-    images = LabelledImages(read_files(paths), torch.from_numpy(labels.astype(np.int64)), _names(values))
+    images = LabeledImages(read_files(paths), torch.from_numpy(labels.astype(np.int64)), _names(values))
 
-    def append(synthetic: LabelledImages) -> tuple[Any, Any]:  # noqa: ARG001  # every Adopted has one
+    def append(synthetic: LabeledImages) -> tuple[Any, Any]:  # noqa: ARG001  # every Adopted has one
         raise TypeError(
             "fit_resample cannot give back file paths, since the new images have no file. Use fit and sample, then "
             "write_folder; or pass read_folder(...)."
         )
 
-    return Adopted(images, values, append)
+    return ConvertedData(images, values, append)

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
 SIDE = 28
 ORDER = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-def fashion_mnist_lt() -> LabelledImages:
+def fashion_mnist_lt() -> LabeledImages:
     """Fashion-MNIST made long-tailed (Xiao et al. 2017; MIT): class k of 10 keeps round(500 * 50 ** (-k / 9)) images.
 
-    28x28 grey, drawn from the training images with NumPy's `default_rng(0)`. Stored as one sheet of 20 columns a class,
+    28x28 gray, drawn from the training images with NumPy's `default_rng(0)`. Stored as one sheet of 20 columns a class,
     whose file name holds the count, so that a person can look at them.
     """
     images, labels = [], []
@@ -31,4 +31,4 @@ def fashion_mnist_lt() -> LabelledImages:
         count = int(sheet.name.split(".")[1])
         images.append(torch.from_numpy(tiles[:count].copy()))
         labels.append(torch.full((count,), label))
-    return LabelledImages(torch.cat(images), torch.cat(labels), ORDER)
+    return LabeledImages(torch.cat(images), torch.cat(labels), ORDER)

@@ -3,14 +3,14 @@
 import torch
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
-FEWEST = 10  # held back of a class: fewer say too little to be worth their absence from training
-MOST = 100  # held back of a class
+FEWEST = 10  # held out of a class: fewer say too little to be worth their absence from training
+MOST = 100  # held out of a class
 
 
-def hold_back(images: LabelledImages, share: float, *, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """-> (what to train on, what is held back): `share` of every class of which that is at least 10, at most 100 of it.
+def split_validation(images: LabeledImages, share: float, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
+    """-> (what to train on, what is held out): `share` of every class of which that is at least 10, at most 100 of it.
 
     Smaller classes keep all their images: what is taken from them is missed more than the comparison is worth.
     """
@@ -20,5 +20,5 @@ def hold_back(images: LabelledImages, share: float, *, seed: int) -> tuple[Label
         if number < FEWEST:
             continue
         where = images.rows_of(name)
-        chosen[where[torch.randperm(count, generator=generator(seed, "held back", name))[:number]]] = True
+        chosen[where[torch.randperm(count, generator=generator(seed, "held out", name))[:number]]] = True
     return (images.take(~chosen) if chosen.any() else images), images.take(chosen)

@@ -14,14 +14,14 @@ from ganaug.datasets.pool import Pool, Refresh
 from ganaug.datasets.shares import by_share
 from ganaug.datasets.wrapped import class_names, is_validation, targets
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.origin import marked_synthetic
 
 
 class MixedDataset(Dataset[tuple[Any, int]]):
     """The real set followed by as many synthetic images as make up `share` of the whole; yields (image, label).
 
-    real: a map-style Dataset of (image, label) without a transform of its own, such as LabelledImages or ImageFolder.
+    real: a map-style Dataset of (image, label) without a transform of its own, such as LabeledImages or ImageFolder.
     synthetic: what `GANAugmenter.sample` returned. Its classes are matched to those of `real` by name where `real` has
         `classes`, else by label.
     share: synthetic part of all items, in [0, 1). Each synthetic image comes equally often, give or take once; which
@@ -36,7 +36,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     transform: applied to every image after mixing, whatever its origin. Images reach it as `real` yields them: PIL
         images, or uint8 tensors (C, H, W).
     validation: True yields no synthetic item. None finds out: `real.train is False`, or `real.split` (also the only
-        value in a column `split` of LabelledImages' metadata) names a validation or test split.
+        value in a column `split` of LabeledImages' metadata) names a validation or test split.
 
     Attributes: is_synthetic, bool (len,); targets, list of labels; samples, list of (file name, label), as ImageFolder
     has them; classes; class_to_idx; share, as it came out. Those that depend on the epoch follow `set_epoch`.
@@ -46,7 +46,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     def __init__(
         self,
         real: Dataset[Any],
-        synthetic: LabelledImages,
+        synthetic: LabeledImages,
         *,
         share: float | str | None = None,
         report: Any = None,
@@ -200,7 +200,7 @@ def _share(share: float | str | None, report: Any) -> float | None:
     return share
 
 
-def _matched(synthetic: LabelledImages, names: tuple[str, ...] | None, labels: set[int]) -> dict[int, int]:
+def _matched(synthetic: LabeledImages, names: tuple[str, ...] | None, labels: set[int]) -> dict[int, int]:
     """Synthetic label -> label of the real set: by class name; without names, by the number that names it."""
     if names is not None:
         strangers = [name for name in synthetic.classes if name not in names]

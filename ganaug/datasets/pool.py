@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
-Refresh = Callable[[int], LabelledImages]
+Refresh = Callable[[int], LabeledImages]
 
 
 class Pool:
@@ -21,13 +21,13 @@ class Pool:
     pool, never in a worker: `to_epoch(e)` takes what was drawn for e and begins to draw for e + 1.
     """
 
-    def __init__(self, synthetic: LabelledImages, refresh: Refresh | None = None) -> None:
+    def __init__(self, synthetic: LabeledImages, refresh: Refresh | None = None) -> None:
         self.images: Tensor = synthetic.images if refresh is None else synthetic.images.clone().share_memory_()  # type: ignore[no-untyped-call]
         self.labels: Tensor = synthetic.labels
         self.classes = synthetic.classes
         self._refresh = refresh
         self._drawer = None if refresh is None else ThreadPoolExecutor(1, thread_name_prefix="ganaug-pool")
-        self._next: tuple[int, Future[LabelledImages]] | None = None
+        self._next: tuple[int, Future[LabeledImages]] | None = None
 
     def to_epoch(self, epoch: int) -> None:
         """Show the images of `epoch`; those of epoch 0 are the ones that the pool was made with."""
@@ -40,7 +40,7 @@ class Pool:
             self._show(self._next[1].result(), epoch)
         self._next = epoch + 1, self._drawer.submit(self._refresh, epoch + 1)
 
-    def _show(self, new: LabelledImages, epoch: int) -> None:
+    def _show(self, new: LabeledImages, epoch: int) -> None:
         if new.classes != self.classes or not torch.equal(new.labels, self.labels):
             raise DataError(
                 f"refresh({epoch}) gave other classes or counts than the synthetic images at the start. Ask `sample` "

@@ -1,4 +1,4 @@
-"""GANAugmenter: fit a conditional GAN to a labelled image set, sample its classes, or fill them up."""
+"""GANAugmenter: fit a conditional GAN to a labeled image set, sample its classes, or fill them up."""
 
 import json
 import sys
@@ -20,27 +20,27 @@ from torch import Tensor
 
 from ganaug._runtime.allocator import freed_memory_kept
 from ganaug._runtime.lookup import lookup
-from ganaug._runtime.randomness import derive, own_state
+from ganaug._runtime.randomness import derive, temporary_seed
 from ganaug._runtime.storage import digest, read_tree, write_json, write_tree
-from ganaug.datasets.convert import Adopted
-from ganaug.datasets.holdout import hold_back
+from ganaug.datasets.convert import ConvertedData
+from ganaug.datasets.holdout import split_validation
 from ganaug.errors import DataError, RunError
 from ganaug.estimators import base
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.progress import Evaluator
 from ganaug.estimators.sampler import Sampler
-from ganaug.images import LabelledImages, image_hashes
-from ganaug.io.findings import SMALLEST
+from ganaug.images import LabeledImages, image_hashes
+from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network
-from ganaug.models.networks.blocks import laid_out
+from ganaug.models.networks.blocks import to_memory_format
 from ganaug.models.penalties import Penalty, penalties
 from ganaug.sampling.filters import filter_names, make_filters
 from ganaug.sampling.generator_model import GeneratorModel, Latent
 from ganaug.sampling.shards import Shard
 from ganaug.sampling.strategy import Strategy, counts_for, to_generate
-from ganaug.training.auxiliary_classifier import Referee
+from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.batches import BalancedBatches
 from ganaug.training.engine import device_for, precision_for
 from ganaug.training.loop import Callback
@@ -65,7 +65,7 @@ class GANAugmenter(Sampler):
     image_shape : (H, W) or (H, W, C), optional
         Cuts the rows of a 2-D X into images. Without it they are plain vectors.
     n_steps : int, optional
-        Training steps (updates of the critic). None: by the time budget, or as planned for so many images.
+        Training steps (updates of the discriminator). None: by the time budget, or as planned for so many images.
     time_budget : float, optional
         Seconds after which training ends, at the end of a step.
     batch_size : int, optional
@@ -74,19 +74,19 @@ class GANAugmenter(Sampler):
         Numbers a sample is made from.
     width : int, optional
         Channels of the widest-resolution layers. None: as planned.
-    generator_rate, discriminator_rate : float
+    generator_lr, discriminator_lr : float
         Learning rates of Adam.
     betas : (float, float)
         Adam's averaging of gradient and squared gradient.
     augmentation : {"auto", names joined by commas}, sequence or None
-        Differentiable augmentations in front of the critic, in order: "translation", "cutout", "color", "flip", or
+        Differentiable augmentations in front of the discriminator, in order: "translation", "cutout", "color", "flip", or
         callables (images, torch.Generator) -> images. "auto": as planned.
     adaptive_augmentation : bool
-        Let their strength follow the critic (ADA), from none upward.
+        Let their strength follow the discriminator (ADA), from none upward.
     penalty : names joined by commas, sequence or None
         Beside the loss's own: "r1", "r2", "lazy-r1", "gradient-penalty", "lecam", "class-spectral", or Penalty objects.
     discriminator_norm : {"spectral", "batch", "none"}
-        Normalisation in the critic. "batch" is refused for the Wasserstein losses.
+        Normalization in the discriminator. "batch" is refused for the Wasserstein losses.
     sampling_power : float
         Real batches draw a class in proportion to this power of its count: 1 as they come, 0 all classes alike.
     ema_half_life : float, optional
@@ -96,12 +96,12 @@ class GANAugmenter(Sampler):
     class_noise : float
         Standard deviation of the noise on class gains in training, as a share of their spread; rare classes get more.
     guidance : float
-        Weight of the generator's shortfall from what a classifier of the real images needs to recognise the class.
-    decay_images : float, optional
-        Images over which the rates fall to `last_rate` of theirs, and scheduled penalties to their last weight.
-    last_rate : float
+        Weight of the generator's shortfall from what a classifier of the real images needs to recognize the class.
+    lr_decay_images : float, optional
+        Images over which the rates fall to `final_lr_ratio` of theirs, and scheduled penalties to their last weight.
+    final_lr_ratio : float
         Share of the learning rates that is left at the end of the decay.
-    hold_back : float
+    validation_fraction : float
         Share of each class that training is not shown, where it comes to ten images: scores and filters go by it.
     patience : int, "auto" or None
         Checks without a better score after which training stops. None: never.
@@ -119,13 +119,6 @@ class GANAugmenter(Sampler):
     precision : {"auto", "bf16", "fp32"}
         Of the convolutions in training; "auto" is bfloat16 where the processor multiplies in it. Samples are always
         drawn in float32.
-    compiled : bool or "auto"
-        Train with networks that torch.compile has compiled, for up to a minute at the start; on two idle cores they
-        then trained 0.96 to 1.16 times as many images a second (docs/scale.md). Not with penalties on the critic's
-        gradient or noise on classes. Without a compiler it is warned and left out. "auto" compiles where a trial before
-        the first step, within the time budget, finds it at least 5 % quicker; what it finds is remembered for these
-        networks and this machine, and a run keeps to it. Equal seeds give equal samples only where both runs are
-        compiled, or neither.
     random_state : int, RandomState or None
         Seed of weights, batches, latent vectors and augmentations.
 
@@ -134,28 +127,26 @@ class GANAugmenter(Sampler):
     classes_ : (K,) array
         Class values, sorted.
     sampling_strategy_ : dict
-        Class value -> number of images asked of `fit_resample`; it generates them for classes that are learnt.
+        Class value -> number of images asked of `fit_resample`; it generates them for classes that are learned.
     model_ : GeneratorModel
         The trained generator of the best check.
     plan_ : Plan
         What was chosen where a parameter left it open, with reasons; print it.
-    yield_ : DataFrame
-        By class: of trial samples, how many were near-copies, were not recognised as their class, and passed; and
-        whether the class counts as learnt. Empty without filters.
+    filter_report_ : DataFrame
+        By class: of trial samples, how many were near-copies, were not recognized as their class, and passed; and
+        whether the class counts as learned. Empty without filters.
     history_ : DataFrame
-        A row a check: losses, critic's accuracy, gradient norm, score, diversity, findings.
+        A row a check: losses, discriminator's accuracy, gradient norm, score, diversity, findings.
     health_ : list of Finding
         Every symptom seen, with its value, its threshold and what was done.
-    ended_ : str
+    stop_reason_ : str
         Why training ended: "finished", "time budget", "interrupted", or a symptom.
-    compiled_ : bool
-        Whether torch.compile had compiled the networks.
     n_steps_, best_step_ : int
         Steps done, and the step whose state is kept.
     training_images_ : (N,) tensor
         A hash of each image given to `fit`, by which a test on images that were trained on is refused.
     seconds_ : float
-        Time spent training, the referee's included, over all resumptions.
+        Time spent training, the auxiliary classifier's included, over all resumptions.
     n_features_in_ : int
         Numbers an image: C * H * W.
     """
@@ -169,22 +160,21 @@ class GANAugmenter(Sampler):
         "batch_size": [Interval(Integral, 2, None, closed="left"), None],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
         "width": [Interval(Integral, 1, None, closed="left"), None],
-        "generator_rate": [Interval(Real, 0, None, closed="neither")],
-        "discriminator_rate": [Interval(Real, 0, None, closed="neither")],
+        "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "discriminator_norm": [StrOptions({"spectral", "batch", "none"})],
         "sampling_power": [Interval(Real, 0, 1, closed="both")],
         "adaptive_augmentation": ["boolean"],
         "ema_half_life": [Interval(Real, 0, None, closed="left"), None],
         "class_noise": [Interval(Real, 0, None, closed="left")],
         "guidance": [Interval(Real, 0, None, closed="left")],
-        "decay_images": [Interval(Real, 0, None, closed="neither"), None],
-        "last_rate": [Interval(Real, 0, 1, closed="both")],
-        "hold_back": [Interval(Real, 0, 0.5, closed="both")],
+        "lr_decay_images": [Interval(Real, 0, None, closed="neither"), None],
+        "final_lr_ratio": [Interval(Real, 0, 1, closed="both")],
+        "validation_fraction": [Interval(Real, 0, 0.5, closed="both")],
         "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "latent_std": [Interval(Real, 0, None, closed="neither")],
         "truncation": [Interval(Real, 0, None, closed="neither"), None],
         "check_every": [Interval(Integral, 1, None, closed="left")],
-        "compiled": ["boolean", StrOptions({"auto"})],
         "random_state": ["random_state"],
     }
 
@@ -200,8 +190,8 @@ class GANAugmenter(Sampler):
         batch_size: int | None = None,
         latent_size: int = 64,
         width: int | None = None,
-        generator_rate: float = 4e-4,
-        discriminator_rate: float = 4e-4,
+        generator_lr: float = 4e-4,
+        discriminator_lr: float = 4e-4,
         betas: tuple[float, float] = (0.0, 0.99),
         augmentation: str | Sequence[str | augment.Policy] | None = "auto",
         discriminator_norm: str = "spectral",
@@ -212,9 +202,9 @@ class GANAugmenter(Sampler):
         conditioning_ramp: tuple[float, float] | None = None,
         class_noise: float = 0.0,
         guidance: float = 0.0,
-        decay_images: float | None = None,
-        last_rate: float = 1.0,
-        hold_back: float = 0.1,
+        lr_decay_images: float | None = None,
+        final_lr_ratio: float = 1.0,
+        validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
         filters: str | Sequence[str] | None = "copies,label",
         latent_std: float = 1.0,
@@ -223,7 +213,6 @@ class GANAugmenter(Sampler):
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
-        compiled: bool | str = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.network = network
@@ -235,8 +224,8 @@ class GANAugmenter(Sampler):
         self.batch_size = batch_size
         self.latent_size = latent_size
         self.width = width
-        self.generator_rate = generator_rate
-        self.discriminator_rate = discriminator_rate
+        self.generator_lr = generator_lr
+        self.discriminator_lr = discriminator_lr
         self.betas = betas
         self.augmentation = augmentation
         self.discriminator_norm = discriminator_norm
@@ -247,9 +236,9 @@ class GANAugmenter(Sampler):
         self.conditioning_ramp = conditioning_ramp
         self.class_noise = class_noise
         self.guidance = guidance
-        self.decay_images = decay_images
-        self.last_rate = last_rate
-        self.hold_back = hold_back
+        self.lr_decay_images = lr_decay_images
+        self.final_lr_ratio = final_lr_ratio
+        self.validation_fraction = validation_fraction
         self.patience = patience
         self.filters = filters
         self.latent_std = latent_std
@@ -258,7 +247,6 @@ class GANAugmenter(Sampler):
         self.run_dir = run_dir
         self.device = device
         self.precision = precision
-        self.compiled = compiled
         self.random_state = random_state
 
     @property
@@ -275,7 +263,7 @@ class GANAugmenter(Sampler):
         latent_std: float | None = None,
         truncation: float | None = None,
         filtered: bool = True,
-    ) -> LabelledImages:
+    ) -> LabeledImages:
         """Exactly as many synthetic images as asked for, with a row of provenance each in `metadata`.
 
         counts: {class value or name: n}, or a total that is shared out evenly.
@@ -283,7 +271,7 @@ class GANAugmenter(Sampler):
         start: place in each class's stream of images to begin at; `start=n` goes on where a call for n images ended.
         latent_std, truncation: instead of the estimator's own. filtered: False gives the samples as they come.
         Threads may call it on one augmenter at once: what each gets is what it would get alone.
-        Raises ValueError for an unknown class, NotLearntError for one whose samples do not pass the filters,
+        Raises ValueError for an unknown class, ClassNotLearnedError for one whose samples do not pass the filters,
         NotFittedError before `fit`.
         """
         request, options = self._drawing(counts, random_state, latent_std, truncation)
@@ -301,7 +289,7 @@ class GANAugmenter(Sampler):
         latent_std: float | None = None,
         truncation: float | None = None,
         filtered: bool = True,
-    ) -> Iterator[LabelledImages]:
+    ) -> Iterator[LabeledImages]:
         """What `sample` gives, block after block, so that memory does not grow with the number of images.
 
         shard: (i, n) for the i-th, from 0, of n parts, which can be drawn anywhere and together are the whole: of a
@@ -325,11 +313,11 @@ class GANAugmenter(Sampler):
 
     def plan(self, X: Any, y: Any = None) -> Plan:
         """What `fit` would choose for this data where a parameter leaves it open, with reasons. Trains nothing."""
-        images = self._adopt(X, y).images
+        images = self._convert(X, y).images
         base.check_trainable(images)
         seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
-        train, held_back = hold_back(images, self.hold_back, seed=seed)
-        return make_plan(train, held_back, device_for(self.device), self.get_params(deep=False))
+        train, validation = split_validation(images, self.validation_fraction, seed=seed)
+        return make_plan(train, validation, device_for(self.device), self.get_params(deep=False))
 
     def cache_key(self) -> str | None:
         """Names all that samples depend on beside the training images; None where an object of your own has no name."""
@@ -375,8 +363,8 @@ class GANAugmenter(Sampler):
         return augmenter
 
     @freed_memory_kept()
-    def _fit(self, adopted: Adopted, callbacks: Sequence[Callback], *, resume: bool) -> None:
-        images, classes = adopted.images, adopted.class_values
+    def _fit(self, converted: ConvertedData, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        images, classes = converted.images, converted.class_values
         base.check_trainable(images)
         wanted = to_generate(self.sampling_strategy, classes[images.labels.numpy()], classes, images.classes)
         hashes = image_hashes(images.images)
@@ -386,8 +374,8 @@ class GANAugmenter(Sampler):
         processes = processes_on(device)
         resume = resume and processes.from_first(lambda: not self._was_killed_at_once())
         seed = processes.from_first(lambda: self._seed(resume))
-        train, held_back = hold_back(images, self.hold_back, seed=seed)
-        plan = make_plan(train, held_back, device, self.get_params(deep=False))
+        train, validation = split_validation(images, self.validation_fraction, seed=seed)
+        plan = make_plan(train, validation, device, self.get_params(deep=False))
         processes.check_shares(plan.batch_size)
         processes.check_same("images", data["fingerprint"])
         processes.check_same("parameters", (str(self._described()), str(plan)))
@@ -398,9 +386,11 @@ class GANAugmenter(Sampler):
             names = filter_names(self.filters)
             if "label" in names or self.guidance:
                 tree = processes.from_first(
-                    lambda: base.referee_of(folder, train, held_back, seed=seed, device=device, resume=resume).tree()
+                    lambda: base.stored_auxiliary_classifier(
+                        folder, train, validation, seed=seed, device=device, resume=resume
+                    ).tree()
                 )
-                step.referee = Referee.from_tree(tree, train.shape, len(train.classes), device)
+                step.auxiliary_classifier = AuxiliaryClassifier.from_tree(tree, train.shape, len(train.classes), device)
             model = GeneratorModel(
                 step.average.module,
                 plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
@@ -410,9 +400,9 @@ class GANAugmenter(Sampler):
                 self.latent_size,
                 plan.width,
                 seed,
-                make_filters(names, train, step.referee),
+                make_filters(names, train, step.auxiliary_classifier),
             )
-            evaluator = Evaluator(train, held_back, model.draw, step.referee, seed=seed)
+            evaluator = Evaluator(train, validation, model.draw, step.auxiliary_classifier, seed=seed)
             batches = BalancedBatches(
                 train,
                 plan.batch_size,
@@ -439,16 +429,15 @@ class GANAugmenter(Sampler):
             finally:
                 self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
             run.restore_best()
-            self.model_ = model.with_yields(self._latent)
-            self.plan_, self.data_, self.seed_, self.ended_ = plan, data, seed, run.ended
+            self.model_ = model.with_filter_stats(self._latent)
+            self.plan_, self.data_, self.seed_, self.stop_reason_ = plan, data, seed, run.stop_reason
             self.classes_, self._to_generate = classes, wanted
             self.training_images_ = hashes
             self.sampling_strategy_ = {classes[index]: count for index, count in wanted.items()}
-            self.compiled_ = bool(step.compiled)
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
             if folder is not None:
                 self.save(folder / "model")
-                write_json(folder / "summary.json", run.summary() | {"compiled": self.compiled_})
+                write_json(folder / "summary.json", run.summary())
 
     def _check_params(self) -> None:
         """Raise ValueError that names the first parameter which cannot be used."""
@@ -469,23 +458,23 @@ class GANAugmenter(Sampler):
             raise ValueError(f"betas must be two numbers in [0, 1); got {betas!r}.")
 
     def _step(
-        self, images: LabelledImages, plan: Plan, device: torch.device, seed: int, processes: Processes
+        self, images: LabeledImages, plan: Plan, device: torch.device, seed: int, processes: Processes
     ) -> AdversarialStep:
         """The networks and their training step."""
         pair = lookup(NETWORKS, plan.network, "network")
-        if min(images.shape[1:]) < SMALLEST and plan.network in NETWORKS and plan.network != "mlp":
+        if min(images.shape[1:]) < MIN_IMAGE_SIZE and plan.network in NETWORKS and plan.network != "mlp":
             raise DataError(
                 f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for network {plan.network!r}, "
-                f"which needs {SMALLEST}x{SMALLEST}. Give image_shape if the rows are images, or use network='mlp'."
+                f"which needs {MIN_IMAGE_SIZE}x{MIN_IMAGE_SIZE}. Give image_shape if the rows are images, or use network='mlp'."
             )
         n_classes = len(images.classes)
-        with own_state(derive(seed, "weights")):
+        with temporary_seed(derive(seed, "weights")):
             generator = pair.generator(images.shape, n_classes, self.latent_size, plan.width)
             discriminator = pair.discriminator(images.shape, n_classes, plan.width, self.discriminator_norm)
         recipe = Recipe(
             loss=lookup(LOSSES, self.loss, "loss"),
             latent_size=self.latent_size,
-            rates=(self.generator_rate, self.discriminator_rate),
+            rates=(self.generator_lr, self.discriminator_lr),
             betas=self.betas,
             penalties=penalties(self.penalty),
             augmentations=augment.policy(plan.augmentation),
@@ -495,27 +484,26 @@ class GANAugmenter(Sampler):
             class_noise=self.class_noise,
             guidance=self.guidance,
             precision=precision_for(plan.precision, device),
-            decay_images=self.decay_images,
-            last_rate=self.last_rate,
-            compiled=None if self.compiled == "auto" else bool(self.compiled),
+            lr_decay_images=self.lr_decay_images,
+            final_lr_ratio=self.final_lr_ratio,
         )
         return AdversarialStep(
-            laid_out(generator.to(device), images.shape),
-            laid_out(discriminator.to(device), images.shape),
+            to_memory_format(generator.to(device), images.shape),
+            to_memory_format(discriminator.to(device), images.shape),
             recipe,
             torch.tensor(list(images.counts.values())),
             processes,
         )
 
     @property
-    def yield_(self) -> pd.DataFrame:
+    def filter_report_(self) -> pd.DataFrame:
         """By class, what the filters took of trial samples at the end of training."""
         check_is_fitted(self, "model_")
         rows = [
-            {"class": self.model_.classes[label], **asdict(found), "yield": found.share, "learnt": found.learnt}
-            for label, found in self.model_.yields.items()
+            {"class": self.model_.classes[label], **asdict(found), "yield": found.share, "learned": found.learned}
+            for label, found in self.model_.filter_stats.items()
         ]
-        return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabelled", "yield", "learnt"])
+        return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabeled", "yield", "learned"])
 
 
 def _is_decay(number: object) -> bool:

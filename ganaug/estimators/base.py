@@ -14,10 +14,10 @@ from sklearn.utils import check_random_state
 from ganaug._runtime.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
 from ganaug._version import __version__
 from ganaug.errors import DataError, RunError
-from ganaug.images import LabelledImages
-from ganaug.io.findings import LARGEST, MOST_CLASSES
+from ganaug.images import LabeledImages
+from ganaug.io.findings import LARGEST, MAX_CLASSES
 from ganaug.io.names import is_utf8
-from ganaug.training.auxiliary_classifier import Referee, train_referee
+from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
 
 FORMAT = 4
 # What a resumed run may differ in from the run that it continues; the seed is compared by `stored_seed`.
@@ -48,16 +48,16 @@ class Resumable(BaseEstimator):  # type: ignore[misc]
         return {name: as_json(value) for name, value in self.get_params(deep=False).items()}
 
 
-def check_trainable(images: LabelledImages) -> None:
+def check_trainable(images: LabeledImages) -> None:
     """Raise DataError where no conditional GAN can be fitted."""
     if len(images.classes) < 2:
         raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
-    if len(images.classes) > MOST_CLASSES:
-        raise DataError(f"{len(images.classes):,} classes; at most {MOST_CLASSES:,} are supported.")
+    if len(images.classes) > MAX_CLASSES:
+        raise DataError(f"{len(images.classes):,} classes; at most {MAX_CLASSES:,} are supported.")
     lonely = [name for name, count in images.counts.items() if count < 2]
     if lonely:
         raise DataError(
-            f"class {lonely[0]!r} has one image only ({len(lonely)} such classes): nothing can be learnt about how its "
+            f"class {lonely[0]!r} has one image only ({len(lonely)} such classes): nothing can be learned about how its "
             "images vary. Add images or leave the class out."
         )
     if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
@@ -93,23 +93,23 @@ def run_folder(folder: Path, about: Mapping[str, Any], *, resume: bool) -> Itera
         yield
 
 
-def referee_of(
+def stored_auxiliary_classifier(
     folder: Path | None,
-    train: LabelledImages,
-    held_back: LabelledImages,
+    train: LabeledImages,
+    validation: LabeledImages,
     *,
     seed: int,
     device: torch.device,
     resume: bool,
-) -> Referee:
-    """The referee of a run: trained, and kept in `folder`; for a run that is resumed, the one that is there."""
-    kept = None if folder is None else folder / "referee.safetensors"
+) -> AuxiliaryClassifier:
+    """The auxiliary classifier of a run: trained, and kept in `folder`; for a run that is resumed, the one that is there."""
+    kept = None if folder is None else folder / "auxiliary_classifier.safetensors"
     if resume and kept is not None and kept.exists():
-        return Referee.from_tree(read_tree(kept), train.shape, len(train.classes), device)
-    referee = train_referee(train, held_back, seed=seed, device=device)
+        return AuxiliaryClassifier.from_tree(read_tree(kept), train.shape, len(train.classes), device)
+    auxiliary_classifier = train_auxiliary_classifier(train, validation, seed=seed, device=device)
     if kept is not None:
-        write_tree(kept, referee.tree())
-    return referee
+        write_tree(kept, auxiliary_classifier.tree())
+    return auxiliary_classifier
 
 
 def stored_seed(folder: Path, random_state: object) -> int:

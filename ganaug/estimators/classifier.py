@@ -1,4 +1,4 @@
-"""AugmentedClassifier: any scikit-learn classifier, trained with as much synthetic data as inner validation favours."""
+"""AugmentedClassifier: any scikit-learn classifier, trained with as much synthetic data as inner validation favors."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter, validate_data
 
-from ganaug.datasets.convert import Adopted, adopt
+from ganaug.datasets.convert import ConvertedData, convert
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import PLAIN
 from ganaug.evaluation.classifiers import fit_rows, log_probabilities
 from ganaug.evaluation.comparison import Comparison, Predictions, log_prior, share_name
 from ganaug.evaluation.splits import Fold, fold_numbers, folds
 from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
-from ganaug.evaluation.trial import MOST_SAMPLES, draw, gathered, unfitted
-from ganaug.images import LabelledImages
+from ganaug.evaluation.trial import MAX_SAMPLES, draw, gathered, unfitted
+from ganaug.images import LabeledImages
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.reports.utility import SHARES, checked_shares
@@ -55,7 +55,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     estimator : classifier
         Of rows, as X has them.
     augmenter : GANAugmenter
-        Or any estimator with `fit` of LabelledImages, `sample({class name: n}, random_state=...)` and, where rows are
+        Or any estimator with `fit` of LabeledImages, `sample({class name: n}, random_state=...)` and, where rows are
         images, `image_shape`.
     share : "auto" or float in [0, 1)
         Synthetic part of what stands for each class; 0 is the estimator alone, on real rows as they are.
@@ -122,8 +122,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if weights is not None and not has_fit_parameter(self.estimator, "sample_weight"):
             raise TypeError(f"{type(self.estimator).__name__}.fit takes no sample_weight.")
         self.classes_ = np.unique(y)
-        adopted = adopt(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
-        rows = _Rows(X, y, adopted, weights, params)
+        converted = convert(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
+        rows = _Rows(X, y, converted, weights, params)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.verdict_ = "not tried"
         self.report_: Report | None = None
@@ -137,7 +137,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     def _finish(self, rows: "_Rows", seed: int, share: float) -> None:
         """Fit on everything with what was chosen."""
-        images, everything = rows.adopted.images, np.arange(len(rows.y))
+        images, everything = rows.converted.images, np.arange(len(rows.y))
         self.augmenter_, self.share_, self.synthetic_weight_ = None, share, 0.0
         if share > 0:
             self.augmenter_ = unfitted(self.augmenter).fit(images)
@@ -155,8 +155,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             self.estimator_ = self._trained(rows, everything, None, None)
 
     def _tried(self, rows: "_Rows", seed: int, groups: np.ndarray | None) -> tuple[float, bool]:
-        """The share that inner validation favours, and whether classes are to count equally."""
-        images = rows.adopted.images
+        """The share that inner validation favors, and whether classes are to count equally."""
+        images = rows.converted.images
         try:
             if len(images.classes) < 2:
                 raise DataError("there is one class only")
@@ -185,12 +185,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.verdict_ = found.verdict
         if found.cautious_share > 0:
             return found.cautious_share, True
-        plain, even = (found.rivals[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
+        plain, even = (found.baselines[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
         return 0.0, bool(even[0] - even[1:].std() > plain[0])
 
     def _fold(self, rows: "_Rows", fold: Fold, seed: int) -> dict[str, np.ndarray]:
         """{way: (n, K) log-probabilities of the fold's test rows}."""
-        part, places = rows.adopted.images.take(fold.train), fold.train.numpy()
+        part, places = rows.converted.images.take(fold.train), fold.train.numpy()
         synthetic = self._samples(unfitted(self.augmenter).fit(part), part, seed)
         fitted = {
             PLAIN: self._trained(rows, places, None, None),
@@ -201,9 +201,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         shown = rows.X[fold.test.numpy()]
         return {name: log_probabilities(model, shown, self.classes_) for name, model in fitted.items()}
 
-    def _samples(self, augmenter: Any, images: LabelledImages, seed: int) -> LabelledImages:
-        """Synthetic images of every class that was learnt."""
-        each = self.n_samples or min(MOST_SAMPLES, max(100, max(images.counts.values())))
+    def _samples(self, augmenter: Any, images: LabeledImages, seed: int) -> LabeledImages:
+        """Synthetic images of every class that was learned."""
+        each = self.n_samples or min(MAX_SAMPLES, max(100, max(images.counts.values())))
         return draw(augmenter, dict.fromkeys(images.classes, each), seed, images)
 
     def _trained(
@@ -211,7 +211,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         rows: "_Rows",
         places: np.ndarray,
         training: TrainingSet | None,
-        synthetic: LabelledImages | None,
+        synthetic: LabeledImages | None,
     ) -> Any:
         """A clone of the estimator, fitted on real rows at `places` and synthetic ones; training None: as they are."""
         X, y = rows.X[places], rows.y[places]
@@ -278,15 +278,15 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
 @dataclass(frozen=True)
 class _Rows:
-    """The user's rows as they are for the estimator, with what goes into its `fit`; `adopted`: for the augmenter."""
+    """The user's rows as they are for the estimator, with what goes into its `fit`; `converted`: for the augmenter."""
 
     X: np.ndarray
     y: np.ndarray
-    adopted: Adopted
+    converted: ConvertedData
     weights: np.ndarray | None
     params: dict[str, Any]
 
-    def of(self, synthetic: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+    def of(self, synthetic: LabeledImages) -> tuple[np.ndarray, np.ndarray]:
         """Synthetic images as such rows, and their labels."""
-        X, y = self.adopted.append(synthetic)
+        X, y = self.converted.append(synthetic)
         return np.asarray(X)[len(self.X) :], np.asarray(y)[len(self.y) :]

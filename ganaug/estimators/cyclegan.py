@@ -34,10 +34,10 @@ class CycleGAN(Translator):
         Of the mean absolute error of images that are on the right side already (section 5.2); 0 or different channels
         leave it out. The published choice is half of `cycle_weight`.
     pool_size : int
-        Earlier translations that the critics are shown beside new ones (section 4); 0: none.
+        Earlier translations that the discriminators are shown beside new ones (section 4); 0: none.
     n_steps : int, optional
         Training steps. None: until the time budget ends, or 200 times through the larger set and at least 2,000.
-    time_budget, batch_size, width, generator_rate, discriminator_rate, betas, ema_half_life, hold_back
+    time_budget, batch_size, width, generator_lr, discriminator_lr, betas, ema_half_life, validation_fraction
         As for `Pix2Pix`.
     check_every, run_dir, device, precision, random_state
         As for `Pix2Pix`.
@@ -51,7 +51,7 @@ class CycleGAN(Translator):
     cycle_error_ : (N,) array
         Of each image of X, the mean absolute error in [0, 1] of pixels after it was translated there and back: large
         where the translation lost what the image shows.
-    history_, health_, ended_, n_steps_, best_step_, seconds_
+    history_, health_, stop_reason_, n_steps_, best_step_, seconds_
         As for `Pix2Pix`; `history_` has the cycle and identity errors in training.
     """
 
@@ -74,12 +74,12 @@ class CycleGAN(Translator):
         time_budget: float | None = None,
         batch_size: int = 4,
         width: int | None = None,
-        generator_rate: float = 2e-4,
-        discriminator_rate: float = 2e-4,
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
         ema_half_life: float = 1_000,
-        hold_back: float = 0.1,
+        validation_fraction: float = 0.1,
         check_every: int = 250,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
@@ -94,12 +94,12 @@ class CycleGAN(Translator):
         self.time_budget = time_budget
         self.batch_size = batch_size
         self.width = width
-        self.generator_rate = generator_rate
-        self.discriminator_rate = discriminator_rate
+        self.generator_lr = generator_lr
+        self.discriminator_lr = discriminator_lr
         self.betas = betas
         self.augmentation = augmentation
         self.ema_half_life = ema_half_life
-        self.hold_back = hold_back
+        self.validation_fraction = validation_fraction
         self.check_every = check_every
         self.run_dir = run_dir
         self.device = device
@@ -126,23 +126,23 @@ class CycleGAN(Translator):
         height, width = sources.shape[2:]
         return Domain((sources.shape[1], height, width)), Domain((targets.shape[1], height, width))
 
-    def _critics(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
+    def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
         return nn.ModuleDict(
             {side: PatchDiscriminator(domain.shape, width) for side, domain in zip("xy", domains, strict=True)}
         )
 
     def _make_step(
-        self, generator: nn.Module, critics: nn.Module, recipe: TranslationRecipe, processes: Processes
+        self, generator: nn.Module, discriminators: nn.Module, recipe: TranslationRecipe, processes: Processes
     ) -> TranslationStep:
         assert isinstance(generator, nn.ModuleDict)
-        assert isinstance(critics, nn.ModuleDict)
-        return CycleGANStep(generator, critics, recipe, processes)
+        assert isinstance(discriminators, nn.ModuleDict)
+        return CycleGANStep(generator, discriminators, recipe, processes)
 
     def _recipe(self, n_steps: int | None, device: torch.device) -> TranslationRecipe:
         return TranslationRecipe(
             loss=lookup(LOSSES, self.loss, "loss"),
             weights={"cycle": self.cycle_weight, "identity": self.identity_weight},
-            rates=(self.generator_rate, self.discriminator_rate),
+            rates=(self.generator_lr, self.discriminator_lr),
             betas=self.betas,
             ema_half_life=self.ema_half_life,
             constant_images=None if n_steps is None else n_steps * self.batch_size / 2,

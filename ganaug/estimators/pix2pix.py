@@ -25,17 +25,17 @@ from ganaug.training.translation_batches import Domain
 from ganaug.training.translation_steps import Pix2PixStep, TranslationRecipe, TranslationStep
 
 NOT_OF_PAIRS = ("color", "cutout")
-FEWEST_PAIRS, MOST_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at
+MIN_PAIRS, MAX_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at
 
 COMMON: dict[str, list[object]] = {
     "n_steps": [Interval(Integral, 1, None, closed="left"), None],
     "time_budget": [Interval(Real, 0, None, closed="neither"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "width": [Interval(Integral, 1, None, closed="left"), None],
-    "generator_rate": [Interval(Real, 0, None, closed="neither")],
-    "discriminator_rate": [Interval(Real, 0, None, closed="neither")],
+    "generator_lr": [Interval(Real, 0, None, closed="neither")],
+    "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
     "ema_half_life": [Interval(Real, 0, None, closed="left")],
-    "hold_back": [Interval(Real, 0, 0.5, closed="both")],
+    "validation_fraction": [Interval(Real, 0, 0.5, closed="both")],
     "check_every": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
 }
@@ -59,7 +59,7 @@ class Pix2Pix(Translator):
         Pairs a step.
     width : int, optional
         Channels of the first stages. None: 64 on a GPU, as published, and 32 elsewhere.
-    generator_rate, discriminator_rate : float
+    generator_lr, discriminator_lr : float
         Learning rates of Adam; in the second half of `n_steps` they fall to nothing.
     betas : (float, float)
         Adam's averaging of gradient and squared gradient.
@@ -67,7 +67,7 @@ class Pix2Pix(Translator):
         Of both images of a pair alike, as they are drawn: "translation", "flip".
     ema_half_life : float
         Half-life, in pairs, of the averaged generator that translates; 0 keeps none.
-    hold_back : float
+    validation_fraction : float
         Share of the pairs that training is not shown, where it comes to ten: the best check is chosen on them.
     check_every : int
         Steps between checks of health and progress, each with a checkpoint and a preview.
@@ -81,12 +81,12 @@ class Pix2Pix(Translator):
     model_ : TranslationModel
         The trained generator of the best check.
     history_ : DataFrame
-        A row a check: losses, critic's accuracy, L1 in training, score (`TranslationEvaluator`), diversity, findings.
+        A row a check: losses, discriminator's accuracy, L1 in training, score (`TranslationEvaluator`), diversity, findings.
     health_ : list of Finding
         Every symptom seen, with its value, its threshold and what was done.
     pairing_ : Tested or None
         Whether X says anything about its own Y, from which `fit` warns where not; None of fewer than 20 pairs.
-    ended_, n_steps_, best_step_, seconds_
+    stop_reason_, n_steps_, best_step_, seconds_
         Why training ended, steps done, the step whose state is kept, and seconds spent.
     """
 
@@ -107,12 +107,12 @@ class Pix2Pix(Translator):
         time_budget: float | None = None,
         batch_size: int = 4,
         width: int | None = None,
-        generator_rate: float = 2e-4,
-        discriminator_rate: float = 2e-4,
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
         ema_half_life: float = 1_000,
-        hold_back: float = 0.1,
+        validation_fraction: float = 0.1,
         check_every: int = 250,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
@@ -126,12 +126,12 @@ class Pix2Pix(Translator):
         self.time_budget = time_budget
         self.batch_size = batch_size
         self.width = width
-        self.generator_rate = generator_rate
-        self.discriminator_rate = discriminator_rate
+        self.generator_lr = generator_lr
+        self.discriminator_lr = discriminator_lr
         self.betas = betas
         self.augmentation = augmentation
         self.ema_half_life = ema_half_life
-        self.hold_back = hold_back
+        self.validation_fraction = validation_fraction
         self.check_every = check_every
         self.run_dir = run_dir
         self.device = device
@@ -174,20 +174,20 @@ class Pix2Pix(Translator):
             Domain((targets.shape[1], height, width)),
         )
 
-    def _critics(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
+    def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
         source, target = (domain.shape for domain in domains)
         return PatchDiscriminator((source[0] + target[0], *source[1:]), width)
 
     def _make_step(
-        self, generator: nn.Module, critics: nn.Module, recipe: TranslationRecipe, processes: Processes
+        self, generator: nn.Module, discriminators: nn.Module, recipe: TranslationRecipe, processes: Processes
     ) -> TranslationStep:
-        return Pix2PixStep(generator, critics, recipe, processes)
+        return Pix2PixStep(generator, discriminators, recipe, processes)
 
     def _recipe(self, n_steps: int | None, device: torch.device) -> TranslationRecipe:
         return TranslationRecipe(
             loss=lookup(LOSSES, self.loss, "loss"),
             weights={"l1": self.l1_weight},
-            rates=(self.generator_rate, self.discriminator_rate),
+            rates=(self.generator_lr, self.discriminator_lr),
             betas=self.betas,
             ema_half_life=self.ema_half_life,
             constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
@@ -200,7 +200,7 @@ class Pix2Pix(Translator):
         chosen = augment.policy(self.augmentation)
         if unfit := [name for name in NOT_OF_PAIRS if augment.AUGMENTATIONS[name] in chosen]:
             raise ValueError(
-                f"augmentation {unfit[0]!r} would alter X and Y alike, whose colours mean different things. Use "
+                f"augmentation {unfit[0]!r} would alter X and Y alike, whose colors mean different things. Use "
                 "translation, flip or None."
             )
         self._precision(torch.device("cpu"))
@@ -208,8 +208,8 @@ class Pix2Pix(Translator):
 
 def _pairing(domains: tuple[Domain, Domain], sources: Tensor, targets: Tensor) -> Tested | None:
     """Whether X tells anything about Y, on pixels averaged down to 8 x 8; None of too few pairs to say."""
-    if len(sources) < FEWEST_PAIRS:
+    if len(sources) < MIN_PAIRS:
         return None
-    rows = torch.randperm(len(sources), generator=generator(0, "pairing"))[:MOST_PAIRS]
+    rows = torch.randperm(len(sources), generator=generator(0, "pairing"))[:MAX_PAIRS]
     first, second = (thumbnails(domain, side[rows]) for domain, side in zip(domains, (sources, targets), strict=True))
     return dependence_test(first, second)

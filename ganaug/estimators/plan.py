@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from ganaug.datasets.holdout import FEWEST
-from ganaug.images import LabelledImages
-from ganaug.io.findings import SMALLEST
+from ganaug.images import LabeledImages
+from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.metrics.mirror import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
 
 NAMED_OPEN = ("network", "augmentation", "patience", "precision")  # left open by "auto"; the others by None
-FEWEST_STEPS, MOST_STEPS = 2000, 100_000
+MIN_STEPS, MAX_STEPS = 2000, 100_000
 
 
 @dataclass(frozen=True)
@@ -32,29 +32,27 @@ class Plan:
     ema_half_life: float
     patience: int | None
     precision: str
-    held_back: Mapping[str, int]
+    validation: Mapping[str, int]
     why: Mapping[str, str]
 
     def __str__(self) -> str:
         lines = []
         for field in fields(self):
-            if field.name in ("why", "held_back"):
+            if field.name in ("why", "validation"):
                 continue
             value = getattr(self, field.name)
             shown = value if isinstance(value, str | int | float | None) else type(value).__name__
             lines.append(f"{field.name} = {shown}: {self.why.get(field.name, 'as you asked')}.")
-        return "\n".join([*lines, f"held back: {self.why['held_back']}."])
+        return "\n".join([*lines, f"held out: {self.why['validation']}."])
 
 
-def make_plan(
-    images: LabelledImages, held_back: LabelledImages, device: torch.device, given: Mapping[str, Any]
-) -> Plan:
+def make_plan(images: LabeledImages, validation: LabeledImages, device: torch.device, given: Mapping[str, Any]) -> Plan:
     """Choose what `given` leaves open ("auto" or None) for training on `images` on `device`.
 
-    images: without what is held back. given: GANAugmenter's parameters.
+    images: without what is held out. given: GANAugmenter's parameters.
     """
     _, height, width = images.shape
-    vectors, largest = min(height, width) < SMALLEST, max(height, width)
+    vectors, largest = min(height, width) < MIN_IMAGE_SIZE, max(height, width)
     chosen: dict[str, Any] = {}
     why: dict[str, str] = {}
 
@@ -67,7 +65,7 @@ def make_plan(
     choose(
         "network",
         "mlp" if vectors else "dcgan",
-        f"{SMALLEST} pixels or more a side are needed for convolutions"
+        f"{MIN_IMAGE_SIZE} pixels or more a side are needed for convolutions"
         if vectors
         else f"convolutions for {height}x{width} pixels; the residual networks cost more a step",
     )
@@ -81,7 +79,7 @@ def make_plan(
         chosen["n_steps"], why["n_steps"] = None, f"the time budget of {given['time_budget']:g} s ends the run"
     else:
         seen = 600_000 + 150 * len(images)
-        steps = min(MOST_STEPS, max(FEWEST_STEPS, round(seen / batch / 500) * 500))
+        steps = min(MAX_STEPS, max(MIN_STEPS, round(seen / batch / 500) * 500))
         choose("n_steps", steps, f"{len(images):,} images: {steps * batch:,} shown in all, early stopping apart")
     if vectors:
         choose("augmentation", None, "plain vectors have no pixels to move")
@@ -96,20 +94,20 @@ def make_plan(
         choose("precision", "bf16", f"this {device.type} multiplies in bfloat16, which shortens a step")
     else:
         choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
-    held = {name: count for name, count in held_back.counts.items() if count}
-    why["held_back"] = (
-        f"{len(held_back)} images of {len(held)} classes, for scores and filters"
+    held = {name: count for name, count in validation.counts.items() if count}
+    why["validation"] = (
+        f"{len(validation)} images of {len(held)} classes, for scores and filters"
         if held
         else f"nothing: no class is large enough to give {FEWEST} images"
     )
-    return Plan(**chosen, held_back=held, why=why)
+    return Plan(**chosen, validation=held, why=why)
 
 
-def _augmentation(images: LabelledImages) -> tuple[str, str]:
+def _augmentation(images: LabeledImages) -> tuple[str, str]:
     names, why = ["translation"], ["small shifts keep what an image shows"]
     if images.shape[0] == 3 and len(images) < 20_000:
         names.append("color")
-        why.append("colours vary with the light, and there are few images")
+        why.append("colors vary with the light, and there are few images")
     if keeps_meaning_mirrored(images):
         names.append("flip")
         why.append("no class differs from its mirror image")

@@ -7,41 +7,41 @@ from PIL import Image
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator, image_seeds
-from ganaug.images import LabelledImages, pooled
+from ganaug.images import LabeledImages, pooled
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
-from ganaug.training.auxiliary_classifier import Referee
+from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.health import Evaluation
 from ganaug.training.pictures import preview
 
-MOST_IMAGES = 2000  # of each kind in one check, over all classes, but at least four a class
+MAX_IMAGES = 2000  # of each kind in one check, over all classes, but at least four a class
 ENOUGH = 10  # real images that a class needs to be judged by itself: below, chance rules, and copies score best
-MOST_ROWS = 100
+MAX_ROWS = 100
 FEATURE_SIZE = 8
 
 
 class Evaluator:
     """Draws the same latent vectors at each check, so that checks of one run compare.
 
-    Samples are compared with the held-back images of their class; where fewer than ten are held back, with `real`,
-    those that the generator is trained on. draw: (labels, seeds) -> uint8 images. referee: whose features are compared;
+    Samples are compared with the held-out images of their class; where fewer than ten are held out, with `real`,
+    those that the generator is trained on. draw: (labels, seeds) -> uint8 images. auxiliary classifier: whose features are compared;
     without one, images averaged down to at most 8 x 8 pixels.
     """
 
     def __init__(
         self,
-        real: LabelledImages,
-        held_back: LabelledImages,
+        real: LabeledImages,
+        validation: LabeledImages,
         draw: Callable[[Tensor, Tensor], Tensor],
-        referee: Referee | None,
+        auxiliary_classifier: AuxiliaryClassifier | None,
         *,
         seed: int,
     ) -> None:
         self.real, self.draw, self.seed = real, draw, seed
-        self.features = thumbnails if referee is None else referee.features
-        self.each = max(4, min(64, MOST_IMAGES // len(real.classes)))
+        self.features = thumbnails if auxiliary_classifier is None else auxiliary_classifier.features
+        self.each = max(4, min(64, MAX_IMAGES // len(real.classes)))
         chosen = [
-            self._real(held_back if count >= ENOUGH else real, name, self.each)
-            for name, count in held_back.counts.items()
+            self._real(validation if count >= ENOUGH else real, name, self.each)
+            for name, count in validation.counts.items()
         ]
         found = torch.split(self.features(torch.cat(chosen)), [len(images) for images in chosen])
         self.reference = dict(zip(real.classes, found, strict=True))
@@ -64,14 +64,14 @@ class Evaluator:
     def picture(self) -> Image.Image:
         """The preview grid: a row a class; beyond 100 classes, the 50 largest and the 50 smallest."""
         names = list(self.real.classes)
-        if len(names) > MOST_ROWS:
+        if len(names) > MAX_ROWS:
             by_count = sorted(names, key=lambda name: -self.real.counts[name])
-            names = by_count[: MOST_ROWS // 2] + by_count[-MOST_ROWS // 2 :]
+            names = by_count[: MAX_ROWS // 2] + by_count[-MAX_ROWS // 2 :]
         synthetic = self._synthetic(names, 10)
         counts = self.real.counts
         return preview({f"{n} ({counts[n]})": (self._real(self.real, n, 4), synthetic[n]) for n in names})
 
-    def _real(self, images: LabelledImages, name: str, most: int) -> Tensor:
+    def _real(self, images: LabeledImages, name: str, most: int) -> Tensor:
         own = images.rows_of(name)
         return images.images[own[torch.randperm(len(own), generator=generator(self.seed, "reference", name))[:most]]]
 

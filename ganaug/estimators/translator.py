@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.randomness import derive, generator, image_seeds, own_state
+from ganaug._runtime.randomness import derive, generator, image_seeds, temporary_seed
 from ganaug._runtime.storage import digest, write_json
 from ganaug.errors import DataError
 from ganaug.estimators import base
-from ganaug.images import LabelledImages, image_hashes
-from ganaug.io.findings import SMALLEST
+from ganaug.images import LabeledImages, image_hashes
+from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.sampling.translation_model import (
     DIRECTIONS,
@@ -41,8 +41,8 @@ from ganaug.training.run import Run, time_budget
 from ganaug.training.translation_batches import Domain, PairBatches
 from ganaug.training.translation_steps import TranslationRecipe, TranslationStep
 
-PASSES, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 100_000  # through the larger set, as published
-FEWEST, MOST_JUDGED, SHOWN = 10, 64, 6  # held back at least, looked at in a check, and shown in its picture
+PASSES, MIN_STEPS, MAX_STEPS = 200, 2_000, 100_000  # through the larger set, as published
+FEWEST, MAX_JUDGED, SHOWN = 10, 64, 6  # held out at least, looked at in a check, and shown in its picture
 THUMBNAIL = 8
 
 
@@ -56,7 +56,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
     time_budget: float | None
     batch_size: int
     width: int | None
-    hold_back: float
+    validation_fraction: float
     check_every: int
     run_dir: str | Path | None
     device: str | torch.device
@@ -64,7 +64,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
     random_state: int | np.random.RandomState | None
 
     def fit(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Train on two sets of uint8 images, each (N, H, W), (N, H, W, C), or a tensor or LabelledImages (N, C, H, W).
+        """Train on two sets of uint8 images, each (N, H, W), (N, H, W, C), or a tensor or LabeledImages (N, C, H, W).
 
         callbacks: called after every step with (steps done, what the step logged); one may raise StopTraining.
         Raises DataError (a ValueError) for images that cannot be trained on, RunError where run_dir holds a run.
@@ -127,7 +127,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
         if self.n_steps is not None or self.time_budget is not None:
             return self.n_steps
         passes = PASSES * max(n_sources, n_targets) // self.batch_size
-        return max(FEWEST_STEPS, min(MOST_STEPS, passes))
+        return max(MIN_STEPS, min(MAX_STEPS, passes))
 
     def _checked(self, X: Any, direction: str) -> Tensor:
         check_is_fitted(self, "model_")
@@ -144,12 +144,12 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
         """What the two sides are."""
 
     @abstractmethod
-    def _critics(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
-        """Fresh critics."""
+    def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
+        """Fresh discriminators."""
 
     @abstractmethod
     def _make_step(
-        self, generator: nn.Module, critics: nn.Module, recipe: TranslationRecipe, processes: Processes
+        self, generator: nn.Module, discriminators: nn.Module, recipe: TranslationRecipe, processes: Processes
     ) -> TranslationStep:
         """The training step."""
 
@@ -183,11 +183,11 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
         processes.check_same("parameters", str(self._described()))
         width = self.width or (64 if device.type == "cuda" else 32)
         n_steps = self.steps_for(len(sources), len(targets))
-        kept, judged = held_back(sources, targets, self.hold_back, paired=self.paired, seed=seed)
-        with own_state(derive(seed, "weights")):
-            networks, critics = generators(self.kind, domains, width), self._critics(domains, width)
+        kept, judged = split_rows(sources, targets, self.validation_fraction, paired=self.paired, seed=seed)
+        with temporary_seed(derive(seed, "weights")):
+            networks, discriminators = generators(self.kind, domains, width), self._discriminators(domains, width)
         recipe = self._recipe(n_steps, device)
-        step = self._make_step(networks.to(device), critics.to(device), recipe, processes)
+        step = self._make_step(networks.to(device), discriminators.to(device), recipe, processes)
         batches = PairBatches(
             sources[kept[0]],
             targets[kept[1]],
@@ -222,7 +222,7 @@ class Translator(TransformerMixin, base.Resumable, ABC):  # type: ignore[misc]
             finally:
                 self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
             run.restore_best()
-            self.model_, self.data_, self.seed_, self.ended_ = model, data, seed, run.ended
+            self.model_, self.data_, self.seed_, self.stop_reason_ = model, data, seed, run.stop_reason
             self.n_steps_, self.best_step_, self.seconds_ = run.done, run.best_step, run.seconds
             if folder is not None:
                 self.save(folder / "model")
@@ -283,7 +283,7 @@ class TranslationEvaluator:
         return columns({**shown, "and back ": self.model.translate(to_x, self.back[: len(targets)])})
 
     def _seen(self, side: int, images: Tensor) -> Tensor:
-        """Label numbers spread over the greys."""
+        """Label numbers spread over the grays."""
         labels = self.model.domains[side].num_labels
         return images if labels is None else (images.float() * (255 / max(1, labels - 1))).to(torch.uint8)
 
@@ -319,7 +319,7 @@ def cycle_errors(model: TranslationModel, images: Tensor, direction: str = "x_to
 
 def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:
     """uint8 (N, C, H, W) from any of the forms that `fit` takes. Raises DataError that names what is wrong."""
-    if isinstance(images, LabelledImages):
+    if isinstance(images, LabeledImages):
         images = images.images[:]
     if isinstance(images, Tensor):
         found = images
@@ -348,9 +348,9 @@ def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:
     allowed = (1, 3) if num_labels is None else (1,)
     if channels not in allowed:
         raise DataError(f"{name} has {channels} channels; {' or '.join(map(str, allowed))} can be translated.")
-    if min(height, width) < SMALLEST or max(height, width) > LARGEST:
+    if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > LARGEST:
         raise DataError(
-            f"{name} is {height}x{width} pixels; {SMALLEST} to {LARGEST} a side can be translated. Resize it."
+            f"{name} is {height}x{width} pixels; {MIN_IMAGE_SIZE} to {LARGEST} a side can be translated. Resize it."
         )
     return found.to(torch.uint8)
 
@@ -372,14 +372,14 @@ def check_sides(sources: Tensor, targets: Tensor, *, paired: bool) -> None:
         raise DataError(f"X is {sizes[0]} pixels and Y {sizes[1]}: resize one to the other's size.")
 
 
-def held_back(
+def split_rows(
     sources: Tensor, targets: Tensor, share: float, *, paired: bool, seed: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """-> rows of X and Y to train on, and to judge by: held back where `share` comes to ten, else of the former."""
+    """-> rows of X and Y to train on, and to judge by: held out where `share` comes to ten, else of the former."""
     found: list[tuple[Tensor, Tensor]] = []
     for side, images in (("X", sources), ("Y", targets)):
-        order = torch.randperm(len(images), generator=generator(seed, "held back", "X" if paired else side))
-        number = min(MOST_JUDGED, round(len(images) * share))
+        order = torch.randperm(len(images), generator=generator(seed, "held out", "X" if paired else side))
+        number = min(MAX_JUDGED, round(len(images) * share))
         number = number if number >= FEWEST else 0
-        found.append((order[number:].sort().values, order[: number or MOST_JUDGED]))
+        found.append((order[number:].sort().values, order[: number or MAX_JUDGED]))
     return (found[0][0], found[1][0]), (found[0][1], found[1][1])

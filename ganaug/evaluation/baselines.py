@@ -9,19 +9,19 @@ import torch
 from imblearn.over_sampling import SMOTE
 
 from ganaug.evaluation.training_set import NotPossible, TrainingSet, balanced, class_weighted, once
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 
 TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that are tried
 PLAIN, ADJUSTED = "real only", "logit adjustment"
 
 
-def classically_augmented(images: LabelledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # as all rivals are called
+def classically_augmented(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # as all baselines are called
     """Classes drawn equally often, each image altered by `classical.classical`."""
     return replace(balanced(images), classical=True)
 
 
-def smote(images: LabelledImages, seed: int) -> TrainingSet:
-    """Classes filled up to balance by interpolation between neighbours in pixel space (Chawla et al. 2002)."""
+def smote(images: LabeledImages, seed: int) -> TrainingSet:
+    """Classes filled up to balance by interpolation between neighbors in pixel space (Chawla et al. 2002)."""
     fewest = min(images.counts.values())
     if fewest < 2:
         raise NotPossible("a class has fewer than two training images, so there is nothing to interpolate")
@@ -31,11 +31,11 @@ def smote(images: LabelledImages, seed: int) -> TrainingSet:
         warnings.simplefilter("ignore")  # that everything is balanced already is no news here
         found, labels = sampler.fit_resample(rows, images.labels.numpy())
     new, new_labels = np.rint(found[len(rows) :]).astype(np.uint8), np.asarray(labels[len(rows) :], np.int64)
-    made = LabelledImages(torch.from_numpy(new).view(-1, *images.shape), torch.from_numpy(new_labels), images.classes)
+    made = LabeledImages(torch.from_numpy(new).view(-1, *images.shape), torch.from_numpy(new_labels), images.classes)
     return once(images, made)
 
 
-RIVALS: dict[str, Callable[[LabelledImages, int], TrainingSet]] = {
+BASELINES: dict[str, Callable[[LabeledImages, int], TrainingSet]] = {
     PLAIN: lambda images, seed: TrainingSet.of(images),  # noqa: ARG005
     "class weights": lambda images, seed: class_weighted(images),  # noqa: ARG005
     "oversampling": lambda images, seed: balanced(images),  # noqa: ARG005

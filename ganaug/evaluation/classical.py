@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.metrics.mirror import keeps_meaning_mirrored
 
 Augment = Callable[[Tensor, int], Tensor]
 
 
-def classical(images: LabelledImages) -> Augment:
+def classical(images: LabeledImages) -> Augment:
     """The policy for a set: (uint8 images (N, C, H, W), seed) -> augmented ones, same shape.
 
     Shift by up to a tenth, scale by up to a tenth, turn by up to 10 degrees, brightness and contrast by up to a fifth,

@@ -21,12 +21,12 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from ganaug._runtime.allocator import freed_memory_kept
 from ganaug._runtime.lookup import lookup
-from ganaug._runtime.randomness import derive, generator, own_state
+from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.evaluation.classical import Augment
 from ganaug.evaluation.training_set import NotPossible, TrainingSet
 from ganaug.images import in_passes, to_signed
 from ganaug.metrics.features import efficientnet_features
-from ganaug.models.networks.blocks import laid_out
+from ganaug.models.networks.blocks import to_memory_format
 from ganaug.models.networks.classifier import Classifier as Network
 from ganaug.training.engine import precision_for
 
@@ -63,36 +63,36 @@ class CNN:
         images = training.images
         n_real = int((~training.is_synthetic).sum())
         steps = self.steps or min(2000, max(100, round(22 * math.sqrt(n_real))))
-        with own_state(derive(seed, "classifier")):
-            net: nn.Module = laid_out(Network(images.shape, len(images.classes), self.width), images.shape)
+        with temporary_seed(derive(seed, "classifier")):
+            net: nn.Module = to_memory_format(Network(images.shape, len(images.classes), self.width), images.shape)
         draws = generator(seed, "classifier", "batches")
         rows = torch.multinomial(training.chances, steps * 64, replacement=True, generator=draws).view(steps, 64)
-        optimiser = torch.optim.AdamW(net.parameters(), self.rate, weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        optimizer = torch.optim.AdamW(net.parameters(), self.rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step, own in enumerate(rows):
             pixels = images.images[own]
             if training.classical:
                 pixels = augment(pixels, derive(seed, "classical", step))
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
-                logits = net(laid_out(to_signed(pixels), images.shape))
+                logits = net(to_memory_format(to_signed(pixels), images.shape))
             losses = cross_entropy(logits.float(), images.labels[own], reduction="none")
             loss = (losses * training.weights[own].float()).mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
             schedule.step()
         net.eval()
 
         @torch.no_grad()
         def log_probabilities(part: Tensor) -> Tensor:
-            return log_softmax(net(laid_out(to_signed(part), images.shape)), dim=1)
+            return log_softmax(net(to_memory_format(to_signed(part), images.shape)), dim=1)
 
         return lambda shown: in_passes(log_probabilities, shown).numpy()
 
 
 @dataclass(frozen=True)
 class Features:
-    """EfficientNet-lite0 features, standardised, with a logistic regression on them. Classical augmentation adds two
+    """EfficientNet-lite0 features, standardized, with a logistic regression on them. Classical augmentation adds two
     altered versions of each image."""
 
     versions: int = 2

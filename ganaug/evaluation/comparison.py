@@ -1,6 +1,6 @@
 """Does it help? Paired comparison of ways to train, from their predictions on real images that none of them saw.
 
-Whatever is chosen (the best rival, the strength of logit adjustment, the synthetic share) is chosen on other test
+Whatever is chosen (the best baseline, the strength of logit adjustment, the synthetic share) is chosen on other test
 images and by other trainings than it is scored on, in turns, so that no figure profits from having been picked.
 """
 
@@ -15,8 +15,8 @@ from ganaug.evaluation.scores import Interval, Resamples, Scores, holm, interval
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 CURVE = np.r_[-3:-0.5:0.5, np.linspace(-0.5, 2.0, 16)]  # strengths of class-wise offsets, closest where ways lie
-FEWEST_IMAGES, FEWEST_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
-FEWEST_SEEDS = 4  # of which all but one judge the last: two trainings tell nothing of how far they differ
+MIN_IMAGES, MIN_GROUPS = 10, 6  # of a class's test images, and of groups, below which a bootstrap is too sure
+MIN_SEEDS = 4  # of which all but one judge the last: two trainings tell nothing of how far they differ
 GATE_RESAMPLES = 100  # of each of the judgements that `gated` consists of
 
 
@@ -37,16 +37,16 @@ class Predictions:
     """What ways of training said of the same test images.
 
     labels: (N,). parts: (N,), the parts among which choosing and scoring take turns. groups: (N,) or None.
-    log_prior: (K,), of the training images. rivals: {way: (S, N, K) log-probabilities}, without ganaug.
+    log_prior: (K,), of the training images. baselines: {way: (S, N, K) log-probabilities}, without ganaug.
     ours: {share: {way: (S, N, K)}}, with synthetic images. others: shown, but not to be chosen.
-    adjust: whether logit adjustment is among the rivals; False where its user could not apply it.
+    adjust: whether logit adjustment is among the baselines; False where its user could not apply it.
     """
 
     labels: np.ndarray
     parts: np.ndarray
     groups: np.ndarray | None
     log_prior: np.ndarray
-    rivals: Mapping[str, np.ndarray]
+    baselines: Mapping[str, np.ndarray]
     ours: Mapping[float, Mapping[str, np.ndarray]]
     others: Mapping[str, np.ndarray]
     adjust: bool = True
@@ -62,14 +62,14 @@ class Predictions:
             labels=self.labels[images],
             parts=self.parts[images],
             groups=None if self.groups is None else self.groups[images],
-            rivals=cut(self.rivals),
+            baselines=cut(self.baselines),
             ours={share: cut(ways) for share, ways in self.ours.items()},
             others=cut(self.others),
         )
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """A way of training with its scores, and what was chosen for each part of the test images and each seed."""
 
     name: str
@@ -83,13 +83,13 @@ class Comparison:
 
     def __init__(self, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> None:
         self.given = predictions
-        n_seeds = len(next(iter(predictions.rivals.values())))
+        n_seeds = len(next(iter(predictions.baselines.values())))
         self.resamples = Resamples.draw(predictions.labels, n_seeds, groups=predictions.groups, n=resamples, seed=seed)
 
-    def way(self, name: str, table: np.ndarray, chosen: Sequence[str] = ()) -> Way:
-        return Way(name, table, scores(self.given.labels, table, self.resamples), tuple(chosen))
+    def way(self, name: str, table: np.ndarray, chosen: Sequence[str] = ()) -> Method:
+        return Method(name, table, scores(self.given.labels, table, self.resamples), tuple(chosen))
 
-    def _in_turns(self, name: str, pick: Callable[[np.ndarray, np.ndarray], str]) -> Way:
+    def _in_turns(self, name: str, pick: Callable[[np.ndarray, np.ndarray], str]) -> Method:
         """For each part and seed, the way that `pick` names when it is shown masks of the other images and seeds."""
         n_seeds = len(self._tables[PLAIN])
         found, chosen = np.empty_like(self._tables[PLAIN]), []
@@ -101,7 +101,7 @@ class Comparison:
                 found[seed, own] = self._tables[chosen[-1]][seed, own]
         return self.way(name, found, chosen)
 
-    def _choose(self, name: str, candidates: Iterable[str]) -> Way:
+    def _choose(self, name: str, candidates: Iterable[str]) -> Method:
         """The candidate with the best balanced accuracy on the other parts and seeds, for each part and seed."""
         names = list(candidates)
         return self._in_turns(name, lambda images, seeds: self._best_of(names, images, seeds))
@@ -115,7 +115,7 @@ class Comparison:
     @cached_property
     def _tables(self) -> dict[str, np.ndarray]:
         """Every way that can be chosen."""
-        found = {**self.given.rivals, **self.adjusted}
+        found = {**self.given.baselines, **self.adjusted}
         for ways in self.given.ours.values():
             found |= ways
         return found
@@ -130,50 +130,50 @@ class Comparison:
         """Logit adjustment of the model of real images only, at each strength."""
         if not self.given.adjust:
             return {}
-        plain = self.given.rivals[PLAIN]
+        plain = self.given.baselines[PLAIN]
         return {f"{ADJUSTED}, tau {tau:g}": offset(plain, self.given.log_prior, tau) for tau in TAUS}
 
     @cached_property
-    def rivals(self) -> dict[str, Way]:
+    def baselines(self) -> dict[str, Method]:
         """Every way without synthetic images; logit adjustment at a strength that is chosen."""
-        ways = {name: self.way(name, table) for name, table in self.given.rivals.items()}
+        ways = {name: self.way(name, table) for name, table in self.given.baselines.items()}
         return {**ways, ADJUSTED: self._choose(ADJUSTED, self.adjusted)} if self.adjusted else ways
 
     @cached_property
-    def others(self) -> dict[str, Way]:
+    def others(self) -> dict[str, Method]:
         """What is shown, but was not to be chosen."""
         return {name: self.way(name, table) for name, table in self.given.others.items()}
 
     @cached_property
-    def best_rival(self) -> Way:
-        """The rival to beat: the one that does best on the other parts, for each part."""
+    def best_baseline(self) -> Method:
+        """The baseline to beat: the one that does best on the other parts, for each part."""
         return self._choose("best without", self._without)
 
     @property
     def _without(self) -> list[str]:
-        return [*self.given.rivals, *self.adjusted]
+        return [*self.given.baselines, *self.adjusted]
 
     @property
     def _with(self) -> list[str]:
         return [name for ways in self.given.ours.values() for name in ways]
 
     @cached_property
-    def shares(self) -> dict[float, Way]:
-        """Synthetic images at each share, with or without classical augmentation, whichever the other parts favour."""
+    def shares(self) -> dict[float, Method]:
+        """Synthetic images at each share, with or without classical augmentation, whichever the other parts favor."""
         return {share: self._choose(share_name(share), ways) for share, ways in self.given.ours.items()}
 
     @cached_property
-    def best(self) -> Way:
-        """Synthetic images at the share that the other parts favour."""
+    def best(self) -> Method:
+        """Synthetic images at the share that the other parts favor."""
         return self._choose("best with", self._with)
 
     @cached_property
-    def gated(self) -> Way | None:
+    def gated(self) -> Method | None:
         """What following the verdict comes to: each part and seed by what the others' verdict says to use.
 
         None with fewer than four seeds.
         """
-        if len(self._tables[PLAIN]) < FEWEST_SEEDS:
+        if len(self._tables[PLAIN]) < MIN_SEEDS:
             return None
 
         def pick(images: np.ndarray, seeds: np.ndarray) -> str:
@@ -183,9 +183,9 @@ class Comparison:
 
         return self._in_turns("gated", pick)
 
-    def gain(self, way: Way) -> Interval:
-        """Balanced accuracy of `way` less that of the best rival."""
-        return interval(way.scores.balanced_accuracy - self.best_rival.scores.balanced_accuracy)
+    def gain(self, way: Method) -> Interval:
+        """Balanced accuracy of `way` less that of the best baseline."""
+        return interval(way.scores.balanced_accuracy - self.best_baseline.scores.balanced_accuracy)
 
     @cached_property
     def solid(self) -> np.ndarray:
@@ -193,8 +193,8 @@ class Comparison:
         found = np.zeros(len(self.given.log_prior), dtype=bool)
         for label in range(len(found)):
             own = self.given.labels == label
-            groups = FEWEST_GROUPS if self.given.groups is None else len(np.unique(self.given.groups[own]))
-            found[label] = own.sum() >= FEWEST_IMAGES and groups >= FEWEST_GROUPS
+            groups = MIN_GROUPS if self.given.groups is None else len(np.unique(self.given.groups[own]))
+            found[label] = own.sum() >= MIN_IMAGES and groups >= MIN_GROUPS
         return found
 
     @cached_property
@@ -225,13 +225,13 @@ class Comparison:
 
     @cached_property
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """`trade` of the best rival as class-wise offsets move its boundary to the rare classes: each (T, B + 1)."""
-        table, prior = self.best_rival.table, self.given.log_prior
+        """`trade` of the best baseline as class-wise offsets move its boundary to the rare classes: each (T, B + 1)."""
+        table, prior = self.best_baseline.table, self.given.log_prior
         points = [self.trade(recalls(self.given.labels, offset(table, prior, t), self.resamples)) for t in CURVE]
         rare, common = zip(*points, strict=True)
         return np.stack(rare), np.stack(common)
 
-    def above_curve(self, way: Way) -> Interval | None:
+    def above_curve(self, way: Method) -> Interval | None:
         """Recall of the common classes less that of the offset curve at the same recall of the rare ones.
 
         Below 0 where offsets alone would have moved the boundary as far at less cost. Of the curve, which turns back
@@ -248,17 +248,17 @@ class Comparison:
             found[row] = own_common[row] - np.interp(own_rare[row], rare[order, row], frontier)
         return interval(found)
 
-    def classes(self, way: Way) -> tuple[list[Interval], np.ndarray]:
-        """For each class, recall of `way` less that of the best rival, and its p value, Holm-adjusted: (K,).
+    def classes(self, way: Method) -> tuple[list[Interval], np.ndarray]:
+        """For each class, recall of `way` less that of the best baseline, and its p value, Holm-adjusted: (K,).
 
         NaN for a class with too few test images to say.
         """
-        difference = way.scores.recall - self.best_rival.scores.recall
+        difference = way.scores.recall - self.best_baseline.scores.recall
         found = [interval(difference[:, label]) for label in range(difference.shape[1])]
         return found, holm(np.where(self.solid, [one.p for one in found], np.nan))
 
-    def verdict_on(self, way: Way) -> str:
-        """`helps`: the gain's interval lies above 0, and the way above every rival and the offset curve.
+    def verdict_on(self, way: Method) -> str:
+        """`helps`: the gain's interval lies above 0, and the way above every baseline and the offset curve.
 
         `hurts`: the interval lies below 0. Its side must also hold over the classes with enough test images: of a class
         with one, every resample says the same.
@@ -266,9 +266,11 @@ class Comparison:
         if not self.solid.any():
             return NO_EVIDENCE
         gain, above = self.gain(way), self.above_curve(way)
-        recalls = [one.scores.recall[:, self.solid] for one in (way, self.best_rival)]
+        recalls = [one.scores.recall[:, self.solid] for one in (way, self.best_baseline)]
         solid = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
-        beaten = all(way.scores.balanced_accuracy[0] > one.scores.balanced_accuracy[0] for one in self.rivals.values())
+        beaten = all(
+            way.scores.balanced_accuracy[0] > one.scores.balanced_accuracy[0] for one in self.baselines.values()
+        )
         if min(gain.low, solid.low) > 0 and beaten and (above is None or above.low > 0):
             return HELPS
         return HURTS if max(gain.high, solid.high) < 0 else NO_EVIDENCE
@@ -284,7 +286,7 @@ class Comparison:
     @cached_property
     def cautious_share(self) -> float:
         """The smallest share, 0 included, within the best one's standard error (Breiman et al. 1984, section 3.4.3)."""
-        accuracy = {0.0: self.best_rival.scores.balanced_accuracy}
+        accuracy = {0.0: self.best_baseline.scores.balanced_accuracy}
         accuracy |= {share: way.scores.balanced_accuracy for share, way in self.shares.items()}
         best = max(accuracy.values(), key=lambda one: float(one[0]))
         return min(share for share, one in accuracy.items() if one[0] >= best[0] - best[1:].std())

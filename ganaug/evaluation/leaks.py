@@ -5,15 +5,15 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages, image_hashes
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.copies import copy_radius, nearest, nearest_other, sketch
 
 SIGNIFICANT = 1e-3
-FEWEST_COPIES = 3
-MOST_COMPARED = 5000
+MIN_COPIES = 3
+MAX_COMPARED = 5000
 
 
-def refuse_seen(seen: Tensor | None, test: LabelledImages) -> None:
+def refuse_seen(seen: Tensor | None, test: LabeledImages) -> None:
     """Raise DataError where any test image is among the hashes (N,) of the images a generator was trained on."""
     if seen is None:
         return
@@ -25,7 +25,7 @@ def refuse_seen(seen: Tensor | None, test: LabelledImages) -> None:
         )
 
 
-def refuse_copies(synthetic: LabelledImages, real: LabelledImages, test: LabelledImages) -> None:
+def refuse_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledImages) -> None:
     """Raise DataError where synthetic images repeat test images, exactly or nearly, more often than real images do.
 
     A near-copy, mirrored or not, lies within `metrics.copies.copy_radius` of the test images, and nearer to one of them
@@ -35,7 +35,7 @@ def refuse_copies(synthetic: LabelledImages, real: LabelledImages, test: Labelle
     """
     hashes, known_hashes = image_hashes(test.images), image_hashes(real.images)
     exact = torch.isin(image_hashes(synthetic.images), hashes[~torch.isin(hashes, known_hashes)])
-    if int(exact.sum()) >= FEWEST_COPIES:
+    if int(exact.sum()) >= MIN_COPIES:
         raise DataError(
             f"{int(exact.sum()):,} of {len(synthetic):,} synthetic images are test images, pixel for pixel: whatever "
             "made them has seen the test images. Test on images that it has not seen."
@@ -47,7 +47,7 @@ def refuse_copies(synthetic: LabelledImages, real: LabelledImages, test: Labelle
     copies = int(((to_test <= radius) & (to_test < to_real)).sum())
     usual = int((nearest(known, apart) <= radius).sum()) + int((nearest_other(apart) <= radius).sum())
     expected = (usual + 1) / (len(known) + len(apart) + 1)
-    if copies >= FEWEST_COPIES and binomtest(copies, len(to_test), expected, "greater").pvalue < SIGNIFICANT:
+    if copies >= MIN_COPIES and binomtest(copies, len(to_test), expected, "greater").pvalue < SIGNIFICANT:
         raise DataError(
             f"{copies:,} of {len(to_test):,} synthetic images compared nearly repeat a test image; of as many real "
             f"images {expected * len(to_test):,.1f} would: whatever made them has seen the test images. Test on images "
@@ -61,4 +61,4 @@ def _views(images: Tensor) -> list[Tensor]:
 
 
 def _some(images: Tensor) -> Tensor:
-    return images[torch.linspace(0, len(images) - 1, min(len(images), MOST_COMPARED)).long()]
+    return images[torch.linspace(0, len(images) - 1, min(len(images), MAX_COMPARED)).long()]

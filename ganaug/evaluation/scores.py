@@ -187,9 +187,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def offset(log_probabilities: np.ndarray, log_prior: np.ndarray, tau: float) -> np.ndarray:
     """Log-probabilities (..., K) of a classifier with logits lowered by tau * log prior (Menon et al. 2021, eq. 9).
 
-    tau > 0 favours rare classes. Normalised again, so that calibration can be judged.
+    tau > 0 favors rare classes. Normalized again, so that calibration can be judged.
     """
     moved = log_probabilities - tau * log_prior
     top = moved.max(-1, keepdims=True)
-    normalised: np.ndarray = moved - top - np.log(np.exp(moved - top).sum(-1, keepdims=True))
-    return normalised
+    normalized: np.ndarray = moved - top - np.log(np.exp(moved - top).sum(-1, keepdims=True))
+    return normalized

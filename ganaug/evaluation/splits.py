@@ -11,12 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
 
 GROUP_COLUMN = "group_id"
 ALONE = "row "  # what the group of an image without one is called, before its number
-FEWEST_TO_SPLIT = 4  # images of a class, so that each fold trains on at least two and tests on one
+MIN_TO_SPLIT = 4  # images of a class, so that each fold trains on at least two and tests on one
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Fold:
     test: Tensor
 
 
-def folds(images: LabelledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
+def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
     """`n` folds, or fewer where the rarest class has fewer than 2 n images or there are fewer groups; two at least.
 
     groups: (N,); images of one group are never on both sides. Raises DataError where a class cannot be split.
     """
     name, fewest = min(images.counts.items(), key=lambda pair: pair[1])
-    if fewest < FEWEST_TO_SPLIT:
+    if fewest < MIN_TO_SPLIT:
         raise DataError(
             f"class {name!r} has {fewest} images: too few to train on some and test on others. Give test images "
             f"(test=, --test), or leave the class out."
@@ -64,7 +64,7 @@ def fold_numbers(folds: Sequence[Fold], n: int) -> np.ndarray:
     return found
 
 
-def _fit_to_groups(images: LabelledImages, groups: np.ndarray, n: int) -> int:
+def _fit_to_groups(images: LabeledImages, groups: np.ndarray, n: int) -> int:
     for label, name in enumerate(images.classes):
         own = len(np.unique(groups[images.labels.numpy() == label]))
         if own < 2:
@@ -86,7 +86,7 @@ def parts(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed:
     return place
 
 
-def groups_of(images: LabelledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
+def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
     """The group of each image (N,), or None: as given, the column of metadata that is named, or group_id if there.
 
     An image without a group is one of its own. Raises DataError for a column that is not there.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganaug.datasets.shares import by_share
-from ganaug.images import LabelledImages, concatenate
+from ganaug.images import LabeledImages, concatenate
 
 
 class NotPossible(Exception):  # noqa: N818  # no failure: this way of training does not exist for these images or learner
@@ -22,14 +22,14 @@ class TrainingSet:
     counts, float64, (N,), mean 1. classical: whether the classical augmentation is applied to what is drawn.
     """
 
-    images: LabelledImages
+    images: LabeledImages
     is_synthetic: Tensor
     chances: Tensor
     weights: Tensor
     classical: bool = False
 
     @classmethod
-    def of(cls, images: LabelledImages) -> "TrainingSet":
+    def of(cls, images: LabeledImages) -> "TrainingSet":
         """Real images as they are."""
         n = len(images)
         ones = torch.ones(n, dtype=torch.float64)
@@ -64,19 +64,19 @@ class TrainingSet:
         return found
 
 
-def balanced(images: LabelledImages) -> TrainingSet:
+def balanced(images: LabeledImages) -> TrainingSet:
     """Each class drawn equally often: oversampling without copies."""
     found = TrainingSet.of(images)
     return replace(found, chances=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
 
 
-def class_weighted(images: LabelledImages) -> TrainingSet:
+def class_weighted(images: LabeledImages) -> TrainingSet:
     """Images drawn as they are, the loss of each class weighted by its rarity (King & Zeng 2001)."""
     found = TrainingSet.of(images)
     return replace(found, weights=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
 
 
-def mixed(images: LabelledImages, synthetic: LabelledImages, share: float) -> TrainingSet:
+def mixed(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
     """Each class drawn equally often, and in each class that has synthetic images these `share` of the time.
 
     The prior of the classes is the same for every share, so that what a share changes is due to the images.
@@ -87,14 +87,14 @@ def mixed(images: LabelledImages, synthetic: LabelledImages, share: float) -> Tr
     return TrainingSet(both, is_synthetic, _scaled(by_share(both.labels, is_synthetic, share)), ones)
 
 
-def together(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
+def together(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """Each class drawn equally often, real and synthetic images of it alike."""
     both = once(images, synthetic)
     real = torch.zeros(len(both.images), dtype=torch.bool)
     return replace(both, chances=_scaled(by_share(both.images.labels, real, 0.0)))
 
 
-def filled(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
+def filled(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """Real images once, and synthetic ones until every class has as many as the largest, or as there are."""
     largest = max(images.counts.values())
     keep = [
@@ -104,7 +104,7 @@ def filled(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
     return once(images, synthetic.take(torch.cat(keep)))
 
 
-def once(images: LabelledImages, synthetic: LabelledImages) -> TrainingSet:
+def once(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """Real and synthetic images, each as often as it is there."""
     both = TrainingSet.of(concatenate(images, synthetic))
     return replace(both, is_synthetic=torch.arange(len(both.images)) >= len(images))

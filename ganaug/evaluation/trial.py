@@ -15,20 +15,20 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ganaug._runtime.cache import key_of, remembered
+from ganaug._runtime.cache import cached, key_of
 from ganaug._runtime.randomness import derive
 from ganaug._runtime.workers import side_by_side
-from ganaug.errors import NotLearntError
-from ganaug.evaluation.baselines import RIVALS
+from ganaug.errors import ClassNotLearnedError
+from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classical import Augment, classical
 from ganaug.evaluation.classifiers import Classifier
 from ganaug.evaluation.comparison import Predictions, log_prior, share_name
 from ganaug.evaluation.leaks import refuse_copies, refuse_seen
 from ganaug.evaluation.splits import Fold
 from ganaug.evaluation.training_set import NotPossible, TrainingSet, filled, mixed
-from ganaug.images import LabelledImages, concatenate, matched
+from ganaug.images import LabeledImages, concatenate, matched
 
-MOST_SAMPLES, FEWEST_SAMPLES = 2000, 500  # synthetic images of a class that one classifier is given
+MAX_SAMPLES, MIN_SAMPLES = 2000, 500  # synthetic images of a class that one classifier is given
 NAIVE = "filled to balance"
 Progress = Callable[[str, int, int], None]  # what is done, trainings done, trainings in all
 
@@ -42,17 +42,17 @@ class Augmenter(Protocol):
 
     def fit(self, X: Any, y: Any = None) -> Any: ...
 
-    def sample(self, counts: Mapping[Any, int], *, random_state: int | None = None) -> LabelledImages: ...
+    def sample(self, counts: Mapping[Any, int], *, random_state: int | None = None) -> LabeledImages: ...
 
 
 @dataclass(frozen=True)
 class _Side:
     """One fold, or the whole: what trains, what tests, the classical augmentation, and seed -> synthetic images."""
 
-    train: LabelledImages
-    test: LabelledImages
+    train: LabeledImages
+    test: LabeledImages
     augment: Augment
-    samples: Callable[[int], LabelledImages]
+    samples: Callable[[int], LabeledImages]
 
 
 @dataclass
@@ -64,10 +64,10 @@ class Trial:
     notes: sentences on what was left out, for the reader of the report.
     """
 
-    real: LabelledImages
-    source: Augmenter | LabelledImages
+    real: LabeledImages
+    source: Augmenter | LabeledImages
     classifier: Classifier
-    test: LabelledImages | None
+    test: LabeledImages | None
     folds: Sequence[Fold]
     groups: np.ndarray | None
     shares: Sequence[float]
@@ -82,7 +82,7 @@ class Trial:
         sides = self._sides()
         for side in sides:
             made = side.samples(self.seeds[-1])  # generators are fitted before the clock runs, unless samples are kept
-            if not isinstance(self.source, LabelledImages):
+            if not isinstance(self.source, LabeledImages):
                 refuse_copies(made, side.train, side.test)
             for seed in self.seeds[:-1] if self._described is not None else ():
                 side.samples(seed)  # are kept, so that a second look has the same
@@ -101,7 +101,7 @@ class Trial:
             parts,
             self.groups,
             log_prior(self.real.counts.values()),
-            {name: tables[name] for name in RIVALS if name in tables},
+            {name: tables[name] for name in BASELINES if name in tables},
             {share: ways for share, ways in ours.items() if ways},
             {NAIVE: tables[NAIVE]},
         )
@@ -125,7 +125,7 @@ class Trial:
         return len(self.folds) or 1
 
     def _say(self, what: str) -> None:
-        total = len(self.seeds) * self.n_sides * (len(RIVALS) + 2 * len(self.shares) + 1)
+        total = len(self.seeds) * self.n_sides * (len(BASELINES) + 2 * len(self.shares) + 1)
         self.progress(what, self._done, total)
 
     def _one_seed(self, sides: Sequence[_Side], seed: int) -> dict[str, np.ndarray]:
@@ -150,7 +150,7 @@ class Trial:
     def _ways(self, side: _Side, seed: int) -> dict[str, Callable[[], TrainingSet]]:
         train, synthetic = side.train, side.samples(seed)
         sets: dict[str, Callable[[], TrainingSet]] = {
-            name: partial(prepare, train, derive(seed, "rival")) for name, prepare in RIVALS.items()
+            name: partial(prepare, train, derive(seed, "baseline")) for name, prepare in BASELINES.items()
         }
         for share in self.shares:
             plain, altered = _names(share)
@@ -167,16 +167,16 @@ class Trial:
 
         return predicted(self.classifier, training, side.augment, side.test.images, seed)
 
-    def _samples_of(self, train: LabelledImages, number: int) -> Callable[[int], LabelledImages]:
+    def _samples_of(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:
         """seed -> synthetic images of each class, for classifiers trained on `train`."""
-        if isinstance(self.source, LabelledImages):
+        if isinstance(self.source, LabeledImages):
             given = self.source
             return lambda seed: given  # noqa: ARG005
         largest = max(train.counts.values())
-        counts = dict.fromkeys(train.classes, min(MOST_SAMPLES, max(FEWEST_SAMPLES, largest)))
+        counts = dict.fromkeys(train.classes, min(MAX_SAMPLES, max(MIN_SAMPLES, largest)))
         fitted: list[Any] = []
 
-        def samples(seed: int) -> LabelledImages:
+        def samples(seed: int) -> LabeledImages:
             own = derive(seed, "samples") % 2**31
 
             def drawn() -> dict[str, torch.Tensor]:
@@ -186,11 +186,11 @@ class Trial:
                 return {"images": images.images, "labels": images.labels}
 
             key = None if self._described is None else key_of(self._described, train.fingerprint(), f"{counts} {own}")
-            found = drawn() if key is None else remembered("synthetic", key, drawn)
-            images = LabelledImages(found["images"], found["labels"], train.classes)
+            found = drawn() if key is None else cached("synthetic", key, drawn)
+            images = LabeledImages(found["images"], found["labels"], train.classes)
             for name, count in images.counts.items():
                 if not count:
-                    self.note(f"class {name!r} was not learnt: no synthetic images of it are used")
+                    self.note(f"class {name!r} was not learned: no synthetic images of it are used")
             return images
 
         return samples
@@ -198,12 +198,12 @@ class Trial:
     @cached_property
     def _described(self) -> str | None:
         """What the samples depend on, of the source as it is or as it will be fitted anew."""
-        if isinstance(self.source, LabelledImages):
+        if isinstance(self.source, LabeledImages):
             return None
         as_it_is = self.test is not None and is_fitted(self.source)
         return cache_key(self.source if as_it_is else unfitted(self.source))
 
-    def _fitted(self, train: LabelledImages, number: int) -> Any:
+    def _fitted(self, train: LabeledImages, number: int) -> Any:
         if self.test is not None and is_fitted(self.source):
             return self.source
         augmenter = unfitted(self.source)
@@ -217,7 +217,7 @@ class Trial:
         """Raise DataError where what makes the synthetic images has seen the test images."""
         if self.test is None:
             return
-        if isinstance(self.source, LabelledImages):
+        if isinstance(self.source, LabeledImages):
             refuse_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             refuse_seen(getattr(self.source, "training_images_", None), self.test)
@@ -235,7 +235,7 @@ def predicted(
         return predict()
     altered_by = f"albumentations {version('albumentations')}" if training.classical else "nothing"
     key = key_of(classifier.key, training.fingerprint(), altered_by, str(seed), images)
-    kept = remembered("predictions", key, lambda: {"table": torch.from_numpy(predict())})
+    kept = cached("predictions", key, lambda: {"table": torch.from_numpy(predict())})
     found: np.ndarray = kept["table"].numpy()
     return found
 
@@ -251,13 +251,13 @@ def gathered(folds: Sequence[Fold], found: Sequence[Mapping[str, np.ndarray]]) -
     return tables
 
 
-def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabelledImages) -> LabelledImages:
-    """Samples of every class that was learnt, with the classes of `like`."""
-    with suppress(NotLearntError):
+def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImages) -> LabeledImages:
+    """Samples of every class that was learned, with the classes of `like`."""
+    with suppress(ClassNotLearnedError):
         return matched(augmenter.sample(counts, random_state=seed), like, "synthetic")
     found = replace(like.take([]), metadata=None)
     for name, count in counts.items():
-        with suppress(NotLearntError):
+        with suppress(ClassNotLearnedError):
             own = matched(augmenter.sample({name: count}, random_state=seed), like, "synthetic")
             found = concatenate(found, replace(own, metadata=None))
     return found
@@ -287,7 +287,7 @@ def cache_key(augmenter: Any) -> str | None:
     return found
 
 
-def _altered(train: LabelledImages, synthetic: LabelledImages, share: float) -> TrainingSet:
+def _altered(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
     return replace(mixed(train, synthetic, share), classical=True)
 
 

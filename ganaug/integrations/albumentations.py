@@ -15,11 +15,11 @@ from pydantic import Field
 from torch.utils.data import get_worker_info
 
 from ganaug._runtime.randomness import derive
-from ganaug.errors import DataError, NotLearntError
+from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.estimators.augmenter import GANAugmenter
 
 BLOCK = 64  # images drawn in one pass of the generator
-MOST_BYTES = 2**28  # of images kept in memory
+MAX_BYTES = 2**28  # of images kept in memory
 
 
 class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
@@ -32,7 +32,7 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
 
     Use it first in a Compose: what follows then alters real and synthetic images alike. Which sample is taken is drawn
     from the pipeline's own random state (in a DataLoader's workers also from theirs) and stands in the replay as its
-    number. An image of a class that the generator has not learnt stays as it is, with a warning. Raises DataError for
+    number. An image of a class that the generator has not learned stays as it is, with a warning. Raises DataError for
     an image of another size than the generator's, ValueError for a label that it does not know.
     """
 
@@ -71,7 +71,7 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
     def apply(self, img: np.ndarray, label_index: int, number: int, **params: Any) -> np.ndarray:  # noqa: ARG002
         try:
             pixels = self._sample(label_index, number)
-        except NotLearntError as error:
+        except ClassNotLearnedError as error:
             warnings.warn(f"{error} Its real images are left as they are.", UserWarning, stacklevel=2)
             return img
         if img.shape[:2] != pixels.shape[:2]:
@@ -92,7 +92,7 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
             gan = self._loaded()
             drawn = gan.sample({gan.model_.classes[label_index]: BLOCK}, start=key[1] * BLOCK)
             self._blocks[key] = drawn.images.permute(0, 2, 3, 1).numpy()
-            while sum(block.nbytes for block in self._blocks.values()) > MOST_BYTES and len(self._blocks) > 1:
+            while sum(block.nbytes for block in self._blocks.values()) > MAX_BYTES and len(self._blocks) > 1:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
         found: np.ndarray = self._blocks[key][number % BLOCK]

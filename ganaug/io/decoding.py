@@ -1,7 +1,7 @@
 """One image file -> uint8 pixels, or the reason why not. The only place where ganaug opens a file it did not write.
 
 What is converted, and how: the EXIF orientation is applied; transparency is laid on white, as on paper or a web page;
-palette, CMYK and the like become RGB; 1-bit becomes 0 and 255; 16-bit grey is divided by 257, so 65535 becomes 255; of
+palette, CMYK and the like become RGB; 1-bit becomes 0 and 255; 16-bit gray is divided by 257, so 65535 becomes 255; of
 several frames or pages the first is taken. With an image size, the whole picture is resized (bicubic, antialiased) and
 its aspect ratio follows: a crop could cut away the very thing that gives the image its class.
 """
@@ -28,18 +28,18 @@ Pixels = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF")  # an allow-list: Pillow also opens EPS, which runs programs
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-COLOUR_MODES = frozenset({"P", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
-MOST_PIXELS = 50_000_000
-MOST_BYTES = 2**28
+COLOR_MODES = frozenset({"P", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 2**28
 _TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 _ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file. `pixels`: (H, W) if grey, (H, W, 3) if RGB; `height`, `width`: upright, before any resizing;
+    """A decoded file. `pixels`: (H, W) if gray, (H, W, 3) if RGB; `height`, `width`: upright, before any resizing;
     `content_hash`: `content_hash` of the file."""
 
     pixels: Pixels
@@ -54,12 +54,12 @@ class Picture:
 
 
 class UnusableImage(Exception):  # noqa: N818 - a finding about a file, no failure of the program
-    """One file cannot be used: `cause`, and `mend`, what the user can do."""
+    """One file cannot be used: `cause`, and `fix`, what the user can do."""
 
-    def __init__(self, cause: str, mend: str = "Replace it") -> None:
+    def __init__(self, cause: str, fix: str = "Replace it") -> None:
         super().__init__(cause)
         self.cause = cause
-        self.mend = mend
+        self.fix = fix
 
 
 @contextmanager
@@ -77,17 +77,17 @@ def decode(path: Path, image_size: tuple[int, int] | None = None) -> Picture:
 
 
 def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | None = None) -> Pixels:
-    """The numbers of a label image as they are, of grey values or of a palette: (H, W), resized by the nearest pixel.
+    """The numbers of a label image as they are, of gray values or of a palette: (H, W), resized by the nearest pixel.
 
     Raises UnusableImage, also where a number is not below `num_labels`.
     """
 
     def numbers(image: Image.Image, content: bytes, size: tuple[int, int] | None) -> Pixels:  # noqa: ARG001  # as _decode
-        if image.size[0] * image.size[1] > MOST_PIXELS:
+        if image.size[0] * image.size[1] > MAX_PIXELS:
             raise _too_many_pixels(*reversed(image.size))
         if image.mode not in {"1", "L", "P"} and not image.mode.startswith("I"):
             raise UnusableImage(
-                f"mode {image.mode!r} is no label image", "Save it as grey or with a palette, a number a label"
+                f"mode {image.mode!r} is no label image", "Save it as gray or with a palette, a number a label"
             )
         if size is not None and image.size != size[::-1]:
             image = image.resize(size[::-1], Image.Resampling.NEAREST)
@@ -149,8 +149,8 @@ def _read(path: Path) -> bytes:
             raise UnusableImage("is no regular file", "Remove it")
         if status.st_size == 0:
             raise UnusableImage("has zero bytes")
-        if status.st_size > MOST_BYTES:
-            raise UnusableImage(f"has {status.st_size:,} bytes, more than {MOST_BYTES:,}", "Scale it down")
+        if status.st_size > MAX_BYTES:
+            raise UnusableImage(f"has {status.st_size:,} bytes, more than {MAX_BYTES:,}", "Scale it down")
         return path.read_bytes()
     except FileNotFoundError:
         raise UnusableImage("not found", "Restore it, or remove what refers to it") from None
@@ -164,7 +164,7 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
     width, height = image.size
     if not width or not height:
         raise UnusableImage(f"is {height}x{width} (height x width): it has no pixels")
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise _too_many_pixels(height, width)
     mode, kind = image.mode, image.format or "?"
     if image_size is not None:  # a JPEG is decoded at a fraction of its size, never below twice the one wanted
@@ -177,7 +177,7 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
             ImageOps.exif_transpose(image, in_place=True)
     if orientation in _TURNED:
         height, width = width, height
-    plain = grey_or_rgb(image)
+    plain = gray_or_rgb(image)
     if image_size is not None and plain.size != image_size[::-1]:
         plain = plain.resize(image_size[::-1], Image.Resampling.BICUBIC)
     pixels = np.array(plain, dtype=np.uint8)
@@ -190,7 +190,7 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
 
 def _too_many_pixels(height: int | None = None, width: int | None = None) -> UnusableImage:
     size = "" if height is None or width is None else f"{height:,}x{width:,} (height x width), "
-    return UnusableImage(f"{size}more than {MOST_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
+    return UnusableImage(f"{size}more than {MAX_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
 
 
 def to_pillow(pixels: "Tensor") -> Image.Image:
@@ -199,9 +199,9 @@ def to_pillow(pixels: "Tensor") -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def grey_or_rgb(image: Image.Image) -> Image.Image:
+def gray_or_rgb(image: Image.Image) -> Image.Image:
     """Any mode that Pillow knows -> mode L or RGB."""
-    target = "L" if image.mode in GREY_MODES else "RGB"
+    target = "L" if image.mode in GRAY_MODES else "RGB"
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bits(np.asarray(image))
     if image.mode in ALPHA_MODES or (image.mode in {"P", "L", "RGB"} and "transparency" in image.info):
@@ -210,12 +210,12 @@ def grey_or_rgb(image: Image.Image) -> Image.Image:
         return paper.convert(target)
     if image.mode in {"L", "RGB"}:
         return image
-    if image.mode == "1" or image.mode in COLOUR_MODES:
+    if image.mode == "1" or image.mode in COLOR_MODES:
         return image.convert(target)
-    raise UnusableImage(f"mode {image.mode!r} has no agreed black and white", "Convert it to 8-bit grey or RGB")
+    raise UnusableImage(f"mode {image.mode!r} has no agreed black and white", "Convert it to 8-bit gray or RGB")
 
 
 def _from_16_bits(values: NDArray[np.integer]) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
-        raise UnusableImage("has 32-bit values beyond 0..65535", "Convert it to 8-bit or 16-bit grey")
+        raise UnusableImage("has 32-bit values beyond 0..65535", "Convert it to 8-bit or 16-bit gray")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

@@ -15,7 +15,7 @@ STORED = 2048  # bytes of pixels up to which the file takes one block of a disk 
 
 
 def png(pixels: Tensor, marks: PngInfo | None = None, *, statement: str = "") -> bytes:
-    """uint8 (C, H, W), grey or RGB, losslessly.
+    """uint8 (C, H, W), gray or RGB, losslessly.
 
     marks: text chunks, put before the pixels. statement: the copyright of an sRGB profile; none where this is empty.
     """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ganaug.io.listing import SPLITS, Listing, shorten
 
-SMALLEST, LARGEST = 8, 256  # height and width that the networks are built for
-MOST_CLASSES = 1000
+MIN_IMAGE_SIZE, LARGEST = 8, 256  # height and width that the networks are built for
+MAX_CLASSES = 1000
 FEW = 20  # below this a generator can do little more than repeat its class
 
 # What other readers see; they pass over the rest without a word
@@ -55,9 +55,9 @@ def _class_errors(listing: Listing, entries: Sequence[ImageEntry]) -> list[str]:
     if len(listing.classes) == 1:
         only = next(iter(listing.classes))
         errors.append(f"one class only ({only!r}). A classifier needs two or more: add the others")
-    if len(listing.classes) > MOST_CLASSES:
+    if len(listing.classes) > MAX_CLASSES:
         errors.append(
-            f"{len(listing.classes):,} classes, more than {MOST_CLASSES:,}. Check that the folders are classes"
+            f"{len(listing.classes):,} classes, more than {MAX_CLASSES:,}. Check that the folders are classes"
         )
     empty = sorted(name for name in listing.classes if not counts[name])
     if empty:
@@ -74,13 +74,13 @@ def _size_errors(entries: Sequence[ImageEntry]) -> list[str]:
     sizes = Counter((entry.height, entry.width) for entry in entries).most_common()
     if len(sizes) > 1:
         found = shorten([f"{height}x{width} ({n:,} images)" for (height, width), n in sizes], 8)
-        usual = min(max(*sizes[0][0], SMALLEST), 64)
+        usual = min(max(*sizes[0][0], MIN_IMAGE_SIZE), 64)
         return [
             f"{len(sizes):,} sizes (height x width): {found}. Choose one: --image-size {usual} (image_size={usual})"
         ]
-    if sizes and not all(SMALLEST <= side <= LARGEST for side in sizes[0][0]):
+    if sizes and not all(MIN_IMAGE_SIZE <= side <= LARGEST for side in sizes[0][0]):
         height, width = sizes[0][0]
-        size = f"images of {height}x{width} (height x width) are outside {SMALLEST}..{LARGEST}"
+        size = f"images of {height}x{width} (height x width) are outside {MIN_IMAGE_SIZE}..{LARGEST}"
         return [f"{size}. Have them resized, as in --image-size 64 (image_size=64)"]
     return []
 

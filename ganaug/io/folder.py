@@ -1,4 +1,4 @@
-"""Labelled image folders: inspect, read, write, augment, undo. Reading lives here, the rest in the modules imported.
+"""Labeled image folders: inspect, read, write, augment, undo. Reading lives here, the rest in the modules imported.
 
 A folder has one of two forms: class folders (DATA/cat/1.png, DATA/dog/7.jpg), or images anywhere below it together with
 DATA/metadata.csv, whose columns are `file_name`, `label` and any others, which are kept.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.decoding import Pixels, UnusableImage, decode, pillow_warnings_judged
 from ganaug.io.findings import ImageEntry
 from ganaug.io.listing import Candidate, Listing, list_images
@@ -53,15 +53,15 @@ def read_folder(
     image_size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> LabelledImages:
-    """Read class folders, or images with metadata.csv, as `LabelledImages`.
+) -> LabeledImages:
+    """Read class folders, or images with metadata.csv, as `LabeledImages`.
 
     image_size: (height, width), or one number for both, in 8..256; the whole picture is resized, antialiased, and its
         aspect ratio follows. None keeps the native size, which must then be the same for all.
     skip_bad: leave unusable files out instead of raising.
     progress: called with (files done, files in all).
 
-    Classes are sorted; images are grey (one channel) if every file is, RGB otherwise. `metadata` has file_name, label
+    Classes are sorted; images are gray (one channel) if every file is, RGB otherwise. `metadata` has file_name, label
     and every other column of metadata.csv as text, but for ganaug's own `is_synthetic` (bool), `class_index`, `seed`.
     A store (`build_store`) is opened as it is, and its images are read as they are used.
     Raises DataError that lists all that is wrong with the folder: see `inspect_folder`.
@@ -71,7 +71,7 @@ def read_folder(
     return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
 
 
-def _stored(path: Path, size: tuple[int, int] | None) -> LabelledImages:
+def _stored(path: Path, size: tuple[int, int] | None) -> LabeledImages:
     images = open_store(path)
     if size is not None and images.shape[1:] != size:
         height, width = images.shape[1:]
@@ -87,12 +87,12 @@ def read_and_inspect(
     image_size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> tuple[LabelledImages, FolderInspection]:
+) -> tuple[LabeledImages, FolderInspection]:
     """`read_folder`, and the inspection it rests on; each file is decoded once, but for sets beyond 2 GiB."""
     inspection, images = _read(list_images(Path(path)), image_size, skip_bad, progress)
     index = {name: label for label, name in enumerate(inspection.classes)}
     labels = torch.tensor([index[entry.label] for entry in inspection.entries], dtype=torch.int64)
-    return LabelledImages(images, labels, inspection.classes, _metadata(inspection, labels)), inspection
+    return LabeledImages(images, labels, inspection.classes, _metadata(inspection, labels)), inspection
 
 
 def read_files(
@@ -116,7 +116,7 @@ def _read(
     with pillow_warnings_judged():
         source = kept.drain() if kept.complete else _decode_again(inspection, progress)
         for row, pixels in zip(images.numpy(), source, strict=True):
-            row[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # grey fills all channels
+            row[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # gray fills all channels
     return inspection, images
 
 

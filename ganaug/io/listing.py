@@ -28,10 +28,10 @@ class Problem:
 
     file: str
     cause: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.cause}. {self.mend}."
+        return f"{self.file}: {self.cause}. {self.fix}."
 
 
 @dataclass(frozen=True)
@@ -207,22 +207,22 @@ def _follow_rows(listing: Listing, reader: "csv.DictReader[str]") -> None:
         where = f"line {reader.line_num} of {METADATA}"
         file = PurePosixPath(given).as_posix() if given else f"({where})"
         if None in row:
-            cause, mend = "more cells than the heading", "Quote cells that hold a comma"
+            cause, fix = "more cells than the heading", "Quote cells that hold a comma"
         elif not given:
-            cause, mend = "no file_name", "Name the image"
+            cause, fix = "no file_name", "Name the image"
         elif _leads_out(given):
-            cause, mend = "the path leads out of the folder", "Give one relative to the folder, without '..'"
+            cause, fix = "the path leads out of the folder", "Give one relative to the folder, without '..'"
         elif file in lines:
-            cause, mend = f"listed already on line {lines[file]}", "Keep one row an image"
+            cause, fix = f"listed already on line {lines[file]}", "Keep one row an image"
         elif not label.strip():
-            cause, mend = "no label", "Give it one"
+            cause, fix = "no label", "Give it one"
         elif not _has_image_name(file):
-            cause, mend = "not the name of an image", f"Use one that ends in {', '.join(ENDINGS)}"
+            cause, fix = "not the name of an image", f"Use one that ends in {', '.join(ENDINGS)}"
         else:
-            cause, mend = "", ""
+            cause, fix = "", ""
         lines.setdefault(file, reader.line_num)
         if cause:
-            listing.problems.append(Problem(file, f"{cause} ({where})" if given else cause, mend))
+            listing.problems.append(Problem(file, f"{cause} ({where})" if given else cause, fix))
             continue
         linked = not has_sound_folder(file.rpartition("/")[0]) or os.path.islink(listing.root / file)  # noqa: PTH114 - Path's raises for long names
         if _is_inside(listing, file, linked):

@@ -4,7 +4,7 @@ import hashlib
 import re
 from functools import lru_cache
 
-MOST_BYTES = 200
+MAX_BYTES = 200
 
 _ODD = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]|\.\.|^[A-Za-z]:|^__|^\.")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -21,13 +21,13 @@ def safe_name(name: str) -> str:
     bytes. Different names stay different.
     """
     plain = not _ODD.search(name) and not _RESERVED.fullmatch(name) and not is_formula(name)
-    if name.strip() and plain and len(name.encode()) <= MOST_BYTES:
+    if name.strip() and plain and len(name.encode()) <= MAX_BYTES:
         return name
     stem, dot, suffix = name.rpartition(".")
     if not stem or not re.fullmatch("[A-Za-z0-9]{1,5}", suffix):
         stem, dot, suffix = name, "", ""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    slug = re.sub(r"\W+", "_", stem).strip("_").encode()[: MOST_BYTES - 20].decode(errors="ignore") or "class"
+    slug = re.sub(r"\W+", "_", stem).strip("_").encode()[: MAX_BYTES - 20].decode(errors="ignore") or "class"
     return f"{slug}-{digest}{dot}{suffix}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.table import is_true
 
 COLUMN = "is_synthetic"
@@ -18,7 +18,7 @@ def marked_synthetic(metadata: Any, n: int) -> Tensor:
     return torch.tensor([is_true(mark) for mark in metadata[COLUMN]], dtype=torch.bool)
 
 
-def synthetic_part(images: LabelledImages) -> LabelledImages:
+def synthetic_part(images: LabeledImages) -> LabeledImages:
     """The images that are marked as synthetic; all where none is."""
     marked = marked_synthetic(images.metadata, len(images))
     return images.take(marked) if bool(marked.any()) else images

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.io.decoding import GREY_MODES, Pixels, UnusableImage, decode, pillow_warnings_judged
-from ganaug.io.findings import LARGEST, SMALLEST, ImageEntry, set_errors, set_warnings
+from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, pillow_warnings_judged
+from ganaug.io.findings import LARGEST, MIN_IMAGE_SIZE, ImageEntry, set_errors, set_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.provenance import info_is_marked
 from ganaug.io.threads import Progress, in_threads
@@ -53,9 +53,9 @@ class FolderInspection:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) that the images are read as; grey only if every one is. Needs one common size."""
+        """(channels, height, width) that the images are read as; gray only if every one is. Needs one common size."""
         height, width = self.image_size or next(iter(self.sizes))
-        return (1 if all(mode in GREY_MODES for mode in self.modes) else 3), height, width
+        return (1 if all(mode in GRAY_MODES for mode in self.modes) else 3), height, width
 
     def raise_for_errors(self, *, skip_bad: bool = False) -> None:
         """Raise DataError that names every error, and up to ten unusable files unless `skip_bad` leaves those out."""
@@ -83,7 +83,7 @@ class FolderInspection:
             "sizes": [{"height": height, "width": width, "images": n} for (height, width), n in self.sizes.items()],
             "modes": self.modes,
             "duplicates": [list(group) for group in self.duplicates],
-            "problems": [{"file": bad.file, "cause": bad.cause, "mend": bad.mend} for bad in self.problems],
+            "problems": [{"file": bad.file, "cause": bad.cause, "fix": bad.fix} for bad in self.problems],
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
@@ -140,8 +140,8 @@ def as_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if image_size is None:
         return None
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
-        raise DataError(f"image_size must lie in {SMALLEST}..{LARGEST}, height and width; got {image_size}.")
+    if not (MIN_IMAGE_SIZE <= height <= LARGEST and MIN_IMAGE_SIZE <= width <= LARGEST):
+        raise DataError(f"image_size must lie in {MIN_IMAGE_SIZE}..{LARGEST}, height and width; got {image_size}.")
     return height, width
 
 
@@ -151,7 +151,7 @@ def _look(
     try:
         picture = decode(root / candidate.file, image_size)
     except UnusableImage as error:
-        return Problem(candidate.file, error.cause, error.mend), None
+        return Problem(candidate.file, error.cause, error.fix), None
     digest = hashlib.blake2b(repr(picture.pixels.shape).encode(), digest_size=16)
     digest.update(picture.pixels.data)
     entry = ImageEntry(

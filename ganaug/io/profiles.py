@@ -1,6 +1,6 @@
-"""Colour profiles that say, where a profile states its copyright, that the picture is synthetic.
+"""Color profiles that say, where a profile states its copyright, that the picture is synthetic.
 
-sRGB, which is what a picture without a profile is taken for, so colours stay. Pillow drops the text of a PNG that it
+sRGB, which is what a picture without a profile is taken for, so colors stay. Pillow drops the text of a PNG that it
 saves anew, and hands its profile on. Written as ICC.1:2022 says (https://www.color.org/specification/ICC.1-2022-05.pdf);
 the sections are named below.
 """
@@ -14,10 +14,10 @@ CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # of its values, by
 
 
 def icc_profile(n_channels: int, statement: str) -> bytes:
-    """An sRGB profile for pictures of 3 channels, or a grey one with its curve for 1. statement: its copyright."""
+    """An sRGB profile for pictures of 3 channels, or a gray one with its curve for 1. statement: its copyright."""
     curve = struct.pack(">4sIHH", b"para", 0, 3, 0) + _fixed(*CURVE)
     tags = {
-        b"desc": _text("sRGB" if n_channels == 3 else "sRGB grey"),
+        b"desc": _text("sRGB" if n_channels == 3 else "sRGB gray"),
         b"cprt": _text(statement),
         b"wtpt": _xyz(*WHITE),
         b"chad": struct.pack(">4sI", b"sf32", 0) + _fixed(*FROM_D65),

@@ -3,7 +3,7 @@
 The IPTC term is the one that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 
-A copy of the file keeps them. Of what Pillow saves anew, a JPEG or GIF keeps the comment, a PNG or TIFF the colour
+A copy of the file keeps them. Of what Pillow saves anew, a JPEG or GIF keeps the comment, a PNG or TIFF the color
 profile, whose copyright is `STATEMENT` too (`encoding.png`); a WebP keeps what it is told to (`xmp=`), a BMP nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Labelled images one after another, from whatever holds them: a folder, tar or Parquet shards, a Hugging Face set."""
+"""Labeled images one after another, from whatever holds them: a folder, tar or Parquet shards, a Hugging Face set."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ import torch
 
 from ganaug._runtime.optional import import_datasets
 from ganaug.errors import DataError, GanaugError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.decoding import Picture, Pixels, UnusableImage, decode, decode_bytes, pillow_warnings_judged
 from ganaug.io.listing import SHARDS, Problem, list_images, shards_in
 from ganaug.io.threads import in_threads
@@ -158,14 +158,14 @@ def columns_of(dataset: Any) -> tuple[str, str]:
     return image, label
 
 
-def read_records(records: Records) -> LabelledImages:
+def read_records(records: Records) -> LabeledImages:
     """All records, in memory. Raises DataError, naming the image, for one that is unusable or of another size."""
 
     def tried(record: Record) -> tuple[Record, Pixels]:
         try:
             return record, record.decode(None).pixels
         except UnusableImage as error:
-            raise DataError(f"{Problem(record.name, error.cause, error.mend)}") from error
+            raise DataError(f"{Problem(record.name, error.cause, error.fix)}") from error
 
     with pillow_warnings_judged():
         found = list(in_threads(tried, records.begin(0)))
@@ -175,14 +175,14 @@ def read_records(records: Records) -> LabelledImages:
     if len(sizes) > 1:
         (one, first), (other, second) = list(sizes.items())[:2]
         raise DataError(f"{first} is {one[0]}x{one[1]} and {second} {other[0]}x{other[1]}: resize all to one size.")
-    colour = any(pixels.ndim == 3 for _, pixels in found)
+    color = any(pixels.ndim == 3 for _, pixels in found)
     stacked = np.stack(
-        [np.broadcast_to(p[:, :, None], (*p.shape, 3)) if colour and p.ndim == 2 else p for _, p in found]
+        [np.broadcast_to(p[:, :, None], (*p.shape, 3)) if color and p.ndim == 2 else p for _, p in found]
     )
-    stacked = stacked if colour else stacked[:, :, :, None]
+    stacked = stacked if color else stacked[:, :, :, None]
     classes = records.classes or tuple(sorted({record.label for record, _ in found}))
     labels = torch.tensor([classes.index(record.label) for record, _ in found])
-    return LabelledImages(torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))), labels, classes)
+    return LabeledImages(torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))), labels, classes)
 
 
 def _decoded(given: Any, size: tuple[int, int] | None) -> Picture:

@@ -55,11 +55,9 @@ class Signer:
                 state = reader.get_validation_state()
                 codes = [one["code"] for one in reader.get_validation_results()["activeManifest"]["failure"]]
         except c2pa.C2paError as error:
-            raise DataError(f"{certificates}, {key}: do not sign by {algorithm}: {error}. {_MEND}") from error
+            raise DataError(f"{certificates}, {key}: do not sign by {algorithm}: {error}. {_FIX}") from error
         if state not in ("Valid", "Trusted"):
-            raise DataError(
-                f"{certificates}, {key}: what they sign is not valid ({', '.join(codes) or state}). {_MEND}"
-            )
+            raise DataError(f"{certificates}, {key}: what they sign is not valid ({', '.join(codes) or state}). {_FIX}")
 
     def __call__(self, content: bytes) -> bytes:
         """The bytes of a PNG -> those of the same PNG with a signed manifest, which names the PNG's hash."""
@@ -69,7 +67,7 @@ class Signer:
         return out.getvalue()
 
 
-_MEND = (
+_FIX = (
     "The certificate must be in force, allow digital signatures (with the purpose emailProtection or documentSigning), "
     "belong to the key, and be followed by those above it; a self-signed one is not taken."
 )

@@ -1,4 +1,4 @@
-"""A store: the pixels of a labelled set in one file, built once, from which training reads what it needs.
+"""A store: the pixels of a labeled set in one file, built once, from which training reads what it needs.
 
 STORE/images.bin has uint8 (N, C, H, W), labels.bin and hashes.bin an int64 for each image, store.json says of what.
 """
@@ -19,9 +19,9 @@ from torch import Tensor
 from ganaug._runtime.storage import LOCK, is_left, locked, read_json, write_json
 from ganaug._version import __version__
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabelledImages, StoredRows, image_hashes
+from ganaug.images import LabeledImages, StoredRows, image_hashes
 from ganaug.io.decoding import Pixels, UnusableImage, pillow_warnings_judged
-from ganaug.io.findings import SMALLEST
+from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.io.listing import STORE, Problem
 from ganaug.io.output import check_room, naming
 from ganaug.io.preflight import as_size
@@ -31,7 +31,7 @@ from ganaug.io.threads import Progress, in_threads
 FORMAT = 1
 IMAGES, LABELS, HASHES = "images.bin", "labels.bin", "hashes.bin"
 TOGETHER, SAVED = 1024, 8  # images that are written together; how many times of that are lost when a build is killed
-MODES = {"auto": None, "grey": 1, "rgb": 3}
+MODES = {"auto": None, "gray": 1, "rgb": 3}
 
 
 def is_store(path: str | Path) -> bool:
@@ -39,7 +39,7 @@ def is_store(path: str | Path) -> bool:
     return (Path(path) / STORE).is_file()
 
 
-def open_store(path: str | Path) -> LabelledImages:
+def open_store(path: str | Path) -> LabeledImages:
     """The images of a store, read as they are used; opening takes the labels and hashes, 16 bytes an image.
 
     Raises DataError where it is not complete, or not what was built.
@@ -57,7 +57,7 @@ def open_store(path: str | Path) -> LabelledImages:
     return images
 
 
-def _checked(folder: Path, about: Mapping[str, Any]) -> LabelledImages:
+def _checked(folder: Path, about: Mapping[str, Any]) -> LabeledImages:
     shape = [int(side) for side in about["shape"]]
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"a shape of {shape}")
@@ -72,7 +72,7 @@ def _checked(folder: Path, about: Mapping[str, Any]) -> LabelledImages:
     return images
 
 
-def _opened(folder: Path, shape: Sequence[int], classes: Sequence[str], *, known: bool) -> LabelledImages:
+def _opened(folder: Path, shape: Sequence[int], classes: Sequence[str], *, known: bool) -> LabeledImages:
     """known: the classes are in their order; otherwise they are numbered as they came, and get theirs here."""
     labels, hashes = (torch.from_numpy(np.fromfile(folder / name, "<i8").astype(np.int64)) for name in (LABELS, HASHES))
     if not known:
@@ -81,10 +81,10 @@ def _opened(folder: Path, shape: Sequence[int], classes: Sequence[str], *, known
         labels = torch.tensor([ordered.index(name) for name in classes])[labels]
         classes = ordered
     rows = StoredRows(folder / IMAGES, (len(labels), *shape), hashes)
-    return LabelledImages(cast(Tensor, rows), labels, tuple(classes))
+    return LabeledImages(cast(Tensor, rows), labels, tuple(classes))
 
 
-def verify_store(path: str | Path) -> LabelledImages:
+def verify_store(path: str | Path) -> LabeledImages:
     """As `open_store`, after reading every pixel.
 
     Raises DataError that also names the first image which is not what was written.
@@ -110,7 +110,7 @@ def build_store(
     """Decode every image of `source` (see `records.records_of`) into the store OUT; returns OUT.
 
     image_size: (height, width), or one number, to resize to; None keeps the first image's size, which all must have.
-    mode: "grey", "rgb", or "auto": as the first image is. skip_bad: leave unusable images out; store.json lists them.
+    mode: "gray", "rgb", or "auto": as the first image is. skip_bad: leave unusable images out; store.json lists them.
     A build that was killed goes on where it was, at most 8,192 images back; one that is there is left alone.
     Raises DataError, naming the image, for one that does not fit, and OutputError where OUT holds anything else.
     """
@@ -213,7 +213,7 @@ class _Build:
                 file.write(np.ascontiguousarray(array, np.uint8 if file is files[0] else "<i8").data)
 
     def _leave_out(self, record: Record, found: UnusableImage) -> None:
-        problem = Problem(record.name, found.cause, found.mend)
+        problem = Problem(record.name, found.cause, found.fix)
         if not self.asked["skip_bad"]:
             raise DataError(
                 f"{problem} Then build again, which goes on from there; or leave "
@@ -226,8 +226,10 @@ class _Build:
         height, width = pixels.shape[:2]
         if self.shape is None:
             self.shape = [channels or (1 if pixels.ndim == 2 else 3), height, width]
-            if min(height, width) < SMALLEST:
-                raise DataError(f"{record.name}: is {height}x{width}; images need {SMALLEST} pixels a side. {_RESIZE}")
+            if min(height, width) < MIN_IMAGE_SIZE:
+                raise DataError(
+                    f"{record.name}: is {height}x{width}; images need {MIN_IMAGE_SIZE} pixels a side. {_RESIZE}"
+                )
             check_room(self.folder, int(np.prod(self.shape)) * (total or 1))
         if [height, width] != self.shape[1:]:
             raise DataError(
@@ -236,7 +238,7 @@ class _Build:
             )
         if pixels.ndim == 3 and self.shape[0] == 1:
             raise DataError(
-                f"{record.name}: is in colour, and the store grey, as its first image is. Build it anew with mode rgb "
+                f"{record.name}: is in color, and the store gray, as its first image is. Build it anew with mode rgb "
                 "(--mode rgb)."
             )
         if pixels.ndim == 2:

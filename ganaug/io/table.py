@@ -59,7 +59,7 @@ def is_missing(value: object) -> bool:
 
 
 def whole(value: object) -> int | None:
-    """A seed from a frame, where missing neighbours may have made it a float, or from a CSV cell."""
+    """A seed from a frame, where missing neighbors may have made it a float, or from a CSV cell."""
     return None if is_missing(value) else int(str(value).removesuffix(".0"))
 
 

@@ -41,7 +41,7 @@ def read_side(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Side:
-    """Every image below `root`, in the order of names; grey if every file is, else RGB.
+    """Every image below `root`, in the order of names; gray if every file is, else RGB.
 
     image_size: (height, width) to resize to, label images by the nearest pixel. num_labels: label images, whose pixels
     or palette numbers are taken as they are. Raises DataError that names the unusable files, sizes that differ, and
@@ -63,7 +63,7 @@ def _each(folder: Path, read: Callable[[Path], T], progress: Progress | None) ->
         try:
             return read(folder / file)
         except UnusableImage as error:
-            return f"{error.cause}. {error.mend}."
+            return f"{error.cause}. {error.fix}."
 
     files = list(_files(folder))
     with pillow_warnings_judged():
@@ -77,15 +77,15 @@ def _side(folder: Path, found: Mapping[str, Pixels | str], *, skip_bad: bool) ->
     if skipped and not (skip_bad and kept):
         shown = [f"{folder / file}: {why}" for file, why in list(skipped.items())[:SHOWN]]
         more = [f"... and {len(skipped) - SHOWN:,} more."] * (len(skipped) > SHOWN)
-        mend = ["To go on without them: --skip-bad (in Python skip_bad=True)."] if kept else []
-        raise DataError("\n  ".join([f"{folder}: {len(skipped):,} files cannot be used:", *shown, *more, *mend]))
+        fix = ["To go on without them: --skip-bad (in Python skip_bad=True)."] if kept else []
+        raise DataError("\n  ".join([f"{folder}: {len(skipped):,} files cannot be used:", *shown, *more, *fix]))
     sizes = {pixels.shape[:2]: file for file, pixels in kept.items()}
     if len(sizes) > 1:
         told = ", ".join(f"{height}x{width} ({file})" for (height, width), file in sorted(sizes.items())[:SHOWN])
         raise DataError(f"{folder}: {len(sizes)} sizes (height x width): {told}. Choose one with --image-size.")
-    colour = any(pixels.ndim == 3 for pixels in kept.values())
+    color = any(pixels.ndim == 3 for pixels in kept.values())
     rows = [
-        np.broadcast_to(p[..., None] if p.ndim == 2 else p, (*p.shape[:2], 3 if colour else 1)) for p in kept.values()
+        np.broadcast_to(p[..., None] if p.ndim == 2 else p, (*p.shape[:2], 3 if color else 1)) for p in kept.values()
     ]
     images = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).contiguous()
     return Side(folder, images, tuple(kept), skipped)

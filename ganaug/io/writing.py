@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaug._runtime.storage import changing
 from ganaug._version import __version__
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash
 from ganaug.io.encoding import png
 from ganaug.io.listing import MANIFEST, METADATA
@@ -24,12 +24,12 @@ from ganaug.io.signing import Sign
 from ganaug.io.table import Row, is_missing, is_true, row_of, table, whole
 from ganaug.io.threads import Progress, in_threads
 
-MARKS = 3072  # bytes of text, XMP and colour profile in a synthetic PNG, and then some
+MARKS = 3072  # bytes of text, XMP and color profile in a synthetic PNG, and then some
 SIGNATURE = 32768  # of a signed manifest: room for a chain of certificates
 
 
 def write_folder(
-    images: LabelledImages, out: str | Path, *, sign: Sign | None = None, progress: Progress | None = None
+    images: LabeledImages, out: str | Path, *, sign: Sign | None = None, progress: Progress | None = None
 ) -> Path:
     """Write `OUT/<class>/*.png` and OUT/metadata.csv; returns OUT. ImageFolder, Hugging Face and timm read it as it is.
 
@@ -45,7 +45,7 @@ def write_folder(
 
 
 def streamed(
-    blocks: Iterable[LabelledImages], counts: Mapping[str, int], shape: Sequence[int], sign: Sign | None = None
+    blocks: Iterable[LabeledImages], counts: Mapping[str, int], shape: Sequence[int], sign: Sign | None = None
 ) -> Contents:
     """Blocks of images, drawn one after another while the ones before are written.
 
@@ -61,7 +61,7 @@ def streamed(
 
 def augment_folder(
     data: FolderInspection,
-    synthetic: LabelledImages,
+    synthetic: LabeledImages,
     out: str | Path,
     *,
     sign: Sign | None = None,
@@ -85,7 +85,7 @@ def augment_folder(
 
 
 def augment_in_place(
-    data: FolderInspection, synthetic: LabelledImages, *, sign: Sign | None = None, progress: Progress | None = None
+    data: FolderInspection, synthetic: LabeledImages, *, sign: Sign | None = None, progress: Progress | None = None
 ) -> Path:
     """Add the synthetic images and a metadata.csv to DATA itself; returns DATA. `undo` takes them away again.
 
@@ -96,7 +96,7 @@ def augment_in_place(
         return _added(data, synthetic, sign, progress)
 
 
-def _added(data: FolderInspection, synthetic: LabelledImages, sign: Sign | None, progress: Progress | None) -> Path:
+def _added(data: FolderInspection, synthetic: LabeledImages, sign: Sign | None, progress: Progress | None) -> Path:
     """`augment_in_place`, for who holds DATA."""
     root = data.root
     check_not_augmented(root)
@@ -149,7 +149,7 @@ def _original_rows(data: FolderInspection) -> list[Row]:
 
 
 def _encoded(
-    images: LabelledImages,
+    images: LabeledImages,
     classes: tuple[str, ...],
     folders: Mapping[str, str],
     taken: Mapping[str, set[str]],

@@ -27,8 +27,8 @@ def aligned_nearest(
 
     The distance is sqrt(2 - 2 r), r the correlation of the inner part of the image, as it is or mirrored, with the part
     of the other that fits it best: 0 for the same picture, 1.41 for an unrelated one. places: where each image stands
-    among the others, (N,), so that none is its own neighbour. Where there are fewer than k others the rest is infinity.
-    Candidates are found on 8 x 8 pixels, so a neighbour that is not near may be missed.
+    among the others, (N,), so that none is its own neighbor. Where there are fewer than k others the rest is infinity.
+    Candidates are found on 8 x 8 pixels, so a neighbor that is not near may be missed.
     """
     columns = 2 * CANDIDATES
     found, who = torch.full((len(images), columns), torch.inf), torch.zeros(len(images), columns, dtype=torch.int64)
@@ -60,9 +60,9 @@ def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Ten
         return torch.ones(len(images)), torch.zeros(len(images), dtype=torch.int64), torch.ones(0)
     distances, found = (column[:, 0] for column in aligned_nearest(images, training))
     usual = torch.randperm(len(training), generator=generator(seed, "usual"))[:USUAL].sort().values
-    among = _Neighbours.of(torch.unique(torch.cat([found, usual])), training)
+    among = _Neighbors.of(torch.unique(torch.cat([found, usual])), training)
     nearest, other = among.nearest(usual)
-    around = among if len(among.places) == len(training) else _Neighbours.of(torch.unique(other), training)
+    around = among if len(among.places) == len(training) else _Neighbors.of(torch.unique(other), training)
     return (
         _ratio(distances, among.nearest(found)[0]),
         found,
@@ -71,7 +71,7 @@ def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Ten
 
 
 @dataclass(frozen=True)
-class _Neighbours:
+class _Neighbors:
     """The nearest other training images of some training images. places: (S,), sorted; distances, who: (S, k)."""
 
     places: Tensor
@@ -79,7 +79,7 @@ class _Neighbours:
     who: Tensor
 
     @classmethod
-    def of(cls, places: Tensor, training: Tensor) -> "_Neighbours":
+    def of(cls, places: Tensor, training: Tensor) -> "_Neighbors":
         return cls(places, *aligned_nearest(training[places], training, k=4, places=places))
 
     def nearest(self, wanted: Tensor, *, but: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -169,7 +169,7 @@ def lengths_of(images: Tensor, window: torch.Size) -> Tensor:
 
 
 def _nearest(distances: Tensor, who: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest of each row, each neighbour once."""
+    """The k smallest of each row, each neighbor once."""
     order = distances.argsort(1)
     distances, who = distances.gather(1, order), who.gather(1, order)
     same = who[:, :, None] == who[:, None, :]

@@ -54,7 +54,7 @@ def sketch(images: Tensor) -> Tensor:
     The projection is always the same and keeps Euclidean distances within some 6 % (Johnson & Lindenstrauss 1984), but
     not what the image shows, so that a model can carry the sketches of its training images.
     """
-    # plain vectors stay whole: their neighbours have nothing to do with each other
+    # plain vectors stay whole: their neighbors have nothing to do with each other
     largest = max(images.shape[2:]) if min(images.shape[2:]) < 8 else 32
     channels, height, width = images.shape[1:]
     matrix = _projection(channels * min(largest, height) * min(largest, width))

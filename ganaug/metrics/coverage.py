@@ -1,4 +1,4 @@
-"""Do synthetic points reach every real one, and do they lie among them? Radii of k-nearest-neighbour balls."""
+"""Do synthetic points reach every real one, and do they lie among them? Radii of k-nearest-neighbor balls."""
 
 import math
 
@@ -13,7 +13,7 @@ CHUNK = 1024  # rows whose distances are held at once
 def radii(points: Tensor, *, k: int = 5) -> Tensor:
     """Distance from each point to its k-th nearest other: (N, D) -> (N,). Raises ValueError unless N > k."""
     if len(points) <= k:
-        raise ValueError(f"k-nearest neighbours with k={k} need more than {k} real points; got {len(points)}.")
+        raise ValueError(f"k-nearest neighbors with k={k} need more than {k} real points; got {len(points)}.")
     found = []
     for start in range(0, len(points), CHUNK):
         others = distances(points[start : start + CHUNK], points)

@@ -1,4 +1,4 @@
-"""Do synthetic images keep the make-up of the real ones? Pure functions of counts of classes by attribute values."""
+"""Do synthetic images keep the composition of the real ones? Pure functions of counts of classes by attribute values."""
 
 import math
 from dataclasses import dataclass, replace

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.cache import key_of, remembered
+from ganaug._runtime.cache import cached, key_of
 from ganaug._runtime.lookup import lookup
-from ganaug._runtime.randomness import own_state
+from ganaug._runtime.randomness import temporary_seed
 from ganaug.errors import DataError
 from ganaug.images import in_passes, pooled
 
 NAME = "efficientnet-lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE = 224
-A_PASS = 32
+IMAGES_PER_PASS = 32
 
 
 @cache
@@ -50,18 +50,18 @@ def efficientnet_lite0() -> Any:
             found: dict[str, Tensor] = EfficientNet.from_pretrained(NAME, weights_path=str(path)).state_dict()
         return found
 
-    with own_state(0):
+    with temporary_seed(0):
         net = EfficientNet.from_name(NAME)
-        net.load_state_dict(remembered("weights", key_of(NAME, SHA256), weights))
+        net.load_state_dict(cached("weights", key_of(NAME, SHA256), weights))
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def efficientnet_features(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, 1280): the last feature map, averaged. Grey images as three equal channels.
+    """uint8 (N, C, H, W) -> (N, 1280): the last feature map, averaged. Gray images as three equal channels.
 
     Resized to 224 x 224, antialiased, whatever their size; some 30 ms an image on one core, and kept by their content.
     """
-    return remembered("features", key_of(images), lambda: {"features": _computed(images)})["features"]
+    return cached("features", key_of(images), lambda: {"features": _computed(images)})["features"]
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class OptedIn:
                 f"not {self.sha256}. Put the published one there ({self.source}), or keep features='auto'."
             )
         key = key_of(self.name, self.sha256, images)
-        return remembered("features", key, lambda: {"features": self._computed(images, hub)})["features"]
+        return cached("features", key, lambda: {"features": self._computed(images, hub)})["features"]
 
     def _computed(self, images: Tensor, hub: Path) -> Tensor:
         net = self._network(hub)
@@ -113,7 +113,7 @@ class OptedIn:
             (found,) = net(part.expand(-1, 3, -1, -1))
             return torch.as_tensor(found)
 
-        return in_passes(features, images, A_PASS)
+        return in_passes(features, images, IMAGES_PER_PASS)
 
     def _network(self, hub: Path) -> Any:
         """Built so that nothing is asked of the network, where torch-fidelity's own ways to it might be."""
@@ -195,7 +195,7 @@ def _of_module(net: nn.Module, images: Tensor) -> Tensor:
 
     net.eval()
     try:
-        return in_passes(features, images, A_PASS)
+        return in_passes(features, images, IMAGES_PER_PASS)
     finally:
         for module, mode in modes.items():
             module.train(mode)
@@ -213,4 +213,4 @@ def _computed(images: Tensor) -> Tensor:
         found: Tensor = net.extract_features(signed).mean((2, 3))
         return found
 
-    return in_passes(features, images, A_PASS)
+    return in_passes(features, images, IMAGES_PER_PASS)

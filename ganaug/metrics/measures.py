@@ -15,16 +15,16 @@ from ganaug.metrics.coverage import balls, precision, recall
 from ganaug.metrics.distance import distances, kernel_distance_error
 from ganaug.metrics.membership import membership
 from ganaug.metrics.modes import Mode, modes
-from ganaug.metrics.permutation import Deals, Tested, classifier_test, coverage_test, kernel_test, mean_test
+from ganaug.metrics.permutation import Permutations, Tested, classifier_test, coverage_test, kernel_test, mean_test
 from ganaug.metrics.recognition import Recognition
 from ganaug.metrics.variety import vendi_ratio
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 COPY, PLAIN_COPY = 0.5, 0.25  # `copy_ratios` below which an image is taken for a copy, and for one beyond doubt
 HONEST, PLAINLY_HONEST = 0.005, 0.001  # share of honest images that fall below these all the same
 A_FILM = 0.05  # share of training images as near to another as a copy is, beyond which that is how these images are
-FEW_DEALS, MOST_DEALT = 5, 1000  # of both sets, for figures that are shown and not judged; points of each
-HALVES, MOST_VARIED = 20, 300  # half-samples for the error of the Vendi ratio, and points of each
+FEW_PERMUTATIONS, MAX_PERMUTED = 5, 1000  # of both sets, for figures that are shown and not judged; points of each
+HALVES, MAX_VARIED = 20, 300  # half-samples for the error of the Vendi ratio, and points of each
 REPEATED = 0.05  # quantile of distances among real images, half of which makes two synthetic images one
 
 _NORMAL = float(norm.ppf(0.975))
@@ -35,7 +35,7 @@ class Pair:
     """Real and synthetic images of one class, or of all, side by side.
 
     real, synthetic: features (N, D), (M, D). real_images, synthetic_images: uint8 (N, C, H, W), (M, C, H, W).
-    training_images: what may have been copied (T, C, H, W). recognised: what a classifier says of both, or None.
+    training_images: what may have been copied (T, C, H, W). recognized: what a classifier says of both, or None.
     members: how near the synthetic images of their class come to real images that were trained on, and to as many that
     were not, (P,) each (`membership.nearest_synthetic`), or None.
     """
@@ -45,33 +45,33 @@ class Pair:
     real_images: Tensor
     synthetic_images: Tensor
     training_images: Tensor
-    recognised: tuple[Recognition, Recognition] | None
+    recognized: tuple[Recognition, Recognition] | None
     claimed: tuple[Tensor, Tensor]
-    n_deals: int
+    n_permutations: int
     seed: int
     members: tuple[Tensor, Tensor] | None = None
 
     @property
     def k(self) -> int:
-        """Neighbours that make a ball: 5, or fewer where there are few points."""
-        return max(1, min(NEIGHBOURS, len(self.real) - 1, len(self.synthetic) - 1))
+        """Neighbors that make a ball: 5, or fewer where there are few points."""
+        return max(1, min(NEIGHBORS, len(self.real) - 1, len(self.synthetic) - 1))
 
     @cached_property
-    def who(self) -> Deals:
-        """Who is synthetic, dealt out anew."""
-        return Deals(len(self.real), len(self.synthetic), self.n_deals, self.seed)
+    def who(self) -> Permutations:
+        """Who is synthetic, permuted."""
+        return Permutations(len(self.real), len(self.synthetic), self.n_permutations, self.seed)
 
     @cached_property
     def reached_alike(self) -> tuple[float, float]:
         """(Precision, recall) where both are draws from one distribution: means over a few deals."""
-        some = [side[:MOST_DEALT] for side in (self.real, self.synthetic)]
+        some = [side[:MAX_PERMUTED] for side in (self.real, self.synthetic)]
         between = distances(torch.cat(some), torch.cat(some))
         found = []
-        for is_synthetic in Deals(len(some[0]), len(some[1]), FEW_DEALS, self.seed).few[1:]:
+        for is_synthetic in Permutations(len(some[0]), len(some[1]), FEW_PERMUTATIONS, self.seed).few[1:]:
             for balls_of in (~is_synthetic, is_synthetic):
                 reach = between[balls_of][:, balls_of].kthvalue(self.k + 1, dim=1).values  # itself is the nearest
                 found.append(float((between[~balls_of][:, balls_of] < reach).any(1).double().mean()))
-        return sum(found[::2]) / FEW_DEALS, sum(found[1::2]) / FEW_DEALS
+        return sum(found[::2]) / FEW_PERMUTATIONS, sum(found[1::2]) / FEW_PERMUTATIONS
 
     @cached_property
     def copies(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,7 +102,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure. severity: what it is where its test fails. means, mend: a sentence each for the reader.
+    """A measure. severity: what it is where its test fails. means, fix: a sentence each for the reader.
 
     enough: real and synthetic images of a class from which on gross faults of this kind show, so that their absence
     says something: one kind in five missing, one image in twenty copied, one label in five wrong, half of the images
@@ -113,7 +113,7 @@ class Measure:
     of: Callable[[Pair], Measured]
     severity: str = ""
     means: str = ""
-    mend: str = ""
+    fix: str = ""
     enough: int = 20
     takes: str = ""
     otherwise: str = ""
@@ -137,9 +137,9 @@ def _share(value: float, n: int, found: Tested | None = None) -> Measured:
     return Measured(value, low, high) if found is None else Measured(value, low, high, found.expected, found.p)
 
 
-def _recognised(pair: Pair) -> Measured:
-    assert pair.recognised is not None
-    of_real, of_synthetic = pair.recognised
+def _recognized(pair: Pair) -> Measured:
+    assert pair.recognized is not None
+    of_real, of_synthetic = pair.recognized
     hits, n = int((of_synthetic.named == pair.claimed[1]).sum()), len(of_synthetic.named)
     found = mean_test(of_real.confidence, of_synthetic.confidence, pair.who)
     usual = float((of_real.named == pair.claimed[0]).double().mean())
@@ -229,7 +229,7 @@ def _among(images: Tensor, n: int, seed: int) -> Tensor:
 
 
 def _vendi(pair: Pair) -> Measured:
-    n = min(len(pair.real), len(pair.synthetic), MOST_VARIED)
+    n = min(len(pair.real), len(pair.synthetic), MAX_VARIED)
     draws = generator(pair.seed, "halves")
     halves = torch.stack([torch.randperm(n, generator=draws)[: max(1, n // 2)] for _ in range(HALVES)])
     value, error = vendi_ratio(pair.real[:n], pair.synthetic[:n], halves)
@@ -270,13 +270,13 @@ def _recall(pair: Pair) -> Measured:
 
 
 MEASURES: dict[str, Measure] = {
-    "recognised": Measure(
-        _recognised,
+    "recognized": Measure(
+        _recognized,
         "fail",
         "a classifier of the real images does not see the class in them as surely as in real ones",
         "train longer, keep the label filter on, or leave the class out",
         enough=100,
-        takes="recognised",
+        takes="recognized",
         otherwise="takes two classes of two real images",
     ),
     "near-copies": Measure(

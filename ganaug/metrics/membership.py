@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganaug.metrics.alignment import aligned_nearest
 
-DEALS = 200  # of who was trained on, for what chance alone gives
+N_PERMUTATIONS = 200  # of who was trained on, for what chance alone gives
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ def membership(members: Tensor, others: Tensor) -> Membership:
 
 def _by_chance(near: np.ndarray, far: np.ndarray) -> float:
     both, draws = np.concatenate([near, far]), np.random.default_rng(0)
-    dealt = [draws.permutation(both) for _ in range(DEALS)]
+    dealt = [draws.permutation(both) for _ in range(N_PERMUTATIONS)]
     return float(np.mean([ks_2samp(one[: len(near)], one[len(near) :], method="asymp").statistic for one in dealt]))

@@ -3,18 +3,18 @@
 import torch
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabelledImages, pooled
+from ganaug.images import LabeledImages, pooled
 
 DRAWS = 500
 ENOUGH_TO_TELL = 200  # images from which on the test says something
 
 
-def keeps_meaning_mirrored(images: LabelledImages) -> bool:
+def keeps_meaning_mirrored(images: LabeledImages) -> bool:
     """Whether images may be flipped left to right: there are enough to tell, and no class differs from its mirror."""
     return len(images) >= ENOUGH_TO_TELL and min(images.shape[1:]) > 1 and mirror_p_value(images) >= 0.05
 
 
-def mirror_p_value(images: LabelledImages, *, seed: int = 0) -> float:
+def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
     """Chance of so large a mean difference between images and their mirror images, were both equally likely.
 
     A sign-flip test on pixels averaged down to at most 8 x 8. The statistic is the largest over classes of the squared

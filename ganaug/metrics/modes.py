@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-A_CLUSTER = 15  # points, about
+IMAGES_PER_CLUSTER = 15  # points, about
 MOST, DIMENSIONS = 12, 32
 
 
@@ -33,7 +33,7 @@ def modes(real: Tensor, synthetic: Tensor, *, seed: int = 0) -> list[Mode]:
     is synthetic, so the hypergeometric test of each is exact: were both alike, any of its points could be either.
     """
     points = torch.cat([real, synthetic]).double().numpy()
-    n_clusters = max(1, min(MOST, len(points) // A_CLUSTER))
+    n_clusters = max(1, min(MOST, len(points) // IMAGES_PER_CLUSTER))
     if n_clusters > 1:
         points = PCA(min(DIMENSIONS, *points.shape), random_state=seed).fit_transform(points)
     clusters = KMeans(n_clusters, n_init=4, random_state=seed).fit(points)

@@ -1,4 +1,4 @@
-"""Are two sets of points draws from one distribution? Exact tests: who is synthetic is dealt out anew many times."""
+"""Are two sets of points draws from one distribution? Exact tests: who is synthetic is permuted many times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from torch import Tensor
 from ganaug._runtime.randomness import generator
 from ganaug.metrics.distance import distances, polynomial_kernel
 
-DEALS = 4999
+N_PERMUTATIONS = 4999
 FEW, LIKELY = 499, 0.05  # deals that are looked at first, and the p value from which on these are enough
-A_PASS = 2**24  # numbers that are held at once
+IMAGES_PER_PASS = 2**24  # numbers that are held at once
 CHUNK = 1024  # rows whose distances are held at once
 
 
@@ -28,15 +28,15 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Deals:
-    """Who is synthetic of N real points and M synthetic ones, as it is and then dealt out anew `n` times.
+class Permutations:
+    """Who is synthetic of N real points and M synthetic ones, as it is and then permuted `n` times.
 
     few, rest: bool, (B, N + M), the real ones first; the first row of `few` is the deal as it is.
     """
 
     n_real: int
     n_synthetic: int
-    n: int = DEALS
+    n: int = N_PERMUTATIONS
     seed: int = 0
 
     @cached_property
@@ -53,13 +53,13 @@ class Deals:
     def _drawn(self, n: int, which: str) -> Tensor:
         total = self.n_real + self.n_synthetic
         found = torch.empty(n, total, dtype=torch.bool)
-        draws = generator(self.seed, "deals", which)
-        for rows in torch.arange(n).split(max(1, A_PASS // total)):  # type: ignore[no-untyped-call]
+        draws = generator(self.seed, "permutations", which)
+        for rows in torch.arange(n).split(max(1, IMAGES_PER_PASS // total)):  # type: ignore[no-untyped-call]
             found[rows] = torch.rand(len(rows), total, generator=draws).argsort(dim=1) >= self.n_real
         return found
 
 
-def tested(statistic: Callable[[Tensor], Tensor], who: Deals, size: int, *, low: bool) -> Tested:
+def tested(statistic: Callable[[Tensor], Tensor], who: Permutations, size: int, *, low: bool) -> Tested:
     """A statistic, of deals (B, N + M) -> (B,), of the deal as it is against those of the others.
 
     low: extreme is small, else large. The first deals decide where they show that nothing is the matter, so that what
@@ -82,7 +82,7 @@ def _against(statistics: Tensor, *, low: bool) -> Tested:
     return Tested(float(value), float(null.mean()), float(edges[0]), float(edges[1]), p)
 
 
-def neighbours(points: Tensor, k: int) -> Tensor:
+def neighbors(points: Tensor, k: int) -> Tensor:
     """The k nearest other points of each of (N, D), nearest first: indices, (N, k). Needs N > k."""
     found = []
     for start in range(0, len(points), CHUNK):
@@ -92,13 +92,13 @@ def neighbours(points: Tensor, k: int) -> Tensor:
     return torch.cat(found)
 
 
-def coverage_test(real: Tensor, synthetic: Tensor, who: Deals, *, k: int = 5) -> Tested:
+def coverage_test(real: Tensor, synthetic: Tensor, who: Permutations, *, k: int = 5) -> Tested:
     """Coverage (`metrics.coverage`) of real (N, D) by synthetic (M, D), small if modes are missing.
 
-    A real point is covered where its k nearest among all points are not all real. So one table of neighbours serves
+    A real point is covered where its k nearest among all points are not all real. So one table of neighbors serves
     every deal. Needs N > k.
     """
-    near = neighbours(torch.cat([real, synthetic]), k)
+    near = neighbors(torch.cat([real, synthetic]), k)
 
     def covered(is_synthetic: Tensor) -> Tensor:
         reached = is_synthetic[:, near].any(dim=2) & ~is_synthetic
@@ -107,10 +107,10 @@ def coverage_test(real: Tensor, synthetic: Tensor, who: Deals, *, k: int = 5) ->
     return tested(covered, who, near.numel(), low=True)
 
 
-def group_coverage_test(near: Tensor, in_group: Tensor, who: Deals) -> Tested:
+def group_coverage_test(near: Tensor, in_group: Tensor, who: Permutations) -> Tested:
     """Coverage of the real points of a group less that of the others, small if synthetic points show the group less.
 
-    near: `neighbours` of real (N, D) and synthetic (M, D) points together, (N + M, k). in_group: bool, (N + M,): which
+    near: `neighbors` of real (N, D) and synthetic (M, D) points together, (N + M, k). in_group: bool, (N + M,): which
     points, of either side, are of the group. Points and their groups are dealt out together.
     """
 
@@ -123,7 +123,7 @@ def group_coverage_test(near: Tensor, in_group: Tensor, who: Deals) -> Tested:
     return tested(difference, who, near.numel(), low=True)
 
 
-def kernel_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
+def kernel_test(real: Tensor, synthetic: Tensor, who: Permutations) -> Tested:
     """`metrics.distance.kernel_distance` of (N, D) and (M, D), large where they differ. Needs N, M >= 2."""
     points = torch.cat([real, synthetic]).double()
     kernel = polynomial_kernel(points, points)
@@ -141,7 +141,7 @@ def kernel_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
     return tested(distance, who, len(points), low=False)
 
 
-def classifier_test(real: Tensor, synthetic: Tensor, who: Deals, *, ridge: float = 0.1) -> Tested:
+def classifier_test(real: Tensor, synthetic: Tensor, who: Permutations, *, ridge: float = 0.1) -> Tested:
     """AUC with which a classifier tells real (N, D) from synthetic (M, D) points that it was not fitted on (C2ST).
 
     Lopez-Paz & Oquab 2017, with kernel ridge regression: its leave-one-out answers are linear in the labels, so the
@@ -167,7 +167,7 @@ def classifier_test(real: Tensor, synthetic: Tensor, who: Deals, *, ridge: float
     return tested(auc, who, len(points), low=False)
 
 
-def mean_test(real: Tensor, synthetic: Tensor, who: Deals) -> Tested:
+def mean_test(real: Tensor, synthetic: Tensor, who: Permutations) -> Tested:
     """Mean of synthetic figures (M,) less that of real ones (N,), small where the synthetic ones are lower."""
     figures = torch.cat([real, synthetic]).double()
 
@@ -186,7 +186,7 @@ def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 
     Szekely, Rizzo & Bakirov 2007, definition 2; against the same with the rows of the second in another order. In
     [0, 1], and 0 where a side does not vary.
     """
-    left, right = _centred(first), _centred(second)
+    left, right = _centered(first), _centered(second)
     scale = ((left * left).sum() * (right * right).sum()).sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     draws = generator(seed, "order")
     orders = [torch.arange(len(second)), *(torch.randperm(len(second), generator=draws) for _ in range(n))]
@@ -194,13 +194,13 @@ def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 
     return _against(found.clamp_min(0).sqrt(), low=False)
 
 
-def _centred(points: Tensor) -> Tensor:
+def _centered(points: Tensor) -> Tensor:
     """Distances between rows, less the means of their row and column."""
     found = distances(points.double(), points.double())
     return found - found.mean(0) - found.mean(1, keepdim=True) + found.mean()
 
 
 def _over(statistic: Callable[[Tensor], Tensor], who: Tensor, size: int) -> Tensor:
-    """The statistic of every deal, in passes that hold at most A_PASS numbers of `size` a deal."""
-    passes = torch.arange(len(who)).chunk(-(-len(who) * size // A_PASS))
+    """The statistic of every deal, in passes that hold at most IMAGES_PER_PASS numbers of `size` a deal."""
+    passes = torch.arange(len(who)).chunk(-(-len(who) * size // IMAGES_PER_PASS))
     return torch.cat([statistic(who[rows]) for rows in passes])

@@ -14,19 +14,19 @@ from ganaug.metrics.alignment import COARSE, LARGEST, SAME, lengths_of, margins_
 LENGTH = 128  # numbers that are kept of an image
 FIRST = 32  # of them, which choose the candidates
 CANDIDATES = 16
-NEARER = 0.6  # how much nearer than its own neighbours an image must be to a training image
+NEARER = 0.6  # how much nearer than its own neighbors an image must be to a training image
 QUANTILE = 0.05
-MOST_NEIGHBOURS = 500  # training images among which a neighbour is sought
+MAX_NEIGHBORS = 500  # training images among which a neighbor is sought
 UNSURE = 2.5  # squared distance by the first numbers, over that allowed, up to which all numbers are looked at
-MOST_NUMBERS = 2**24  # that are held at once
-MOST_VIEWS = 162  # 9 shifts down and 9 across, of an image and of its mirror image
+MAX_NUMBERS = 2**24  # that are held at once
+MAX_VIEWS = 162  # 9 shifts down and 9 across, of an image and of its mirror image
 
 
 @dataclass(frozen=True)
 class Traces:
     """Of the M training images of a class. points: (M, 128). radii: (M,), within which an image is a copy.
 
-    A point is a projection, at random and always the same, of the middle of an image, standardised as by
+    A point is a projection, at random and always the same, of the middle of an image, standardized as by
     `metrics.alignment`; it keeps distances within some 6 % (Johnson & Lindenstrauss 1984).
     """
 
@@ -37,15 +37,15 @@ class Traces:
     def of(cls, images: Tensor) -> "Traces":
         """uint8 (M, C, H, W). The radius is 0.6 of the distance to the nearest image that differs.
 
-        But at least that of the 5 % of images which have the nearest neighbours, so that a picture which is in the set
-        twice, saved anew, is still protected. Beyond 500 images, neighbours are sought among 500 of them.
+        But at least that of the 5 % of images which have the nearest neighbors, so that a picture which is in the set
+        twice, saved anew, is still protected. Beyond 500 images, neighbors are sought among 500 of them.
         """
         points = _points(images)
         if not len(points):
             return cls(points, torch.zeros(0))
-        some = images[torch.linspace(0, len(images) - 1, min(len(images), MOST_NEIGHBOURS)).long()]
+        some = images[torch.linspace(0, len(images) - 1, min(len(images), MAX_NEIGHBORS)).long()]
         nearest = torch.full((len(points),), torch.inf)
-        for part in some.split(max(1, MOST_NUMBERS // (MOST_VIEWS * len(points)))):  # type: ignore[no-untyped-call]
+        for part in some.split(max(1, MAX_NUMBERS // (MAX_VIEWS * len(points)))):  # type: ignore[no-untyped-call]
             apart = _nearest_view(_views(part), points).sqrt()
             same = apart <= SAME * points.norm(dim=1)
             nearest = torch.minimum(nearest, apart.masked_fill(same, torch.inf).amin(0))
@@ -87,7 +87,7 @@ def _nearest_view(views: Tensor, points: Tensor) -> Tensor:
 
 
 def _at_once(views: Tensor, points: Tensor) -> int:
-    return max(1, MOST_NUMBERS // (views.shape[2] * len(points)))
+    return max(1, MAX_NUMBERS // (views.shape[2] * len(points)))
 
 
 def _points(images: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def _middle(images: Tensor) -> tuple[int, int]:
 
 
 def _small(images: Tensor) -> Tensor:
-    # the numbers of a plain vector have nothing to do with their neighbours, and are not averaged
+    # the numbers of a plain vector have nothing to do with their neighbors, and are not averaged
     return pooled(images, LARGEST if min(images.shape[2:]) >= COARSE else max(images.shape[2:]))
 
 

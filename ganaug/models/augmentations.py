@@ -1,6 +1,6 @@
-"""Differentiable augmentation in front of the critic, of real and fake images alike (Zhao et al. 2020, section 3.2).
+"""Differentiable augmentation in front of the discriminator, of real and fake images alike (Zhao et al. 2020, section 3.2).
 
-The critic never sees an image that was not augmented: otherwise the augmentation leaks into the samples.
+The discriminator never sees an image that was not augmented: otherwise the augmentation leaks into the samples.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,9 @@ Policy = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def translation(images: Tensor, generator: torch.Generator, *, ratio: float = 0.125) -> Tensor:
-    """Shift each image by up to `ratio` of its size either way; what moves in is the colour of its border.
+    """Shift each image by up to `ratio` of its size either way; what moves in is the color of its border.
 
-    (N, C, H, W) -> the same shape. Zhao et al. 2020 fill with zeros, which is mid-grey on [-1, 1]; repeating the border
+    (N, C, H, W) -> the same shape. Zhao et al. 2020 fill with zeros, which is mid-gray on [-1, 1]; repeating the border
     keeps a plain background plain.
     """
     count, _, height, width = images.shape
@@ -34,7 +34,7 @@ def _shifted(count: int, size: int, ratio: float, device: torch.device, generato
 
 
 def cutout(images: Tensor, generator: torch.Generator, *, ratio: float = 0.5) -> Tensor:
-    """Put the mean grey of [-1, 1] over a rectangle of `ratio` of each side, wherever it falls (Zhao et al. 2020)."""
+    """Put the mean gray of [-1, 1] over a rectangle of `ratio` of each side, wherever it falls (Zhao et al. 2020)."""
     rows = _covered(len(images), images.shape[2], ratio, images.device, generator)
     columns = _covered(len(images), images.shape[3], ratio, images.device, generator)
     return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
@@ -42,8 +42,8 @@ def cutout(images: Tensor, generator: torch.Generator, *, ratio: float = 0.5) ->
 
 def _covered(count: int, size: int, ratio: float, device: torch.device, generator: torch.Generator) -> Tensor:
     extent = round(size * ratio)
-    centre = integers(generator, 0, size + 1 - extent % 2, count, 1)
-    from_start = torch.arange(size, device=device) - (centre - extent // 2)
+    center = integers(generator, 0, size + 1 - extent % 2, count, 1)
+    from_start = torch.arange(size, device=device) - (center - extent // 2)
     return (from_start >= 0) & (from_start < extent)
 
 
@@ -51,8 +51,8 @@ def color(images: Tensor, generator: torch.Generator) -> Tensor:
     """Brightness by up to 0.5 either way, saturation by 0 to 2, contrast by 0.5 to 1.5 (Zhao et al. 2020)."""
     draws = uniform(generator, 3, len(images), 1, 1, 1, rows=1)
     images = images + (draws[0] - 0.5)
-    grey = images.mean(1, keepdim=True)
-    images = torch.lerp(grey, images, 2 * draws[1]) if images.shape[1] > 1 else images
+    gray = images.mean(1, keepdim=True)
+    images = torch.lerp(gray, images, 2 * draws[1]) if images.shape[1] > 1 else images
     level = images.mean((1, 2, 3), keepdim=True)
     return torch.lerp(level, images, draws[2] + 0.5)
 
@@ -67,9 +67,9 @@ AUGMENTATIONS: dict[str, Policy] = {"translation": translation, "cutout": cutout
 
 
 class AdaptiveStrength:
-    """ADA: how often images are augmented, so that the critic neither overfits nor starves (Karras et al. 2020).
+    """ADA: how often images are augmented, so that the discriminator neither overfits nor starves (Karras et al. 2020).
 
-    The probability starts at 0 and moves, every 4 batches, toward where the critic's sign on real images has the mean
+    The probability starts at 0 and moves, every 4 batches, toward where the discriminator's sign on real images has the mean
     `target` (section 3.2); `images` from 0 to 1 at full speed.
     """
 
@@ -79,7 +79,7 @@ class AdaptiveStrength:
         self.sign = torch.zeros((), device=device)
 
     def update(self, step: int, accuracy_real: Tensor, batch: int) -> None:
-        """Take in the share of real images that the critic names real, after `step` steps of `batch` images."""
+        """Take in the share of real images that the discriminator names real, after `step` steps of `batch` images."""
         self.sign = self.sign + (2 * accuracy_real - 1) / self.every
         if step % self.every == 0:
             change = torch.sign(self.sign - self.target) * (batch * self.every / self.images)

@@ -11,16 +11,16 @@ from ganaug.models.penalties import PENALTIES, Penalty
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """What the critic and the generator minimise.
+    """What the discriminator and the generator minimize.
 
     discriminator: (logits of real (N,), logits of fake (N,)) -> scalar.
     generator: logits of fake (N,) -> scalar; of a relativistic loss, (logits of real, logits of fake) -> scalar.
     penalties: what the loss cannot do without; see `penalties`.
-    critic_steps: critic updates for each generator update.
+    critic_steps: discriminator updates for each generator update.
     relativistic: row i of real is compared with row i of fake, of the same class, also in the generator's turn.
-    allows_batch_norm: False where the critic must treat each image by itself.
-    decision: the logit above which the critic says "real", from which its accuracy is read; None for a Wasserstein
-        critic, whose level means nothing: there it is the middle between the mean logits of real and fake.
+    allows_batch_norm: False where the discriminator must treat each image by itself.
+    decision: the logit above which the discriminator says "real", from which its accuracy is read; None for a Wasserstein
+        discriminator, whose level means nothing: there it is the middle between the mean logits of real and fake.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -38,12 +38,12 @@ def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_generator(fake: Tensor) -> Tensor:
-    """log(1 - D(G(z))), which saturates when the critic is sure (Goodfellow et al. 2014, eq. 1)."""
+    """log(1 - D(G(z))), which saturates when the discriminator is sure (Goodfellow et al. 2014, eq. 1)."""
     return -softplus(fake).mean()
 
 
 def non_saturating_generator(fake: Tensor) -> Tensor:
-    """-log D(G(z)), with a gradient also when the critic is sure (Goodfellow et al. 2014, section 3)."""
+    """-log D(G(z)), with a gradient also when the discriminator is sure (Goodfellow et al. 2014, section 3)."""
     return softplus(-fake).mean()
 
 
@@ -58,17 +58,17 @@ def least_squares_generator(fake: Tensor) -> Tensor:
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss of the critic (Lim & Ye 2017, eq. 2)."""
+    """Hinge loss of the discriminator (Lim & Ye 2017, eq. 2)."""
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Minus the critic's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2)."""
+    """Minus the discriminator's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2)."""
     return fake.mean() - real.mean()
 
 
 def negated_mean(fake: Tensor) -> Tensor:
-    """-mean of the critic on fakes (Arjovsky et al. 2017, eq. 3; Lim & Ye 2017, eq. 3)."""
+    """-mean of the discriminator on fakes (Arjovsky et al. 2017, eq. 3; Lim & Ye 2017, eq. 3)."""
     return -fake.mean()
 
 
@@ -87,7 +87,7 @@ LOSSES: dict[str, AdversarialLoss] = {
     "non-saturating": AdversarialLoss(logistic_discriminator, non_saturating_generator),
     "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, decision=0.5),
     "hinge": AdversarialLoss(hinge_discriminator, negated_mean),
-    # the spectral norm of the critic stands in for weight clipping (Miyato et al. 2018)
+    # the spectral norm of the discriminator stands in for weight clipping (Miyato et al. 2018)
     "wgan": AdversarialLoss(
         wasserstein_discriminator, negated_mean, critic_steps=5, allows_batch_norm=False, decision=None
     ),

@@ -1,4 +1,4 @@
-"""Penalties on critic and generator as data. One line adds one: an entry in PENALTIES, or pass your own `Penalty`."""
+"""Penalties on discriminator and generator as data. One line adds one: an entry in PENALTIES, or pass your own `Penalty`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from torch import Tensor, nn
 from ganaug._runtime.lookup import listed, lookup
 from ganaug._runtime.randomness import uniform
 
-Critic = Callable[[Tensor, Tensor], Tensor]
+Discriminator = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Critique:
-    """What the critic saw and said in one update.
+class PenaltyInputs:
+    """What the discriminator saw and said in one update.
 
-    real, fake: (N, C, H, W), augmented; row i of both is of class labels[i]. on_real, on_fake: its logits, (N,).
-    usual_real, usual_fake: running means of those logits, scalars. random: the source of further draws.
+    real, fake: (N, C, H, W), augmented; row i of both is of class labels[i]. real_logits, fake_logits: its logits, (N,).
+    ema_real_logits, ema_fake_logits: running means of those logits, scalars. random: the source of further draws.
     """
 
-    critic: Critic
+    discriminator: Discriminator
     real: Tensor
     fake: Tensor
     labels: Tensor
-    on_real: Tensor
-    on_fake: Tensor
-    usual_real: Tensor
-    usual_fake: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    ema_real_logits: Tensor
+    ema_fake_logits: Tensor
     random: torch.Generator
 
 
@@ -36,9 +36,9 @@ class Critique:
 class Penalty:
     """A term that is added to a loss.
 
-    term: `Critique` -> scalar; for the generator, (generator module, images of each class (K,)) -> scalar.
-    weight: what the term is multiplied with. last_weight: what that becomes over the run's `decay_images`; None: as is.
-    every: taken at every n-th update only, at n times the weight (lazy regularisation, Karras et al. 2020, appendix B).
+    term: `PenaltyInputs` -> scalar; for the generator, (generator module, images of each class (K,)) -> scalar.
+    weight: what the term is multiplied with. last_weight: what that becomes over the run's `lr_decay_images`; None: as is.
+    every: taken at every n-th update only, at n times the weight (lazy regularization, Karras et al. 2020, appendix B).
     start: updates before which it is off.
     """
 
@@ -47,35 +47,35 @@ class Penalty:
     last_weight: float | None = None
     every: int = 1
     start: int = 0
-    of: Literal["critic", "generator"] = "critic"
+    of: Literal["discriminator", "generator"] = "discriminator"
 
 
-def gradient_penalty(critique: Critique) -> Tensor:
-    """Mean (|grad of the critic between real and fake| - 1)^2 (Gulrajani et al. 2017, eq. 3).
+def gradient_penalty(inputs: PenaltyInputs) -> Tensor:
+    """Mean (|grad of the discriminator between real and fake| - 1)^2 (Gulrajani et al. 2017, eq. 3).
 
     The points are drawn uniformly on the lines between row i of real and row i of fake.
     """
-    real, fake = critique.real.detach(), critique.fake.detach()
-    share = uniform(critique.random, len(real), 1, 1, 1)
-    gradient = _gradient(critique, torch.lerp(real, fake, share))
+    real, fake = inputs.real.detach(), inputs.fake.detach()
+    share = uniform(inputs.random, len(real), 1, 1, 1)
+    gradient = _gradient(inputs, torch.lerp(real, fake, share))
     penalty: Tensor = (gradient.norm(dim=1) - 1).square().mean()
     return penalty
 
 
-def r1(critique: Critique) -> Tensor:
-    """Mean |grad of the critic|^2 on real images (Mescheder et al. 2018, eq. 9). Its weight is gamma / 2."""
-    return _gradient(critique, critique.real.detach()).square().sum(dim=1).mean()
+def r1(inputs: PenaltyInputs) -> Tensor:
+    """Mean |grad of the discriminator|^2 on real images (Mescheder et al. 2018, eq. 9). Its weight is gamma / 2."""
+    return _gradient(inputs, inputs.real.detach()).square().sum(dim=1).mean()
 
 
-def r2(critique: Critique) -> Tensor:
-    """Mean |grad of the critic|^2 on fake images (Mescheder et al. 2018, eq. 10). Its weight is gamma / 2."""
-    return _gradient(critique, critique.fake.detach()).square().sum(dim=1).mean()
+def r2(inputs: PenaltyInputs) -> Tensor:
+    """Mean |grad of the discriminator|^2 on fake images (Mescheder et al. 2018, eq. 10). Its weight is gamma / 2."""
+    return _gradient(inputs, inputs.fake.detach()).square().sum(dim=1).mean()
 
 
-def lecam(critique: Critique) -> Tensor:
+def lecam(inputs: PenaltyInputs) -> Tensor:
     """Distance of logits from the other side's running mean (Tseng et al. 2021, eq. 4)."""
-    to_fake = (critique.on_real - critique.usual_fake).square().mean()
-    return to_fake + (critique.on_fake - critique.usual_real).square().mean()
+    to_fake = (inputs.real_logits - inputs.ema_fake_logits).square().mean()
+    return to_fake + (inputs.fake_logits - inputs.ema_real_logits).square().mean()
 
 
 def effective_numbers(counts: Tensor, beta: float = 0.99) -> Tensor:
@@ -102,10 +102,10 @@ def class_spectral(generator: nn.Module, counts: Tensor, *, beta: float = 0.99) 
     return torch.stack(terms).sum() / max(1, len(terms) // 2)
 
 
-def _gradient(critique: Critique, where: Tensor) -> Tensor:
+def _gradient(inputs: PenaltyInputs, where: Tensor) -> Tensor:
     """Gradient of each logit with respect to its own image: (N, D)."""
     where = where.requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critique.critic(where, critique.labels).sum(), where, create_graph=True)
+    (gradient,) = torch.autograd.grad(inputs.discriminator(where, inputs.labels).sum(), where, create_graph=True)
     return gradient.flatten(1)
 
 

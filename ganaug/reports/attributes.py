@@ -9,7 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
 from ganaug.metrics.recognition import recognition
 
@@ -41,13 +41,13 @@ class Attribute:
         return [0] if len(self.values) == 2 else list(range(len(self.values)))
 
 
-def shared_attributes(*sides: LabelledImages) -> list[str]:
+def shared_attributes(*sides: LabeledImages) -> list[str]:
     """Columns `attr_...` that the metadata of every side has."""
     return sorted(name for name in set.intersection(*map(_columns, sides)) if name.startswith(PREFIX))
 
 
 def names_of(
-    real: LabelledImages, synthetic: LabelledImages, given: Sequence[str] | None, *, guessing: bool
+    real: LabeledImages, synthetic: LabeledImages, given: Sequence[str] | None, *, guessing: bool
 ) -> list[str]:
     """The attributes asked for, or all there are. Raises DataError for one that a side lacks and is not guessed."""
     names = list(given) if given is not None else shared_attributes(real)
@@ -61,12 +61,12 @@ def names_of(
             if name in _columns(images) or (guessing and side == "synthetic"):
                 continue
             there = ", ".join(sorted(_columns(images))) or "none"
-            mend = " With predicted=True they are guessed." if side == "synthetic" else ""
-            raise DataError(f"attribute {name!r} is not among the metadata of the {side} images ({there}).{mend}")
+            fix = " With predicted=True they are guessed." if side == "synthetic" else ""
+            raise DataError(f"attribute {name!r} is not among the metadata of the {side} images ({there}).{fix}")
     return names
 
 
-def attributes_of(real: LabelledImages, synthetic: LabelledImages, names: list[str]) -> list[Attribute]:
+def attributes_of(real: LabeledImages, synthetic: LabeledImages, names: list[str]) -> list[Attribute]:
     """Each attribute that both sides have, then each two of them. Raises DataError for one with no or many values."""
     known = [name for name in names if name in _columns(synthetic)]
     sides = [{name: texts(images, name) for name in known} for images in (real, synthetic)]
@@ -84,7 +84,7 @@ def attributes_of(real: LabelledImages, synthetic: LabelledImages, names: list[s
 
 
 def guessed_attributes(
-    real: LabelledImages, synthetic: LabelledImages, names: list[str], points: Tensor, others: Tensor, seed: int
+    real: LabeledImages, synthetic: LabeledImages, names: list[str], points: Tensor, others: Tensor, seed: int
 ) -> list[Attribute]:
     """Each attribute that the synthetic images lack, guessed from features, (N, D) and (M, D)."""
     found = []
@@ -104,7 +104,7 @@ def guessed_attributes(
     return found
 
 
-def texts(images: LabelledImages, name: str) -> list[str | None]:
+def texts(images: LabeledImages, name: str) -> list[str | None]:
     """A column of metadata as texts, None where a value is missing."""
     return [None if is_missing(value) else str(value) for value in pd.DataFrame(images.metadata)[name]]
 
@@ -130,5 +130,5 @@ def codes(own: list[str | None], values: tuple[str, ...]) -> np.ndarray:
     return np.array([-1 if value is None else place.get(value, -1) for value in own], dtype=np.int64)
 
 
-def _columns(images: LabelledImages) -> set[str]:
+def _columns(images: LabeledImages) -> set[str]:
     return set() if images.metadata is None else {str(name) for name in images.metadata.columns}

@@ -1,4 +1,4 @@
-"""bias_report: do synthetic images keep the make-up of the real ones: classes, attributes, and both together?"""
+"""bias_report: do synthetic images keep the composition of the real ones: classes, attributes, and both together?"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +11,10 @@ from torch import nn
 from ganaug._runtime.randomness import derive
 from ganaug.errors import DataError
 from ganaug.evaluation.classifiers import classifier_for
-from ganaug.evaluation.comparison import FEWEST_GROUPS
+from ganaug.evaluation.comparison import MIN_GROUPS
 from ganaug.evaluation.scores import holm
 from ganaug.evaluation.splits import groups_of
-from ganaug.images import LabelledImages, matched
+from ganaug.images import LabeledImages, matched
 from ganaug.metrics.coverage import covered
 from ganaug.metrics.fairness import (
     FEWEST,
@@ -28,35 +28,35 @@ from ganaug.metrics.fairness import (
 from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.guessed import corrected_shares, guess_test
 from ganaug.metrics.measures import wilson
-from ganaug.metrics.permutation import Deals, group_coverage_test, neighbours
+from ganaug.metrics.permutation import Permutations, group_coverage_test, neighbors
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
 from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
 from ganaug.reports.report import Report, Row, p_value, worst
 
-ALARM = 0.02  # chance of an alarm in a whole report on images that keep the make-up
+ALARM = 0.02  # chance of an alarm in a whole report on images that keep the composition
 LARGE = 0.1  # change of a share from which on it fails, and does not only warn
 CLAIMS = {"training": "the training set, as it is", "population": "the population that the real images were drawn from"}
 GROUPED = "images come in groups, of which this test knows nothing where the claim is about the population"
-NEIGHBOURS, MOST = 5, 1000  # of a point; images of a class and side whose coverage is looked at
-MOST_TOLD = 5  # alarms that are told in words
+NEIGHBORS, MOST = 5, 1000  # of a point; images of a class and side whose coverage is looked at
+MAX_TOLD = 5  # alarms that are told in words
 SHIFTS, AMPLIFIED, COVERED = "Attributes within each class", "Bias amplification", "How well each group is covered"
 
 
 def bias_report(
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     *,
     attributes: Sequence[str] | None = None,
     groups: str | Sequence[Any] | np.ndarray | None = None,
     claim: str = "training",
     predicted: bool = False,
     features: str | Extractor | nn.Module | None = "auto",
-    test: LabelledImages | None = None,
+    test: LabeledImages | None = None,
     classifier: Any = "features",
     n_seeds: int = 3,
     random_state: int = 0,
 ) -> Report:
-    """Compare the make-up of synthetic images with that of real ones, class by class and attribute by attribute.
+    """Compare the composition of synthetic images with that of real ones, class by class and attribute by attribute.
 
     real, synthetic: with a column of metadata for each attribute. attributes: these columns; None: those that begin
         with `attr_`.
@@ -71,7 +71,7 @@ def bias_report(
         it) is trained on the real images and on both, `n_seeds` times each, and its accuracy compared group by group.
 
     Tests are exact or by permutation, of a bootstrap for the classifier, and adjusted together (Holm 1979): an alarm
-    comes in at most 2 % of reports on images that keep the make-up. Cells of fewer than 10 images are `insufficient`.
+    comes in at most 2 % of reports on images that keep the composition. Cells of fewer than 10 images are `insufficient`.
     Raises DataError where an attribute is not among the metadata.
     """
     if claim not in CLAIMS:
@@ -115,7 +115,7 @@ def bias_report(
     rows = _judged(rows)
     return Report(
         "bias",
-        "Do the synthetic images keep the make-up of the real ones?",
+        "Do the synthetic images keep the composition of the real ones?",
         worst(rows),
         tuple(_findings(rows, claim)),
         tuple(rows),
@@ -133,13 +133,13 @@ def bias_report(
 
 
 def _points(
-    real: LabelledImages, synthetic: LabelledImages, features: str | Extractor | nn.Module
+    real: LabeledImages, synthetic: LabeledImages, features: str | Extractor | nn.Module
 ) -> tuple[torch.Tensor, torch.Tensor]:
     embed = extractor(features)[1]
     return embed(real.images), embed(synthetic.images)
 
 
-def _class_rows(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
+def _class_rows(real: LabeledImages, synthetic: LabeledImages) -> list[Row]:
     rows, section = [], "Shares of the classes"
     for name in real.classes:
         for side, images in {"real": real, "synthetic": synthetic}.items():
@@ -151,7 +151,7 @@ def _class_rows(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
 
 
 def _shift_rows(
-    real: LabelledImages, synthetic: LabelledImages, column: Attribute, groups: np.ndarray | None, of_population: bool
+    real: LabeledImages, synthetic: LabeledImages, column: Attribute, groups: np.ndarray | None, of_population: bool
 ) -> list[Row]:
     mine = column.counts("real", real.labels.numpy(), len(real.classes))
     theirs = column.counts("synthetic", synthetic.labels.numpy(), len(real.classes))
@@ -162,8 +162,8 @@ def _shift_rows(
             subject = f"{name}: {column.name} = {column.values[value]}"
             rows += [Row(SHIFTS, subject, "real images", n_real), Row(SHIFTS, subject, "synthetic images", n)]
             own = (real.labels.numpy() == label) & (column.real >= 0)
-            if min(n_real, n) < FEWEST or (groups is not None and len(np.unique(groups[own])) < FEWEST_GROUPS):
-                note = f"fewer than {FEWEST} images" + ("" if groups is None else f" or {FEWEST_GROUPS} groups")
+            if min(n_real, n) < FEWEST or (groups is not None and len(np.unique(groups[own])) < MIN_GROUPS):
+                note = f"fewer than {FEWEST} images" + ("" if groups is None else f" or {MIN_GROUPS} groups")
                 rows.append(Row(SHIFTS, subject, "change", None, state="insufficient", note=note))
                 continue
             hits = int(theirs[label, value])
@@ -179,7 +179,7 @@ def _shift_rows(
 
 
 def _guessed_rows(
-    real: LabelledImages, synthetic: LabelledImages, column: Attribute, seed: int, *, grouped: bool
+    real: LabeledImages, synthetic: LabeledImages, column: Attribute, seed: int, *, grouped: bool
 ) -> list[Row]:
     """As `_shift_rows`, of guesses: the test compares guesses with guesses, the shares are corrected."""
     assert column.guessed is not None
@@ -216,8 +216,8 @@ def _guessed_rows(
 
 
 def _amplification_rows(
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     column: Attribute,
     n_draws: int,
     *,
@@ -245,8 +245,8 @@ def _amplification_rows(
 
 
 def _coverage_rows(
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     columns: list[Attribute],
     points: torch.Tensor,
     others: torch.Tensor,
@@ -266,8 +266,8 @@ def _coverage_rows(
 
 
 def _class_coverage_rows(
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     column: Attribute,
     label: int,
     points: torch.Tensor,
@@ -283,11 +283,11 @@ def _class_coverage_rows(
         for side, own in zip((real, synthetic), groups, strict=True)
     ]
     mine, made = (np.sort(random.permutation(places)[:MOST]) for places in known)
-    if len(mine) <= NEIGHBOURS or not len(made):
+    if len(mine) <= NEIGHBORS or not len(made):
         return []
     pair = points[torch.from_numpy(mine)], others[torch.from_numpy(made)]
-    reached, near = covered(*pair, k=NEIGHBOURS).numpy(), neighbours(torch.cat(pair), NEIGHBOURS)
-    who = Deals(len(mine), len(made), n_draws, derive(seed, "deals", name))
+    reached, near = covered(*pair, k=NEIGHBORS).numpy(), neighbors(torch.cat(pair), NEIGHBORS)
+    who = Permutations(len(mine), len(made), n_draws, derive(seed, "permutations", name))
     for value, text in enumerate(column.values):
         group, subject = column.real[mine] == value, f"{name}: {column.name} = {text}"
         if min(group.sum(), (~group).sum()) < FEWEST:
@@ -318,11 +318,11 @@ def _findings(rows: list[Row], claim: str) -> list[str]:
     alarms = sorted(
         (row for row in rows if row.state in ("warn", "fail")), key=lambda row: (row.p, -abs(row.value or 0))
     )
-    told = [_sentence(row) for row in alarms[:MOST_TOLD]]
-    if len(alarms) > MOST_TOLD:
-        told.append(f"{len(alarms) - MOST_TOLD} more are in the tables.")
+    told = [_sentence(row) for row in alarms[:MAX_TOLD]]
+    if len(alarms) > MAX_TOLD:
+        told.append(f"{len(alarms) - MAX_TOLD} more are in the tables.")
     if not alarms:
-        told.append("No change of make-up was found that chance would not explain.")
+        told.append("No change of composition was found that chance would not explain.")
     unsure = sum(row.state == "insufficient" for row in rows)
     if unsure:
         told.append(f"{unsure} cells tell too little, as their notes say: nothing is said about them.")
@@ -336,10 +336,10 @@ def _sentence(row: Row) -> str:
         return f"{row.subject} {told} ({sure}). Drop some, or fit with more images of the group that is lacking."
     if row.section == AMPLIFIED:
         told = f"{row.metric} go together {'more' if value > 0 else 'less'} than among real images, by {value:+.3f}"
-        mend = "A classifier may come to rely on the attribute in place of the class."
+        fix = "A classifier may come to rely on the attribute in place of the class."
         if value < 0:
-            mend = "What a classifier learns of the two together will not hold among real images."
-        return f"{row.subject}: {told} ({sure}). {mend}"
+            fix = "What a classifier learns of the two together will not hold among real images."
+        return f"{row.subject}: {told} ({sure}). {fix}"
     if row.section == DOWNSTREAM:
         if row.subject.endswith(GAP):
             told = f"grows by {100 * value:.1f} points of accuracy when synthetic images are added"

@@ -1,4 +1,4 @@
-"""What all pictures of reports share: how a plot becomes an SVG and an image a PNG, and the colours."""
+"""What all pictures of reports share: how a plot becomes an SVG and an image a PNG, and the colors."""
 
 import warnings
 from collections.abc import Callable

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from ganaug._runtime.randomness import derive, generator
 from ganaug.errors import DataError
 from ganaug.evaluation.scores import holm
-from ganaug.images import LabelledImages, image_hashes, matched
+from ganaug.images import LabeledImages, image_hashes, matched
 from ganaug.metrics.distance import frechet_distance
 from ganaug.metrics.features import FRECHET, Extractor, extractor
 from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
 from ganaug.metrics.membership import nearest_synthetic
-from ganaug.metrics.permutation import DEALS
+from ganaug.metrics.permutation import N_PERMUTATIONS
 from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.reports.galleries import gallery
 from ganaug.reports.report import Report, Row, p_value, worst
@@ -28,11 +28,11 @@ ALL, DUPLICATES, OVERALL = "all classes", "Real images", "Over all classes, each
 
 
 def diversity_report(
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     *,
-    holdout: LabelledImages | None = None,
-    unseen: LabelledImages | None = None,
+    holdout: LabeledImages | None = None,
+    unseen: LabeledImages | None = None,
     features: str | Extractor | nn.Module = "auto",
     most: int = 1000,
     random_state: int = 0,
@@ -105,7 +105,7 @@ def diversity_report(
     )
 
 
-def _drawn(images: LabelledImages, most: int, seed: int, what: str) -> LabelledImages:
+def _drawn(images: LabeledImages, most: int, seed: int, what: str) -> LabeledImages:
     """At most `most` images of each class."""
     keep = []
     for label in range(len(images.classes)):
@@ -115,14 +115,14 @@ def _drawn(images: LabelledImages, most: int, seed: int, what: str) -> LabelledI
 
 
 def _pairs(
-    training: LabelledImages,
-    real: LabelledImages,
-    synthetic: LabelledImages,
+    training: LabeledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
     points: Tensor,
     others: Tensor,
     most: int,
     seed: int,
-    sides: tuple[LabelledImages, LabelledImages] | None,
+    sides: tuple[LabeledImages, LabeledImages] | None,
 ) -> Iterator[tuple[str, Pair]]:
     """(class, its pair) for each class that has synthetic images, and one over all in which each class weighs alike.
 
@@ -133,20 +133,20 @@ def _pairs(
         told = recognition(points, real.labels, others, synthetic.labels, seed=seed % 2**31)
     present = [k for k in range(len(real.classes)) if (synthetic.labels == k).any()]
     n_tests = sum(measure.severity != "" for measure in MEASURES.values()) * (len(present) + 1)
-    n_deals = max(DEALS, round(2 * n_tests / ALARM))
+    n_permutations = max(N_PERMUTATIONS, round(2 * n_tests / ALARM))
 
     def pair(mine: Tensor, theirs: Tensor, among: Tensor, name: str, known: tuple[Tensor, Tensor] | None) -> Pair:
-        recognised = None
+        recognized = None
         if told is not None:
             one, other = told
-            recognised = (
+            recognized = (
                 Recognition(one.named[mine], one.confidence[mine]),
                 Recognition(other.named[theirs], other.confidence[theirs]),
             )
         claimed = real.labels[mine], synthetic.labels[theirs]
         images = real.images[mine], synthetic.images[theirs], among
         own = derive(seed, "pair", name)
-        return Pair(points[mine], others[theirs], *images, recognised, claimed, n_deals, own, known)
+        return Pair(points[mine], others[theirs], *images, recognized, claimed, n_permutations, own, known)
 
     alike: tuple[list[Tensor], list[Tensor]] = [], []
     told_apart: list[tuple[Tensor, Tensor]] = []
@@ -218,7 +218,7 @@ def _verdict(rows: list[Row]) -> str:
     return "insufficient" if found == "pass" and any(row.state == "insufficient" for row in broad) else found
 
 
-def _absent(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
+def _absent(real: LabeledImages, synthetic: LabeledImages) -> list[Row]:
     """A row for each class without synthetic images, of which nothing can be said."""
     note = "no synthetic images of this class"
     return [
@@ -229,8 +229,8 @@ def _absent(real: LabelledImages, synthetic: LabelledImages) -> list[Row]:
     ]
 
 
-def _duplicates(real: LabelledImages) -> list[Row]:
-    """A row where the training set has an image more than once: it weighs more, and is learnt by heart sooner."""
+def _duplicates(real: LabeledImages) -> list[Row]:
+    """A row where the training set has an image more than once: it weighs more, and is learned by heart sooner."""
     again = len(real) - len(torch.unique(image_hashes(real.images)))
     if not again:
         return []
@@ -272,7 +272,7 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
             where = [f"{row.subject} {row.value or 0:.2f}{_usual(found[row.subject, name], measure)}" for row in own]
             sure = p_value(max(row.p or 0.0 for row in own)).replace("p=", "p at most ")
             title = name[0].upper() + name[1:]
-            told.append(f"{title}, {_some(where)} ({sure}, adjusted): {measure.means}. {measure.mend.capitalize()}.")
+            told.append(f"{title}, {_some(where)} ({sure}, adjusted): {measure.means}. {measure.fix.capitalize()}.")
     unsure = list(dict.fromkeys(row.subject for row in rows if row.state == "insufficient" and row.subject != ALL))
     if unsure:
         told.append(f"Too few images to say that all is well with {_some(unsure)}: the notes say how many it takes.")
@@ -280,7 +280,7 @@ def _findings(rows: list[Row], found: dict[tuple[str, str], Measured]) -> list[s
     if absent:
         told.append(f"No synthetic images of {_some(absent)}: nothing is said about these classes.")
     if any(row.section == DUPLICATES for row in rows):
-        told.append("Some real images are there twice: they weigh more and are learnt by heart sooner. Remove them.")
+        told.append("Some real images are there twice: they weigh more and are learned by heart sooner. Remove them.")
     if not any(row.state in ("warn", "fail") for row in rows):
         told.insert(0, "In diversity, copies and labels nothing was found that chance would not explain.")
     return told

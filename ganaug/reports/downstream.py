@@ -9,11 +9,11 @@ from sklearn.metrics import accuracy_score
 
 from ganaug.errors import DataError
 from ganaug.evaluation.classifiers import Classifier
-from ganaug.evaluation.comparison import FEWEST_GROUPS
+from ganaug.evaluation.comparison import MIN_GROUPS
 from ganaug.evaluation.scores import Interval, Resamples, interval, share_interval
 from ganaug.evaluation.training_set import balanced, together
 from ganaug.evaluation.trial import predicted
-from ganaug.images import LabelledImages, image_hashes
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.fairness import FEWEST
 from ganaug.reports.attributes import checked_values, codes, texts
 from ganaug.reports.report import Row
@@ -23,9 +23,9 @@ WITHOUT, WITH, CHANGE = "accuracy, real only", "accuracy, with synthetic", "chan
 
 
 def downstream_rows(
-    real: LabelledImages,
-    synthetic: LabelledImages,
-    test: LabelledImages,
+    real: LabeledImages,
+    synthetic: LabeledImages,
+    test: LabeledImages,
     names: list[str],
     classifier: Classifier,
     groups: np.ndarray | None,
@@ -53,7 +53,7 @@ def downstream_rows(
     return rows
 
 
-def checked_test(test: LabelledImages, names: list[str]) -> None:
+def checked_test(test: LabeledImages, names: list[str]) -> None:
     """Raise DataError, before anything is trained, where the test images lack an attribute or have one value of it."""
     there = set() if test.metadata is None else set(test.metadata.columns)
     for name in names:
@@ -68,7 +68,7 @@ def _unaltered(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
 
 
 def _of_attribute(
-    test: LabelledImages, name: str, guesses: list[np.ndarray], groups: np.ndarray | None, n_seeds: int, seed: int
+    test: LabeledImages, name: str, guesses: list[np.ndarray], groups: np.ndarray | None, n_seeds: int, seed: int
 ) -> list[Row]:
     own = texts(test, name)
     values = checked_values(name, own, "test")
@@ -112,7 +112,7 @@ def worse(change: Interval, *, sign: int) -> float:
 
 
 def _enough(own: np.ndarray, clusters: np.ndarray | None) -> bool:
-    return bool(own.sum() >= FEWEST and (clusters is None or len(np.unique(clusters[own])) >= FEWEST_GROUPS))
+    return bool(own.sum() >= FEWEST and (clusters is None or len(np.unique(clusters[own])) >= MIN_GROUPS))
 
 
 def _frame(labels: np.ndarray, guesses: np.ndarray, who: np.ndarray) -> Any:

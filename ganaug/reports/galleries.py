@@ -16,7 +16,7 @@ from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
 from ganaug.training.pictures import preview
 
-CLASSES, NAMED, SHOWN, MOST_COPIES, POINTS = 20, 20, 8, 24, 1500
+CLASSES, NAMED, SHOWN, MAX_COPIES, POINTS = 20, 20, 8, 24, 1500
 LARGEST = 96  # pixels a side of a picture
 
 
@@ -63,7 +63,7 @@ def _copies(classes: Mapping[str, Pair]) -> list[Figure]:
     ]
     if not suspects:
         return []
-    worst = sorted(suspects)[:MOST_COPIES]
+    worst = sorted(suspects)[:MAX_COPIES]
     originals = _small(
         torch.stack([classes[name].training_images[classes[name].copies[1][place]] for _, name, place in worst])
     )
@@ -107,9 +107,9 @@ def _coverage(classes: Mapping[str, Pair], found: Mapping[tuple[str, str], Measu
     def plot(axes: Any) -> None:
         for place, name in enumerate(names):
             one = found[name, "coverage"]
-            colour = {"pass": GOOD, "fail": BAD}.get(states[name], NEITHER)
-            axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
-            axes.plot(one.value, place, "o", color=colour)
+            color = {"pass": GOOD, "fail": BAD}.get(states[name], NEITHER)
+            axes.plot([one.low, one.high], [place, place], color=color, linewidth=2)
+            axes.plot(one.value, place, "o", color=color)
             axes.plot(one.expected, place, "|", color=INK, markersize=14, markeredgewidth=2)
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
@@ -131,19 +131,19 @@ def _scatter(pair: Pair, names: list[str]) -> Figure:
     of_real = np.arange(len(both)) < len(real)
 
     rank = np.unique(labels, return_inverse=True)[1]
-    colours = (
+    colors = (
         [f"C{number}" for number in range(10)]
         if rank.max() < 10
         else [colormaps["tab20"](number) for number in range(20)]
     )
 
     def plot(axes: Any) -> None:
-        own = [colours[place % len(colours)] for place in rank]
+        own = [colors[place % len(colors)] for place in rank]
         for mine, marker, size in ((of_real, "o", 10), (~of_real, "x", 14)):
             chosen = [own[place] for place in np.flatnonzero(mine)]
             axes.scatter(*places[mine].T, c=chosen, marker=marker, s=size, alpha=0.6, linewidths=0.8)
         key = [axes.plot([], [], marker, color=INK)[0] for marker in "ox"]
-        key += [axes.plot([], [], "s", color=colours[n % len(colours)])[0] for n in range(min(NAMED, len(names)))]
+        key += [axes.plot([], [], "s", color=colors[n % len(colors)])[0] for n in range(min(NAMED, len(names)))]
         legend = axes.legend(
             key,
             ["real", "synthetic", *(one_line(name, 24) for name in names[:NAMED])],
@@ -158,6 +158,6 @@ def _scatter(pair: Pair, names: list[str]) -> Figure:
         axes.set_yticks([])
 
     caption = (
-        "Features on their two main axes, a colour a class. Where there are dots and no crosses, something is missing."
+        "Features on their two main axes, a color a class. Where there are dots and no crosses, something is missing."
     )
     return Figure(svg(plot, 7.2, 4.6), caption)

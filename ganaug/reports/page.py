@@ -13,17 +13,17 @@ from ganaug._version import __version__
 if TYPE_CHECKING:
     from ganaug.reports.report import Report, Row
 
-MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "insufficient": "?"}  # beside the colours, which not everybody sees
+MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "insufficient": "?"}  # beside the colors, which not everybody sees
 LEGENDS = {
     "utility": "Intervals are 95 %; a cell passes where the interval lies on the good side and fails where it lies on "
     "the bad one. What was chosen among several (best, gated) is scored on other images than it was chosen on; the "
     "settings name the choices.",
     "synthetic": "Intervals are 95 %; p values are adjusted for all tests of diversity together, and for those of the "
-    "make-up together.",
+    "composition together.",
 }
 LEGEND = "Intervals are 95 %; p values are adjusted for all tests of the report."
 MARKED = " ✓ nothing was found, ! worth a look, ✗ wrong, ? too few images to tell; the others are shown and not judged."
-MOST_NOTED = 4  # cells that are named beside a note that they share
+MAX_NOTED = 4  # cells that are named beside a note that they share
 
 
 @cache
@@ -62,5 +62,5 @@ def _notes(subjects: "Mapping[str, Mapping[str, Row]]") -> list[tuple[str, str]]
         for metric, row in cells.items():
             if row.note:
                 found.setdefault(row.note, []).append(f"{subject}, {metric}")
-    more = {note: f" and {len(own) - MOST_NOTED} more" if len(own) > MOST_NOTED else "" for note, own in found.items()}
-    return [("; ".join(own[:MOST_NOTED]) + more[note], note) for note, own in found.items()]
+    more = {note: f" and {len(own) - MAX_NOTED} more" if len(own) > MAX_NOTED else "" for note, own in found.items()}
+    return [("; ".join(own[:MAX_NOTED]) + more[note], note) for note, own in found.items()]

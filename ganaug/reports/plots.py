@@ -13,7 +13,7 @@ from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, OTHERS, OURS, svg
 from ganaug.reports.report import Figure
 
 
-def _colour(one: Interval) -> str:
+def _color(one: Interval) -> str:
     return GOOD if one.low > 0 else BAD if one.high < 0 else NEITHER
 
 
@@ -24,8 +24,8 @@ def shares_figure(found: Comparison) -> Figure:
         ways = {f"{100 * share:g}%": found.gain(way) for share, way in found.shares.items()}
         ways |= {name: found.gain(way) for name, way in found.others.items()}
         for place, one in enumerate(ways.values()):
-            axes.plot([place, place], [100 * one.low, 100 * one.high], color=_colour(one), linewidth=2)
-            axes.plot(place, 100 * one.value, "o", color=_colour(one))
+            axes.plot([place, place], [100 * one.low, 100 * one.high], color=_color(one), linewidth=2)
+            axes.plot(place, 100 * one.value, "o", color=_color(one))
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xticks(range(len(ways)), list(ways))
         axes.set_xlim(-0.5, len(ways) - 0.5)
@@ -46,11 +46,11 @@ def curve_figure(found: Comparison) -> Figure:
     def plot(axes: Any) -> None:
         rare, common = found.curve
         axes.plot(rare[:, 0], common[:, 0], "-", color=INK, linewidth=1)
-        colours = [(way, OTHERS) for way in (*found.rivals.values(), *found.others.values())]
-        colours += [(way, OURS) for way in found.shares.values()]
-        for (way, colour), marker in zip(colours, cycle("sDv^<>pXo*Ph"), strict=False):
+        colors = [(way, OTHERS) for way in (*found.baselines.values(), *found.others.values())]
+        colors += [(way, OURS) for way in found.shares.values()]
+        for (way, color), marker in zip(colors, cycle("sDv^<>pXo*Ph"), strict=False):
             x, y = (float(mean[0]) for mean in found.trade(way.scores.recall))
-            axes.plot(x, y, marker, color=colour, label=way.name, linestyle="none")
+            axes.plot(x, y, marker, color=color, label=way.name, linestyle="none")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
         axes.set_xlabel("mean recall of the rare classes")
         axes.set_ylabel("mean recall of the others")
@@ -59,19 +59,19 @@ def curve_figure(found: Comparison) -> Figure:
     return Figure(
         svg(plot, 7.8, 4.2),
         "What each way trades. The line is the best way without synthetic images with its boundary moved by class-wise "
-        "offsets, which costs nothing: only what lies above it has learnt something. Rare: fewer training images than "
+        "offsets, which costs nothing: only what lies above it has learned something. Rare: fewer training images than "
         "the mean class.",
     )
 
 
 def classes_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np.ndarray) -> Figure:
-    """Change of recall by class, coloured where its adjusted p value is below 5 %."""
+    """Change of recall by class, colored where its adjusted p value is below 5 %."""
 
     def plot(axes: Any) -> None:
         for place, (one, p) in enumerate(zip(changes, p_values, strict=True)):
-            colour = _colour(one) if p < 1 - LEVEL else NEITHER
-            axes.plot([100 * one.low, 100 * one.high], [place, place], color=colour, linewidth=2)
-            axes.plot(100 * one.value, place, "o", color=colour)
+            color = _color(one) if p < 1 - LEVEL else NEITHER
+            axes.plot([100 * one.low, 100 * one.high], [place, place], color=color, linewidth=2)
+            axes.plot(100 * one.value, place, "o", color=color)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         axes.invert_yaxis()
@@ -80,6 +80,6 @@ def classes_figure(names: Sequence[str], changes: Sequence[Interval], p_values: 
 
     return Figure(
         svg(plot, 6.4, max(2.0, 0.3 * len(names) + 0.8)),
-        "Which classes gain and which lose by synthetic images; 95 % intervals, coloured where the change is beyond "
+        "Which classes gain and which lose by synthetic images; 95 % intervals, colored where the change is beyond "
         "chance among so many classes.",
     )

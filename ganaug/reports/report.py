@@ -140,7 +140,7 @@ class Report:
             columns = [Column(_safe(metric), overflow="fold") for metric in ("", *metrics)]
             table = Table(*columns, title=_safe(section), title_justify="left")
             for subject, cells in subjects.items():
-                shown = [_coloured(cells[metric]) if metric in cells else "" for metric in metrics]
+                shown = [_colored(cells[metric]) if metric in cells else "" for metric in metrics]
                 table.add_row(_safe(subject), *shown)
             parts += ["", table]
         return Group(*parts)
@@ -176,6 +176,6 @@ def _safe(text: str) -> str:
     return escape(printable(text))
 
 
-def _coloured(row: Row) -> str:
-    colour = {"pass": "green", "warn": "yellow", "fail": "red", "insufficient": "dim"}.get(row.state)
-    return f"[{colour}]{escape(str(row))}[/]" if colour else escape(str(row))
+def _colored(row: Row) -> str:
+    color = {"pass": "green", "warn": "yellow", "fail": "red", "insufficient": "dim"}.get(row.state)
+    return f"[{color}]{escape(str(row))}[/]" if color else escape(str(row))

@@ -11,7 +11,7 @@ from ganaug.evaluation.classifiers import classifier_for
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.splits import ALONE, fold_numbers, folds, groups_of, parts
 from ganaug.evaluation.trial import Augmenter, Progress, Trial
-from ganaug.images import LabelledImages, image_hashes, matched
+from ganaug.images import LabeledImages, image_hashes, matched
 from ganaug.io.origin import marked_synthetic
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
@@ -21,11 +21,11 @@ N_PARTS = 5  # of the test images, among which choosing and scoring take turns
 
 
 def utility_report(
-    real: LabelledImages,
-    augmenter_or_synthetic: Augmenter | LabelledImages,
+    real: LabeledImages,
+    augmenter_or_synthetic: Augmenter | LabeledImages,
     *,
     classifier: Any = "cnn",
-    test: LabelledImages | None = None,
+    test: LabeledImages | None = None,
     groups: str | Sequence[Any] | np.ndarray | None = None,
     shares: Sequence[float] = SHARES,
     n_seeds: int = 5,
@@ -59,7 +59,7 @@ def utility_report(
     notes: list[str] = []
     real, groups = _without_synthetic(real, groups, notes)
     source = augmenter_or_synthetic
-    if isinstance(source, LabelledImages):
+    if isinstance(source, LabeledImages):
         if test is None:
             raise ValueError(
                 "synthetic images without test images: their generator may have seen any of the real ones. Give test= "
@@ -94,7 +94,7 @@ def utility_report(
         "classifier": chosen.name,
         "training images": len(real),
         "test images": len(tested) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
-        "seeds": len(next(iter(predictions.rivals.values()))),
+        "seeds": len(next(iter(predictions.baselines.values()))),
         "groups": None if bundles is None else len(np.unique(bundles)),
     }
     return report_on(Comparison(predictions, resamples=resamples, seed=random_state), real, tested, settings, notes)
@@ -108,7 +108,7 @@ def checked_shares(shares: Sequence[float]) -> list[float]:
     return found
 
 
-def _without_synthetic(images: LabelledImages, groups: Any, notes: list[str]) -> tuple[LabelledImages, Any]:
+def _without_synthetic(images: LabeledImages, groups: Any, notes: list[str]) -> tuple[LabeledImages, Any]:
     """`images` and their groups, less those that metadata marks as synthetic."""
     keep = ~marked_synthetic(images.metadata, len(images))
     if bool(keep.all()):
@@ -119,12 +119,12 @@ def _without_synthetic(images: LabelledImages, groups: Any, notes: list[str]) ->
 
 
 def _held_apart(
-    real: LabelledImages,
-    test: LabelledImages,
+    real: LabeledImages,
+    test: LabeledImages,
     groups: str | Sequence[Any] | np.ndarray | None,
     own_groups: np.ndarray | None,
     notes: list[str],
-) -> tuple[LabelledImages, np.ndarray | None]:
+) -> tuple[LabeledImages, np.ndarray | None]:
     """The test images and their groups, less those that are among the training images too."""
     twice = torch.isin(image_hashes(test.images), image_hashes(real.images))
     if twice.any():
@@ -152,7 +152,7 @@ def _held_apart(
     return test, None if found is None else found[~twice.numpy()]
 
 
-def _parts(test: LabelledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
+def _parts(test: LabeledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
     most = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
     if most < 2:
         return np.arange(len(test)) % 2

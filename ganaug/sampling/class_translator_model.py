@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import derive, generator, image_seeds
 from ganaug._version import __version__
-from ganaug.errors import NotLearntError
-from ganaug.images import LabelledImages, to_signed, to_uint8
+from ganaug.errors import ClassNotLearnedError
+from ganaug.images import LabeledImages, to_signed, to_uint8
 from ganaug.models import augmentations as augment
-from ganaug.sampling.filters import KEPT, Filters, Yield
+from ganaug.sampling.filters import KEPT, Filters, FilterStats
 from ganaug.sampling.translation_model import TranslationModel
 
-MOST_REDRAWS = 200
+MAX_REDRAWS = 200
 TRIAL = 128  # translations of each class from which its yield is measured
 COLUMNS = (
     *("label", "is_synthetic", "class_index", "seed", "redraws", "source_class", "source_row", "model_hash"),
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Bridge:
+class ClassTranslation:
     """From one common class to a rare one.
 
     sources: uint8 (N, C, H, W), the images whose content survives; rows: where those were in what `fit` was given (N,).
@@ -51,78 +51,82 @@ class Bridge:
 
 
 @dataclass(frozen=True)
-class BridgesModel:
+class ClassTranslatorModel:
     """The bridges of a fit, by label, with the classes and the filters that every translation passes."""
 
-    bridges: Mapping[int, Bridge]
+    class_translations: Mapping[int, ClassTranslation]
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     class_values: np.ndarray
     seed: int
     filters: Filters | None
-    yields: Mapping[int, Yield]
+    filter_stats: Mapping[int, FilterStats]
 
     def hash(self) -> str:
         """16 hexadecimal digits that name all translators."""
-        return f"{derive(0, *(bridge.model.hash() for bridge in self.bridges.values())):016x}"[:16]
+        return f"{derive(0, *(class_translation.model.hash() for class_translation in self.class_translations.values())):016x}"[
+            :16
+        ]
 
     @property
-    def not_learnt(self) -> list[int]:
+    def unlearned(self) -> list[int]:
         """Labels without a translator, or of which too few translations pass the filters."""
-        found = [label for label in range(len(self.classes)) if label not in self.bridges]
-        return found + [label for label, seen in self.yields.items() if not seen.learnt]
+        found = [label for label in range(len(self.classes)) if label not in self.class_translations]
+        return found + [label for label, seen in self.filter_stats.items() if not seen.learned]
 
-    def sample(self, counts: Mapping[int, int], *, seed: int, start: int = 0, filtered: bool = True) -> LabelledImages:
-        """Exactly `counts` ({label: n}) images, class by class. Raises NotLearntError for a class of `not_learnt`."""
-        bad = [self.classes[label] for label, count in counts.items() if count and label in self.not_learnt]
-        if bad and (filtered or any(self.classes.index(name) not in self.bridges for name in bad)):
-            raise NotLearntError(
-                f"class {', '.join(map(repr, bad))} is not learnt: no translator was fitted for it, or next to none of "
+    def sample(self, counts: Mapping[int, int], *, seed: int, start: int = 0, filtered: bool = True) -> LabeledImages:
+        """Exactly `counts` ({label: n}) images, class by class. Raises ClassNotLearnedError for a class of `unlearned`."""
+        bad = [self.classes[label] for label, count in counts.items() if count and label in self.unlearned]
+        if bad and (filtered or any(self.classes.index(name) not in self.class_translations for name in bad)):
+            raise ClassNotLearnedError(
+                f"class {', '.join(map(repr, bad))} is not learned: no translator was fitted for it, or next to none of "
                 "its translations look like the class. Name it in sampling_strategy, train longer, or add real images."
             )
         parts = [self._of_class(label, n, seed, start, filtered=filtered) for label, n in counts.items() if n]
         images = torch.cat([torch.empty(0, *self.shape, dtype=torch.uint8), *(part[0] for part in parts)])
         labels = torch.cat([torch.empty(0, dtype=torch.int64), *(part[1] for part in parts)])
         metadata = pd.concat([part[2] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-        return LabelledImages(images, labels, self.classes, metadata)
+        return LabeledImages(images, labels, self.classes, metadata)
 
     def _of_class(
         self, label: int, count: int, seed: int, start: int, *, filtered: bool
     ) -> tuple[Tensor, Tensor, pd.DataFrame]:
-        name, bridge = self.classes[label], self.bridges[label]
+        name, class_translation = self.classes[label], self.class_translations[label]
         seeds, labels = image_seeds(seed, name, start, count), torch.full((count,), label)
-        images, rows = bridge.draw(seeds)
+        images, rows = class_translation.draw(seeds)
         redraws, waiting = torch.zeros(count, dtype=torch.int64), torch.arange(count)
-        for attempt in range(1, MOST_REDRAWS + 1):
+        for attempt in range(1, MAX_REDRAWS + 1):
             if self.filters is None or not filtered or not len(waiting):
                 break
             waiting = waiting[self.filters.judge(images[waiting], labels[waiting]) != KEPT]
-            if attempt == MOST_REDRAWS and len(waiting):
-                raise NotLearntError(f"class {name!r} is not learnt: some images were rejected {MOST_REDRAWS} times.")
+            if attempt == MAX_REDRAWS and len(waiting):
+                raise ClassNotLearnedError(
+                    f"class {name!r} is not learned: some images were rejected {MAX_REDRAWS} times."
+                )
             seeds[waiting] = image_seeds(seed, f"{name}/redraw {attempt}", start, count)[waiting]
             redraws[waiting] += 1
             if len(waiting):
-                images[waiting], rows[waiting] = bridge.draw(seeds[waiting])
+                images[waiting], rows[waiting] = class_translation.draw(seeds[waiting])
         about = {
             "label": name,
             "is_synthetic": True,
             "class_index": label,
             "seed": seeds.numpy(),
             "redraws": redraws.numpy(),
-            "source_class": bridge.source,
+            "source_class": class_translation.source,
             "source_row": rows.numpy(),
-            "model_hash": bridge.model.hash(),
+            "model_hash": class_translation.model.hash(),
             "ganaug_version": __version__,
         }
         return images, labels, pd.DataFrame(about)
 
 
-def trial_yields(model: BridgesModel) -> dict[int, Yield]:
+def trial_filter_stats(model: ClassTranslatorModel) -> dict[int, FilterStats]:
     """By label, what the model's filters take of trial translations."""
     if model.filters is None:
         return {}
-    found: dict[int, Yield] = {}
-    for label, bridge in model.bridges.items():
-        images, _ = bridge.draw(image_seeds(model.seed, f"{model.classes[label]}/trial", 0, TRIAL))
-        found |= model.filters.yields(images, torch.full((TRIAL,), label))
+    found: dict[int, FilterStats] = {}
+    for label, class_translation in model.class_translations.items():
+        images, _ = class_translation.draw(image_seeds(model.seed, f"{model.classes[label]}/trial", 0, TRIAL))
+        found |= model.filters.filter_stats(images, torch.full((TRIAL,), label))
     return found

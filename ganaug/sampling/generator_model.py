@@ -14,27 +14,27 @@ from torch import Tensor, nn
 
 from ganaug._runtime.allocator import freed_memory_kept
 from ganaug._runtime.lookup import lookup
-from ganaug._runtime.randomness import IMAGE_SEEDS, image_seeds, latents, own_state
+from ganaug._runtime.randomness import IMAGE_SEEDS, image_seeds, latents, temporary_seed
 from ganaug._runtime.storage import check_about, digest, read_json, read_tree, write_json, write_tree
 from ganaug._runtime.workers import in_order
 from ganaug._version import __version__
-from ganaug.errors import NotLearntError, RunError
+from ganaug.errors import ClassNotLearnedError, RunError
 from ganaug.estimators.base import FORMAT
-from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
+from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
 from ganaug.models.networks import NETWORKS, Network
-from ganaug.models.networks.blocks import Shape, laid_out
-from ganaug.sampling.filters import KEPT, TRIAL, Filters, Yield
+from ganaug.models.networks.blocks import Shape, to_memory_format
+from ganaug.sampling.filters import KEPT, TRIAL, Filters, FilterStats
 
-MOST_REDRAWS = 200
-BLOCK_BYTES, MOST_A_BLOCK = 2**24, 1024  # of pixels, and images, that are drawn before any is handed on
+MAX_REDRAWS = 200
+BLOCK_BYTES, MAX_A_BLOCK = 2**24, 1024  # of pixels, and images, that are drawn before any is handed on
 FIELDS = {
     **dict.fromkeys(("ganaug_version", "model_hash", "network"), str),
     **dict.fromkeys(("shape", "classes", "class_values"), list),
     **dict.fromkeys(("latent_size", "width", "seed"), int),
-    **dict.fromkeys(("yields", "params", "data"), dict),
+    **dict.fromkeys(("filter_stats", "params", "data"), dict),
     "filters_hash": str | None,
 }  # of model.json, beside its format; the whole is docs/model.schema.json
-MOST_TRIALS = 20_000  # samples from which yields are measured, over all classes
+MAX_TRIALS = 20_000  # samples from which yields are measured, over all classes
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ LATENT = Latent()
 
 def _check_sizes(about: Mapping[str, Any], weights: Mapping[str, Tensor], pair: Network, shape: Shape) -> None:
     """Raise ValueError where the description is of another size than the weights, before memory is taken for it."""
-    with torch.device("meta"), own_state(0):
+    with torch.device("meta"), temporary_seed(0):
         described = pair.generator(shape, len(about["classes"]), about["latent_size"], about["width"])
     sizes = {name: tuple(value.shape) for name, value in described.state_dict().items()}
     if sizes != {name: tuple(value.shape) for name, value in weights.items()}:
@@ -82,7 +82,7 @@ class GeneratorModel:
     width: int
     seed: int
     filters: Filters | None = None
-    yields: Mapping[int, Yield] = field(default_factory=dict)
+    filter_stats: Mapping[int, FilterStats] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -125,17 +125,17 @@ class GeneratorModel:
         batch_size: int | None = None,
         latent: Latent = LATENT,
         filtered: bool = True,
-    ) -> LabelledImages:
+    ) -> LabeledImages:
         """Exactly `counts` ({label: n}) images, class after class, with a row of provenance each.
 
         start: the first image's place in each class's stream, for drawing more without drawing the same again.
         filtered: an image that the filters reject is drawn anew from a seed of its own place, so that every image still
-        depends on its class and place alone. Raises NotLearntError where too few images of a class pass.
+        depends on its class and place alone. Raises ClassNotLearnedError where too few images of a class pass.
         """
         seed = self.seed if seed is None else seed
         filters = self.filters if filtered else None
         if filters is not None:
-            self._check_learnt([label for label, count in counts.items() if count])
+            self._check_learned([label for label, count in counts.items() if count])
         labels = torch.cat([torch.empty(0, dtype=torch.int64), *(torch.full((n,), k) for k, n in counts.items())])
         places = torch.cat(
             [torch.empty(0, dtype=torch.int64), *(torch.arange(start, start + n) for n in counts.values())]
@@ -143,13 +143,13 @@ class GeneratorModel:
         seeds, redraws = self._seeds(seed, labels, places, 0), torch.zeros(len(labels), dtype=torch.int64)
         images = self.draw(labels, seeds, batch_size=batch_size, latent=latent)
         open_places = torch.arange(len(labels))
-        for attempt in range(1, MOST_REDRAWS + 1):
+        for attempt in range(1, MAX_REDRAWS + 1):
             if filters is None or not len(open_places):
                 break
             verdict = filters.judge(images[open_places], labels[open_places])
             open_places = open_places[verdict != KEPT]
-            if attempt == MOST_REDRAWS and len(open_places):
-                raise self._not_learnt(torch.unique(labels[open_places]).tolist(), f"in {MOST_REDRAWS} draws")
+            if attempt == MAX_REDRAWS and len(open_places):
+                raise self._not_learned(torch.unique(labels[open_places]).tolist(), f"in {MAX_REDRAWS} draws")
             seeds[open_places] = self._seeds(seed, labels[open_places], places[open_places], attempt)
             redraws[open_places] += 1
             images[open_places] = self.draw(
@@ -168,16 +168,14 @@ class GeneratorModel:
                 "ganaug_version": __version__,
             }
         )
-        return LabelledImages(images, labels, self.classes, metadata)
+        return LabeledImages(images, labels, self.classes, metadata)
 
-    def blocks(
-        self, parts: Mapping[int, range], *, size: int | None = None, **options: Any
-    ) -> Iterator[LabelledImages]:
+    def blocks(self, parts: Mapping[int, range], *, size: int | None = None, **options: Any) -> Iterator[LabeledImages]:
         """The images at the places `parts` ({label: places in its stream}), class after class, as `sample` gives them.
 
         size: images a block; None: as many as take 16 MiB. options: of `sample`.
         """
-        size = size or max(PASS, min(MOST_A_BLOCK, BLOCK_BYTES // math.prod(self.shape)) // PASS * PASS)
+        size = size or max(PASS, min(MAX_A_BLOCK, BLOCK_BYTES // math.prod(self.shape)) // PASS * PASS)
         requests = self._requests(parts, size)
         if self.device.type != "cpu":
             for counts, start in requests:
@@ -211,30 +209,30 @@ class GeneratorModel:
             seeds[own] = (image_seeds(seed, stream, 0, 1) + places[own]) % IMAGE_SEEDS
         return seeds
 
-    def with_yields(self, latent: Latent = LATENT) -> "GeneratorModel":
+    def with_filter_stats(self, latent: Latent = LATENT) -> "GeneratorModel":
         """This model with what its filters take of a trial, of every class; without filters, itself."""
         if self.filters is None:
             return self
-        each = max(20, min(TRIAL, MOST_TRIALS // len(self.classes)))
+        each = max(20, min(TRIAL, MAX_TRIALS // len(self.classes)))
         labels = torch.arange(len(self.classes)).repeat_interleave(each)
         seeds = torch.cat([image_seeds(self.seed, f"{name}/trial", 0, each) for name in self.classes])
-        return replace(self, yields=self.filters.yields(self.draw(labels, seeds, latent=latent), labels))
+        return replace(self, filter_stats=self.filters.filter_stats(self.draw(labels, seeds, latent=latent), labels))
 
     @property
-    def not_learnt(self) -> list[int]:
+    def unlearned(self) -> list[int]:
         """Labels of which too few samples pass the filters to be handed out."""
-        return [label for label, found in self.yields.items() if not found.learnt]
+        return [label for label, found in self.filter_stats.items() if not found.learned]
 
-    def _check_learnt(self, labels: list[int]) -> None:
-        bad = [label for label in self.not_learnt if label in labels]
+    def _check_learned(self, labels: list[int]) -> None:
+        bad = [label for label in self.unlearned if label in labels]
         if bad:
-            found = self.yields[bad[0]]
-            raise self._not_learnt(bad, f"{found.share:.0%} of {found.drawn} trial samples pass")
+            found = self.filter_stats[bad[0]]
+            raise self._not_learned(bad, f"{found.share:.0%} of {found.drawn} trial samples pass")
 
-    def _not_learnt(self, labels: list[int], why: str) -> NotLearntError:
+    def _not_learned(self, labels: list[int], why: str) -> ClassNotLearnedError:
         names = ", ".join(repr(self.classes[label]) for label in labels)
-        return NotLearntError(
-            f"class {names} is not learnt: next to none of its samples look like the class and differ from its "
+        return ClassNotLearnedError(
+            f"class {names} is not learned: next to none of its samples look like the class and differ from its "
             f"training images ({why}). Train longer, add real images of it, or take the "
             "samples as they come: filtered=False (--no-filters)."
         )
@@ -256,7 +254,7 @@ class GeneratorModel:
             "width": self.width,
             "seed": self.seed,
             "filters_hash": None if self.filters is None else digest(self.filters.tree()),
-            "yields": {self.classes[label]: asdict(found) for label, found in self.yields.items()},
+            "filter_stats": {self.classes[label]: asdict(found) for label, found in self.filter_stats.items()},
             **extra,
         }
         write_json(folder / "model.json", description)
@@ -278,20 +276,20 @@ class GeneratorModel:
             if len(given) != len(classes) or not all(isinstance(value, str | int | float) for value in given):
                 raise TypeError("class_values must hold a text or number a class")
             if not all(
-                isinstance(count, int | float) for found in about["yields"].values() for count in found.values()
+                isinstance(count, int | float) for found in about["filter_stats"].values() for count in found.values()
             ):
                 raise TypeError("yields must hold numbers")
             pair = network or lookup(NETWORKS, about["network"], "network")
             if network is None:
                 _check_sizes(about, state["generator"], pair, shape)
-            with own_state(0):
+            with temporary_seed(0):
                 generator = pair.generator(shape, len(classes), about["latent_size"], about["width"])
             generator.load_state_dict(state["generator"])
             values = np.empty(len(classes), dtype=object)
             values[:] = given
             values = values if isinstance(values[0], str) else np.asarray(values.tolist())
             model = cls(
-                laid_out(generator.eval().requires_grad_(False), shape),
+                to_memory_format(generator.eval().requires_grad_(False), shape),
                 about["network"],
                 shape,
                 classes,
@@ -300,7 +298,7 @@ class GeneratorModel:
                 about["width"],
                 about["seed"],
                 None if judging is None else Filters.from_tree(judging, shape, len(classes)),
-                {classes.index(name): Yield(**found) for name, found in about["yields"].items()},
+                {classes.index(name): FilterStats(**found) for name, found in about["filter_stats"].items()},
             )
         except Exception as error:  # whatever the words of a file that anybody may have written come to
             raise RunError(

@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ganaug._runtime.randomness import image_seeds, own_state
+from ganaug._runtime.randomness import image_seeds, temporary_seed
 from ganaug._runtime.storage import check_about, read_json, read_tree, write_json, write_tree
 from ganaug._version import __version__
 from ganaug.errors import DataError, RunError
-from ganaug.images import PASS, LabelledImages, in_passes, to_uint8
-from ganaug.io.findings import SMALLEST
+from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
+from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.io.output import publish
 from ganaug.io.threads import Progress
 from ganaug.io.writing import streamed
@@ -64,7 +64,7 @@ class TranslationModel:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Those it has learnt."""
+        """Those it has learned."""
         return DIRECTIONS if self.kind == "cyclegan" else DIRECTIONS[:1]
 
     def hash(self) -> str:
@@ -76,17 +76,19 @@ class TranslationModel:
         return found.hexdigest()
 
     def accepted(self, images: Tensor, direction: str, what: str = "X") -> Tensor:
-        """uint8 (N, C, H, W) as `translate` takes them: grey ones as RGB where that is wanted.
+        """uint8 (N, C, H, W) as `translate` takes them: gray ones as RGB where that is wanted.
 
-        Raises ValueError for a direction that was not learnt, DataError for images of another kind or size.
+        Raises ValueError for a direction that was not learned, DataError for images of another kind or size.
         """
         if direction not in self.directions:
             raise ValueError(f"direction must be one of {', '.join(self.directions)}; got {direction!r}.")
         channels, (height, width) = self.domains[direction == "y_to_x"].size[0], images.shape[2:]
-        if min(height, width) < SMALLEST or max(height, width) > LARGEST:
-            raise DataError(f"{what}: is {height}x{width} pixels; {SMALLEST} to {LARGEST} a side can be translated.")
+        if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > LARGEST:
+            raise DataError(
+                f"{what}: is {height}x{width} pixels; {MIN_IMAGE_SIZE} to {LARGEST} a side can be translated."
+            )
         if images.shape[1] not in (1, channels):
-            raise DataError(f"{what}: is RGB, and this translator takes grey images. Convert them to grey.")
+            raise DataError(f"{what}: is RGB, and this translator takes gray images. Convert them to gray.")
         return images.expand(-1, channels, -1, -1)
 
     @torch.no_grad()
@@ -108,7 +110,7 @@ class TranslationModel:
 
     def blocks(
         self, images: Tensor, files: Sequence[str], direction: str, *, draws: int = 1, seed: int | None = None
-    ) -> Iterator[LabelledImages]:
+    ) -> Iterator[LabeledImages]:
         """Images of `files` translated, a few at a time, with a row of provenance each; `folders` says the class names.
 
         Of label images each block is followed by one of the labels themselves, with the same file names.
@@ -134,10 +136,10 @@ class TranslationModel:
                 }
             )
             labels = torch.tensor([classes.index(_folder(files[row], domain)) for row in own.tolist()])
-            yield LabelledImages(made, labels, classes, about)
+            yield LabeledImages(made, labels, classes, about)
             if domain.num_labels is not None:
                 kept = about[["file_name", "source"]].assign(is_synthetic=False)
-                yield LabelledImages(images[own], torch.full_like(labels, classes.index("mask")), classes, kept)
+                yield LabeledImages(images[own], torch.full_like(labels, classes.index("mask")), classes, kept)
 
     def write(
         self,
@@ -193,11 +195,11 @@ class TranslationModel:
             kind, width = about["kind"], about["width"]
             first, second = about["domains"]
             pair = _domain(first), _domain(second)
-            with torch.device("meta"), own_state(0):  # before memory is taken for what a file merely says
+            with torch.device("meta"), temporary_seed(0):  # before memory is taken for what a file merely says
                 described = {name: value.shape for name, value in generators(kind, pair, width).state_dict().items()}
             if described != {name: value.shape for name, value in state["generator"].items()}:
                 raise ValueError("they are of other sizes")
-            with own_state(0):
+            with temporary_seed(0):
                 generator = generators(kind, pair, width)
             generator.load_state_dict(state["generator"])
             model = cls(generator.eval().requires_grad_(False), kind, pair, width, about["seed"])

@@ -1,7 +1,5 @@
-"""The networks that train against each other, each with its optimiser and its learning rate."""
+"""The networks that train against each other, each with its optimizer and its learning rate."""
 
-import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from ganaug._runtime.storage import Tree
-from ganaug.training.engine import has_compiler
 from ganaug.training.processes import Processes, shared
 
-OPTIONS = inspect.signature(torch.compile).parameters
 
-
-class Sides:
+class AdversarialPair:
     """Modules by name ('generator', 'discriminator'), with fused Adam of a rate each; what every step does with them.
 
     modules: on their device; `sides[name]` is the module as all processes share it. rates: learning rates. A step calls
@@ -35,7 +30,7 @@ class Sides:
         self.share = 1.0
         self.device = next(next(iter(modules.values())).parameters()).device
         fused = self.device.type in ("cpu", "cuda")
-        self.optimisers = {
+        self.optimizers = {
             name: torch.optim.Adam(module.parameters(), rates[name], betas, fused=fused)
             for name, module in modules.items()
         }
@@ -43,32 +38,16 @@ class Sides:
     def __getitem__(self, name: str) -> nn.Module:
         return self.modules[name]
 
-    def compile(self) -> bool:
-        """Let torch.compile make the modules quicker; where there is no compiler, warn and leave them as they are.
-
-        Returns whether they are compiled.
-        """
-        if not has_compiler(self.device):
-            warnings.warn(
-                f"compiled=True: no compiler for {self.device.type} is found here; it is left out.", stacklevel=4
-            )
-            return False
-        # each run apart: of one function torch keeps 8 variants, and then stops compiling it
-        apart = {"isolate_recompiles": True} if "isolate_recompiles" in OPTIONS else {}
-        for module in self.modules.values():
-            module.compile(**apart)
-        return True
-
     def descend(self, name: str) -> None:
-        """One step of the optimiser along the gradients that are there, averaged over processes."""
+        """One step of the optimizer along the gradients that are there, averaged over processes."""
         self.processes.average(self.modules[name].parameters())
-        self.optimisers[name].step()
+        self.optimizers[name].step()
 
     def decay(self, share: float) -> None:
         """Set every rate to this share of what it was first, and `scale` on top."""
         self.share = share
-        for name, optimiser in self.optimisers.items():
-            for group in optimiser.param_groups:
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
                 group["lr"] = self.rates[name] * self.factors[name] * share
 
     def scale(self, name: str, factor: float) -> None:
@@ -81,10 +60,10 @@ class Sides:
         return nn.utils.get_total_norm([p.grad for p in self.modules[name].parameters() if p.grad is not None])
 
     def state_dict(self) -> Tree:
-        """Weights, optimisers and what they were slowed down by."""
+        """Weights, optimizers and what they were slowed down by."""
         return {
             **{name: module.state_dict() for name, module in self.modules.items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "factors": self.factors,
         }
 
@@ -92,15 +71,15 @@ class Sides:
         """Continue from `state_dict()`."""
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
-        for name, optimiser in self.optimisers.items():
-            saved = state["optimisers"][name]
+        for name, optimizer in self.optimizers.items():
+            saved = state["optimizers"][name]
             moments = {int(key): value for key, value in saved["state"].items()}  # names of a stored tree are strings
-            optimiser.load_state_dict({**saved, "state": moments})
-            for parameter, own in optimiser.state.items():
+            optimizer.load_state_dict({**saved, "state": moments})
+            for parameter, own in optimizer.state.items():
                 # in the parameter's memory format, else Adam rounds in another order than it did before
-                own |= {key: _laid_out_as(value, parameter) for key, value in own.items()}
+                own |= {key: _in_memory_format_of(value, parameter) for key, value in own.items()}
         self.factors = {name: float(factor) for name, factor in state["factors"].items()}
 
 
-def _laid_out_as(value: Tensor, parameter: Tensor) -> Tensor:
+def _in_memory_format_of(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

@@ -1,4 +1,4 @@
-"""The referee: a small classifier of the real images that says of a sample whether it looks like its class."""
+"""The auxiliary classifier: a small classifier of the real images that says of a sample whether it looks like its class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu
 
-from ganaug._runtime.randomness import derive, own_state
-from ganaug.images import LabelledImages, in_passes, to_signed
+from ganaug._runtime.randomness import derive, temporary_seed
+from ganaug.images import LabeledImages, in_passes, to_signed
 from ganaug.models import augmentations as augment
-from ganaug.models.networks.blocks import Shape, laid_out
+from ganaug.models.networks.blocks import Shape, to_memory_format
 from ganaug.models.networks.classifier import Classifier
 from ganaug.training.batches import BalancedBatches
 
@@ -20,13 +20,13 @@ QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
-class Referee:
-    """net: logits of images in [-1, 1]. margins: (K,), how far a class must lead, in log-odds, to count as recognised.
+class AuxiliaryClassifier:
+    """net: logits of images in [-1, 1]. margins: (K,), how far a class must lead, in log-odds, to count as recognized.
 
-    A class's margin is the lead that 95 % of its held-back real images reach, and at most 0: a sample is refused only
-    where it is less like its class than nearly all real images are. Classes of which none are held back take the mean
-    of the others' margins, or 0 where nothing is held back.
-    recall: mean over classes of the share of real images recognised; of held-back ones where there are any.
+    A class's margin is the lead that 95 % of its held-out real images reach, and at most 0: a sample is refused only
+    where it is less like its class than nearly all real images are. Classes of which none are held out take the mean
+    of the others' margins, or 0 where nothing is held out.
+    recall: mean over classes of the share of real images recognized; of held-out ones where there are any.
     """
 
     net: Classifier
@@ -46,7 +46,9 @@ class Referee:
         device = next(self.net.parameters()).device
         channels, height, width = images.shape[1:]
         shape = (channels, height, width)
-        return in_passes(lambda part: function(laid_out(to_signed(part.to(device)), shape)).float().cpu(), images)
+        return in_passes(
+            lambda part: function(to_memory_format(to_signed(part.to(device)), shape)).float().cpu(), images
+        )
 
     def tree(self) -> dict[str, object]:
         """As `storage.write_tree` takes it."""
@@ -57,7 +59,9 @@ class Referee:
         }
 
     @classmethod
-    def from_tree(cls, tree: Any, shape: Shape, n_classes: int, device: torch.device | str = "cpu") -> "Referee":
+    def from_tree(
+        cls, tree: Any, shape: Shape, n_classes: int, device: torch.device | str = "cpu"
+    ) -> "AuxiliaryClassifier":
         """What `tree` gave."""
         net = untrained(shape, n_classes, 0)
         net.load_state_dict(tree["net"])
@@ -71,8 +75,8 @@ class Referee:
         """By how much images in [-1, 1] fall short of their class's margin, mean; differentiable, on their device."""
         return relu(self.margins.to(labels.device)[labels] - lead(self.net(images), labels)).mean()
 
-    def recognises(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Which images are recognised as of their own class: bool, (N,)."""
+    def recognizes(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Which images are recognized as of their own class: bool, (N,)."""
         return self.leads(images, labels) >= self.margins[labels]
 
 
@@ -82,46 +86,51 @@ def lead(logits: Tensor, labels: Tensor) -> Tensor:
     return own - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
 
 
-def train_referee(train: LabelledImages, held_back: LabelledImages, *, seed: int, device: torch.device) -> Referee:
-    """Train on `train`, all classes alike, shifted a little and with smoothed labels; set margins on `held_back`.
+def train_auxiliary_classifier(
+    train: LabeledImages, validation: LabeledImages, *, seed: int, device: torch.device
+) -> AuxiliaryClassifier:
+    """Train on `train`, all classes alike, shifted a little and with smoothed labels; set margins on `validation`.
 
     22 * sqrt(N) batches of 64, at most 1,000: seconds on a laptop.
     """
     steps = min(1000, max(30, round(22 * len(train) ** 0.5)))
     net = untrained(train.shape, len(train.classes), seed).to(device)
-    batches = BalancedBatches(train, 64, seed=derive(seed, "referee"), power=0.0, device=device)
+    batches = BalancedBatches(train, 64, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
     policies = [] if net.vectors else [augment.translation]
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
         batch = batches(step)
-        shown = laid_out(augment.apply(policies, batch.images, batch.generator), train.shape)
+        shown = to_memory_format(augment.apply(policies, batch.images, batch.generator), train.shape)
         loss = cross_entropy(net(shown), batch.labels, label_smoothing=0.1)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
         schedule.step()
-    referee = Referee(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
-    referee = replace(referee, margins=margins(referee.leads(held_back.images, held_back.labels), held_back))
+    auxiliary_classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
+    auxiliary_classifier = replace(
+        auxiliary_classifier,
+        margins=margins(auxiliary_classifier.leads(validation.images, validation.labels), validation),
+    )
     some = torch.linspace(0, len(train) - 1, min(len(train), 2000)).long()
-    known = held_back if len(held_back) else train.take(some)
-    right = referee.recognises(known.images, known.labels)
+    known = validation if len(validation) else train.take(some)
+    right = auxiliary_classifier.recognizes(known.images, known.labels)
     found = [float(right[known.labels == label].float().mean()) for label in torch.unique(known.labels).tolist()]
-    return replace(referee, recall=sum(found) / len(found))
+    return replace(auxiliary_classifier, recall=sum(found) / len(found))
 
 
-def margins(leads: Tensor, held_back: LabelledImages) -> Tensor:
-    """`Referee.margins` from the leads (N,) of the held-back images."""
+def margins(leads: Tensor, validation: LabeledImages) -> Tensor:
+    """`Auxiliary classifier.margins` from the leads (N,) of the held-out images."""
     found = {
-        label: float(leads[held_back.labels == label].quantile(QUANTILE).clamp_max(0))
-        for label, count in enumerate(held_back.counts.values())
+        label: float(leads[validation.labels == label].quantile(QUANTILE).clamp_max(0))
+        for label, count in enumerate(validation.counts.values())
         if count
     }
     usual = sum(found.values()) / len(found) if found else 0.0
-    return torch.tensor([found.get(label, usual) for label in range(len(held_back.classes))])
+    return torch.tensor([found.get(label, usual) for label in range(len(validation.classes))])
 
 
 def untrained(shape: Shape, n_classes: int, seed: int) -> Classifier:
-    """The referee's network before training, in the memory format that it is used in."""
-    with own_state(derive(seed, "referee")):
-        return laid_out(Classifier(shape, n_classes, WIDTH), shape)
+    """The auxiliary classifier's network before training, in the memory format that it is used in."""
+    with temporary_seed(derive(seed, "auxiliary_classifier")):
+        return to_memory_format(Classifier(shape, n_classes, WIDTH), shape)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.randomness import SharedGenerator, derive
-from ganaug.images import LabelledImages, to_signed
+from ganaug.images import LabeledImages, to_signed
 from ganaug.training.windows import Windows
 
 
@@ -32,7 +32,7 @@ class BalancedBatches:
 
     def __init__(
         self,
-        images: LabelledImages,
+        images: LabeledImages,
         batch_size: int,
         *,
         seed: int,

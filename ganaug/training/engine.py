@@ -1,9 +1,6 @@
 """Where training runs, and at what precision."""
 
-import os
-import shutil
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -62,12 +59,6 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def has_compiler(device: torch.device) -> bool:
-    """Whether torch.compile finds what it compiles with: a C++ compiler, and Triton for a GPU."""
-    found = any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "cl") if name)
-    return found and device.type in ("cpu", "cuda") and (device.type == "cpu" or find_spec("triton") is not None)
 
 
 @cache

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Action = Literal["roll back, halve both rates", "roll back, halve the critic's rate", "halve the critic's rate"]
+Action = Literal[
+    "roll back, halve both rates", "roll back, halve the discriminator's rate", "halve the discriminator's rate"
+]
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ RECOVERED = 2 * GRACE  # checks without a symptom after which earlier ones no lo
 SYMPTOMS: dict[str, Symptom] = {
     "nan": Symptom("a loss, gradient or weight is not a finite number", 0.0, "roll back, halve both rates", "fail"),
     "vanishing-gradient": Symptom(
-        "the critic gives the generator next to no gradient (share of the largest gradient norm of this run)",
+        "the discriminator gives the generator next to no gradient (share of the largest gradient norm of this run)",
         1e-3,
-        "roll back, halve the critic's rate",
+        "roll back, halve the discriminator's rate",
         "stop",
     ),
     "mode-collapse": Symptom(
@@ -44,10 +46,10 @@ SYMPTOMS: dict[str, Symptom] = {
         "roll back, halve both rates",
         "stop",
     ),
-    "critic-ahead": Symptom(
-        "the critic tells real from fake nearly always (its accuracy; about 0.5 is convergence)",
+    "discriminator-ahead": Symptom(
+        "the discriminator tells real from fake nearly always (its accuracy; about 0.5 is convergence)",
         0.98,
-        "halve the critic's rate",
+        "halve the discriminator's rate",
         "go on",
         spoils=False,
     ),
@@ -146,8 +148,11 @@ class Health:
             worst = min(collapsed, key=lambda name: collapsed[name])
             return "mode-collapse", collapsed[worst], worst
         accuracy = min(means.get("accuracy_real", 0.0), means.get("accuracy_fake", 0.0))
-        if accuracy > SYMPTOMS["critic-ahead"].threshold and self.retries.get("critic-ahead", 0) <= RETRIES:
-            return "critic-ahead", accuracy, ""
+        if (
+            accuracy > SYMPTOMS["discriminator-ahead"].threshold
+            and self.retries.get("discriminator-ahead", 0) <= RETRIES
+        ):
+            return "discriminator-ahead", accuracy, ""
         return None
 
     def _has_fallen(self, name: str, ratio: float) -> bool:

@@ -69,12 +69,12 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 
 def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
-    """Plot losses, the critic's accuracy, and score and diversity against images seen, from the rows of history.csv."""
+    """Plot losses, the discriminator's accuracy, and score and diversity against images seen, from the rows of history.csv."""
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
     panels = {
         "losses": ("loss_discriminator", "loss_generator"),
-        "critic's accuracy (0.5 is convergence)": ("accuracy_real", "accuracy_fake"),
+        "discriminator's accuracy (0.5 is convergence)": ("accuracy_real", "accuracy_fake"),
         "distance to real images (lower is better)": ("score",),
         "diversity in the worst class (1 is real)": ("diversity",),
     }

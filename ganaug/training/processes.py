@@ -207,8 +207,8 @@ def over_all(
     if mean is not None and variance is not None:
         mean.lerp_(first.detach(), momentum)
         variance.lerp_(spread.detach() * (number / (number - 1)), momentum)
-    centred: Tensor = (own - first.view(shape)) * torch.rsqrt(spread + eps).view(shape)
-    return centred.to(features.dtype)
+    centered: Tensor = (own - first.view(shape)) * torch.rsqrt(spread + eps).view(shape)
+    return centered.to(features.dtype)
 
 
 def shared(module: nn.Module, processes: Processes) -> nn.Module:
@@ -217,7 +217,7 @@ def shared(module: nn.Module, processes: Processes) -> nn.Module:
         return module
     for name, child in module.named_children():
         if isinstance(child, ConditionalBatchNorm):
-            child.normalise = over_all
+            child.normalize = over_all
         elif isinstance(child, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  # the base of all of them
             own = SharedBatchNorm(child.num_features, child.eps, child.momentum, child.affine)
             own.load_state_dict(child.state_dict())

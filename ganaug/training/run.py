@@ -58,7 +58,7 @@ class Run:
     prepared: float = 0.0
     rate_factors: dict[str, float] = field(default_factory=dict)
     done: int = 0
-    ended: str = ""
+    stop_reason: str = ""
 
     def __post_init__(self) -> None:
         self.health = Health()
@@ -80,7 +80,7 @@ class Run:
         return self._before + self.prepared + time.perf_counter() - self._started
 
     def start(self, *, n_steps: int, callbacks: Sequence[Callback] = (), resume: bool = False) -> None:
-        """Train to `n_steps` steps in all. Afterwards `ended` says why it stopped and `best_step` which state is best.
+        """Train to `n_steps` steps in all. Afterwards `stop_reason` says why it stopped and `best_step` which state is best.
 
         Callbacks run after the run's own bookkeeping; one that raises StopTraining ends the run in good order, with a
         checkpoint from which it resumes. Raises TrainingError when training cannot be kept finite or comes to nothing,
@@ -93,9 +93,9 @@ class Run:
         self._started = time.perf_counter()
         watchers = (self._record, self._check, *callbacks)
         if resume and self._has_waited_long():
-            self.ended = NO_BETTER
+            self.stop_reason = NO_BETTER
         else:
-            self.ended = train(
+            self.stop_reason = train(
                 self.step,
                 self.batches,
                 n_steps=n_steps,
@@ -111,7 +111,7 @@ class Run:
     def summary(self) -> dict[str, object]:
         """How the run ended, for people and programs that come later."""
         return {
-            "ended": self.ended,
+            "stop_reason": self.stop_reason,
             "steps": self.done,
             "best_step": self.best_step,
             "seconds": round(self.seconds, 2),
@@ -225,7 +225,7 @@ class Run:
         if finding.action == "fail":
             raise TrainingError(
                 f"Training gave numbers that are not finite at step {finding.step:,} ({finding.subject}), also after "
-                f"{len(self.findings) - 1} roll-backs at lower rates. Lower generator_rate and discriminator_rate, or "
+                f"{len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and discriminator_lr, or "
                 f"look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):

@@ -1,7 +1,6 @@
 """Training steps, one page a scheme. A step turns a batch into updates and tensors to log; the loop knows no GAN."""
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,35 +16,31 @@ from ganaug.models import augmentations as augment
 from ganaug.models.augmentations import AdaptiveStrength, Policy
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.models.penalties import Critique, Penalty, effective_numbers
-from ganaug.training.adversarial_pair import Sides
-from ganaug.training.auxiliary_classifier import Referee
+from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers
+from ganaug.training.adversarial_pair import AdversarialPair
+from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.batches import Batch
-from ganaug.training.compiling import compiling_pays
-from ganaug.training.engine import has_compiler
 from ganaug.training.processes import ALONE, Processes
 
 T = TypeVar("T")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
-USUAL = 0.99  # decay of the running means of the critic's logits (Tseng et al. 2021, section 4.1)
+EMA_DECAY = 0.99  # decay of the running means of the discriminator's logits (Tseng et al. 2021, section 4.1)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a pair of networks is trained; every choice that is not the data or the networks.
 
-    rates: learning rates of generator and critic. betas: Adam's.
-    penalties: beside those of the loss. augmentations: in front of the critic. adaptive: their strength is (ADA).
+    rates: learning rates of generator and discriminator. betas: Adam's.
+    penalties: beside those of the loss. augmentations: in front of the discriminator. adaptive: their strength is (ADA).
     ema_half_life: of the averaged generator, in images; 0 keeps no average.
     conditioning_ramp: images seen at which the class begins to count, and counts fully.
     class_noise: standard deviation of the noise on class gains of a class of one image (NoisyTwins).
-    guidance: weight of the generator's shortfall from the lead that its class needs under the referee (a long-tail
-        classifier in the loop, as in CBGAN, but without reward for more than being recognised).
+    guidance: weight of the generator's shortfall from the lead that its class needs under the auxiliary classifier (a long-tail
+        classifier in the loop, as in CBGAN, but without reward for more than being recognized).
     precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
-    compiled: whether torch.compile compiles the networks, where there is a compiler; None: where a trial before the
-        first step says that it pays.
-    decay_images: images over which, by a cosine, rates fall to `last_rate` of theirs, penalties to their last weight.
+    lr_decay_images: images over which, by a cosine, rates fall to `final_lr_ratio` of theirs, penalties to their last weight.
     """
 
     loss: AdversarialLoss = LOSSES["hinge"]
@@ -58,11 +53,10 @@ class Recipe:
     ema_half_life: float = 20_000
     conditioning_ramp: tuple[float, float] | None = None
     class_noise: float = 0.0
-    decay_images: float | None = None
-    last_rate: float = 1.0
+    lr_decay_images: float | None = None
+    final_lr_ratio: float = 1.0
     guidance: float = 0.0
     precision: torch.dtype = torch.float32
-    compiled: bool | None = False
 
 
 @dataclass(frozen=True)
@@ -75,13 +69,13 @@ class Part:
 
 
 class AdversarialStep:
-    """One update of the critic, and of the generator when its turn has come (every `loss.critic_steps` steps).
+    """One update of the discriminator, and of the generator when its turn has come (every `loss.critic_steps` steps).
 
     counts: (K,) training images of each class. Of several `processes` each gets its rows of the batch. Fake images take
-    the labels of the real batch. Both kinds pass the augmentations before the critic sees them. `referee`, set once it
+    the labels of the real batch. Both kinds pass the augmentations before the discriminator sees them. `auxiliary_classifier`, set once it
     is trained, guides the generator where the recipe says so. A batch that does not fit into a GPU's memory is taken in
     parts from then on. Raises ValueError for a loss that forbids batch norm with
-    a critic that has it.
+    a discriminator that has it.
     """
 
     def __init__(
@@ -95,25 +89,25 @@ class AdversarialStep:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
         if self.has_batch_norm and not recipe.loss.allows_batch_norm:
             raise ValueError(
-                "This loss treats each image by itself, which batch norm in the critic breaks (Gulrajani et al. 2017, "
+                "This loss treats each image by itself, which batch norm in the discriminator breaks (Gulrajani et al. 2017, "
                 "section 4). Use discriminator_norm='spectral' or 'none'."
             )
         self.processes, self.recipe, self.loss = processes, recipe, recipe.loss
-        self.sides = Sides(
+        self.pair = AdversarialPair(
             {"generator": generator, "discriminator": discriminator},
             {"generator": recipe.rates[0], "discriminator": recipe.rates[1]},
             recipe.betas,
             processes,
         )
-        self.generator, self.discriminator = self.sides["generator"], self.sides["discriminator"]
-        device = self.sides.device
+        self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
+        device = self.pair.device
         self.counts = counts.to(device)
-        self.referee: Referee | None = None
+        self.auxiliary_classifier: AuxiliaryClassifier | None = None
         every = [*recipe.loss.penalties, *recipe.penalties]
-        self.penalties = {side: [p for p in every if p.of == side] for side in ("critic", "generator")}
+        self.penalties = {side: [p for p in every if p.of == side] for side in ("discriminator", "generator")}
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.strength = AdaptiveStrength(device) if recipe.adaptive else None
-        self.usual = torch.zeros(2, device=device)
+        self.ema_logits = torch.zeros(2, device=device)
         self.steps_done, self.decay, self.n_parts = 0, 1.0, 1
         modules = [*generator.modules(), *discriminator.modules()]
         self.conditional = [m for m in modules if isinstance(m, ConditionalBatchNorm | Projection)]
@@ -121,21 +115,8 @@ class AdversarialStep:
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
             module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
-        can = processes.parts == 1 and not (self.penalties["critic"] or self.noisy or recipe.conditioning_ramp)
-        self.compiled: bool | None = None if recipe.compiled is None and can and has_compiler(device) else False
-        if recipe.compiled:
-            if not can:
-                raise ValueError(
-                    "compiled=True does not go with penalties of the critic, whose gradient is differentiated, with "
-                    "class_noise, conditioning_ramp or several processes. Leave one of the two out."
-                )
-            self.compiled = self.sides.compile()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        if self.compiled is None:
-            self.compiled = False  # of the copies that are tried
-            about = f"{self.generator} {self.discriminator} {self.recipe.precision} {self.loss.critic_steps}"
-            self.compiled = compiling_pays(self, batch, about) and self.sides.compile()
         self.steps_done += 1
         size = self.size(batch)
         self.follow_schedules(size)
@@ -203,49 +184,49 @@ class AdversarialStep:
     def update_discriminator(self, parts: list[Part], *, kept: list[Tensor] | None) -> dict[str, Tensor]:
         """kept: gets the fake images with their graph, for the generator's turn; not of several parts."""
         self.discriminator.requires_grad_(True)
-        self.sides.optimisers["discriminator"].zero_grad()
+        self.pair.optimizers["discriminator"].zero_grad()
         found, total = [], torch.zeros(2, device=self.counts.device)
         for part in parts:
             with torch.set_grad_enabled(kept is not None and len(parts) == 1):
                 fake = self.generate(part)
             if kept is not None:
                 kept[:] = [fake] if len(parts) == 1 else []
-            logs, means = self.criticise(part, fake.detach())
+            logs, means = self.discriminator_loss(part, fake.detach())
             found.append(logs)
             total = total + means * part.share
-        self.sides.descend("discriminator")
+        self.pair.descend("discriminator")
         logs = averaged(found)
-        self.usual = torch.lerp(total, self.usual, USUAL)
+        self.ema_logits = torch.lerp(total, self.ema_logits, EMA_DECAY)
         if self.strength is not None:
             seen = self.size(*(part.batch for part in parts))
             self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), seen)
             logs["augmentation"] = self.strength.probability
         return logs
 
-    def criticise(self, part: Part, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def discriminator_loss(self, part: Part, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Add the gradients of one part; what is to be logged, and the mean logits of real and fake."""
         batch = part.batch
         both = self.augmented(torch.cat([batch.images, fake]), batch)
         if self.has_batch_norm:  # real and fake apart, as the generator's turn shows them (Radford et al. 2016)
-            on_real, on_fake = (self.judge(half, batch.labels) for half in both.chunk(2))
+            real_logits, fake_logits = (self.judge(half, batch.labels) for half in both.chunk(2))
         else:
-            on_real, on_fake = self.judge(both, batch.labels.repeat(2)).chunk(2)
-        loss = self.loss.discriminator(on_real, on_fake)
-        means = self.processes.mean(torch.stack([on_real.detach().mean(), on_fake.detach().mean()]))
-        logs = {"loss_discriminator": loss.detach(), **self.accuracy(on_real.detach(), on_fake.detach(), means)}
+            real_logits, fake_logits = self.judge(both, batch.labels.repeat(2)).chunk(2)
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        means = self.processes.mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
+        logs = {"loss_discriminator": loss.detach(), **self.accuracy(real_logits.detach(), fake_logits.detach(), means)}
         real, fake = both.chunk(2)
-        seen = Critique(
+        seen = PenaltyInputs(
             self.discriminator,
             real,
             fake,
             batch.labels,
-            on_real,
-            on_fake,
-            self.usual[0],
-            self.usual[1],
+            real_logits,
+            fake_logits,
+            self.ema_logits[0],
+            self.ema_logits[1],
             batch.generator,
         )
-        penalty = self.penalty("critic", seen)
+        penalty = self.penalty("discriminator", seen)
         if penalty is not None:
             logs["penalty"] = penalty.detach()
             loss = loss + penalty
@@ -253,39 +234,39 @@ class AdversarialStep:
         return logs, means
 
     def update_generator(self, parts: list[Part], *, kept: list[Tensor]) -> dict[str, Tensor]:
-        """kept: the images of the only part, as the critic's turn made them; is emptied."""
+        """kept: the images of the only part, as the discriminator's turn made them; is emptied."""
         self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
-        self.sides.optimisers["generator"].zero_grad()
+        self.pair.optimizers["generator"].zero_grad()
         found = []
         for part in parts:
             shown, batch = kept.pop() if kept and len(parts) == 1 else self.generate(part), part.batch
             kept.clear()  # a graph that a second attempt in more parts would have beside its own
-            on_fake = self.judge(self.augmented(shown, batch), batch.labels)
+            fake_logits = self.judge(self.augmented(shown, batch), batch.labels)
             if self.loss.relativistic:
-                on_real = self.judge(self.augmented(batch.images, batch), batch.labels)
-                loss = self.loss.generator(on_real, on_fake)
+                real_logits = self.judge(self.augmented(batch.images, batch), batch.labels)
+                loss = self.loss.generator(real_logits, fake_logits)
             else:
-                loss = self.loss.generator(on_fake)
+                loss = self.loss.generator(fake_logits)
             penalty = self.penalty("generator", self.generator, self.counts)
             loss = loss if penalty is None else loss + penalty
             logs = {"loss_generator": loss.detach()}
-            if self.referee is not None and self.recipe.guidance:
-                shortfall = self.referee.shortfall(shown, batch.labels)
+            if self.auxiliary_classifier is not None and self.recipe.guidance:
+                shortfall = self.auxiliary_classifier.shortfall(shown, batch.labels)
                 logs["shortfall"] = shortfall.detach()
                 loss = loss + self.recipe.guidance * shortfall
             backward(loss, part.share)
             found.append(logs)
-        self.sides.descend("generator")
-        return {**averaged(found), "gradient_generator": self.sides.gradient_norm("generator")}
+        self.pair.descend("generator")
+        return {**averaged(found), "gradient_generator": self.pair.gradient_norm("generator")}
 
-    def penalty(self, side: str, *seen: object) -> Tensor | None:
-        """The weighted sum of this side's penalties whose turn it is."""
+    def penalty(self, network: str, *inputs: object) -> Tensor | None:
+        """The weighted sum of this network's penalties whose turn it is."""
         total: Tensor | None = None
-        for penalty in self.penalties[side]:
+        for penalty in self.penalties[network]:
             if self.steps_done > penalty.start and self.steps_done % penalty.every == 0:
                 last = penalty.weight if penalty.last_weight is None else penalty.last_weight
                 weight = last + (penalty.weight - last) * self.decay
-                term = penalty.term(*seen) * (weight * penalty.every)
+                term = penalty.term(*inputs) * (weight * penalty.every)
                 total = term if total is None else total + term
         return total
 
@@ -296,51 +277,44 @@ class AdversarialStep:
             strength = min(1.0, max(0.0, (seen - ramp[0]) / max(1.0, ramp[1] - ramp[0])))
             for module in self.conditional:
                 module.strength.fill_(strength)
-        total = self.recipe.decay_images
+        total = self.recipe.lr_decay_images
         self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, seen / total))) / 2
-        if self.recipe.last_rate != 1:
-            self.sides.decay(self.recipe.last_rate + (1 - self.recipe.last_rate) * self.decay)
+        if self.recipe.final_lr_ratio != 1:
+            self.pair.decay(self.recipe.final_lr_ratio + (1 - self.recipe.final_lr_ratio) * self.decay)
 
-    def accuracy(self, on_real: Tensor, on_fake: Tensor, means: Tensor) -> dict[str, Tensor]:
-        """Share of real and of fake images that the critic tells rightly; about a half each is convergence.
+    def accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
+        """Share of real and of fake images that the discriminator tells rightly; about a half each is convergence.
 
         means: (2,), of its logits of real and of fake.
         """
         level = self.loss.decision if self.loss.decision is not None else means.mean()
-        return {"accuracy_real": (on_real > level).float().mean(), "accuracy_fake": (on_fake < level).float().mean()}
+        return {
+            "accuracy_real": (real_logits > level).float().mean(),
+            "accuracy_fake": (fake_logits < level).float().mean(),
+        }
 
     def scale_rate(self, name: str, factor: float) -> None:
         """Multiply the learning rate of 'generator' or 'discriminator', as it was first set, by `factor`."""
-        self.sides.scale(name, factor)
+        self.pair.scale(name, factor)
 
     def state_dict(self) -> Tree:
         """Everything the next step depends on."""
         return {
-            **self.sides.state_dict(),
+            **self.pair.state_dict(),
             "average": self.average.module.state_dict(),
             "strength": {} if self.strength is None else self.strength.state_dict(),
-            "usual": self.usual,
+            "ema_logits": self.ema_logits,
             "steps_done": self.steps_done,
-            **({} if self.compiled is None else {"compiled": self.compiled}),
         }
 
     def load_state_dict(self, state: Any) -> None:
         """Continue from `state_dict()`."""
-        self.sides.load_state_dict(state)
+        self.pair.load_state_dict(state)
         self.average.module.load_state_dict(state["average"])
         if self.strength is not None:
             self.strength.load_state_dict(state["strength"])
-        self.usual = state["usual"].to(self.usual)
+        self.ema_logits = state["ema_logits"].to(self.ema_logits)
         self.steps_done = int(state["steps_done"])
-        begun = state.get("compiled")  # a run goes on as its first trial decided
-        if self.compiled is None and begun is not None:
-            self.compiled = bool(begun) and self.sides.compile()
-        elif begun and not self.compiled:
-            warnings.warn(
-                "this run was begun with compiled networks, which cannot be had here: it goes on without them, "
-                "and comes to other last bits.",
-                stacklevel=2,
-            )
 
 
 def backward(loss: Tensor, share: float) -> None:

@@ -16,7 +16,7 @@ from ganaug.errors import TrainingError
 from ganaug.models.augmentations import Policy
 from ganaug.models.augmentations import apply as augmented
 from ganaug.models.losses import LOSSES, AdversarialLoss
-from ganaug.training.adversarial_pair import Sides
+from ganaug.training.adversarial_pair import AdversarialPair
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.processes import ALONE, Processes
 from ganaug.training.translation_batches import PairBatch
@@ -28,7 +28,7 @@ class TranslationRecipe:
 
     weights: of the losses beside the adversarial one, by name: "l1" (Pix2Pix), "cycle" and "identity" (CycleGAN).
     constant_images: shown at the full rate, which then falls to nothing, linearly, over as many again; None: never.
-    augmentations: of images as they are drawn; in pairs, alike on both. pool: images that CycleGAN's critics remember.
+    augmentations: of images as they are drawn; in pairs, alike on both. pool: images that CycleGAN's discriminators remember.
     """
 
     loss: AdversarialLoss
@@ -43,7 +43,7 @@ class TranslationRecipe:
 
 
 class TranslationStep(ABC):
-    """One update of the critics, then one of the generators, on a batch of source and target images."""
+    """One update of the discriminators, then one of the generators, on a batch of source and target images."""
 
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, recipe: TranslationRecipe, processes: Processes = ALONE
@@ -56,13 +56,13 @@ class TranslationStep(ABC):
             ]
             raise ValueError(f"this loss does not judge images patch by patch. Use one of {', '.join(fit)}.")
         self.recipe, self.loss, self.processes = recipe, recipe.loss, processes
-        self.sides = Sides(
+        self.pair = AdversarialPair(
             {"generator": generator, "discriminator": discriminator},
             {"generator": recipe.rates[0], "discriminator": recipe.rates[1]},
             recipe.betas,
             processes,
         )
-        self.generator, self.discriminator = self.sides["generator"], self.sides["discriminator"]
+        self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.steps_done = 0
 
@@ -70,13 +70,13 @@ class TranslationStep(ABC):
         size = len(batch.source) * self.processes.parts
         if self.recipe.constant_images is not None:
             beyond = self.steps_done * size / self.recipe.constant_images - 1
-            self.sides.decay(1 - min(1.0, max(0.0, beyond)))
+            self.pair.decay(1 - min(1.0, max(0.0, beyond)))
         self.steps_done += 1
         try:
             logs = self.update(self.prepared(batch))
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"a batch of {size} pairs does not fit into the memory of {self.sides.device}. Use a smaller "
+                f"a batch of {size} pairs does not fit into the memory of {self.pair.device}. Use a smaller "
                 "batch_size, width or image_size."
             ) from error
         self.average.update(self.steps_done * size, size)
@@ -92,63 +92,63 @@ class TranslationStep(ABC):
 
     def run(self, network: Callable[..., Tensor], *inputs: Any) -> Tensor:
         """A network at the recipe's precision; its result in float32."""
-        precision, device = self.recipe.precision, self.sides.device.type
+        precision, device = self.recipe.precision, self.pair.device.type
         with torch.autocast(device, precision, enabled=precision != torch.float32):
             found = network(*inputs)
         return found.float()
 
-    def update_critics(self, shown: Sequence[tuple[Callable[..., Tensor], Tensor, Tensor]]) -> dict[str, Tensor]:
-        """shown: to each critic its real and its fake images. Half of the loss, which slows it down (Isola, 3.3)."""
+    def update_discriminators(self, shown: Sequence[tuple[Callable[..., Tensor], Tensor, Tensor]]) -> dict[str, Tensor]:
+        """shown: to each discriminator its real and its fake images. Half of the loss, which slows it down (Isola, 3.3)."""
         self.discriminator.requires_grad_(True)
-        self.sides.optimisers["discriminator"].zero_grad()
+        self.pair.optimizers["discriminator"].zero_grad()
         losses, real, fake = [], [], []
-        for critic, originals, made in shown:
-            logits = self.run(critic, torch.cat([originals, made])).chunk(2)
+        for discriminator, originals, made in shown:
+            logits = self.run(discriminator, torch.cat([originals, made])).chunk(2)
             losses.append(self.loss.discriminator(*logits) / 2)
             real.append(logits[0].detach().flatten())
             fake.append(logits[1].detach().flatten())
         loss = torch.stack(losses).sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.sides.descend("discriminator")
-        on_real, on_fake, level = torch.cat(real), torch.cat(fake), self.loss.decision
-        threshold = self.processes.mean(on_real.mean() + on_fake.mean()) / 2 if level is None else level
+        self.pair.descend("discriminator")
+        real_logits, fake_logits, level = torch.cat(real), torch.cat(fake), self.loss.decision
+        threshold = self.processes.mean(real_logits.mean() + fake_logits.mean()) / 2 if level is None else level
         return {
             "loss_discriminator": loss.detach(),
-            "accuracy_real": (on_real > threshold).float().mean(),
-            "accuracy_fake": (on_fake < threshold).float().mean(),
+            "accuracy_real": (real_logits > threshold).float().mean(),
+            "accuracy_fake": (fake_logits < threshold).float().mean(),
         }
 
     def update_generators(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """losses: "adversarial", and those that the recipe weighs."""
         total = torch.stack([self.recipe.weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-        self.sides.optimisers["generator"].zero_grad()
+        self.pair.optimizers["generator"].zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        self.sides.descend("generator")
+        self.pair.descend("generator")
         found = {name: loss.detach() for name, loss in losses.items() if name != "adversarial"}
-        norm = self.sides.gradient_norm("generator")
+        norm = self.pair.gradient_norm("generator")
         return {"loss_generator": losses["adversarial"].detach(), "gradient_generator": norm, **found}
 
     def scale_rate(self, name: str, factor: float) -> None:
         """Multiply the learning rate of 'generator' or 'discriminator', as it was first set, by `factor`."""
-        self.sides.scale(name, factor)
+        self.pair.scale(name, factor)
 
     def state_dict(self) -> Tree:
         """Everything the next step depends on."""
         return {
-            **self.sides.state_dict(),
+            **self.pair.state_dict(),
             "average": self.average.module.state_dict(),
             "steps_done": self.steps_done,
         }
 
     def load_state_dict(self, state: Any) -> None:
         """Continue from `state_dict()`."""
-        self.sides.load_state_dict(state)
+        self.pair.load_state_dict(state)
         self.average.module.load_state_dict(state["average"])
         self.steps_done = int(state["steps_done"])
 
 
 class Pix2PixStep(TranslationStep):
-    """The critic sees source and target (Isola et al. 2017, eq. 1); the generator is also held to L1 (eq. 3)."""
+    """The discriminator sees source and target (Isola et al. 2017, eq. 1); the generator is also held to L1 (eq. 3)."""
 
     def prepared(self, batch: PairBatch) -> PairBatch:
         n_channels = batch.source.shape[1]
@@ -159,16 +159,16 @@ class Pix2PixStep(TranslationStep):
         source, target = batch.source, batch.target
         fake = self.run(self.generator, source, partial(uniform, batch.generator))
         real_pair, fake_pair = torch.cat([source, target], 1), torch.cat([source, fake], 1)
-        logs = self.update_critics([(self.discriminator, real_pair, fake_pair.detach())])
+        logs = self.update_discriminators([(self.discriminator, real_pair, fake_pair.detach())])
         self.discriminator.requires_grad_(False)
         adversarial = self.loss.generator(self.run(self.discriminator, fake_pair))
         return logs | self.update_generators({"adversarial": adversarial, "l1": l1_loss(fake, target)})
 
 
 class CycleGANStep(TranslationStep):
-    """Two generators and two critics (Zhu et al. 2017, eq. 1 to 3), and the identity loss (section 5.2).
+    """Two generators and two discriminators (Zhu et al. 2017, eq. 1 to 3), and the identity loss (section 5.2).
 
-    generator: a ModuleDict of "x_to_y" and "y_to_x"; discriminator: one of "x" and "y". Critics see fakes out of a pool
+    generator: a ModuleDict of "x_to_y" and "y_to_x"; discriminator: one of "x" and "y". Discriminators see fakes out of a pool
     of earlier ones (section 4; Shrivastava et al. 2017). Where the two sides differ in channels there is no identity.
     """
 
@@ -189,18 +189,20 @@ class CycleGANStep(TranslationStep):
     def update(self, batch: PairBatch) -> dict[str, Tensor]:
         x, y = batch.source, batch.target
         to_y, to_x = (partial(self.run, self.generator[name]) for name in ("x_to_y", "y_to_x"))  # type: ignore[index]
-        critics: Any = self.discriminator
+        discriminators: Any = self.discriminator
         fake_y, fake_x = to_y(x), to_x(y)
-        kept = {side: self.remembered(side, fake, batch) for side, fake in (("x", fake_x), ("y", fake_y))}
-        logs = self.update_critics([(critics["x"], x, kept["x"]), (critics["y"], y, kept["y"])])
+        kept = {side: self.cached(side, fake, batch) for side, fake in (("x", fake_x), ("y", fake_y))}
+        logs = self.update_discriminators([(discriminators["x"], x, kept["x"]), (discriminators["y"], y, kept["y"])])
         self.discriminator.requires_grad_(False)
-        fooled = [self.loss.generator(self.run(critics[side], fake)) for side, fake in (("x", fake_x), ("y", fake_y))]
+        fooled = [
+            self.loss.generator(self.run(discriminators[side], fake)) for side, fake in (("x", fake_x), ("y", fake_y))
+        ]
         losses = {"adversarial": fooled[0] + fooled[1], "cycle": l1_loss(to_x(fake_y), x) + l1_loss(to_y(fake_x), y)}
         if self.recipe.weights.get("identity") and x.shape[1] == y.shape[1]:
             losses["identity"] = l1_loss(to_y(y), y) + l1_loss(to_x(x), x)
         return logs | self.update_generators(losses)
 
-    def remembered(self, side: str, fake: Tensor, batch: PairBatch) -> Tensor:
+    def cached(self, side: str, fake: Tensor, batch: PairBatch) -> Tensor:
         """What the pool shows in place of `fake`; all processes have the same pool."""
         return self.processes.own(self.pools[side](self.processes.whole(fake.detach()), batch.generator))
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabelledImages, StoredRows
+from ganaug.images import LabeledImages, StoredRows
 
 POOL = 64 * 2**20  # bytes of pixels that a window holds; the next one is read meanwhile
-BLOCK = 64  # neighbouring images of a class that are read together
+BLOCK = 64  # neighboring images of a class that are read together
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Windows:
     """Pool number `step // span` of a set: the whole set where its pixels are in memory, else a part that changes.
 
     A part has each class by its chance of being drawn, and a class wholly where there is room. Of the others it has
-    blocks of neighbours in the order of a permutation that comes from (seed, class, epoch): after an epoch every block
+    blocks of neighbors in the order of a permutation that comes from (seed, class, epoch): after an epoch every block
     was there once. So what is read is read in long runs, and a pool depends on its number alone.
     chances: (K,), of each class in a batch. span: steps in which about as many images are drawn as a pool has.
     """
 
     def __init__(
-        self, images: LabelledImages, chances: Tensor, batch_size: int, *, seed: int, device: torch.device | str
+        self, images: LabeledImages, chances: Tensor, batch_size: int, *, seed: int, device: torch.device | str
     ) -> None:
         self.set, self.seed, self.device = images, seed, device
         self.whole: Pool | None = None

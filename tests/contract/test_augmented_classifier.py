@@ -13,11 +13,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from tests.planted.test_usefulness import HandsOut, digits
 
 from ganaug import AugmentedClassifier, GANAugmenter
 from ganaug.estimators import classifier
 from ganaug.evaluation.splits import Fold
-from tests.planted.test_usefulness import HandsOut, digits
 
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": "an image of weight 2 is not two images to a generator, whose "
@@ -57,14 +57,14 @@ def with_pool(pool, estimator=None, **options):
 
 @pytest.fixture(scope="module")
 def sets():
-    train, held_back, test = digits(0, train=14)
+    train, validation, test = digits(0, train=14)
     rows = [(part.images.flatten(1).numpy(), part.labels.numpy()) for part in (train, test)]
-    return train, held_back, rows[0], rows[1]
+    return train, validation, rows[0], rows[1]
 
 
 def test_real_images_that_it_lacks_are_used_and_make_it_better(sets):
-    _, held_back, (X, y), (X_test, y_test) = sets
-    model = with_pool(held_back).fit(X, y)
+    _, validation, (X, y), (X_test, y_test) = sets
+    model = with_pool(validation).fit(X, y)
     assert model.share_ > 0
     assert model.verdict_ == model.report_.verdict != "hurts"
     assert 0 < model.synthetic_weight_ < 1
@@ -85,23 +85,23 @@ def test_copies_are_never_said_to_help(sets):
 
 
 def test_a_share_of_nothing_is_the_estimator_alone(sets):
-    _, held_back, (X, y), (X_test, _) = sets
-    model = with_pool(held_back, share=0).fit(X, y)
+    _, validation, (X, y), (X_test, _) = sets
+    model = with_pool(validation, share=0).fit(X, y)
     alone = clone(model.estimator).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X_test), alone.predict_proba(X_test))
     assert (model.verdict_, model.report_) == ("not tried", None)
 
 
 def test_it_goes_through_a_pipeline_a_search_and_cross_validation(sets):
-    _, held_back, (X, y), _ = sets
-    model = with_pool(held_back, share=0.25)
-    assert cross_val_score(make_pipeline(StandardScaler(), with_pool(held_back, share=0)), X, y, cv=2).shape == (2,)
+    _, validation, (X, y), _ = sets
+    model = with_pool(validation, share=0.25)
+    assert cross_val_score(make_pipeline(StandardScaler(), with_pool(validation, share=0)), X, y, cv=2).shape == (2,)
     search = GridSearchCV(model, {"share": [0, 0.5], "estimator__C": [1.0]}, cv=2).fit(X, y)
     assert search.best_params_["share"] == 0.5
 
 
 def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
-    _, held_back, (X, y), _ = sets
+    _, validation, (X, y), _ = sets
     groups = np.arange(len(y)) // 2 * 7
     seen = []
     original = AugmentedClassifier._fold
@@ -111,13 +111,13 @@ def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
         return original(self, rows, fold, seed)
 
     monkeypatch.setattr(AugmentedClassifier, "_fold", spied)
-    with_pool(held_back, shares=(0.25,), cv=2).fit(X, y, groups=groups)
+    with_pool(validation, shares=(0.25,), cv=2).fit(X, y, groups=groups)
     assert seen
     assert not any(train & test for train, test in seen)
 
 
 def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
-    _, held_back, (X, y), _ = sets
+    _, validation, (X, y), _ = sets
 
     class Tagged(LogisticRegression):
         def fit(self, X, y, sample_weight=None, tag=None):
@@ -127,7 +127,7 @@ def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
     weights = np.where(y < 5, 3.0, 0.2)
     with sklearn.config_context(enable_metadata_routing=True):
         inner = Tagged(max_iter=300).set_fit_request(tag=True, sample_weight=True)
-        model = with_pool(held_back, inner, share=0.25).set_fit_request(sample_weight=True, groups=True)
+        model = with_pool(validation, inner, share=0.25).set_fit_request(sample_weight=True, groups=True)
         model.set_score_request(sample_weight=True)
         routed = clone(model).fit(X, y, sample_weight=weights, tag="mine").estimator_
         even = clone(model).fit(X, y, sample_weight=np.ones(len(y))).estimator_
@@ -139,7 +139,7 @@ def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
 
 def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
     """Each outer fold hands on the groups of its own training rows, and no inner fold parts one."""
-    _, held_back, (X, y), _ = sets
+    _, validation, (X, y), _ = sets
     groups = np.arange(len(y)) // 2 * 7
     seen = []
     monkeypatch.setattr(classifier, "folds", lambda images, n, groups, seed: seen.append((images, groups)) or halves())
@@ -150,7 +150,7 @@ def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
         return [Fold(even, odd), Fold(odd, even)]
 
     with sklearn.config_context(enable_metadata_routing=True):
-        model = with_pool(held_back, shares=(0.25,), cv=2).set_fit_request(groups=True)
+        model = with_pool(validation, shares=(0.25,), cv=2).set_fit_request(groups=True)
         splitter = GroupKFold(2).set_split_request(groups=True)
         cross_val_score(model, X, y, cv=splitter, params={"groups": groups})
     handed = [set(own.astype(int)) for _, own in seen]
@@ -160,10 +160,10 @@ def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
 
 
 def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):
-    _, held_back, (X, y), _ = sets
+    _, validation, (X, y), _ = sets
     keep = np.concatenate([np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:2]])
     with pytest.warns(UserWarning, match="class '3' has 2 images"):
-        model = with_pool(held_back).fit(X[keep], y[keep])
+        model = with_pool(validation).fit(X[keep], y[keep])
     assert (model.share_, model.verdict_) == (0.0, "insufficient")
     assert model.predict(X[:3]).shape == (3,)
 
@@ -172,6 +172,6 @@ def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):
     "options", [{"share": 1.0}, {"share": "half"}, {"shares": ()}, {"shares": (0, 0.5)}, {"cv": 1}]
 )
 def test_parameters_that_make_no_sense_are_named(sets, options):
-    _, held_back, (X, y), _ = sets
+    _, validation, (X, y), _ = sets
     with pytest.raises(ValueError, match=next(iter(options))), warnings.catch_warnings():
-        with_pool(held_back, **options).fit(X, y)
+        with_pool(validation, **options).fit(X, y)

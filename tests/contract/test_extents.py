@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from tests.sets import SMALL, noise
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 256), (1, 256, 8), (3, 31, 57), (1, 28, 28), (3, 256, 256)])
-def test_any_height_and_width_grey_or_colour(shape):
+def test_any_height_and_width_gray_or_color(shape):
     gan = GANAugmenter(n_steps=2, **{**SMALL, "batch_size": 4, "width": 4}).fit(noise((5, 5), shape=shape))
     assert gan.sample(3).shape == shape
 
@@ -17,7 +17,7 @@ def test_any_height_and_width_grey_or_colour(shape):
 @pytest.mark.parametrize("count", [2, 1000])
 def test_two_to_a_thousand_classes(tmp_path, network, count):
     images = torch.randint(0, 256, (2 * count, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    real = LabelledImages(images, torch.arange(count).repeat(2), tuple(f"class {index}" for index in range(count)))
+    real = LabeledImages(images, torch.arange(count).repeat(2), tuple(f"class {index}" for index in range(count)))
     gan = GANAugmenter(network, n_steps=2, run_dir=tmp_path / "run", **SMALL).fit(real)
     assert gan.sample({f"class {count - 1}": 2}).counts[f"class {count - 1}"] == 2
     with pytest.raises(ValueError, match=f"Unknown class 'class {count}'"):
@@ -26,7 +26,7 @@ def test_two_to_a_thousand_classes(tmp_path, network, count):
 
 def test_more_classes_are_refused():
     images = torch.zeros(2002, 1, 8, 8, dtype=torch.uint8)
-    real = LabelledImages(images, torch.arange(1001).repeat(2), tuple(map(str, range(1001))))
+    real = LabeledImages(images, torch.arange(1001).repeat(2), tuple(map(str, range(1001))))
     with pytest.raises(ValueError, match="at most 1,000"):
         GANAugmenter(n_steps=2, **SMALL).fit(real)
 

@@ -10,15 +10,15 @@ from torch import nn
 
 from ganaug import GANAugmenter
 from ganaug._runtime.storage import write_tree
-from ganaug.datasets.holdout import hold_back
-from ganaug.errors import NotLearntError, RunError
-from ganaug.images import LabelledImages
-from ganaug.sampling.filters import COPY, KEPT, MISLABELLED, Yield, filter_names, make_filters
-from ganaug.training.auxiliary_classifier import train_referee
+from ganaug.datasets.holdout import split_validation
+from ganaug.errors import ClassNotLearnedError, RunError
+from ganaug.images import LabeledImages
+from ganaug.sampling.filters import COPY, KEPT, MISLABELED, FilterStats, filter_names, make_filters
+from ganaug.training.auxiliary_classifier import train_auxiliary_classifier
 from tests.sets import SMALL, tones
 from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING
 
-LEARNT = {**SMALL, "filters": "copies,label", "width": 16, "batch_size": 32, "ema_half_life": 500}
+LEARNED = {**SMALL, "filters": "copies,label", "width": 16, "batch_size": 32, "ema_half_life": 500}
 
 
 @pytest.fixture(scope="module")
@@ -28,39 +28,45 @@ def images():
 
 @pytest.fixture(scope="module")
 def gan(images):
-    """A fitted augmenter whose referee asks of each class what about half of the samples reach."""
-    gan = GANAugmenter(n_steps=300, check_every=50, **LEARNT).fit(images)
-    raw, referee = gan.sample(300, filtered=False), gan.model_.filters.referee
-    leads = referee.leads(raw.images, raw.labels)
-    stricter = replace(referee, margins=torch.stack([leads[raw.labels == label].median() for label in range(3)]))
-    gan.model_ = replace(gan.model_, filters=replace(gan.model_.filters, referee=stricter)).with_yields()
+    """A fitted augmenter whose auxiliary classifier asks of each class what about half of the samples reach."""
+    gan = GANAugmenter(n_steps=300, check_every=50, **LEARNED).fit(images)
+    raw, auxiliary_classifier = gan.sample(300, filtered=False), gan.model_.filters.auxiliary_classifier
+    leads = auxiliary_classifier.leads(raw.images, raw.labels)
+    stricter = replace(
+        auxiliary_classifier, margins=torch.stack([leads[raw.labels == label].median() for label in range(3)])
+    )
+    gan.model_ = replace(
+        gan.model_, filters=replace(gan.model_.filters, auxiliary_classifier=stricter)
+    ).with_filter_stats()
     return gan
 
 
 @pytest.fixture(scope="module")
 def filters(images):
-    train, held_back = hold_back(images, 0.2, seed=0)
-    return make_filters(("copies", "label"), train, train_referee(train, held_back, seed=0, device=torch.device("cpu")))
+    train, validation = split_validation(images, 0.2, seed=0)
+    return make_filters(
+        ("copies", "label"), train, train_auxiliary_classifier(train, validation, seed=0, device=torch.device("cpu"))
+    )
 
 
 def test_planted_copies_and_misfits_are_told_apart(images, filters):
-    train = hold_back(images, 0.2, seed=0)[0]
+    train = split_validation(images, 0.2, seed=0)[0]
     assert (filters.judge(train.images, train.labels) == COPY).all()
     assert (filters.judge(train.images.flip(3), train.labels) == COPY).all()
     fresh = tones(60, (1, 8, 8), seed=5)
     verdict = filters.judge(fresh.images, fresh.labels)
     assert (verdict != COPY).all()
     assert (verdict == KEPT).float().mean() > 0.5
-    assert (filters.judge(fresh.images, (fresh.labels + 1) % 3) == MISLABELLED).all()
+    assert (filters.judge(fresh.images, (fresh.labels + 1) % 3) == MISLABELED).all()
 
 
 class Parrot(nn.Module):
     """Every other image is a training image, in turn as it is, mirrored, shifted or as JPEG; the rest are honest."""
 
-    def __init__(self, learnt, honest):
+    def __init__(self, learned, honest):
         super().__init__()
-        self.said = torch.cat([torch.cat([alter(learnt) for alter in ALTERED.values()]), honest])
-        self.n_copies = len(ALTERED) * len(learnt)
+        self.said = torch.cat([torch.cat([alter(learned) for alter in ALTERED.values()]), honest])
+        self.n_copies = len(ALTERED) * len(learned)
         self.none = nn.Parameter(torch.zeros(1))
 
     def forward(self, latents, labels):
@@ -71,12 +77,12 @@ class Parrot(nn.Module):
 
 
 def test_training_images_never_leave_through_sample(gan):
-    learnt = LabelledImages(TRAINING, torch.zeros(len(TRAINING), dtype=torch.int64), ("T-shirt",))
+    learned = LabeledImages(TRAINING, torch.zeros(len(TRAINING), dtype=torch.int64), ("T-shirt",))
     parrot = Parrot(TRAINING, OTHERS)
-    filters = make_filters(("copies",), learnt, None)
+    filters = make_filters(("copies",), learned, None)
     model = replace(gan.model_, generator=parrot, classes=("T-shirt",), shape=(1, 28, 28), filters=filters)
-    model = model.with_yields()
-    assert 0.4 < model.yields[0].copies / model.yields[0].drawn < 0.6
+    model = model.with_filter_stats()
+    assert 0.4 < model.filter_stats[0].copies / model.filter_stats[0].drawn < 0.6
     bare = model.sample({0: 300}, filtered=False).images
     safe = model.sample({0: 300}).images
     copies, honest = parrot.said[: parrot.n_copies].flatten(1).float(), OTHERS.flatten(1).float()
@@ -111,34 +117,34 @@ def test_a_loaded_augmenter_filters_alike(gan, tmp_path):
     gan.save(tmp_path)
     loaded = GANAugmenter.load(tmp_path, "cpu")
     assert torch.equal(loaded.sample(60).images, gan.sample(60).images)
-    pd.testing.assert_frame_equal(loaded.yield_, gan.yield_)
+    pd.testing.assert_frame_equal(loaded.filter_report_, gan.filter_report_)
 
 
 def test_the_yield_is_reported_by_class(gan):
-    table = gan.yield_.set_index("class")
+    table = gan.filter_report_.set_index("class")
     assert list(table.index) == ["dark", "middle", "bright"]
-    passed = table["drawn"] - table["copies"] - table["mislabelled"]
+    passed = table["drawn"] - table["copies"] - table["mislabeled"]
     assert np.allclose(table["yield"], passed / table["drawn"])
-    assert table["learnt"].all()
+    assert table["learned"].all()
 
 
-def test_a_class_that_is_not_learnt_is_refused_and_left_as_it_was(gan, images):
-    poor = {0: Yield(128, 3, 120), 1: Yield(128, 0, 0), 2: Yield(128, 0, 64)}
-    crippled = GANAugmenter(**LEARNT)
-    crippled.model_ = replace(gan.model_, yields=poor)
+def test_a_class_that_is_not_learned_is_refused_and_left_as_it_was(gan, images):
+    poor = {0: FilterStats(128, 3, 120), 1: FilterStats(128, 0, 0), 2: FilterStats(128, 0, 64)}
+    crippled = GANAugmenter(**LEARNED)
+    crippled.model_ = replace(gan.model_, filter_stats=poor)
     crippled.classes_ = gan.classes_
-    with pytest.raises(NotLearntError, match=r"class 'dark' is not learnt.*4% of 128 trial samples pass"):
+    with pytest.raises(ClassNotLearnedError, match=r"class 'dark' is not learned.*4% of 128 trial samples pass"):
         crippled.sample({"dark": 1, "bright": 1})
     assert crippled.sample({"bright": 3}).counts["bright"] == 3
     assert crippled.sample({"dark": 2}, filtered=False).counts["dark"] == 2
-    assert not crippled.yield_["learnt"].all()
+    assert not crippled.filter_report_["learned"].all()
 
 
 def test_untrained_classes_are_not_filled_up_with_rubbish(images):
-    raw = GANAugmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNT)
-    with pytest.warns(UserWarning, match="not learnt, and so not filled up"):
+    raw = GANAugmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNED)
+    with pytest.warns(UserWarning, match="not learned, and so not filled up"):
         _, labels = raw.fit_resample(images)
-    lacking = np.flatnonzero(~raw.yield_["learnt"])
+    lacking = np.flatnonzero(~raw.filter_report_["learned"])
     assert len(lacking) > 0
     assert all((np.asarray(labels) == value).sum() == 60 for value in lacking)
 
@@ -146,16 +152,24 @@ def test_untrained_classes_are_not_filled_up_with_rubbish(images):
 def test_altered_filters_are_refused(gan, tmp_path):
     gan.save(tmp_path)
     tree = gan.model_.filters.tree()
-    tree["referee"]["margins"] = torch.full((3,), -99.0)
+    tree["auxiliary_classifier"]["margins"] = torch.full((3,), -99.0)
     write_tree(tmp_path / "filters.safetensors", tree)
     with pytest.raises(RunError, match=r"the filters are not those that model.json names"):
         GANAugmenter.load(tmp_path, "cpu")
 
 
 def test_a_referee_that_hardly_knows_the_classes_is_not_heard(images, filters):
-    assert make_filters(("label",), images, replace(filters.referee, recall=0.3)) is None
-    assert make_filters(("copies", "label"), images, replace(filters.referee, recall=0.3)).referee is None
-    assert make_filters(("label",), images, replace(filters.referee, recall=0.8)).referee is not None
+    assert make_filters(("label",), images, replace(filters.auxiliary_classifier, recall=0.3)) is None
+    assert (
+        make_filters(
+            ("copies", "label"), images, replace(filters.auxiliary_classifier, recall=0.3)
+        ).auxiliary_classifier
+        is None
+    )
+    assert (
+        make_filters(("label",), images, replace(filters.auxiliary_classifier, recall=0.8)).auxiliary_classifier
+        is not None
+    )
 
 
 def test_latents_that_cannot_be_are_refused(gan):
@@ -170,9 +184,9 @@ def test_filters_come_by_name_or_not_at_all():
     assert filter_names(None) == filter_names("") == ()
     with pytest.raises(ValueError, match=r"Unknown filter 'label_s'.*copies, label"):
         filter_names(["label_s"])
-    assert Yield(100, 5, 5).share == pytest.approx(0.9)
-    assert not Yield(100, 0, 91).learnt
-    assert Yield(100, 0, 91, floor=0.05).learnt
+    assert FilterStats(100, 5, 5).share == pytest.approx(0.9)
+    assert not FilterStats(100, 0, 91).learned
+    assert FilterStats(100, 0, 91, floor=0.05).learned
     with pytest.raises(ValueError, match=r"filters must be names.*got 5"):
         filter_names(5)
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 32, 48), (3, 32, 48), (3, 64, 64)]
 KINDS = [
@@ -28,7 +28,7 @@ def bars(shape, rho, n_classes, n_max=150):
         pixels = 60 + 150 * bar[:, None].expand(count, *shape) + 10 * torch.randn(count, *shape, generator=draws)
         images.append(pixels.clamp(0, 255).to(torch.uint8))
         labels += [label] * count
-    return LabelledImages(torch.cat(images), torch.tensor(labels), tuple(f"c{k:02d}" for k in range(n_classes)))
+    return LabeledImages(torch.cat(images), torch.tensor(labels), tuple(f"c{k:02d}" for k in range(n_classes)))
 
 
 @pytest.mark.slow
@@ -41,7 +41,9 @@ def test_a_short_fit_is_finite_and_hides_no_dead_class(shape, rho, n_classes):
     assert gan.history_[["loss_discriminator", "loss_generator", "score"]].notna().all().all()
     assert not [finding for finding in gan.health_ if finding.symptom == "nan"]
     raw = gan.sample(dict.fromkeys(images.classes, 32), filtered=False)
-    told = {finding.subject for finding in gan.health_} | set(gan.yield_.loc[~gan.yield_["learnt"], "class"])
+    told = {finding.subject for finding in gan.health_} | set(
+        gan.filter_report_.loc[~gan.filter_report_["learned"], "class"]
+    )
     for name in images.classes:
         spread = [part.float().std(0).mean() for part in (raw.of_class(name), images.of_class(name))]
         assert spread[0] / spread[1] > DEAD or name in told, f"class {name} is dead and nothing says so"

@@ -28,7 +28,7 @@ MASKS, PHOTOS = (
 )  # as in make.py
 SETS = {"generator": (tones(30, (1, 8, 8)),), "pix2pix": (MASKS, PHOTOS), "cyclegan": (PHOTOS, 255 - PHOTOS)}
 OPTIONS = {
-    "generator": {**SMALL, "filters": ("copies", "label"), "hold_back": 0.2},
+    "generator": {**SMALL, "filters": ("copies", "label"), "validation_fraction": 0.2},
     "pix2pix": {"num_labels": 2, "width": 2, "batch_size": 2, "device": "cpu", "random_state": 0},
     "cyclegan": {"width": 2, "batch_size": 2, "device": "cpu", "random_state": 0},
 }
@@ -63,7 +63,7 @@ PLACES = [
         ("generator", name)
         for name in ("model/training_images.safetensors", "config.json", "checkpoints/*.safetensors")
     ),
-    ("generator", "referee.safetensors"),
+    ("generator", "auxiliary_classifier.safetensors"),
     *((kind, f"model/{name}") for kind in ("pix2pix", "cyclegan") for name in ("model.json", "generator.safetensors")),
     ("cyclegan", "checkpoints/*.safetensors"),
 ]
@@ -143,9 +143,9 @@ CHANGES = {
         (("classes", 0), None),
         (("class_values", 0), None),
         (("class_values", 0), ["dark"]),
-        (("yields", "dark", "drawn"), "128"),
-        (("yields", "dark", "floor"), None),
-        (("yields", "dark"), {}),
+        (("filter_stats", "dark", "drawn"), "128"),
+        (("filter_stats", "dark", "floor"), None),
+        (("filter_stats", "dark"), {}),
     ],
     "pix2pix": [(("domains", 0, "size", 1), 8.5), (("domains", 0, "num_labels"), "2"), (("domains", 0), {})],
     "cyclegan": [(("domains", 1, "size"), [1, 8]), (("domains", 1), None)],

@@ -24,20 +24,20 @@ def test_every_pair_trains_and_samples_what_was_asked(network, loss):
     assert torch.isfinite(weights).all()
 
 
-@pytest.mark.parametrize("normalisation", ["spectral", "batch", "none"])
+@pytest.mark.parametrize("normalization", ["spectral", "batch", "none"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_every_network_keeps_the_shape_and_the_range(network, shape, normalisation):
+def test_every_network_keeps_the_shape_and_the_range(network, shape, normalization):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator = NETWORKS[network].generator(shape, 5, 7, 4)
-        critic = NETWORKS[network].discriminator(shape, 5, 4, normalisation)
+        discriminator = NETWORKS[network].discriminator(shape, 5, 4, normalization)
         latent = torch.randn(6, 7)
     labels = torch.tensor([0, 1, 2, 3, 4, 0])
     images = generator(latent, labels)
     assert images.shape == (6, *shape)
     assert images.abs().max() <= 1
-    assert critic(images, labels).shape == (6,)
+    assert discriminator(images, labels).shape == (6,)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -45,7 +45,7 @@ def test_every_network_heeds_the_class_and_the_latent(network):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator = NETWORKS[network].generator((1, 16, 16), 2, 8, 8).eval()
-        critic = NETWORKS[network].discriminator((1, 16, 16), 2, 8, "spectral").eval()
+        discriminator = NETWORKS[network].discriminator((1, 16, 16), 2, 8, "spectral").eval()
         latent = torch.randn(2, 8)
         for name, parameter in generator.named_parameters():
             if name.endswith("bias.weight"):
@@ -54,13 +54,13 @@ def test_every_network_heeds_the_class_and_the_latent(network):
     assert not torch.allclose(generator(latent, zero), generator(latent, one))
     assert not torch.allclose(generator(latent, zero)[0], generator(latent, zero)[1])
     images = generator(latent, zero)
-    assert not torch.allclose(critic(images, zero), critic(images, one))
+    assert not torch.allclose(discriminator(images, zero), discriminator(images, one))
 
 
 @pytest.mark.parametrize("loss", [name for name, entry in LOSSES.items() if not entry.allows_batch_norm])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_wasserstein_critic_never_has_batch_norm(network, loss):
-    with pytest.raises(ValueError, match="batch norm in the critic breaks"):
+    with pytest.raises(ValueError, match="batch norm in the discriminator breaks"):
         GANAugmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
 
 

@@ -24,8 +24,8 @@ REMEMBERING = {
     "conditioning_ramp": (30, 200),
     "class_noise": 0.75,
     "guidance": 0.2,
-    "decay_images": 300,
-    "last_rate": 0.1,
+    "lr_decay_images": 300,
+    "final_lr_ratio": 0.1,
     "filters": "copies,label",
 }
 
@@ -95,12 +95,12 @@ def test_cut_at_twenty_places_it_is_bit_identical(tmp_path, network, loss, more)
 
 
 def test_a_run_without_a_better_score_stops_and_stays_stopped(tmp_path):
-    impatient = {"patience": 1, "generator_rate": 1e-9, "discriminator_rate": 1e-9, "ema_half_life": 1e9}
+    impatient = {"patience": 1, "generator_lr": 1e-9, "discriminator_lr": 1e-9, "ema_half_life": 1e9}
     whole = fitted(tmp_path / "run", "dcgan", "hinge", 400, **impatient)
-    assert whole.ended_ == "no better score"
+    assert whole.stop_reason_ == "no better score"
     assert whole.n_steps_ < 400
     again = fitted(tmp_path / "run", "dcgan", "hinge", 400, resume=True, **impatient)
-    assert (again.ended_, again.n_steps_) == (whole.ended_, whole.n_steps_)
+    assert (again.stop_reason_, again.n_steps_) == (whole.stop_reason_, whole.n_steps_)
     assert again.model_.hash() == whole.model_.hash()
 
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from torch.utils.data import TensorDataset
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from ganaug.errors import DataError, RunError
 from ganaug.models.networks import NETWORKS, Network
 from tests.sets import SMALL, clothes, noise, tones
@@ -73,7 +73,7 @@ def test_the_threads_do_not_matter(gan):
 def test_eight_threads_draw_what_one_draws_after_another(untouched_global_randomness):
     """One fitted augmenter, filters and all, is shared without a lock."""
     own = GANAugmenter(n_steps=30, **{**SMALL, "filters": ("copies", "label")}).fit(tones(40))
-    names = [name for label, name in enumerate(own.model_.classes) if label not in own.model_.not_learnt]
+    names = [name for label, name in enumerate(own.model_.classes) if label not in own.model_.unlearned]
     assert names
 
     def drawn(seed):
@@ -204,7 +204,7 @@ def test_filling_up_keeps_container_dtype_and_originals(container):
     assert type(new_X) is type(X)
     assert len(new_X) == len(new_y) == 18
     if container == "images":
-        assert isinstance(new_X, LabelledImages)
+        assert isinstance(new_X, LabeledImages)
         assert torch.equal(new_X.images[:13], real.images)
         assert new_X.counts == {"a": 9, "b": 9}
         return
@@ -281,4 +281,4 @@ def test_a_run_folder_holds_what_a_person_looks_at(tmp_path):
     assert torch.equal(GANAugmenter.load(run).sample(5).images, gan.sample(5).images)
     kinds = {path.suffix for path in run.rglob("*") if path.is_file()}
     assert kinds == {".json", ".csv", ".png", ".safetensors", ""}  # the last is the lock
-    assert json.loads((run / "summary.json").read_text())["ended"] == "finished"
+    assert json.loads((run / "summary.json").read_text())["stop_reason"] == "finished"

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from ganaug import GANAugmenter, LabelledImages, read_folder, write_folder
+from ganaug import GANAugmenter, LabeledImages, read_folder, write_folder
 from ganaug.cli.main import main
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.io.provenance import is_marked
@@ -43,7 +43,7 @@ def in_this_process(*arguments):
 
 
 def folder_of(root, counts=(14, 6), size=(12, 10)):
-    """Class folders dark/ and bright/ of grey PNGs."""
+    """Class folders dark/ and bright/ of gray PNGs."""
     images = tones(max(counts), (1, *size))
     for name, count in zip(("dark", "bright"), counts, strict=True):
         (root / name).mkdir(parents=True)
@@ -67,13 +67,13 @@ def test_check_prints_counts_and_finds_the_broken_file(data):
     (problem,) = json.loads(bad.stdout)["problems"]
     assert problem["file"] == "dark/0.png"
     assert problem["cause"]
-    assert problem["mend"]
+    assert problem["fix"]
 
 
 def test_check_says_which_images_are_synthetic_also_when_they_were_copied_or_made_jpegs(data):
     synthetic = tones(1, (1, 12, 10))
     about = pd.DataFrame({"is_synthetic": [True] * 3, "model_hash": "0123456789"})
-    made = write_folder(LabelledImages(synthetic.images, synthetic.labels, synthetic.classes, about), data / "made")
+    made = write_folder(LabeledImages(synthetic.images, synthetic.labels, synthetic.classes, about), data / "made")
     shutil.copy(next((made / "dark").iterdir()), data / "dark" / "copied.png")
     with Image.open(next((made / "bright").iterdir())) as image:
         image.save(data / "bright" / "converted.jpg")
@@ -113,7 +113,7 @@ def test_fit_then_sample_then_again_gives_the_same_files(data, tmp_path):
 def test_a_store_is_built_verified_and_trained_on(data, tmp_path):
     done = ganaug("store", data, tmp_path / "store", "--verify")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'store'}\n"), done.stderr
-    assert "20 images of 2 classes, 12x10, grey; every pixel verified." in done.stderr
+    assert "20 images of 2 classes, 12x10, gray; every pixel verified." in done.stderr
     models = []
     for name in (tmp_path / "store", data):
         run = tmp_path / f"run-{name.name}"
@@ -470,19 +470,19 @@ def test_the_demo_runs(tmp_path):
     assert "not empty" in again.stderr
 
 
-def test_a_class_that_is_not_learnt_is_left_as_it_is_and_named(data, tmp_path):
-    """After one step a generator shows every class alike, so that one of two at most can be recognised."""
+def test_a_class_that_is_not_learned_is_left_as_it_is_and_named(data, tmp_path):
+    """After one step a generator shows every class alike, so that one of two at most can be recognized."""
     quick = [part for part in QUICK if part != "filters=null"]
     del quick[quick.index("--device") - 1]
     strategy = ("--strategy", "dark=20,bright=20")
     done = in_this_process("augment", data, tmp_path / "out", "--steps", "1", "--no-report", *quick, *strategy)
     assert done.exit_code == 0
-    lacking = [name for name in ("dark", "bright") if f"class '{name}' was not learnt" in done.stderr]
+    lacking = [name for name in ("dark", "bright") if f"class '{name}' was not learned" in done.stderr]
     assert lacking
     counts, before = read_folder(tmp_path / "out").counts, {"dark": 14, "bright": 6}
     assert counts == {name: before[name] if name in lacking else 20 for name in ("bright", "dark")}
     told = ganaug("sample", tmp_path / "out.run", tmp_path / "more", "--counts", f"{lacking[0]}=3")
     assert told.returncode == 1
-    assert f"class '{lacking[0]}' is not learnt" in told.stderr
+    assert f"class '{lacking[0]}' is not learned" in told.stderr
     raw = ganaug("sample", tmp_path / "out.run", tmp_path / "raw", "--counts", f"{lacking[0]}=3", "--no-filters")
     assert raw.returncode == 0

@@ -4,25 +4,24 @@ import json
 
 import pytest
 import torch
-
-from ganaug import GANAugmenter, LabelledImages, write_folder
-from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
 from tests.planted.test_usefulness import digits
+
+from ganaug import GANAugmenter, LabeledImages, write_folder
+from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
 
 FEW = ("--seeds", "1", "--shares", "0.25", "--steps", "4", *QUICK)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Folders of real, held-back and test images of the digits 0 to 2, and of all held-back ones wrongly named."""
+    """Folders of real, held-out and test images of the digits 0 to 2, and of all held-out ones wrongly named."""
     root = tmp_path_factory.mktemp("digits")
-    train, held_back, test = (
-        LabelledImages(part.images[part.labels < 3], part.labels[part.labels < 3], ("0", "1", "2"))
-        for part in digits(0)
+    train, validation, test = (
+        LabeledImages(part.images[part.labels < 3], part.labels[part.labels < 3], ("0", "1", "2")) for part in digits(0)
     )
-    wrong = LabelledImages(held_back.images, (held_back.labels + 1) % 3, held_back.classes)
+    wrong = LabeledImages(validation.images, (validation.labels + 1) % 3, validation.classes)
     few = train.take([8 * label + place for label in range(3) for place in range(2)])
-    for name, part in {"train": train, "few": few, "more": held_back, "test": test, "wrong": wrong}.items():
+    for name, part in {"train": train, "few": few, "more": validation, "test": test, "wrong": wrong}.items():
         write_folder(part, root / name)
     return root
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug import LabelledImages, read_folder, write_folder
+from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.io.folder import augment_folder, augment_in_place, inspect_folder
 
 CLASSES = ("-7", "ankle boot", "zebra", "猫")
@@ -29,7 +29,7 @@ def synthetic():
             "ganaug_version": "0.1.0",
         }
     )
-    return LabelledImages(
+    return LabeledImages(
         torch.randint(0, 256, (12, 3, 16, 12), generator=generator, dtype=torch.uint8), labels, CLASSES, metadata
     )
 
@@ -93,7 +93,7 @@ def test_hugging_face_reads_it(folder, tmp_path):
     assert Counter(row["label"] for row in rows if row["is_synthetic"]) == made
     assert all(row["image"].size == (12, 16) for row in rows)
     seeds = {int(row["seed"]) for row in rows if row["is_synthetic"]}
-    assert seeds == set(range(2**53 - 12, 2**53))  # exact, though missing neighbours make the column float
+    assert seeds == set(range(2**53 - 12, 2**53))  # exact, though missing neighbors make the column float
 
 
 def test_ganaug_reads_it(folder, synthetic):

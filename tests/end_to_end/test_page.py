@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from ganaug import LabelledImages
+from ganaug import LabeledImages
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import joined
@@ -87,9 +87,9 @@ def test_a_screen_reader_finds_nothing_amiss(browser, page_file, scheme):
 
 
 def test_it_is_dark_where_asked(browser, page_file):
-    colour = "getComputedStyle(document.body).backgroundColor"
-    assert opened(browser, page_file, color_scheme="light").evaluate(colour) == "rgb(255, 255, 255)"
-    assert opened(browser, page_file, color_scheme="dark").evaluate(colour) != "rgb(255, 255, 255)"
+    color = "getComputedStyle(document.body).backgroundColor"
+    assert opened(browser, page_file, color_scheme="light").evaluate(color) == "rgb(255, 255, 255)"
+    assert opened(browser, page_file, color_scheme="dark").evaluate(color) != "rgb(255, 255, 255)"
 
 
 def test_a_phone_scrolls_down_and_not_sideways(browser, page_file):
@@ -113,7 +113,7 @@ def test_ten_classes_fit_in_five_megabytes(tmp_path):
 
     def noise():
         pixels = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=draws)  # what compresses worst
-        return LabelledImages(pixels, torch.arange(200) % 10, names)
+        return LabeledImages(pixels, torch.arange(200) % 10, names)
 
     report = diversity_report(noise(), noise(), features="pixels")
     assert len(report.to_html().encode()) < 5_000_000

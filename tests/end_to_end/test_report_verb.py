@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from jsonschema import validate
 
-from ganaug import LabelledImages, write_folder
+from ganaug import LabeledImages, write_folder
 from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
 
@@ -26,7 +26,7 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     real, other = drawn(0)
     for name, images in {"real": real, "other": other, "copied": copies(real, other)}.items():
-        write_folder(LabelledImages(images.images, images.labels, images.classes), root / name)
+        write_folder(LabeledImages(images.images, images.labels, images.classes), root / name)
     return root
 
 

@@ -17,7 +17,7 @@ from ganaug.io.translation_folders import read_side, read_sides
 from tests.sets import hashes
 
 QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
-COLOURS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
+COLORS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
 
 
 def ganaug(*arguments):
@@ -44,7 +44,7 @@ def pairs(tmp_path):
         picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
         (tmp_path / "data" / "mask").mkdir(parents=True, exist_ok=True)
         picture.save(tmp_path / "data" / "mask" / f"{number}.png")
-        save(tmp_path / "data" / "photo" / f"{number}.jpg", COLOURS[mask])
+        save(tmp_path / "data" / "photo" / f"{number}.jpg", COLORS[mask])
     return tmp_path / "data"
 
 
@@ -158,7 +158,7 @@ def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
 
 
 def test_two_files_of_one_name_are_told_apart_by_nobody(pairs):
-    save(pairs / "photo" / "3.png", COLOURS[labels(1)[0]])
+    save(pairs / "photo" / "3.png", COLORS[labels(1)[0]])
     with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ in their ending alone"):
         read_sides(pairs, None, paired=True, num_labels=3)
 
@@ -169,23 +169,23 @@ def test_the_number_of_labels_may_come_as_a_parameter(pairs, tmp_path):
     assert read_json(tmp_path / "run" / "model" / "model.json")["domains"][0]["num_labels"] == 3
 
 
-def test_what_is_applied_to_is_checked_like_what_was_learnt_from(tmp_path):
+def test_what_is_applied_to_is_checked_like_what_was_learned_from(tmp_path):
     for number in range(4):
-        save(tmp_path / "grey" / f"{number}.png", np.full((12, 18), 20 * number, np.uint8))
+        save(tmp_path / "gray" / f"{number}.png", np.full((12, 18), 20 * number, np.uint8))
         save(tmp_path / "rgb" / f"{number}.png", np.full((12, 18, 3), [20 * number, 9, 9], np.uint8))
     save(tmp_path / "tiny" / "0.png", np.zeros((4, 6, 3), np.uint8))
     save(tmp_path / "mixed" / "0.png", np.full((24, 36, 3), [1, 2, 3], np.uint8))
     save(tmp_path / "mixed" / "1.png", np.full((20, 20, 3), [1, 2, 3], np.uint8))
     run = tmp_path / "run"
-    assert ganaug("translate", "fit", tmp_path / "rgb", tmp_path / "grey", "--run", run, *QUICK).exit_code == 0
+    assert ganaug("translate", "fit", tmp_path / "rgb", tmp_path / "gray", "--run", run, *QUICK).exit_code == 0
 
     def applied(source, out, *more):
         return ganaug("translate", "apply", run, tmp_path / source, tmp_path / out, "--device", "cpu", *more)
 
-    assert applied("grey", "from-grey").exit_code == 0
+    assert applied("gray", "from-gray").exit_code == 0
     refused = applied("rgb", "back", "--direction", "y_to_x")
     assert refused.exit_code == 1
-    assert "is RGB, and this translator takes grey images" in " ".join(refused.stderr.split())
+    assert "is RGB, and this translator takes gray images" in " ".join(refused.stderr.split())
     refused = applied("tiny", "small")
     assert refused.exit_code == 1
     assert "is 4x6 pixels; 8 to 512 a side" in " ".join(refused.stderr.split())
@@ -223,8 +223,8 @@ def test_augment_fills_a_rare_class_up_by_translation_and_resumes(rare, tmp_path
     assert done.exit_code == 0, done.stderr
     assert "rare from common: mean cycle error" in done.stderr
     found = read_folder(tmp_path / "out")
-    learnt = "not filled up" not in done.stderr
-    assert found.counts == {"common": 24, "rare": 24 if learnt else 8}
+    learned = "not filled up" not in done.stderr
+    assert found.counts == {"common": 24, "rare": 24 if learned else 8}
     assert (tmp_path / "out.run" / "rare" / "model").is_dir()
     other = ganaug("augment", rare, tmp_path / "other", "--run", tmp_path / "out.run", "--resume", *options)
     assert other.exit_code == 1
@@ -254,9 +254,9 @@ def test_augment_takes_the_nearer_of_two_methods(rare, tmp_path):
 
 def test_a_wrong_pairing_is_told(tmp_path):
     for number, mask in enumerate(labels(30)):
-        save(tmp_path / "a" / f"{number}.png", COLOURS[mask])
-        save(tmp_path / "right" / f"{number}.png", 255 - COLOURS[mask])
-        save(tmp_path / "wrong" / f"{(number + 11) % 30}.png", 255 - COLOURS[mask])
+        save(tmp_path / "a" / f"{number}.png", COLORS[mask])
+        save(tmp_path / "right" / f"{number}.png", 255 - COLORS[mask])
+        save(tmp_path / "wrong" / f"{(number + 11) % 30}.png", 255 - COLORS[mask])
     for side, told in (("right", False), ("wrong", True)):
         run = tmp_path / f"{side}.run"
         done = ganaug("translate", "fit", tmp_path / "a", tmp_path / side, "--run", run, "--paired", *QUICK)

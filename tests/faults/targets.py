@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganaug import LabelledImages, read_folder, write_folder
+from ganaug import LabeledImages, read_folder, write_folder
 from ganaug._runtime.storage import read_tree
 from ganaug.cli.options import _yaml, counts
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
@@ -95,7 +95,7 @@ def name(content):
     root = ROOM / "out" / "inner"
     shutil.rmtree(root.parent, ignore_errors=True)
     try:
-        images = LabelledImages(FOUR, torch.tensor([0, 0, 1, 1]), (text, text + "'"))
+        images = LabeledImages(FOUR, torch.tensor([0, 0, 1, 1]), (text, text + "'"))
         write_folder(images, root)
     except GanaugError:
         return

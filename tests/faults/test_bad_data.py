@@ -29,8 +29,8 @@ def chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png_header(width, height, depth=8, colour=2, stream=A_THOUSAND_ZEROS, before=b""):
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png_header(width, height, depth=8, color=2, stream=A_THOUSAND_ZEROS, before=b""):
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     parts = chunk(b"IHDR", header) + before + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
 
@@ -144,7 +144,7 @@ def test_every_bad_file_is_named_with_cause_and_mend_and_the_rest_is_read(folder
     found = inspect_folder(root)
     told = {problem.file.removeprefix("cat/"): problem for problem in found.problems}
     assert set(told) == set(BAD)
-    assert all(problem.cause and problem.mend for problem in told.values())
+    assert all(problem.cause and problem.fix for problem in told.values())
     with pytest.raises(DataError, match=rf"and {len(BAD) - 10:,} more unusable files"):
         read_folder(root)
     images = read_folder(root, skip_bad=True)

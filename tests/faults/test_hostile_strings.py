@@ -11,7 +11,7 @@ import pytest
 import torch
 from playwright.sync_api import sync_playwright
 
-from ganaug import LabelledImages, read_folder, write_folder
+from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.cli.console import say, show
 from ganaug.io.names import as_cell, is_formula, of_cell, safe_name
 from ganaug.io.provenance import is_marked, read_mark
@@ -87,13 +87,13 @@ def test_they_are_a_hundred_and_all_different():
     assert len(set(PAYLOADS)) == len(PAYLOADS)
 
 
-def labelled(names, each=12, seed=0):
+def labeled(names, each=12, seed=0):
     draws = torch.Generator().manual_seed(seed)
     labels = torch.arange(len(names)).repeat_interleave(each)
     pixels = torch.randint(0, 256, (len(labels), 1, 8, 8), dtype=torch.uint8, generator=draws)
     texts = [names[(k + 1) % len(names)] for k in labels.tolist()]
     facts = {"site": texts, **dict.fromkeys(PAYLOADS, texts)}
-    return LabelledImages(pixels, labels, tuple(names), pd.DataFrame(facts))
+    return LabeledImages(pixels, labels, tuple(names), pd.DataFrame(facts))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
@@ -101,11 +101,11 @@ def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
     """Every payload as a class, and as a value and the name of an attribute; clicked through in a real browser."""
     monkeypatch.setattr("ganaug.reports.bias.RESAMPLES", 20)  # the names matter here, not the figures
     monkeypatch.setattr("ganaug.reports.bias.ALARM", 1)
-    real, other = labelled(PAYLOADS), labelled(PAYLOADS, seed=1)
+    real, other = labeled(PAYLOADS), labeled(PAYLOADS, seed=1)
     reports = [diversity_report(real, other, features="pixels")]
     for start in range(0, len(PAYLOADS), 20):
         part = PAYLOADS[start : start + 20]
-        pair = [labelled(("a", "b"), each=40, seed=seed) for seed in range(2)]
+        pair = [labeled(("a", "b"), each=40, seed=seed) for seed in range(2)]
         for images in pair:
             for name, value in pairwise([*part, part[0]]):
                 images.metadata[name] = [name, value] * 40
@@ -140,7 +140,7 @@ def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
 
 
 def test_metadata_comes_back_and_no_cell_is_a_formula(tmp_path):
-    images = labelled(PAYLOADS, each=2)
+    images = labeled(PAYLOADS, each=2)
     write_folder(images, tmp_path / "out")
     with open(tmp_path / "out" / "metadata.csv", encoding="utf-8", newline="") as file:
         for row in csv.reader(file):
@@ -165,9 +165,9 @@ def test_a_cell_is_taken_back_to_its_text(text):
 def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
     for payload in PAYLOADS:
         say(f"class {payload}")
-    show(diversity_report(labelled(PAYLOADS[-30:]), labelled(PAYLOADS[-30:], seed=1), features="pixels"))
-    show(diversity_report(labelled(TERMINAL), labelled(TERMINAL, seed=1), features="pixels"))
-    write_folder(labelled(TERMINAL, each=2), tmp_path / "data")
+    show(diversity_report(labeled(PAYLOADS[-30:]), labeled(PAYLOADS[-30:], seed=1), features="pixels"))
+    show(diversity_report(labeled(TERMINAL), labeled(TERMINAL, seed=1), features="pixels"))
+    write_folder(labeled(TERMINAL, each=2), tmp_path / "data")
     (tmp_path / "data" / "bad\x1b[2J.png").write_bytes(b"\x1b]0;x\x07")
     said = capfd.readouterr()
     for verb in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
@@ -202,11 +202,11 @@ def test_file_names_are_shown_and_copied_as_what_they_are(tmp_path):
 
 
 def test_marks_inside_pictures_hold_any_class_name_beside_any_attribute_and_file_name(tmp_path):
-    images = labelled(PAYLOADS, each=1)
+    images = labeled(PAYLOADS, each=1)
     rows = images.metadata.assign(
         is_synthetic=True, seed=range(len(PAYLOADS)), model_hash="<x>&\"'", label=PAYLOADS, file_name=PAYLOADS
     )
-    write_folder(LabelledImages(images.images, images.labels, images.classes, rows), tmp_path / "out")
+    write_folder(LabeledImages(images.images, images.labels, images.classes, rows), tmp_path / "out")
     files = list((tmp_path / "out").glob("*/*.png"))
     assert len(files) == len(PAYLOADS)
     assert all(is_marked(path) for path in files)

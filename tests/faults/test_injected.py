@@ -16,14 +16,14 @@ from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.planted.test_training_faults import fitted, names
 from tests.sets import SMALL, clothes, hashes, tones
-from tests.unit.estimators.test_translators import CUT, coloured, masks
+from tests.unit.estimators.test_translators import CUT, colored, masks
 
 STAGES = {
     "reading": "ganaug.io.folder.read_and_inspect",
     "copying the set": "ganaug.estimators.augmenter.make_plan",
-    "training the referee": "ganaug.estimators.base.train_referee",
+    "training the auxiliary classifier": "ganaug.estimators.base.train_auxiliary_classifier",
     "a step": "ganaug.training.steps.AdversarialStep.update_generator",
-    "judging": "ganaug.training.auxiliary_classifier.Referee.logits",
+    "judging": "ganaug.training.auxiliary_classifier.Auxiliary classifier.logits",
     "the preview": "ganaug.estimators.progress.preview",
     "sampling": "ganaug.sampling.generator_model.GeneratorModel.draw",
     "encoding": "ganaug.io.writing.png",
@@ -133,11 +133,11 @@ def all_finite(module):
 @pytest.mark.parametrize("side", ["generator", "discriminator"])
 @pytest.mark.parametrize("loss", ["hinge", "wgan-gp"])
 def test_a_gradient_that_is_no_number_under_a_sound_loss_is_rolled_back(loss, side, by):
-    """That of the critic in the very step of a check, of which wgan-gp's generator gets to know later."""
+    """That of the discriminator in the very step of a check, of which wgan-gp's generator gets to know later."""
     calls = [14] if side == "discriminator" or loss == "hinge" else [3]
     gan = fitted(spoilt(loss, side, by, calls), steps=35, check_every=7).fit(clothes())
     assert names(gan).count("nan") == 1
-    assert gan.ended_ == "finished"
+    assert gan.stop_reason_ == "finished"
     assert gan.n_steps_ == 35
     assert all_finite(gan.model_.generator)
 
@@ -146,14 +146,14 @@ def test_a_gradient_that_is_no_number_under_a_sound_loss_is_rolled_back(loss, si
 def test_a_translator_rolls_back_from_a_gradient_that_is_no_number(tmp_path, side):
     labels, settings = masks(24, (16, 16)), {**CUT, "n_steps": 24, "device": "cpu", "random_state": 0}
     painter = Pix2Pix(3, spoilt("non-saturating", side, float("nan"), [10]), **settings)
-    painter.fit(labels, coloured(labels))
+    painter.fit(labels, colored(labels))
     assert names(painter).count("nan") == 1
-    assert painter.ended_ == "finished"
+    assert painter.stop_reason_ == "finished"
     assert all_finite(painter.model_.generator)
     endless = spoilt("non-saturating", side, float("nan"), range(10, 1000))
     painter = Pix2Pix(3, endless, run_dir=tmp_path / "run", **settings)
     with pytest.raises(TrainingError, match=r"not finite at step 24.*after 3 roll-backs"):
-        painter.fit(labels, coloured(labels))
+        painter.fit(labels, colored(labels))
     assert not hasattr(painter, "model_")
     assert not (tmp_path / "run" / "model").exists()
 
@@ -185,7 +185,7 @@ def test_a_run_that_is_cut_after_a_fault_and_before_its_check_rolls_back_when_it
     assert gan.n_steps_ == 17
     gan = fitted(spoilt("hinge", "generator", float("nan"), []), **settings).resume(clothes())
     assert names(gan).count("nan") == 1
-    assert gan.ended_ == "finished"
+    assert gan.stop_reason_ == "finished"
     assert all_finite(gan.model_.generator)
 
 

@@ -58,7 +58,7 @@ def test_ctrl_c_in_a_terminal(data, tmp_path):
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 130
     assert b"Interrupted and saved" in said
-    assert read_json(run / "summary.json")["ended"] == "interrupted"
+    assert read_json(run / "summary.json")["stop_reason"] == "interrupted"
     assert done_steps(run) > 0
     assert_resumes(data, run, tmp_path / "log")
 
@@ -80,7 +80,7 @@ def test_a_manager_that_ends_the_whole_group(data, tmp_path):
     _, said = group.communicate(timeout=60)
     assert group.returncode == 143
     assert "Interrupted and saved" in said
-    assert read_json(run / "summary.json")["ended"] == "interrupted"
+    assert read_json(run / "summary.json")["stop_reason"] == "interrupted"
     assert_resumes(data, run, tmp_path / "log")
 
 

@@ -1,4 +1,4 @@
-"""Shifts planted among attributes of real images, and a make-up that is kept."""
+"""Shifts planted among attributes of real images, and a composition that is kept."""
 
 import json
 
@@ -9,7 +9,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from ganaug import LabelledImages
+from ganaug import LabeledImages
 from ganaug.errors import DataError
 from ganaug.metrics.fairness import clustered_shift
 from ganaug.reports.bias import bias_report
@@ -32,7 +32,7 @@ def drawn(n, dark=DARK, seed=0):
         where += ["north" if k % 2 else "south" for k in range(n)]
     metadata = pd.DataFrame({"attr_skin": skin, "attr_site": where})
     names = NAMES if len(dark) == 2 else tuple(f"class {number}" for number in range(len(dark)))
-    return LabelledImages(torch.cat(images), torch.tensor(labels), names, metadata)
+    return LabeledImages(torch.cat(images), torch.tensor(labels), names, metadata)
 
 
 def alarms(report):
@@ -65,7 +65,7 @@ def test_opposite_shifts_of_two_attributes_are_found_together():
     crossed = np.where(
         np.random.default_rng(0).uniform(size=1600) < np.where(skin == "dark", 0.9, 0.3), "north", "south"
     )
-    other = LabelledImages(other.images, other.labels, NAMES, other.metadata.assign(attr_site=crossed))
+    other = LabeledImages(other.images, other.labels, NAMES, other.metadata.assign(attr_site=crossed))
     found = alarms(bias_report(real, other, features=None))
     assert any("attr_skin, attr_site" in subject or "attr_site, attr_skin" in subject for _, subject in found)
 
@@ -90,7 +90,7 @@ def clustered(n_groups, each, seed):
     is_dark = np.where(random.uniform(size=len(patient)) < 0.05, ~dark[patient], dark[patient])
     metadata = pd.DataFrame({"attr_skin": np.where(is_dark, "dark", "light"), "group_id": patient})
     images = torch.from_numpy(np.where(is_dark, 60, 180).astype(np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 4)))
-    return LabelledImages(images.to(torch.uint8), torch.zeros(len(patient), dtype=torch.int64), ("ill",), metadata)
+    return LabeledImages(images.to(torch.uint8), torch.zeros(len(patient), dtype=torch.int64), ("ill",), metadata)
 
 
 def test_images_of_one_patient_are_no_independent_witnesses():
@@ -100,7 +100,7 @@ def test_images_of_one_patient_are_no_independent_witnesses():
     for seed in range(1, 9):
         real = clustered(20, 15, seed)
         told.append(bias_report(real, fair, claim="population", features=None).verdict)
-        alone = LabelledImages(real.images, real.labels, real.classes, real.metadata.drop(columns="group_id"))
+        alone = LabeledImages(real.images, real.labels, real.classes, real.metadata.drop(columns="group_id"))
         blamed.append(bias_report(alone, fair, claim="population", features=None).verdict)
     assert told.count("pass") == 8
     assert blamed.count("pass") < 8
@@ -118,9 +118,9 @@ def test_attributes_are_guessed_only_when_asked_and_corrected_for_wrong_guesses(
         wrong = random.uniform(size=2 * n) < np.where(images.metadata["attr_skin"] == "dark", 0.2, 0.0)
         swapped = images.images.clone()
         swapped[torch.from_numpy(wrong)] = swapped[torch.from_numpy(wrong)] + 120
-        sides.append(LabelledImages(swapped, images.labels, NAMES, images.metadata[["attr_skin"]]))
+        sides.append(LabeledImages(swapped, images.labels, NAMES, images.metadata[["attr_skin"]]))
     real, other = sides
-    bare = LabelledImages(other.images, other.labels, NAMES)
+    bare = LabeledImages(other.images, other.labels, NAMES)
     with pytest.raises(DataError, match="predicted=True"):
         bias_report(real, bare, features="pixels")
     report = bias_report(real, bare, predicted=True, features="pixels")
@@ -134,7 +134,7 @@ def test_attributes_are_guessed_only_when_asked_and_corrected_for_wrong_guesses(
 
 def test_an_attribute_that_does_not_show_is_not_guessed_at():
     real, other = drawn(200), drawn(200, seed=1)
-    bare = LabelledImages(other.images, other.labels, NAMES)
+    bare = LabeledImages(other.images, other.labels, NAMES)
     report = bias_report(real, bare, attributes=["attr_site"], predicted=True, features="pixels")
     rows = [row for row in report.rows if row.metric == "change"]
     assert {row.state for row in rows} == {"insufficient"}
@@ -144,7 +144,7 @@ def test_an_attribute_that_does_not_show_is_not_guessed_at():
 def wrong_for_the_dark(images):
     """The same images, with every label of a dark one turned around."""
     dark = torch.tensor([value == "dark" for value in images.metadata["attr_skin"]])
-    return LabelledImages(images.images, torch.where(dark, 1 - images.labels, images.labels), NAMES, images.metadata)
+    return LabeledImages(images.images, torch.where(dark, 1 - images.labels, images.labels), NAMES, images.metadata)
 
 
 def test_a_group_for_which_a_classifier_gets_worse_is_named():
@@ -188,7 +188,7 @@ def test_small_cells_are_insufficient():
 def test_missing_values_are_left_out():
     real, other = drawn(100), drawn(100, seed=1)
     holes = other.metadata.assign(attr_skin=[None if k % 3 else v for k, v in enumerate(other.metadata["attr_skin"])])
-    report = bias_report(real, LabelledImages(other.images, other.labels, NAMES, holes), features=None)
+    report = bias_report(real, LabeledImages(other.images, other.labels, NAMES, holes), features=None)
     counts = [row.value for row in report.rows if row.metric == "synthetic images" and ": attr_skin =" in row.subject]
     assert all(count < 40 for count in counts)
     assert report.verdict == "pass"
@@ -196,13 +196,13 @@ def test_missing_values_are_left_out():
 
 def test_what_is_wrong_is_named():
     real, other = drawn(20), drawn(20, seed=1)
-    bare = LabelledImages(other.images, other.labels, NAMES)
+    bare = LabeledImages(other.images, other.labels, NAMES)
     with pytest.raises(DataError, match="'attr_site' is not among the metadata of the synthetic"):
         bias_report(real, bare)
     with pytest.raises(DataError, match="no attributes"):
         bias_report(bare, other)
     with pytest.raises(DataError, match="has 1 values"):
-        same = LabelledImages(real.images, real.labels, NAMES, real.metadata.assign(attr_site="north"))
+        same = LabeledImages(real.images, real.labels, NAMES, real.metadata.assign(attr_site="north"))
         bias_report(same, same)
     with pytest.raises(ValueError, match="population"):
         bias_report(real, other, claim="world")
@@ -211,10 +211,10 @@ def test_what_is_wrong_is_named():
 def test_a_value_or_a_combination_that_real_images_lack_is_a_change():
     real, other = drawn(200), drawn(200, seed=1)
     tied = real.metadata.assign(attr_site=np.where(real.metadata["attr_skin"] == "dark", "south", "north"))
-    report = bias_report(LabelledImages(real.images, real.labels, NAMES, tied), other, features=None)
+    report = bias_report(LabeledImages(real.images, real.labels, NAMES, tied), other, features=None)
     assert report.verdict == "fail"
     green = other.metadata.assign(attr_skin=np.where(np.arange(400) % 2, "green", other.metadata["attr_skin"]))
-    report = bias_report(real, LabelledImages(other.images, other.labels, NAMES, green), features=None)
+    report = bias_report(real, LabeledImages(other.images, other.labels, NAMES, green), features=None)
     assert any(row.subject.endswith("attr_skin = green") and row.state == "fail" for row in report.rows)
 
 
@@ -241,7 +241,7 @@ def test_the_usual_classifier_judges_groups_too():
     assert any(row.section.startswith("A classifier") and row.value is not None for row in report.rows)
     with pytest.raises(DataError, match="'attr_age' is not among the metadata of the test"):
         aged = [
-            LabelledImages(s.images, s.labels, NAMES, s.metadata.assign(attr_age=["old", "young"] * 12))
+            LabeledImages(s.images, s.labels, NAMES, s.metadata.assign(attr_age=["old", "young"] * 12))
             for s in sides[:2]
         ]
         bias_report(*aged, attributes=["attr_age"], features=None, test=sides[2])

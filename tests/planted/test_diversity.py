@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from ganaug import LabelledImages
+from ganaug import LabeledImages
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import DataError
 from ganaug.reports.diversity import diversity_report
@@ -22,10 +22,9 @@ def drawn(seed, each=EACH):
         own = CLOTHES.of_class(name)
         own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))]
         for side, part in zip(sides, (own[:each], own[each : 2 * each]), strict=True):
-            side.append(LabelledImages(part, torch.full((len(part),), label), NAMES))
+            side.append(LabeledImages(part, torch.full((len(part),), label), NAMES))
     return tuple(
-        LabelledImages(torch.cat([p.images for p in side]), torch.cat([p.labels for p in side]), NAMES)
-        for side in sides
+        LabeledImages(torch.cat([p.images for p in side]), torch.cat([p.labels for p in side]), NAMES) for side in sides
     )
 
 
@@ -38,7 +37,7 @@ def alarms(report):
 
 
 def with_images(like, images):
-    return LabelledImages(images, like.labels, like.classes)
+    return LabeledImages(images, like.labels, like.classes)
 
 
 def prototypes(n):
@@ -63,7 +62,7 @@ def noise(real, other):
 def swapped(real, other):
     labels = other.labels.clone()
     labels[::5] = (labels[::5] + 1) % len(NAMES)
-    return LabelledImages(other.images, labels, NAMES)
+    return LabeledImages(other.images, labels, NAMES)
 
 
 def resized(real, other):
@@ -77,7 +76,7 @@ PLANTED = {
     "ten prototypes": (prototypes(10), "repeats"),
     "copies of training images": (copies, "near-copies"),
     "noise": (noise, "C2ST AUC"),
-    "wrong labels": (swapped, "recognised"),
+    "wrong labels": (swapped, "recognized"),
     "wrong resize": (resized, "C2ST AUC"),
 }
 
@@ -112,8 +111,8 @@ def test_a_missing_kind_is_named_with_examples():
 def test_images_apart_are_what_diversity_is_judged_against_and_copies_are_of_the_training_images():
     real, other = drawn(0)
     assert "near-copies" in alarms(judged(real, real))
-    held_back = judged(real, real, holdout=other)
-    assert alarms(held_back) == {"near-copies", "membership"}
+    validation = judged(real, real, holdout=other)
+    assert alarms(validation) == {"near-copies", "membership"}
 
 
 @pytest.mark.parametrize("each", [1, 2, 5])
@@ -129,14 +128,14 @@ def test_a_cell_is_green_only_where_gross_faults_of_its_kind_would_show():
     report = judged(*drawn(0, 40))
     states = {row.metric: row.state for row in report.rows if row.subject == NAMES[0]}
     assert (states["coverage"], states["repeats"]) == ("pass", "pass")
-    assert {states[name] for name in ("recognised", "near-copies", "missing modes", "KID")} == {"insufficient"}
+    assert {states[name] for name in ("recognized", "near-copies", "missing modes", "KID")} == {"insufficient"}
     assert report.verdict == "insufficient"
     assert "Too few" in " ".join(report.summary)
 
 
 def test_training_images_that_are_there_twice_are_told():
     real, other = drawn(0, 20)
-    twice = LabelledImages(torch.cat([real.images, real.images[:5]]), torch.cat([real.labels, real.labels[:5]]), NAMES)
+    twice = LabeledImages(torch.cat([real.images, real.images[:5]]), torch.cat([real.labels, real.labels[:5]]), NAMES)
     assert "there twice" in " ".join(judged(twice, other).summary)
 
 
@@ -151,7 +150,7 @@ def test_the_same_images_give_the_same_report_and_errors_name_the_matter():
 
 def test_one_class_passes_and_a_class_without_synthetic_images_is_named():
     sides = drawn(0, 200)
-    report = judged(*[LabelledImages(side.images[:200], side.labels[:200], NAMES[:1]) for side in sides])
+    report = judged(*[LabeledImages(side.images[:200], side.labels[:200], NAMES[:1]) for side in sides])
     assert report.verdict == "pass"
     assert "Too few" not in " ".join(report.summary)
     real, other = drawn(0, 40)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from ganaug.errors import TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
@@ -41,7 +41,7 @@ def names(gan):
 def test_a_healthy_run_raises_no_alarm():
     gan = fitted(steps=200).fit(clothes())
     assert names(gan) == []
-    assert gan.ended_ == "finished"
+    assert gan.stop_reason_ == "finished"
 
 
 def test_one_nan_is_rolled_back_and_training_goes_on_at_a_lower_rate():
@@ -49,7 +49,7 @@ def test_one_nan_is_rolled_back_and_training_goes_on_at_a_lower_rate():
     gan.fit(clothes())
     assert names(gan).count("nan") == 1
     assert gan.health_[0].step == 30
-    assert gan.ended_ == "finished"
+    assert gan.stop_reason_ == "finished"
     assert gan.n_steps_ == 80
     assert all(torch.isfinite(parameter).all() for parameter in gan.model_.generator.parameters())
     assert gan.history_["score"].iloc[-1] is not None
@@ -71,7 +71,7 @@ def test_a_vanishing_generator_gradient_is_named_and_the_best_state_kept():
     gan = fitted(dataclasses.replace(HINGE, generator=Spoilt(41, 10**9, lambda value: value * 1e-9)), steps=500)
     gan.fit(clothes())
     assert set(names(gan)) == {"vanishing-gradient"}
-    assert gan.ended_.startswith("vanishing-gradient")
+    assert gan.stop_reason_.startswith("vanishing-gradient")
     assert gan.n_steps_ < 500
     assert gan.best_step_ <= 40
 
@@ -93,7 +93,7 @@ def test_mode_collapse_is_named_with_its_class_and_ends_the_run():
     assert set(names(gan)) == {"mode-collapse"}
     assert gan.health_[0].subject in ("Trouser", "Sandal", "Sneaker")
     assert gan.health_[0].value < gan.health_[0].threshold
-    assert gan.ended_.startswith("mode-collapse")
+    assert gan.stop_reason_.startswith("mode-collapse")
     assert gan.n_steps_ < 1000
 
 
@@ -108,14 +108,14 @@ def test_a_collapse_late_in_training_keeps_the_state_from_before_it():
     gan.fit(clothes(), callbacks=[lambda done, logs: collapsing.update(on=done > 100)])
     assert set(names(gan)) == {"mode-collapse"}
     assert gan.best_step_ <= 110
-    assert gan.ended_.startswith("mode-collapse")
+    assert gan.stop_reason_.startswith("mode-collapse")
 
 
 def test_a_critic_that_is_far_ahead_is_slowed_down():
-    gan = fitted(steps=90, generator_rate=1e-7, discriminator_rate=2e-3).fit(clothes())
-    assert names(gan)[0] == "critic-ahead"
-    assert gan.health_[0].action == "halve the critic's rate"
-    assert gan.ended_ == "finished"
+    gan = fitted(steps=90, generator_lr=1e-7, discriminator_lr=2e-3).fit(clothes())
+    assert names(gan)[0] == "discriminator-ahead"
+    assert gan.health_[0].action == "halve the discriminator's rate"
+    assert gan.stop_reason_ == "finished"
 
 
 def test_a_run_that_never_had_a_finite_check_is_an_error():
@@ -125,6 +125,6 @@ def test_a_run_that_never_had_a_finite_check_is_an_error():
 
 
 def test_two_images_a_class_do_not_stop_a_run():
-    pairs = LabelledImages(clothes(14).images[:40], torch.arange(20).repeat(2), tuple(f"k{i:02d}" for i in range(20)))
+    pairs = LabeledImages(clothes(14).images[:40], torch.arange(20).repeat(2), tuple(f"k{i:02d}" for i in range(20)))
     gan = fitted(steps=150, check_every=10).fit(pairs)
-    assert gan.ended_ == "finished"
+    assert gan.stop_reason_ == "finished"

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ganaug import GANAugmenter
-from ganaug.errors import DataError, NotLearntError
+from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.integrations.albumentations import SyntheticSwap
 from tests.sets import SMALL, tones
 
@@ -91,9 +91,9 @@ def test_whom_workers_draw_for_differs_by_worker_and_epoch(model):
     assert 0.15 < np.mean(swapped) < 0.45
 
 
-def test_a_class_that_was_not_learnt_keeps_its_real_images(model, monkeypatch):
+def test_a_class_that_was_not_learned_keeps_its_real_images(model, monkeypatch):
     def refuse(self, *args, **options):
-        raise NotLearntError("class 'dark' was not learnt.")
+        raise ClassNotLearnedError("class 'dark' was not learned.")
 
     monkeypatch.setattr(GANAugmenter, "sample", refuse)
     with pytest.warns(UserWarning, match="left as they are"):

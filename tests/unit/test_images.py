@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages, concatenate, to_signed, to_uint8
+from ganaug.images import LabeledImages, concatenate, to_signed, to_uint8
 from tests.sets import noise
 
 
@@ -34,7 +34,7 @@ def test_values_out_of_range_are_clipped():
 def test_parts_that_do_not_fit_are_refused(change, words):
     good = {"images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "labels": torch.tensor([0, 1]), "classes": ("a", "b")}
     with pytest.raises(DataError, match=words):
-        LabelledImages(**(good | change))
+        LabeledImages(**(good | change))
 
 
 def test_the_fingerprint_tells_pixels_labels_and_names_apart():
@@ -42,12 +42,12 @@ def test_the_fingerprint_tells_pixels_labels_and_names_apart():
     assert one.fingerprint() == noise().fingerprint()
     assert one.fingerprint() != noise(seed=1).fingerprint()
     assert one.fingerprint() != noise(counts=(5, 5)).fingerprint()
-    assert one.fingerprint() != LabelledImages(one.images, one.labels, ("a", "z")).fingerprint()
+    assert one.fingerprint() != LabeledImages(one.images, one.labels, ("a", "z")).fingerprint()
 
 
 def test_taking_and_joining_keep_rows_together():
     table = pd.DataFrame({"n": range(10)})
-    one = LabelledImages(noise().images, noise().labels, ("a", "b"), table)
+    one = LabeledImages(noise().images, noise().labels, ("a", "b"), table)
     part = one.take([7, 0])
     assert part.metadata["n"].tolist() == [7, 0]
     assert torch.equal(part.images[0], one.images[7])

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_public_names_are_these():
     assert sorted(ganaug.__all__) == [
-        "AugmentedClassifier", "ClassTranslator", "CycleGAN", "GANAugmenter", "LabelledImages", "MixedDataset",
+        "AugmentedClassifier", "ClassTranslator", "CycleGAN", "GANAugmenter", "LabeledImages", "MixedDataset",
         "Pix2Pix", "Report", "__version__", "bias_report", "build_store", "diversity_report", "read_folder",
         "utility_report", "write_folder",
     ]  # fmt: skip

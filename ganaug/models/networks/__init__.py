@@ -17,7 +17,7 @@ class Network:
 
     generator: (shape, n_classes, latent_size, width) -> module; forward(latent (N, latent_size), labels (N,)) ->
         images (N, C, H, W) in [-1, 1].
-    discriminator: (shape, n_classes, width, normalisation) -> module; forward(images, labels) -> logits (N,).
+    discriminator: (shape, n_classes, width, normalization) -> module; forward(images, labels) -> logits (N,).
     """
 
     generator: Callable[..., nn.Module]

@@ -1,4 +1,4 @@
-"""Pieces that networks share: the plan of sizes, conditional batch norm, normalisation of the critic, projection."""
+"""Pieces that networks share: the plan of sizes, conditional batch norm, normalization of the discriminator, projection."""
 
 import math
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from ganaug._runtime.randomness import normal
 
 Shape = tuple[int, int, int]
 Laid = TypeVar("Laid", bound=nn.Module | Tensor)
-Normalisation = Literal["spectral", "batch", "none"]
+Normalization = Literal["spectral", "batch", "none"]
 
 
-def laid_out(what: Laid, shape: Shape) -> Laid:
+def to_memory_format(what: Laid, shape: Shape) -> Laid:
     """A module, or images (N, C, H, W), in the memory format that is quickest for `shape`.
 
     Always the same one for a shape, since the last bits of a convolution depend on it.
@@ -24,7 +24,7 @@ def laid_out(what: Laid, shape: Shape) -> Laid:
     return what.to(memory_format=memory_format)  # type: ignore[return-value]  # each returns its own type
 
 
-def stages(shape: Shape) -> tuple[int, tuple[int, int]]:
+def upsampling_plan(shape: Shape) -> tuple[int, tuple[int, int]]:
     """How often to double, and the (height, width) to start from, so that little is cropped at the end.
 
     shape: (C, H, W) of the images. The start is 4..7 pixels on the shorter side, or fewer where the image is below 16.
@@ -43,7 +43,7 @@ def stages(shape: Shape) -> tuple[int, tuple[int, int]]:
 
 
 def crop(images: Tensor, height: int, width: int) -> Tensor:
-    """The centre `height` x `width` of (N, C, H, W)."""
+    """The center `height` x `width` of (N, C, H, W)."""
     top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
     return images[:, :, top : top + height, left : left + width]
 
@@ -72,13 +72,13 @@ class ConditionalBatchNorm(nn.Module):
         self.register_buffer("strength", torch.ones(()))
         self.noise: Tensor | None = None
         self.random: torch.Generator | None = None
-        self.normalise: Callable[..., Tensor] = nn.functional.batch_norm
+        self.normalize: Callable[..., Tensor] = nn.functional.batch_norm
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        centred = self.normalise(features, self.running_mean, self.running_var, training=self.training, momentum=0.1)
+        centered = self.normalize(features, self.running_mean, self.running_var, training=self.training, momentum=0.1)
         shape = (*features.shape[:2], *[1] * (features.ndim - 2))
         gain, bias = (self._of(table, labels, features.dtype) for table in (self.gain, self.bias))
-        return torch.addcmul(bias.view(shape), centred, gain.view(shape))
+        return torch.addcmul(bias.view(shape), centered, gain.view(shape))
 
     def _of(self, table: nn.Embedding, labels: Tensor, dtype: torch.dtype) -> Tensor:
         mean = table.weight.mean(0)
@@ -93,36 +93,33 @@ class ConditionalBatchNorm(nn.Module):
 def rows(table: Tensor, labels: Tensor) -> Tensor:
     """table[labels]: (K, D) and (N,) -> (N, D), with a gradient that is the same to the bit each time.
 
-    Indexing, and a lookup in compiled code, add the gradient up in whatever order their threads come.
+    Indexing adds the gradient up in whatever order its threads come.
     """
-    if not torch.compiler.is_compiling():
-        return nn.functional.embedding(labels, table)
-    with torch.autocast(table.device.type, enabled=False):
-        return nn.functional.one_hot(labels, len(table)).to(table.dtype) @ table
+    return nn.functional.embedding(labels, table)
 
 
-def normalised(layer: nn.Module, channels: int, normalisation: Normalisation) -> nn.Module:
-    """A critic's layer under the normalisation asked for; `channels` is what the layer puts out."""
-    if normalisation == "spectral":
+def normalized(layer: nn.Module, channels: int, normalization: Normalization) -> nn.Module:
+    """A discriminator's layer under the normalization asked for; `channels` is what the layer puts out."""
+    if normalization == "spectral":
         return spectral_norm(layer)
-    if normalisation == "batch":
+    if normalization == "batch":
         kind = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d
         return nn.Sequential(layer, kind(channels))
     return layer
 
 
 class Projection(nn.Module):
-    """Head of a conditional critic: linear(h) + <embedding of y, h> (Miyato & Koyama 2018, eq. 3). (N, D) -> (N,).
+    """Head of a conditional discriminator: linear(h) + <embedding of y, h> (Miyato & Koyama 2018, eq. 3). (N, D) -> (N,).
 
     strength: what the second term is multiplied with; ramped up by training (Shahbazi et al. 2022, eq. 5).
     """
 
-    def __init__(self, size: int, n_classes: int, normalisation: Normalisation) -> None:
+    def __init__(self, size: int, n_classes: int, normalization: Normalization) -> None:
         super().__init__()
         self.linear = nn.Linear(size, 1)
         self.embedding = nn.Embedding(n_classes, size)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        if normalisation == "spectral":
+        if normalization == "spectral":
             spectral_norm(self.linear)
             spectral_norm(self.embedding)
         self.strength: Tensor

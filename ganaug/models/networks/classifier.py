@@ -19,7 +19,7 @@ class Classifier(nn.Module):
 
     def __init__(self, shape: Shape, n_classes: int, width: int = 32) -> None:
         super().__init__()
-        self.vectors = min(shape[1:]) < 8  # whose neighbours have nothing to do with each other
+        self.vectors = min(shape[1:]) < 8  # whose neighbors have nothing to do with each other
         largest = max(shape[1:]) if self.vectors else LARGEST_INPUT
         self.size = min(largest, shape[1]), min(largest, shape[2])
         if self.vectors:

@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016), made conditional: class gains in the generator, projection in the critic."""
+"""DCGAN (Radford et al. 2016), made conditional: class gains in the generator, projection in the discriminator."""
 
 import math
 from itertools import pairwise
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from ganaug.models.networks.blocks import (
     ConditionalBatchNorm,
-    Normalisation,
+    Normalization,
     Projection,
     Shape,
     crop,
-    normalised,
-    stages,
+    normalized,
+    upsampling_plan,
 )
 
 
@@ -23,13 +23,13 @@ class DCGANGenerator(nn.Module):
     width: half of it are the channels of the last stage; those of the earlier stages, counted from the end, are twice,
         four times and eight times the width.
     shared_stages: the first stages, of the lowest resolutions, in which all classes have the same gains and biases, so
-        that rare classes learn coarse shapes from common ones (UTLO, Khorram et al. 2024; without its second critic).
+        that rare classes learn coarse shapes from common ones (UTLO, Khorram et al. 2024; without its second discriminator).
     """
 
     def __init__(self, shape: Shape, n_classes: int, latent_size: int, width: int, *, shared_stages: int = 0) -> None:
         super().__init__()
         self.shape, self.shared_stages = shape, shared_stages
-        doublings, self.start = stages(shape)
+        doublings, self.start = upsampling_plan(shape)
         # the last stage has the most pixels, and its element-wise operations cost more than its convolutions
         channels = [width * 2 ** min(3, doublings - stage) for stage in range(doublings)] + [max(1, width // 2)]
         self.first = nn.Linear(latent_size, channels[0] * self.start[0] * self.start[1], bias=False)
@@ -56,22 +56,22 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] and labels (N,) -> logits (N,). width: channels of the first layer."""
 
-    def __init__(self, shape: Shape, n_classes: int, width: int, normalisation: Normalisation) -> None:
+    def __init__(self, shape: Shape, n_classes: int, width: int, normalization: Normalization) -> None:
         super().__init__()
         halvings = max(1, round(math.log2(min(shape[1:]) / 4)))
         channels = [shape[0], *(width * 2 ** min(3, stage) for stage in range(halvings))]
         self.downs = nn.ModuleList(
             # no batch norm on the first layer (Radford et al. 2016, section 3)
-            normalised(
+            normalized(
                 nn.Conv2d(before, after, 4, stride=2, padding=1),
                 after,
-                "none" if normalisation == "batch" and before == shape[0] else normalisation,
+                "none" if normalization == "batch" and before == shape[0] else normalization,
             )
             for before, after in pairwise(channels)
         )
         with torch.no_grad():
             size = self.features(torch.zeros(2, *shape)).shape[1]
-        self.head = Projection(size, n_classes, normalisation)
+        self.head = Projection(size, n_classes, normalization)
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> (N, D)."""

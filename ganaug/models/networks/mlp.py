@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ganaug.models.networks.blocks import ConditionalBatchNorm, Normalisation, Projection, Shape, normalised
+from ganaug.models.networks.blocks import ConditionalBatchNorm, Normalization, Projection, Shape, normalized
 
 
 class MLPGenerator(nn.Module):
@@ -30,13 +30,13 @@ class MLPGenerator(nn.Module):
 class MLPDiscriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] and labels (N,) -> logits (N,); hidden layers of 16 and 8 * width."""
 
-    def __init__(self, shape: Shape, n_classes: int, width: int, normalisation: Normalisation) -> None:
+    def __init__(self, shape: Shape, n_classes: int, width: int, normalization: Normalization) -> None:
         super().__init__()
         sizes = [math.prod(shape), 16 * width, 8 * width]
         self.layers = nn.ModuleList(
-            normalised(nn.Linear(before, after), after, normalisation) for before, after in pairwise(sizes)
+            normalized(nn.Linear(before, after), after, normalization) for before, after in pairwise(sizes)
         )
-        self.head = Projection(sizes[-1], n_classes, normalisation)
+        self.head = Projection(sizes[-1], n_classes, normalization)
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> (N, D)."""

@@ -9,13 +9,13 @@ from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from ganaug.models.networks.blocks import (
     ConditionalBatchNorm,
-    Normalisation,
+    Normalization,
     Projection,
     Shape,
     crop,
-    normalised,
+    normalized,
     rows,
-    stages,
+    upsampling_plan,
 )
 
 
@@ -23,7 +23,7 @@ class ResNetGenerator(nn.Module):
     """Latent (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1], any H and W of at least 8.
 
     width: channels of the last stage; each earlier stage has twice as many, up to four times.
-    conditional_norm: the class sets gains and biases in every block; else there is no normalisation, the class enters
+    conditional_norm: the class sets gains and biases in every block; else there is no normalization, the class enters
     beside the latent vector, and each block begins as its shortcut.
     """
 
@@ -32,7 +32,7 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.conditional_norm = shape, conditional_norm
-        doublings, self.start = stages(shape)
+        doublings, self.start = upsampling_plan(shape)
         channels = [width * 2 ** min(2, doublings - stage) for stage in range(doublings + 1)]
         self.embedding = None if conditional_norm else nn.Embedding(n_classes, latent_size)
         inputs = latent_size if conditional_norm else 2 * latent_size
@@ -79,17 +79,17 @@ class _UpBlock(nn.Module):
 class ResNetDiscriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] and labels (N,) -> logits (N,). width: channels of the first block."""
 
-    def __init__(self, shape: Shape, n_classes: int, width: int, normalisation: Normalisation) -> None:
+    def __init__(self, shape: Shape, n_classes: int, width: int, normalization: Normalization) -> None:
         super().__init__()
         halvings = max(1, round(math.log2(min(shape[1:]) / 4)))
         channels = [shape[0], *(width * 2 ** min(2, stage) for stage in range(halvings))]
         self.blocks = nn.ModuleList(
-            _DownBlock(before, after, normalisation, is_first=before == shape[0])
+            _DownBlock(before, after, normalization, is_first=before == shape[0])
             for before, after in pairwise(channels)
         )
         with torch.no_grad():
             size = self.features(torch.zeros(2, *shape)).shape[1]
-        self.head = Projection(size, n_classes, normalisation)
+        self.head = Projection(size, n_classes, normalization)
 
     def features(self, images: Tensor) -> Tensor:
         """Images -> (N, D): summed over places, as Miyato & Koyama do."""
@@ -103,12 +103,12 @@ class ResNetDiscriminator(nn.Module):
 
 
 class _DownBlock(nn.Module):
-    def __init__(self, before: int, after: int, normalisation: Normalisation, *, is_first: bool) -> None:
+    def __init__(self, before: int, after: int, normalization: Normalization, *, is_first: bool) -> None:
         super().__init__()
         self.is_first = is_first
-        self.first = normalised(nn.Conv2d(before, after, 3, padding=1), after, normalisation)
-        self.second = normalised(nn.Conv2d(after, after, 3, padding=1), after, normalisation)
-        self.skip = normalised(nn.Conv2d(before, after, 1), after, normalisation)
+        self.first = normalized(nn.Conv2d(before, after, 3, padding=1), after, normalization)
+        self.second = normalized(nn.Conv2d(after, after, 3, padding=1), after, normalization)
+        self.skip = normalized(nn.Conv2d(before, after, 1), after, normalization)
 
     def forward(self, images: Tensor) -> Tensor:
         inner = images if self.is_first else leaky_relu(images, 0.2)  # the image itself is not rectified

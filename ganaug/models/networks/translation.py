@@ -1,4 +1,4 @@
-"""Networks that turn one image into another: U-Net, residual translator, and the critic of patches.
+"""Networks that turn one image into another: U-Net, residual translator, and the discriminator of patches.
 
 Pix2Pix (Isola et al. 2017, appendix 6.1) and CycleGAN (Zhu et al. 2017, appendix 7.2), for any height and width: sides
 that the strides do not divide are padded by reflection, and the result is cropped back.
@@ -33,7 +33,7 @@ def halvings(height: int, width: int, most: int = 8) -> int:
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:
-    """(N, C, H, W) with sides that `multiple` divides, by reflection at the edges; the image stays in the centre."""
+    """(N, C, H, W) with sides that `multiple` divides, by reflection at the edges; the image stays in the center."""
     height, width = images.shape[2:]
     extra = [-side % multiple for side in (height, width)]
     top, left = extra[0] // 2, extra[1] // 2

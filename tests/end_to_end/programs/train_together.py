@@ -18,7 +18,7 @@ RECIPES = {
         "class_noise": 0.1,
         "penalty": ["class-spectral", replace(PENALTIES["lecam"], start=0)],
         "conditioning_ramp": (0, 400),
-        "decay_images": 600,
+        "lr_decay_images": 600,
     },
     "wgan-gp": {"loss": "wgan-gp", "network": "resnet", "sampling_power": 0.5, "ema_half_life": 100},
     "relativistic": {"loss": "relativistic", "discriminator_norm": "batch", "guidance": 0.5},
@@ -38,7 +38,7 @@ def main() -> None:
         gan = GANAugmenter(
             n_steps=int(sys.argv[2]),
             run_dir=Path(sys.argv[1]) / name,
-            hold_back=0.0,
+            validation_fraction=0.0,
             filters=None,
             batch_size=16,
             width=8,
@@ -53,7 +53,7 @@ def main() -> None:
     for name, translator in {
         "pix2pix": Pix2Pix(num_labels=3, loss="vanilla"),
         # at the usual rates 1e-16 more in one weight is 2e-3 after 50 steps, in one process too
-        "cyclegan": CycleGAN(augmentation="flip", loss="hinge", generator_rate=2e-5, discriminator_rate=2e-5),
+        "cyclegan": CycleGAN(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
     }.items():
         translator.set_params(
             n_steps=int(sys.argv[2]),

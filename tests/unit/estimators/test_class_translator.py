@@ -6,8 +6,8 @@ import torch
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
-from ganaug import AugmentedClassifier, ClassTranslator, CycleGAN, LabelledImages, MixedDataset, utility_report
-from ganaug.errors import DataError, NotLearntError
+from ganaug import AugmentedClassifier, ClassTranslator, CycleGAN, LabeledImages, MixedDataset, utility_report
+from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.training.loop import StopTraining
 
 TINTS = {"common": (200, 200, 200), "far": (20, 40, 200), "rare": (200, 150, 60)}
@@ -20,12 +20,12 @@ def blobs(counts, size=16, seed=0):
     rows, columns = np.mgrid[:size, :size]
     images, labels = [], []
     for label, (name, count) in enumerate(counts.items()):
-        centres = draws.uniform(4, size - 4, (count, 2, 1, 1))
-        shapes = np.exp(-((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) / 10)
+        centers = draws.uniform(4, size - 4, (count, 2, 1, 1))
+        shapes = np.exp(-((rows - centers[:, 0]) ** 2 + (columns - centers[:, 1]) ** 2) / 10)
         images.append(shapes[..., None] * np.array(TINTS[name]) + draws.uniform(0, 4, (count, size, size, 3)))
         labels += [label] * count
     pixels = torch.from_numpy(np.concatenate(images).round().astype(np.uint8)).permute(0, 3, 1, 2).contiguous()
-    return LabelledImages(pixels, torch.tensor(labels), tuple(counts))
+    return LabeledImages(pixels, torch.tensor(labels), tuple(counts))
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def test_it_learns_the_tint_of_a_rare_class_and_keeps_what_is_shown(images):
     ).fit(images)
     assert made.sources_ == {"rare": "common"}
     found = made.sample({"rare": 30})
-    colour = found.images.float().mean((0, 2, 3))
+    color = found.images.float().mean((0, 2, 3))
     real = images.images[images.rows_of("rare")].float().mean((0, 2, 3))
     other = images.images[images.rows_of("common")].float().mean((0, 2, 3))
-    assert (colour - real).norm() < (colour - other).norm() / 2
-    assert made.yield_["learnt"].all()
+    assert (color - real).norm() < (color - other).norm() / 2
+    assert made.filter_report_["learned"].all()
 
 
 def test_exactly_the_counts_with_provenance(fitted, images):
@@ -72,8 +72,8 @@ def test_exactly_the_counts_with_provenance(fitted, images):
     assert len(fitted.sample({"rare": 0})) == 0
 
 
-def test_a_class_without_a_translator_is_not_learnt(fitted):
-    with pytest.raises(NotLearntError, match="no translator was fitted"):
+def test_a_class_without_a_translator_is_not_learned(fitted):
+    with pytest.raises(ClassNotLearnedError, match="no translator was fitted"):
         fitted.sample({"far": 3})
 
 
@@ -114,16 +114,16 @@ def test_nothing_to_fill_up_is_nothing_to_learn():
     made = ClassTranslator(QUICK, device="cpu", filters=None)
     X, labels = made.fit_resample(even)
     assert len(X) == len(labels) == 20
-    with pytest.raises(NotLearntError, match="no class was to be filled up"):
+    with pytest.raises(ClassNotLearnedError, match="no class was to be filled up"):
         made.sample(5)
 
 
-def test_a_class_that_no_other_is_common_enough_for_is_not_learnt_and_the_rest_is():
+def test_a_class_that_no_other_is_common_enough_for_is_not_learned_and_the_rest_is():
     uneven = blobs({"common": 40, "far": 30, "rare": 8})
     with pytest.warns(UserWarning, match="class 'far' has 30 images, and no other class twice as many"):
         made = ClassTranslator(QUICK, device="cpu", filters=None, random_state=0).fit(uneven)
-    assert "far" in made.not_learnt_
-    assert "rare" not in made.not_learnt_
+    assert "far" in made.unlearned_classes_
+    assert "rare" not in made.unlearned_classes_
     assert len(made.sample({"rare": 3})) == 3
 
 

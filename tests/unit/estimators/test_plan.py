@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug import GANAugmenter, LabelledImages
+from ganaug import GANAugmenter, LabeledImages
 from ganaug.metrics.mirror import mirror_p_value
 from tests.sets import noise
 
@@ -10,7 +10,7 @@ def lopsided(count=150, size=16):
     """Two classes whose left halves are brighter than their right ones."""
     images = noise((count, count), shape=(3, size, size))
     shaded = images.images.float() * torch.linspace(1, 0.5, size)
-    return LabelledImages(shaded.to(torch.uint8), images.labels, images.classes)
+    return LabeledImages(shaded.to(torch.uint8), images.labels, images.classes)
 
 
 def test_a_flip_is_planned_only_where_mirror_images_look_alike():
@@ -31,7 +31,7 @@ def test_many_classes_do_not_hide_a_lopsided_one():
     shaded, plain = lopsided(20), noise((20,) * 26, shape=(3, 16, 16))
     images = torch.cat([plain.images, shaded.images[:20]])
     labels = torch.cat([plain.labels, torch.full((20,), 26)])
-    many = LabelledImages(images, labels, (*plain.classes, "shaded"))
+    many = LabeledImages(images, labels, (*plain.classes, "shaded"))
     assert mirror_p_value(many) < 0.05
     assert mirror_p_value(plain) > 0.05
 
@@ -47,7 +47,7 @@ def test_none_means_none_where_auto_is_the_open_value():
 def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
     plan = GANAugmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
     assert (plan.width, plan.n_steps, plan.augmentation) == (5, 7, "cutout")
-    assert set(plan.why) == {"network", "batch_size", "ema_half_life", "patience", "precision", "held_back"}
+    assert set(plan.why) == {"network", "batch_size", "ema_half_life", "patience", "precision", "validation"}
     text = str(plan)
     assert "width = 5: as you asked" in text
     assert "13 images of 1 classes" in text

@@ -12,7 +12,7 @@ from ganaug._runtime.storage import read_tree, same
 from ganaug.errors import DataError, RunError
 from ganaug.estimators.translator import as_images
 
-COLOURS = np.array([[20, 20, 30], [220, 60, 40], [50, 180, 220]], np.uint8)
+COLORS = np.array([[20, 20, 30], [220, 60, 40], [50, 180, 220]], np.uint8)
 SMALL = {"width": 8, "device": "cpu", "precision": "fp32", "random_state": 0, "check_every": 50}
 CUT = {"width": 4, "check_every": 4, "batch_size": 8, "ema_half_life": 50}
 
@@ -28,43 +28,43 @@ def masks(count, size=(20, 24), seed=0):
     return found
 
 
-def coloured(labels):
-    """Each label's colour."""
-    return COLOURS[labels]
+def colored(labels):
+    """Each label's color."""
+    return COLORS[labels]
 
 
 def tinted(count, tint, seed):
-    """Grey blobs on black, in one tint."""
+    """Gray blobs on black, in one tint."""
     draws = np.random.default_rng(seed)
     rows, columns = np.mgrid[:16, :16]
-    centres = draws.uniform(4, 12, (count, 2, 1, 1))
-    blobs = np.exp(-((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) / 12)
+    centers = draws.uniform(4, 12, (count, 2, 1, 1))
+    blobs = np.exp(-((rows - centers[:, 0]) ** 2 + (columns - centers[:, 1]) ** 2) / 12)
     return (blobs[..., None] * np.array(tint)).round().astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def painter():
     labels = masks(60)
-    return Pix2Pix(3, n_steps=500, **{**SMALL, "width": 12}).fit(labels, coloured(labels))
+    return Pix2Pix(3, n_steps=500, **{**SMALL, "width": 12}).fit(labels, colored(labels))
 
 
-def test_pix2pix_colours_shapes_that_it_has_not_seen(painter):
+def test_pix2pix_colors_shapes_that_it_has_not_seen(painter):
     unseen = masks(20, seed=1)
-    error = np.abs(painter.transform(unseen).astype(float) - coloured(unseen)).mean() / 255
+    error = np.abs(painter.transform(unseen).astype(float) - colored(unseen)).mean() / 255
     assert error < 0.05
-    shuffled = np.abs(painter.transform(unseen).astype(float) - coloured(unseen)[::-1]).mean() / 255
+    shuffled = np.abs(painter.transform(unseen).astype(float) - colored(unseen)[::-1]).mean() / 255
     assert error < shuffled / 3
 
 
 def test_what_is_dropped_makes_other_pictures_of_the_same_mask():
-    """Of a mask that leaves the colour open, draws differ; what a draw is depends on seed and place alone."""
+    """Of a mask that leaves the color open, draws differ; what a draw is depends on seed and place alone."""
     labels = masks(40)
-    bright = np.where(np.arange(40)[:, None, None, None] % 2, coloured(labels), 255 - coloured(labels))
+    bright = np.where(np.arange(40)[:, None, None, None] % 2, colored(labels), 255 - colored(labels))
     made = Pix2Pix(3, n_steps=60, l1_weight=1.0, **SMALL).fit(labels, bright.astype(np.uint8))
     one = np.repeat(labels[:1], 8, axis=0)
     first, second = made.transform(one, random_state=1), made.transform(one, random_state=2)
     assert len(np.unique(first.reshape(8, -1), axis=0)) == 8
-    assert first.astype(float).std(0).mean() > 5  # grey levels
+    assert first.astype(float).std(0).mean() > 5  # gray levels
     assert not np.array_equal(first, second)
     assert np.array_equal(first, made.transform(one, random_state=1))
     assert np.array_equal(first[3:5], made.transform(one[:2], random_state=1, start=3))
@@ -136,10 +136,10 @@ def test_company_does_not_change_a_translation(painter):
     assert np.array_equal(painter.transform(labels)[65:], painter.transform(labels[65:], start=65))
 
 
-def test_grey_and_tensors_and_labels_as_tensors():
-    grey = tinted(12, (200, 200, 200), 0)[..., 0]
-    made = CycleGAN(n_steps=2, **SMALL).fit(torch.from_numpy(grey), tinted(9, (200, 120, 20), 1))
-    assert made.transform(grey).shape == (12, 16, 16, 3)
+def test_gray_and_tensors_and_labels_as_tensors():
+    gray = tinted(12, (200, 200, 200), 0)[..., 0]
+    made = CycleGAN(n_steps=2, **SMALL).fit(torch.from_numpy(gray), tinted(9, (200, 120, 20), 1))
+    assert made.transform(gray).shape == (12, 16, 16, 3)
     assert made.transform(tinted(3, (9, 9, 9), 1), direction="y_to_x").shape == (3, 16, 16)
 
 
@@ -158,15 +158,15 @@ def test_saved_and_loaded_it_translates_alike(painter, tmp_path):
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        (masks(4), coloured(masks(5)), "X has 4 images and Y 5"),
-        (masks(4), coloured(masks(4, (20, 32))), "X is 20x24 pixels and Y 20x32"),
-        (masks(1), coloured(masks(1)), "two or more"),
-        (masks(4) + 1, coloured(masks(4)), r"labels lie in 0\.\.2 \(num_labels=3\)"),
-        (masks(4) / 2, coloured(masks(4)), "must be whole numbers"),
-        (masks(4)[..., None].repeat(2, -1), coloured(masks(4)), "X has 2 channels"),
+        (masks(4), colored(masks(5)), "X has 4 images and Y 5"),
+        (masks(4), colored(masks(4, (20, 32))), "X is 20x24 pixels and Y 20x32"),
+        (masks(1), colored(masks(1)), "two or more"),
+        (masks(4) + 1, colored(masks(4)), r"labels lie in 0\.\.2 \(num_labels=3\)"),
+        (masks(4) / 2, colored(masks(4)), "must be whole numbers"),
+        (masks(4)[..., None].repeat(2, -1), colored(masks(4)), "X has 2 channels"),
         (np.zeros((4, 6, 20), np.uint8), np.zeros((4, 6, 20), np.uint8), "X is 6x20 pixels"),
-        (np.zeros((4, 20), np.uint8), coloured(masks(4)), "X must be images"),
-        (np.zeros((0, 20, 24), np.uint8), coloured(masks(4)), "X must hold images"),
+        (np.zeros((4, 20), np.uint8), colored(masks(4)), "X must be images"),
+        (np.zeros((0, 20, 24), np.uint8), colored(masks(4)), "X must hold images"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_by_name(x, y, said):
@@ -176,14 +176,14 @@ def test_what_cannot_be_trained_on_is_refused_by_name(x, y, said):
 
 def test_losses_that_judge_no_patches_are_refused():
     with pytest.raises(ValueError, match="Use one of vanilla, non-saturating, lsgan, hinge"):
-        Pix2Pix(3, "wgan-gp", n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))
+        Pix2Pix(3, "wgan-gp", n_steps=2, **SMALL).fit(masks(4), colored(masks(4)))
     with pytest.raises(ValueError, match="direction must be one of x_to_y; got 'y_to_x'"):
-        Pix2Pix(3, n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))._translated(masks(1), "y_to_x", None, 0)
+        Pix2Pix(3, n_steps=2, **SMALL).fit(masks(4), colored(masks(4)))._translated(masks(1), "y_to_x", None, 0)
 
 
-def test_colours_of_both_sides_are_not_altered_alike():
+def test_colors_of_both_sides_are_not_altered_alike():
     with pytest.raises(ValueError, match="augmentation 'color' would alter X and Y alike"):
-        Pix2Pix(3, augmentation="flip,color", n_steps=2, **SMALL).fit(masks(4), coloured(masks(4)))
+        Pix2Pix(3, augmentation="flip,color", n_steps=2, **SMALL).fit(masks(4), colored(masks(4)))
 
 
 def test_a_run_is_not_resumed_with_networks_of_another_width(tmp_path):
@@ -212,13 +212,13 @@ def test_images_keep_their_pixels():
 
 def test_the_global_random_state_has_no_part_in_it(untouched_global_randomness):
     labels = masks(6)
-    Pix2Pix(3, n_steps=3, **SMALL).fit(labels, coloured(labels)).transform(labels)
+    Pix2Pix(3, n_steps=3, **SMALL).fit(labels, colored(labels)).transform(labels)
 
 
 @pytest.mark.parametrize("kind", ["labels", "photos"])
 def test_sets_in_another_order_are_no_pairs_and_it_is_said(kind):
     x = masks(40)
-    y = coloured(x)
+    y = colored(x)
     labels = {"num_labels": 4} if kind == "labels" else {}
     x = x if kind == "labels" else 255 - y
     with warnings.catch_warnings():

@@ -69,7 +69,7 @@ def test_brightness_contrast_and_mirroring_are_no_distance():
     assert distances.max() < 0.05
 
 
-def test_no_image_is_its_own_neighbour_and_none_comes_twice():
+def test_no_image_is_its_own_neighbor_and_none_comes_twice():
     distances, who = aligned_nearest(TRAINING[:9], TRAINING[:9], k=4, places=torch.arange(9))
     assert not (who == torch.arange(9)[:, None])[distances.isfinite()].any()
     for row, reached in zip(who, distances.isfinite(), strict=True):

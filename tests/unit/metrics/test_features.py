@@ -129,7 +129,7 @@ def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
 @pytest.mark.parametrize("a_pass", [1, 7, 64])
 def test_the_size_of_a_pass_changes_no_feature(a_pass, hub, monkeypatch):
     usual = FEATURES["auto"](IMAGES)
-    monkeypatch.setattr(features, "A_PASS", a_pass)
+    monkeypatch.setattr(features, "IMAGES_PER_PASS", a_pass)
     monkeypatch.setenv("GANAUG_CACHE", str(hub / "another"))
     torch.testing.assert_close(FEATURES["auto"](IMAGES), usual, rtol=1e-4, atol=1e-5)
 

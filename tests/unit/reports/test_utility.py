@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-
-from ganaug import GANAugmenter, LabelledImages, utility_report
-from ganaug.errors import DataError
-from ganaug.evaluation.baselines import RIVALS
-from ganaug.evaluation.classifiers import CNN
 from tests.planted.test_usefulness import HandsOut, digits
+
+from ganaug import GANAugmenter, LabeledImages, utility_report
+from ganaug.errors import DataError
+from ganaug.evaluation.baselines import BASELINES
+from ganaug.evaluation.classifiers import CNN
 from tests.sets import SMALL, noise
 
 LINEAR = LogisticRegression(C=10, max_iter=200)
@@ -36,10 +36,10 @@ def with_groups(images, groups):
 
 
 def test_every_way_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
-    train, held_back, test = sets
-    report = quick(train, HandsOut(held_back), test=test)
+    train, validation, test = sets
+    report = quick(train, HandsOut(validation), test=test)
     frame = report.to_frame()
-    ways = {*RIVALS, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
+    ways = {*BASELINES, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
     assert ways <= set(frame["subject"])
     found = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
     assert found["schema"] == "ganaug-report/1"
@@ -48,9 +48,9 @@ def test_every_way_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
 
 
 def test_the_page_needs_nothing_and_runs_nothing(sets, tmp_path):
-    train, held_back, test = sets
+    train, validation, test = sets
     classes = ("<script>alert(1)</script>", *train.classes[1:])
-    hostile = [replace(part, classes=classes) for part in (train, held_back, test)]
+    hostile = [replace(part, classes=classes) for part in (train, validation, test)]
     page = quick(hostile[0], HandsOut(hostile[1]), test=hostile[2]).to_html(tmp_path / "page.html")
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
@@ -58,23 +58,23 @@ def test_the_page_needs_nothing_and_runs_nothing(sets, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_figures_and_the_cache_changes_nothing(sets, monkeypatch, tmp_path):
-    train, held_back, test = sets
+    train, validation, test = sets
     found = []
     for cache in ("one", "one", "another"):
         monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / cache))
-        found.append(quick(train, HandsOut(held_back), test=test, classifier=CNN(steps=20, width=8)).to_json())
+        found.append(quick(train, HandsOut(validation), test=test, classifier=CNN(steps=20, width=8)).to_json())
     assert found[0] == found[1] == found[2]
 
 
 def test_a_second_look_trains_nothing(sets, monkeypatch):
-    train, held_back, test = sets
-    quick(train, HandsOut(held_back), test=test)
+    train, validation, test = sets
+    quick(train, HandsOut(validation), test=test)
     monkeypatch.setattr(LogisticRegression, "fit", lambda *args, **options: pytest.fail("trained again"))
-    quick(train, HandsOut(held_back), test=test)
+    quick(train, HandsOut(validation), test=test)
 
 
 def test_without_test_images_the_augmenter_is_fitted_on_each_training_fold_only(sets):
-    train, held_back, _ = sets
+    train, validation, _ = sets
     fitted = []
 
     class Spy(HandsOut):
@@ -82,7 +82,7 @@ def test_without_test_images_the_augmenter_is_fitted_on_each_training_fold_only(
             fitted.append(X)
             return self
 
-    report = quick(train, Spy(held_back), n_folds=2)
+    report = quick(train, Spy(validation), n_folds=2)
     assert len(fitted) == 2
     hashes = [{image.numpy().tobytes() for image in part.images} for part in fitted]
     assert not hashes[0] & hashes[1]  # two folds: what one trains on, the other tests on
@@ -90,7 +90,7 @@ def test_without_test_images_the_augmenter_is_fitted_on_each_training_fold_only(
 
 
 def test_groups_are_never_on_both_sides(sets):
-    train, held_back, _ = sets
+    train, validation, _ = sets
     groups = np.arange(len(train)) // 2
     fitted = []
 
@@ -99,13 +99,13 @@ def test_groups_are_never_on_both_sides(sets):
             fitted.append(set(X.metadata["group_id"]))
             return self
 
-    quick(with_groups(train, groups), Spy(held_back), n_folds=2)
+    quick(with_groups(train, groups), Spy(validation), n_folds=2)
     assert not fitted[0] & fitted[1]
 
 
 def test_a_generator_that_saw_the_test_images_is_refused():
     real, test = noise((12, 12), seed=0), noise((6, 6), seed=1)
-    both = LabelledImages(torch.cat([real.images, test.images]), torch.cat([real.labels, test.labels]), real.classes)
+    both = LabeledImages(torch.cat([real.images, test.images]), torch.cat([real.labels, test.labels]), real.classes)
     gan = GANAugmenter(n_steps=2, **SMALL).fit(both)
     with pytest.raises(DataError, match="trained on 12 of the 12 test images"):
         quick(real, gan, test=test)
@@ -122,106 +122,106 @@ def test_a_saved_generator_remembers_what_it_saw(tmp_path):
     "alter", [lambda x: x, lambda x: (x.int() + 1).clamp(0, 255).to(torch.uint8)], ids=["exact", "brighter"]
 )
 def test_near_copies_of_test_images_among_the_synthetic_are_refused(sets, alter):
-    train, held_back, test = sets
-    leaked = replace(held_back, images=held_back.images.clone())
+    train, validation, test = sets
+    leaked = replace(validation, images=validation.images.clone())
     leaked.images[:10] = alter(test.images[:10])
     with pytest.raises(DataError, match="test image"):
         quick(train, leaked, test=test)
-    quick(train, held_back, test=test)  # real images that are no copies are not taken for any
+    quick(train, validation, test=test)  # real images that are no copies are not taken for any
 
 
 def test_synthetic_images_need_test_images_of_their_own(sets):
-    train, held_back, _ = sets
+    train, validation, _ = sets
     with pytest.raises(ValueError, match="test="):
-        quick(train, held_back)
+        quick(train, validation)
 
 
 def test_test_images_that_were_trained_on_are_left_out_and_said(sets):
-    train, held_back, test = sets
-    both = LabelledImages(
+    train, validation, test = sets
+    both = LabeledImages(
         torch.cat([test.images, train.images[:4]]), torch.cat([test.labels, train.labels[:4]]), test.classes
     )
-    report = quick(train, HandsOut(held_back), test=both)
+    report = quick(train, HandsOut(validation), test=both)
     assert report.facts["test images"] == len(test)
     assert any("4 test images are training images" in sentence for sentence in report.summary)
 
 
 def test_a_group_on_both_sides_is_refused(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     with pytest.raises(DataError, match="group '1'"):
         quick(
-            with_groups(train, np.arange(len(train)) % 2), HandsOut(held_back), test=with_groups(test, [1] * len(test))
+            with_groups(train, np.arange(len(train)) % 2), HandsOut(validation), test=with_groups(test, [1] * len(test))
         )
 
 
 def test_classes_are_matched_by_name_and_strangers_refused(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     turned = replace(test, labels=9 - test.labels, classes=test.classes[::-1])
     assert (
-        quick(train, HandsOut(held_back), test=turned).to_json()
-        == quick(train, HandsOut(held_back), test=test).to_json()
+        quick(train, HandsOut(validation), test=turned).to_json()
+        == quick(train, HandsOut(validation), test=test).to_json()
     )
     with pytest.raises(DataError, match="class 'x'"):
-        quick(train, HandsOut(held_back), test=replace(test, classes=("x", *test.classes[1:])))
+        quick(train, HandsOut(validation), test=replace(test, classes=("x", *test.classes[1:])))
 
 
 def test_a_way_that_a_classifier_does_not_have_is_left_out_and_said(sets):
-    train, held_back, test = sets
-    report = quick(train.take(range(4, 80)), HandsOut(held_back), test=test, classifier=KNeighborsClassifier(3))
+    train, validation, test = sets
+    report = quick(train.take(range(4, 80)), HandsOut(validation), test=test, classifier=KNeighborsClassifier(3))
     assert "class weights" not in set(report.to_frame()["subject"])
     assert any("takes no sample_weight" in sentence for sentence in report.summary)
 
 
 def test_a_function_may_make_the_classifier(sets):
-    train, held_back, test = sets
-    assert quick(train, HandsOut(held_back), test=test, classifier=lambda: LogisticRegression(C=10, max_iter=200)).rows
+    train, validation, test = sets
+    assert quick(train, HandsOut(validation), test=test, classifier=lambda: LogisticRegression(C=10, max_iter=200)).rows
 
 
 def test_images_marked_as_synthetic_are_not_taken_for_real(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     marks = pd.DataFrame({"is_synthetic": [False] * len(train) + [True] * 5})
-    both = LabelledImages(
-        torch.cat([train.images, held_back.images[:5]]),
-        torch.cat([train.labels, held_back.labels[:5]]),
+    both = LabeledImages(
+        torch.cat([train.images, validation.images[:5]]),
+        torch.cat([train.labels, validation.labels[:5]]),
         train.classes,
         marks,
     )
-    assert quick(both, HandsOut(held_back), test=test).facts["training images"] == len(train)
+    assert quick(both, HandsOut(validation), test=test).facts["training images"] == len(train)
 
 
 def test_a_class_too_small_to_be_on_both_sides_is_named(sets):
-    train, held_back, _ = sets
+    train, validation, _ = sets
     with pytest.raises(DataError, match="class '0' has 2 images"):
-        quick(train.take([0, 1, *range(8, 80)]), HandsOut(held_back))
+        quick(train.take([0, 1, *range(8, 80)]), HandsOut(validation))
 
 
 @pytest.mark.parametrize(
     "options", [{"shares": (0, 0.5)}, {"shares": ()}, {"n_seeds": 0}, {"n_folds": 1}, {"classifier": "cn"}]
 )
 def test_what_makes_no_sense_is_refused_before_any_work(sets, options):
-    train, held_back, test = sets
+    train, validation, test = sets
     with pytest.raises(ValueError, match=next(iter(options)) if "classifier" not in options else "Did you mean 'cnn'"):
-        quick(train, HandsOut(held_back), test=test, **options)
+        quick(train, HandsOut(validation), test=test, **options)
 
 
 def test_a_time_budget_ends_after_two_seeds_and_says_so(sets):
-    train, held_back, test = sets
-    report = quick(train, HandsOut(held_back), test=test, n_seeds=5, time_budget=1e-6)
+    train, validation, test = sets
+    report = quick(train, HandsOut(validation), test=test, n_seeds=5, time_budget=1e-6)
     assert report.facts["seeds"] == 2
     assert any("time budget" in sentence for sentence in report.summary)
 
 
 def test_a_generator_with_its_classes_in_another_order_is_understood_twice(sets):
     """Twice, since the second time its samples come from the cache."""
-    train, held_back, test = sets
+    train, validation, test = sets
     order = torch.arange(9, -1, -1)
-    turned = replace(held_back, labels=order[held_back.labels], classes=held_back.classes[::-1])
+    turned = replace(validation, labels=order[validation.labels], classes=validation.classes[::-1])
 
     class Named(HandsOut):
         def cache_key(self):
             return "turned"
 
-    expected = quick(train, HandsOut(held_back), test=test)
+    expected = quick(train, HandsOut(validation), test=test)
     for _ in range(2):
         found = quick(train, Named(turned), test=test)
         assert found.verdict == expected.verdict == "helps"
@@ -252,35 +252,35 @@ def test_a_run_folder_is_not_shared_between_folds(tmp_path):
 
 
 def test_shares_that_are_close_do_not_mix(sets):
-    train, held_back, test = sets
-    report = quick(train, HandsOut(held_back), test=test, shares=(0.12, 0.124))
+    train, validation, test = sets
+    report = quick(train, HandsOut(validation), test=test, shares=(0.12, 0.124))
     assert {"12% synthetic", "12.4% synthetic"} <= set(report.to_frame()["subject"])
 
 
 def test_synthetic_images_in_the_test_folder_are_not_tested_on(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     marked = replace(test, metadata=pd.DataFrame({"is_synthetic": ["True"] * 5 + [""] * (len(test) - 5)}))
-    assert quick(train, HandsOut(held_back), test=marked).facts["test images"] == len(test) - 5
+    assert quick(train, HandsOut(validation), test=marked).facts["test images"] == len(test) - 5
 
 
 def test_missing_marks_do_not_make_real_images_synthetic(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     unmarked = replace(train, metadata=pd.DataFrame({"is_synthetic": [None, np.nan] * (len(train) // 2)}))
-    assert quick(unmarked, HandsOut(held_back), test=test).facts["training images"] == len(train)
+    assert quick(unmarked, HandsOut(validation), test=test).facts["training images"] == len(train)
 
 
 def test_few_test_images_of_each_of_many_classes_are_no_evidence(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     few = test.take([60 * label + k for label in range(10) for k in range(3)])
-    report = quick(train, HandsOut(held_back), test=few)
+    report = quick(train, HandsOut(validation), test=few)
     assert report.verdict == "no evidence"
     assert any("too few to tell" in sentence for sentence in report.summary)
 
 
 def test_class_names_with_dollars_and_escapes_survive_page_and_terminal(sets):
-    train, held_back, test = sets
+    train, validation, test = sets
     classes = ("$_$", "a\x1b]0;hi\x07", *train.classes[2:])
-    parts = [replace(part, classes=classes) for part in (train, held_back, test)]
+    parts = [replace(part, classes=classes) for part in (train, validation, test)]
     report = quick(parts[0], HandsOut(parts[1]), test=parts[2])
     assert report.to_html()
     shown = StringIO()
@@ -290,16 +290,16 @@ def test_class_names_with_dollars_and_escapes_survive_page_and_terminal(sets):
 
 
 def test_mirrored_copies_of_test_images_are_refused(sets):
-    train, held_back, test = sets
-    leaked = replace(held_back, images=held_back.images.clone())
+    train, validation, test = sets
+    leaked = replace(validation, images=validation.images.clone())
     leaked.images[:30] = test.images[::20].flip(3)
     with pytest.raises(DataError, match="nearly repeat a test image"):
         quick(train, leaked, test=test)
 
 
 def test_one_exact_copy_in_a_hundred_is_refused(sets):
-    train, held_back, test = sets
-    leaked = replace(held_back, images=held_back.images.clone())
+    train, validation, test = sets
+    leaked = replace(validation, images=validation.images.clone())
     leaked.images[: len(leaked) // 100] = test.images[: len(leaked) // 100]
     with pytest.raises(DataError, match="pixel for pixel"):
         quick(train, leaked, test=test)

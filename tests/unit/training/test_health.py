@@ -27,7 +27,7 @@ def test_good_numbers_are_no_symptom():
         (GOOD, Evaluation(math.nan, {"cat": 0.9}), "nan"),
         ({**GOOD, "gradient_generator": 1e-4}, FINE, "vanishing-gradient"),
         (GOOD, Evaluation(0.1, {"cat": 0.9, "dog": 0.2}), "mode-collapse"),
-        ({**GOOD, "accuracy_real": 0.99, "accuracy_fake": 0.99}, FINE, "critic-ahead"),
+        ({**GOOD, "accuracy_real": 0.99, "accuracy_fake": 0.99}, FINE, "discriminator-ahead"),
         ({**GOOD, "accuracy_real": 0.99, "accuracy_fake": 0.7}, FINE, None),
         ({**GOOD, "gradient_generator": 0.01}, FINE, None),
         (GOOD, Evaluation(0.1, {"cat": 0.9, "dog": 0.26}), None),
@@ -56,7 +56,7 @@ def test_earlier_trouble_is_forgotten_after_a_while():
         assert finding is None or finding.action != "stop"
 
 
-def test_at_the_end_a_class_that_was_never_learnt_is_named():
+def test_at_the_end_a_class_that_was_never_learned_is_named():
     health = Health()
     poor = Evaluation(0.5, {"cat": 0.01, "dog": 0.5})
     assert health.judge(10, GOOD, poor) is None
@@ -69,7 +69,7 @@ def test_what_is_in_vain_three_times_ends():
     health.judge(0, GOOD, FINE)
     bad = {**GOOD, "gradient_generator": 0.0}
     actions = [health.judge(i, bad, FINE).action for i in range(1, RETRIES + 2)]
-    assert actions == ["roll back, halve the critic's rate"] * RETRIES + ["stop"]
+    assert actions == ["roll back, halve the discriminator's rate"] * RETRIES + ["stop"]
 
 
 def test_it_goes_on_where_it_was_after_being_stored():

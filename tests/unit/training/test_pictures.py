@@ -19,7 +19,7 @@ def test_a_row_holds_real_images_left_and_synthetic_ones_right(tmp_path):
     assert columns[60].max() < columns[200].min()
 
 
-def test_colour_and_enlarged_small_images_fit(tmp_path):
+def test_color_and_enlarged_small_images_fit(tmp_path):
     images = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
     picture = preview({"x": (images, images)})
     assert picture.mode == "RGB"

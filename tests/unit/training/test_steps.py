@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganaug._runtime.randomness import own_state
+from ganaug._runtime.randomness import temporary_seed
 from ganaug.errors import TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
@@ -20,10 +20,10 @@ RECIPE = Recipe(latent_size=4, augmentations=[])
 
 
 def step(recipe, batch=16):
-    with own_state(0):
+    with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
-        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, critic, recipe, torch.tensor([20, 20, 20]))
+        discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, discriminator, recipe, torch.tensor([20, 20, 20]))
     batches = BalancedBatches(IMAGES, batch, seed=0, power=0.0)
     return lambda number: made(batches(number)), made
 
@@ -48,7 +48,7 @@ def test_the_class_counts_for_nothing_before_its_ramp_and_fully_after_it():
 
 
 def test_a_projection_without_strength_does_not_see_the_class():
-    with own_state(0):
+    with temporary_seed(0):
         head = Projection(6, 3, "none")
     features, labels = torch.ones(2, 6), torch.tensor([0, 1])
     assert not torch.allclose(*head(features, labels))
@@ -57,22 +57,22 @@ def test_a_projection_without_strength_does_not_see_the_class():
 
 
 def test_rates_fall_by_a_cosine_and_stay():
-    run, made = step(replace(RECIPE, decay_images=64, last_rate=0.1))
+    run, made = step(replace(RECIPE, lr_decay_images=64, final_lr_ratio=0.1))
     rates = []
     for number in range(6):
         run(number)
-        rates.append(made.sides.optimisers["generator"].param_groups[0]["lr"] / 4e-4)
+        rates.append(made.sides.optimizers["generator"].param_groups[0]["lr"] / 4e-4)
     assert rates == pytest.approx([1, 0.868198, 0.55, 0.231802, 0.1, 0.1], rel=1e-4)
     made.scale_rate("generator", 0.5)
-    assert made.sides.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
+    assert made.sides.optimizers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
 
 
 def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
     seen = []
 
-    def term(critique):
-        seen.append(critique)
-        return critique.on_real.new_ones(())
+    def term(inputs):
+        seen.append(inputs)
+        return inputs.real_logits.new_ones(())
 
     run, _ = step(replace(RECIPE, penalties=[Penalty(term, 0.25, every=3, start=4)]))
     logs = [run(number) for number in range(9)]
@@ -82,17 +82,17 @@ def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
 
 
 def test_a_scheduled_penalty_reaches_its_last_weight():
-    term = Penalty(lambda critique: critique.on_real.new_ones(()), 1.0, last_weight=0.2)
-    run, _ = step(replace(RECIPE, penalties=[term], decay_images=48))
+    term = Penalty(lambda inputs: inputs.real_logits.new_ones(()), 1.0, last_weight=0.2)
+    run, _ = step(replace(RECIPE, penalties=[term], lr_decay_images=48))
     logs = [run(number)["penalty"].item() for number in range(5)]
     assert logs == pytest.approx([1.0, 0.8, 0.4, 0.2, 0.2])
 
 
 def test_noise_on_the_class_is_for_training_alone_and_stronger_for_rare_classes():
-    with own_state(0):
+    with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
-        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, critic, replace(RECIPE, class_noise=0.75), torch.tensor([500, 50, 2]))
+        discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, discriminator, replace(RECIPE, class_noise=0.75), torch.tensor([500, 50, 2]))
     noise = made.noisy[0].noise
     assert noise[0] < noise[1] < noise[2]
     assert noise[2].item() == pytest.approx(0.75 * (0.01 / (1 - 0.99**2)) ** 0.5)
@@ -115,22 +115,22 @@ def test_the_running_means_of_logits_follow_the_critic():
 
 
 def test_a_shared_stage_takes_no_noise():
-    with own_state(0):
+    with temporary_seed(0):
         generator = NETWORKS["dcgan-shared-low"].generator(IMAGES.shape, 3, 4, 4)
-        critic = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, critic, replace(RECIPE, class_noise=0.75), torch.tensor([20, 20, 20]))
+        discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
+    made = AdversarialStep(generator, discriminator, replace(RECIPE, class_noise=0.75), torch.tensor([20, 20, 20]))
     logs = made(BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0))
     assert all(torch.isfinite(value).all() for value in logs.values())
 
 
 def test_a_critic_with_batch_norm_sees_real_and_fake_apart():
-    with own_state(0):
+    with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator((1, 16, 16), 3, 4, 4)
-        critic = NETWORKS["dcgan"].discriminator((1, 16, 16), 3, 4, "batch")
+        discriminator = NETWORKS["dcgan"].discriminator((1, 16, 16), 3, 4, "batch")
     large = tones(20, (1, 16, 16))
-    made = AdversarialStep(generator, critic, RECIPE, torch.tensor([20, 20, 20]))
+    made = AdversarialStep(generator, discriminator, RECIPE, torch.tensor([20, 20, 20]))
     sizes = []
-    critic.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    discriminator.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
     made(BalancedBatches(large, 16, seed=0, power=0.0)(0))
     assert sizes == [16, 16, 16]
 
@@ -174,7 +174,7 @@ def test_where_memory_is_short_a_batch_is_taken_in_parts_to_the_same_end(side):
 
     def made():
         shape = (1, 16, 16)
-        with own_state(0):
+        with temporary_seed(0):
             pair = NETWORKS["resnet-plain"]
             networks = pair.generator(shape, 3, 8, 8), pair.discriminator(shape, 3, 8, "none")
         return AdversarialStep(*networks, Recipe(latent_size=8, ema_half_life=0), torch.tensor([40, 40, 40]))

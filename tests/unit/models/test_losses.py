@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
-from ganaug.models.penalties import PENALTIES, Critique, class_spectral, gradient_penalty, lecam, penalties, r1, r2
+from ganaug.models.penalties import PENALTIES, PenaltyInputs, class_spectral, gradient_penalty, lecam, penalties, r1, r2
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.4, 3.0])
 ONES, ZEROS = torch.ones(3), torch.zeros(3)
@@ -26,7 +26,7 @@ def test_generators_of_the_original_gan():
 
 
 def test_the_minimax_generator_saturates_where_the_other_does_not():
-    """Why "non-saturating" exists: with a sure critic, only that one still has a gradient."""
+    """Why "non-saturating" exists: with a sure discriminator, only that one still has a gradient."""
     sizes = {}
     for name in ("vanilla", "non-saturating"):
         sure = torch.tensor([-20.0], requires_grad=True)
@@ -49,11 +49,11 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
     weights = torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(0))
     images = torch.randn(2, 5, 1, 4, 4, generator=torch.Generator().manual_seed(1))
 
-    def critic(shown, labels):
+    def discriminator(shown, labels):
         return (shown * weights).sum((1, 2, 3)) + labels
 
     labels = torch.arange(5)
-    seen = critique(critic, images[0], images[1], labels)
+    seen = inputs(discriminator, images[0], images[1], labels)
     assert gradient_penalty(seen).item() == pytest.approx((weights.norm().item() - 1) ** 2, rel=1e-5)
     assert r1(seen).item() == pytest.approx(weights.norm().item() ** 2, rel=1e-5)
     assert r2(seen).item() == pytest.approx(weights.norm().item() ** 2, rel=1e-5)
@@ -61,14 +61,14 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
 
 @pytest.mark.parametrize("term", [gradient_penalty, r1, r2])
 def test_penalties_on_gradients_can_be_trained_on(term):
-    critic = torch.nn.Linear(4, 1)
+    discriminator = torch.nn.Linear(4, 1)
     images = torch.randn(2, 3, 1, 2, 2, generator=torch.Generator().manual_seed(1))
-    term(critique(lambda x, _: critic(x.flatten(1).square()).squeeze(1), *images, ZEROS.long())).backward()
-    assert critic.weight.grad.abs().sum() > 0
+    term(inputs(lambda x, _: discriminator(x.flatten(1).square()).squeeze(1), *images, ZEROS.long())).backward()
+    assert discriminator.weight.grad.abs().sum() > 0
 
 
 def test_r1_looks_at_real_images_and_r2_at_fake_ones():
-    flat_above_zero = critique(
+    flat_above_zero = inputs(
         lambda x, _: x.clamp_max(0).sum((1, 2, 3)), torch.ones(2, 1, 2, 2), -torch.ones(2, 1, 2, 2)
     )
     assert r1(flat_above_zero).item() == 0
@@ -76,13 +76,13 @@ def test_r1_looks_at_real_images_and_r2_at_fake_ones():
 
 
 def test_lecam_measures_from_the_other_sides_usual_logit():
-    seen = critique(lambda x, _: x.sum((1, 2, 3)), torch.zeros(3, 1, 2, 2), torch.zeros(3, 1, 2, 2), usual=(0.5, -1.0))
-    seen = replace(seen, on_real=REAL, on_fake=FAKE)
+    seen = inputs(lambda x, _: x.sum((1, 2, 3)), torch.zeros(3, 1, 2, 2), torch.zeros(3, 1, 2, 2), usual=(0.5, -1.0))
+    seen = replace(seen, real_logits=REAL, fake_logits=FAKE)
     expected = ((REAL + 1) ** 2).mean() + ((FAKE - 0.5) ** 2).mean()
     assert lecam(seen).item() == pytest.approx(expected.item())
 
 
-def test_the_class_regulariser_weighs_rare_classes_more_and_leaves_fresh_networks_alone():
+def test_the_class_regularizer_weighs_rare_classes_more_and_leaves_fresh_networks_alone():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         generator = NETWORKS["dcgan"].generator((1, 16, 16), 2, 4, 4)
@@ -111,9 +111,11 @@ def test_penalties_come_by_name_list_or_not_at_all():
         penalties("lecan")
 
 
-def critique(critic, real, fake, labels=None, usual=(0.0, 0.0)):
+def inputs(discriminator, real, fake, labels=None, usual=(0.0, 0.0)):
     labels = torch.zeros(len(real), dtype=torch.int64) if labels is None else labels
-    usual_real, usual_fake = torch.tensor(usual)
-    on_real, on_fake = critic(real, labels), critic(fake, labels)
+    ema_real_logits, ema_fake_logits = torch.tensor(usual)
+    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, labels)
     random = torch.Generator().manual_seed(2)
-    return Critique(critic, real, fake, labels, on_real, on_fake, usual_real, usual_fake, random)
+    return PenaltyInputs(
+        discriminator, real, fake, labels, real_logits, fake_logits, ema_real_logits, ema_fake_logits, random
+    )

@@ -18,7 +18,7 @@ def rows_of(root) -> dict[str, dict[str, str]]:
 
 
 def flat(photos):
-    """Seven images in nested folders, two of the same name, labelled by metadata.csv alone, with one more column."""
+    """Seven images in nested folders, two of the same name, labeled by metadata.csv alone, with one more column."""
     root = photos({"x/deep": 4, "y": 3}, suffix=".bmp")
     files = [f"x/deep/{i}.bmp" for i in range(4)] + [f"y/{i}.bmp" for i in range(3)]
     labels = ["cat", "cat", "cat", "dog", "cat", "dog", "dog"]

@@ -25,11 +25,11 @@ def test_cutout_covers_a_quarter_at_most_and_something_always():
     assert covered.mean() == pytest.approx(0.25 * 0.8**2, abs=0.03)
 
 
-def test_colour_moves_tone_and_contrast_and_leaves_grey_grey():
-    grey = torch.linspace(-0.5, 0.5, 64).view(1, 1, 8, 8).expand(300, 1, 8, 8)
-    moved = augment.color(grey, torch.Generator().manual_seed(0))
+def test_color_moves_tone_and_contrast_and_leaves_gray_gray():
+    gray = torch.linspace(-0.5, 0.5, 64).view(1, 1, 8, 8).expand(300, 1, 8, 8)
+    moved = augment.color(gray, torch.Generator().manual_seed(0))
     assert moved.mean((1, 2, 3)).abs().max() == pytest.approx(0.5, abs=0.02)
-    spread = moved.std((1, 2, 3)) / grey[0].std()
+    spread = moved.std((1, 2, 3)) / gray[0].std()
     assert spread.min() == pytest.approx(0.5, abs=0.02)
     assert spread.max() == pytest.approx(1.5, abs=0.02)
     red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1).expand(300, 3, 4, 4)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ganaug.models.networks.blocks import ConditionalBatchNorm, crop, rows, stages
+from ganaug.models.networks.blocks import ConditionalBatchNorm, crop, rows, upsampling_plan
 
 
 @pytest.mark.parametrize(
@@ -17,20 +17,20 @@ from ganaug.models.networks.blocks import ConditionalBatchNorm, crop, rows, stag
     ],
 )
 def test_the_plan_wastes_nothing_where_it_need_not(size, expected):
-    assert stages((1, *size)) == expected
+    assert upsampling_plan((1, *size)) == expected
 
 
 def test_the_plan_always_covers_the_image_and_starts_small():
     for height in range(8, 257, 7):
         for width in range(8, 257, 11):
-            doublings, start = stages((3, height, width))
+            doublings, start = upsampling_plan((3, height, width))
             assert start[0] * 2**doublings >= height
             assert start[1] * 2**doublings >= width
             assert 2 <= min(start) <= 8
             assert start == (math.ceil(height / 2**doublings), math.ceil(width / 2**doublings))
 
 
-def test_cropping_takes_the_centre():
+def test_cropping_takes_the_center():
     images = torch.arange(36.0).view(1, 1, 6, 6)
     assert torch.equal(crop(images, 2, 4), images[:, :, 2:4, 1:5])
     assert crop(images, 6, 6) is not None

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganaug import LabelledImages
-from ganaug.evaluation.baselines import RIVALS, smote
+from ganaug import LabeledImages
+from ganaug.evaluation.baselines import BASELINES, smote
 from ganaug.evaluation.training_set import NotPossible, balanced, filled, mixed
 from tests.sets import noise, tones
 
@@ -45,7 +45,7 @@ def test_repeats_keep_every_real_image_and_come_as_often_as_chances_say():
 
 
 def test_real_only_repeats_nothing():
-    assert (RIVALS["real only"](REAL, 0).repeats() == 1).all()
+    assert (BASELINES["real only"](REAL, 0).repeats() == 1).all()
 
 
 def test_filling_up_stops_at_the_largest_class_or_where_there_are_no_more():
@@ -66,14 +66,14 @@ def test_smote_lies_between_the_images_of_its_class():
 
 
 def test_smote_of_a_single_image_is_not_possible():
-    lonely = LabelledImages(REAL.images[:41], REAL.labels[:41], REAL.classes[:2])
+    lonely = LabeledImages(REAL.images[:41], REAL.labels[:41], REAL.classes[:2])
     with pytest.raises(NotPossible):
         smote(lonely, 0)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_every_rival_has_all_real_images_and_finite_chances(name):
-    found = RIVALS[name](REAL, 0)
+    found = BASELINES[name](REAL, 0)
     assert torch.equal(found.images.images[: len(REAL)], REAL.images)
     assert np.isfinite(found.chances.numpy()).all()
     assert (found.chances > 0).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug import LabelledImages, read_folder, write_folder
+from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.errors import DataError, OutputError
 from ganaug.images import concatenate
 from ganaug.io import folder as folder_module
@@ -34,7 +34,7 @@ def test_a_folder_is_read_as_it_is(photos):
             assert (image.permute(1, 2, 0).numpy() == np.asarray(stored)).all()
 
 
-def test_grey_sets_have_one_channel_and_grey_files_in_colour_sets_three(photos):
+def test_gray_sets_have_one_channel_and_gray_files_in_color_sets_three(photos):
     root = photos(mode="L")
     assert read_folder(root).shape == (1, 12, 10)
     Image.new("RGB", (10, 12), "red").save(root / "dog" / "red.png")
@@ -129,7 +129,7 @@ def test_synthetic_files_carry_marks_and_real_ones_do_not(tmp_path, photos, synt
 
 
 def test_images_without_metadata_get_running_names(tmp_path):
-    images = LabelledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), ("a", "b"))
+    images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), ("a", "b"))
     out = write_folder(images, tmp_path / "deep" / "er" / "out")
     assert [row["file_name"] for row in rows_of(out)] == [
         "b/image-000001.png",
@@ -143,7 +143,7 @@ def test_images_without_metadata_get_running_names(tmp_path):
 def test_unsafe_classes_become_slugs_and_nothing_leaves_out(tmp_path, snapshot):
     classes = ("../x", "/etc/passwd", "a/b", "", "con", "fine")
     count = len(classes)
-    images = LabelledImages(
+    images = LabeledImages(
         torch.arange(2 * count).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8),
         torch.arange(count).repeat(2),
         classes,

@@ -37,12 +37,12 @@ def test_a_sound_folder(photos):
     assert inspection.warnings == ("fewer than 20 images in a class: Cat (2), dog (3)",)
 
 
-def test_a_set_is_grey_only_if_every_file_is(photos):
+def test_a_set_is_gray_only_if_every_file_is(photos):
     root = photos(mode="L")
     Image.new("1", (10, 12)).save(root / "cat" / "bits.png")
     Image.new("I;16", (10, 12)).save(root / "cat" / "deep.png")
     assert inspect_folder(root).shape == (1, 12, 10)
-    Image.new("RGB", (10, 12)).save(root / "cat" / "colour.png")
+    Image.new("RGB", (10, 12)).save(root / "cat" / "color.png")
     assert inspect_folder(root).shape == (3, 12, 10)
 
 
@@ -173,7 +173,7 @@ def test_warnings(photos):
     (root / "dog" / "notes.txt").touch()
     Image.new("RGB", (10, 12)).save(root / "loose.png")
     Image.new("RGB", (10, 12), 1).save(root / "dog" / "really.png", "JPEG")
-    frames = [Image.new("RGB", (10, 12), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (10, 12), color) for color in ("red", "blue")]
     frames[0].save(root / "cat" / "moves.gif", save_all=True, append_images=frames[1:])
     made = mark("cat", seed=1, model_hash="x")
     Image.new("RGB", (10, 12), 2).save(root / "cat" / "train-1.png", pnginfo=made)
@@ -263,7 +263,7 @@ def test_the_inspection_is_json(photos):
     found = json.loads(json.dumps(inspect_folder(root).to_dict()))
     assert found["classes"] == {"cat": 4, "dog": 3}
     assert found["sizes"] == [{"height": 12, "width": 10, "images": 7}]
-    assert found["problems"] == [{"file": "cat/bad.png", "cause": "has zero bytes", "mend": "Replace it"}]
+    assert found["problems"] == [{"file": "cat/bad.png", "cause": "has zero bytes", "fix": "Replace it"}]
 
 
 def test_progress_counts_every_file_once(photos):

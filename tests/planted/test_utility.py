@@ -1,4 +1,4 @@
-"""Generators whose worth is known: what the gate must say of each."""
+"""Generators whose worth is known: what the utility test must say of each."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from ganaug import LabelledImages, utility_report
+from ganaug import LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.classifiers import CNN
 
-TRAIN, TEST = 8, 60  # images a class of each split; the rest is held back, for the generators
+TRAIN, TEST = 8, 60  # images a class of each split; the rest is held out, for the generators
 
 
 class HandsOut(BaseEstimator):
@@ -33,11 +33,11 @@ class HandsOut(BaseEstimator):
 
 
 def digits(seed, train=TRAIN):
-    """(train, held back, test), of scikit-learn's 8 x 8 digits; the order is drawn by `seed`."""
+    """(train, held out, test), of scikit-learn's 8 x 8 digits; the order is drawn by `seed`."""
     found = load_digits()
     order = np.random.default_rng(seed).permutation(len(found.target))
     images = torch.from_numpy((found.images[order, None] * 15.9).astype(np.uint8))
-    everything = LabelledImages(images, torch.from_numpy(found.target[order]), tuple("0123456789"))
+    everything = LabeledImages(images, torch.from_numpy(found.target[order]), tuple("0123456789"))
     places = [torch.nonzero(everything.labels == label).flatten() for label in range(10)]
     cuts = [(0, train), (train, -TEST), (-TEST, None)]
     return tuple(everything.take(torch.cat([own[start:end] for own in places])) for start, end in cuts)
@@ -60,34 +60,34 @@ def gains_by_share(report):
 def noise(like):
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, like.images.shape, dtype=torch.uint8, generator=draws)
-    return LabelledImages(pixels, like.labels, like.classes)
+    return LabeledImages(pixels, like.labels, like.classes)
 
 
-def mislabelled(like):
+def mislabeled(like):
     order = torch.randperm(len(like), generator=torch.Generator().manual_seed(0))
-    return LabelledImages(like.images, like.labels[order], like.classes)
+    return LabeledImages(like.images, like.labels[order], like.classes)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_held_back_real_images_help(seed):
-    train, held_back, test = digits(seed)
-    report = judged(held_back, train, test, seed)
+    train, validation, test = digits(seed)
+    report = judged(validation, train, test, seed)
     assert report.verdict == "helps"
     assert report.facts["share"] > 0
 
 
 def test_noise_is_never_advised():
     """Uniform noise is so unlike any image that a network learns it apart, and is hardly the worse for it."""
-    train, held_back, test = digits(0)
-    report = judged(noise(held_back), train, test, 0, CNN(steps=60, width=16))
+    train, validation, test = digits(0)
+    report = judged(noise(validation), train, test, 0, CNN(steps=60, width=16))
     assert report.facts["share"] == 0
     assert report.verdict != "helps"
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_wrong_labels_hurt(seed):
-    train, held_back, test = digits(seed)
-    report = judged(mislabelled(held_back), train, test, seed)
+    train, validation, test = digits(seed)
+    report = judged(mislabeled(validation), train, test, seed)
     assert report.facts["share"] == 0
     states = gains_by_share(report)
     assert (states[["25% synthetic", "50% synthetic"]] == "fail").all()

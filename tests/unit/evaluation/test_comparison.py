@@ -20,9 +20,9 @@ def table(labels, right, seed, rare_right=None):
     return np.log(found)
 
 
-def predictions(ours, rival=0.7, shares=(0.1, 0.5), **others):
+def predictions(ours, baseline=0.7, shares=(0.1, 0.5), **others):
     labels = np.arange(K * EACH) % K
-    rivals = {"real only": table(labels, rival - 0.1, 1), "oversampling": table(labels, rival, 2)}
+    baselines = {"real only": table(labels, baseline - 0.1, 1), "oversampling": table(labels, baseline, 2)}
     with_samples = {
         share: {f"{share:.0%} synthetic": table(labels, right, 10 + k)}
         for k, (share, right) in enumerate(zip(shares, ours, strict=True))
@@ -32,7 +32,7 @@ def predictions(ours, rival=0.7, shares=(0.1, 0.5), **others):
         np.random.default_rng(0).integers(0, 5, len(labels)),
         others.get("groups"),
         np.log(np.array([0.4, 0.3, 0.2, 0.1])),
-        rivals,
+        baselines,
         with_samples,
         {},
     )
@@ -68,8 +68,8 @@ def test_no_difference_is_no_evidence_in_nearly_all_of_many_trials():
     for trial in range(40):
         given = predictions((0.7, 0.7))
         ours = {s: {str(s): table(labels, 0.7, 1000 + 10 * trial + k)} for k, s in enumerate((0.1, 0.5))}
-        rivals = {name: table(labels, 0.7, 2000 + 10 * trial + k) for k, name in enumerate(given.rivals)}
-        given = Predictions(given.labels, given.parts, None, given.log_prior, rivals, ours, {})
+        baselines = {name: table(labels, 0.7, 2000 + 10 * trial + k) for k, name in enumerate(given.baselines)}
+        given = Predictions(given.labels, given.parts, None, given.log_prior, baselines, ours, {})
         verdicts.append(Comparison(given, resamples=200, seed=trial).verdict)
     assert verdicts.count(HELPS) <= 3
 
@@ -80,8 +80,8 @@ def test_picking_the_best_of_many_equals_gains_nothing():
     for trial in range(10):
         given = predictions((0.7, 0.7))
         ours = {k / 100: {str(k): table(labels, 0.7, 5000 + 100 * trial + k)} for k in range(1, 21)}
-        rivals = {"real only": table(labels, 0.7, 9000 + trial)}
-        given = Predictions(given.labels, given.parts, None, np.zeros(K), rivals, ours, {})
+        baselines = {"real only": table(labels, 0.7, 9000 + trial)}
+        given = Predictions(given.labels, given.parts, None, np.zeros(K), baselines, ours, {})
         found = Comparison(given, resamples=50)
         gains.append(found.gain(found.best).value)
     assert abs(np.mean(gains)) < 0.01
@@ -105,7 +105,7 @@ def test_a_lucky_training_is_no_gain():
             np.arange(len(labels)) // K % 5,
             None,
             given.log_prior,
-            {name: way() for name in given.rivals},
+            {name: way() for name in given.baselines},
             ours,
             {},
             adjust=False,
@@ -118,14 +118,14 @@ def test_a_lucky_training_is_no_gain():
 
 
 def test_a_boundary_that_only_moved_is_no_gain():
-    """A rare class gains what the common ones lose: the offset curve of the rival reaches the same point."""
+    """A rare class gains what the common ones lose: the offset curve of the baseline reaches the same point."""
     random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
     logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
     log_prior = np.log(np.array([0.95, 0.05]))
-    normalised = lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True))  # noqa: E731
-    rivals = {"real only": normalised(logits + 0.3 * log_prior)}
-    ours = {0.5: {"50% synthetic": normalised(logits - 0.1 * log_prior)}}
-    given = Predictions(labels, np.arange(2000) % 5, None, log_prior, rivals, ours, {})
+    normalized = lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True))  # noqa: E731
+    baselines = {"real only": normalized(logits + 0.3 * log_prior)}
+    ours = {0.5: {"50% synthetic": normalized(logits - 0.1 * log_prior)}}
+    given = Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {})
     found = Comparison(given, resamples=200)
     above = found.above_curve(found.best)
     assert abs(above.value) < 0.005
@@ -138,21 +138,21 @@ def moved(table, log_prior, by):
 
 
 def test_the_best_rival_with_its_boundary_moved_is_no_gain():
-    """Whatever the rival is: that of the plain model is adjusted anyhow, this one is not."""
+    """Whatever the baseline is: that of the plain model is adjusted anyhow, this one is not."""
     random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
     log_prior = np.log(np.array([0.95, 0.05]))
     logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
     good = moved(logits, log_prior, -0.5)  # leans to the common class
-    rivals = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
+    baselines = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
     ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
-    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, rivals, ours, {}), resamples=200)
+    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {}), resamples=200)
     assert found.gain(found.best).low > 0.01
     assert found.above_curve(found.best).value == pytest.approx(0, abs=0.01)
     assert found.verdict != HELPS
 
 
 def test_the_curve_reaches_ways_that_lean_far_to_the_common_classes():
-    """As plain training of few images does beside a rival that finds the rare ones: it has traded, not learnt."""
+    """As plain training of few images does beside a baseline that finds the rare ones: it has traded, not learned."""
     random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
     log_prior = np.log(np.array([0.95, 0.05]))
     good = moved(random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels], log_prior, 0)
@@ -168,10 +168,10 @@ def test_what_lies_below_a_curve_that_turns_back_is_no_gain():
     """Of three classes, far too large an offset gives everything to the rarest, and the less rare one loses again."""
     random, labels = np.random.default_rng(1), np.repeat(np.arange(3), 500)
     log_prior = np.log(np.array([0.9, 0.08, 0.02]))
-    rival = moved(random.normal(size=(SEEDS, 1500, 3)) + 1.5 * np.eye(3)[labels], log_prior, 0)
+    baseline = moved(random.normal(size=(SEEDS, 1500, 3)) + 1.5 * np.eye(3)[labels], log_prior, 0)
     found = Comparison(
         Predictions(
-            labels, np.arange(1500) % 5, None, log_prior, {"real only": rival}, {0.5: {"50%": rival}}, {}, False
+            labels, np.arange(1500) % 5, None, log_prior, {"real only": baseline}, {0.5: {"50%": baseline}}, {}, False
         ),
         resamples=200,
     )
@@ -189,9 +189,9 @@ def test_logit_adjustment_is_a_rival_that_undoes_the_prior():
     plain = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     given = Predictions(labels, np.arange(1000) % 5, None, log_prior, {"real only": plain}, {0.1: {"10%": plain}}, {})
     found = Comparison(given, resamples=100)
-    adjusted, real_only = (found.rivals[name].scores.balanced_accuracy[0] for name in (ADJUSTED, "real only"))
+    adjusted, real_only = (found.baselines[name].scores.balanced_accuracy[0] for name in (ADJUSTED, "real only"))
     assert adjusted > real_only + 0.1
-    assert set(found.best_rival.chosen) <= {f"{ADJUSTED}, tau {tau}" for tau in ("0.75", "1", "1.25")}
+    assert set(found.best_baseline.chosen) <= {f"{ADJUSTED}, tau {tau}" for tau in ("0.75", "1", "1.25")}
 
 
 def test_the_gate_follows_a_plain_gain_and_leaves_plain_harm():
@@ -206,9 +206,9 @@ def test_the_gate_stays_shut_where_the_boundary_only_moved():
     log_prior = np.log(np.array([0.95, 0.05]))
     logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
     good = moved(logits, log_prior, -0.5)
-    rivals = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
+    baselines = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
     ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
-    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, rivals, ours, {}), resamples=200)
+    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {}), resamples=200)
     assert found.gain(found.best).low > 0.01
     assert set(found.gated.chosen) == {"classical augmentation"}
 
@@ -231,15 +231,15 @@ def test_harm_at_one_of_two_larger_shares_is_no_evidence():
 
 @pytest.mark.parametrize(("lead", "share"), [(0.5, 0.0), (2.0, 0.5)])
 def test_the_cautious_share_is_0_until_the_best_leads_by_its_standard_error(lead, share):
-    """Wrong answers of the rival are turned right, in steps, until ours leads by so many standard errors."""
+    """Wrong answers of the baseline are turned right, in steps, until ours leads by so many standard errors."""
     labels = np.arange(K * EACH) % K
-    rival = table(labels, 0.7, 3)[:1]
+    baseline = table(labels, 0.7, 3)[:1]
     error = np.sqrt(0.7 * 0.3 / len(labels))
-    ours, wrong = rival.copy(), np.flatnonzero(rival[0].argmax(1) != labels)
+    ours, wrong = baseline.copy(), np.flatnonzero(baseline[0].argmax(1) != labels)
     for place in wrong[: round(lead * error * len(labels))]:
         ours[0, place] = np.log(np.where(np.arange(K) == labels[place], 0.7, 0.1))
     given = Predictions(
-        labels, labels % 2, None, np.zeros(K), {"real only": rival}, {0.5: {"50%": ours}}, {}, adjust=False
+        labels, labels % 2, None, np.zeros(K), {"real only": baseline}, {0.5: {"50%": ours}}, {}, adjust=False
     )
     assert Comparison(given, resamples=400).cautious_share == share
 
@@ -247,11 +247,11 @@ def test_the_cautious_share_is_0_until_the_best_leads_by_its_standard_error(lead
 def test_intervals_widen_where_images_of_a_group_agree():
     """Ten groups, in each of which all images gain or none does: ten pieces of evidence, not 240."""
     labels, groups = np.arange(K * EACH) % K, np.arange(K * EACH) // 24
-    rival = np.log(np.where(np.arange(K) == ((labels + (groups % 2 == 0)) % K)[:, None], 0.7, 0.1))[None]
+    baseline = np.log(np.where(np.arange(K) == ((labels + (groups % 2 == 0)) % K)[:, None], 0.7, 0.1))[None]
     ours = np.log(np.where(np.arange(K) == ((labels + (groups % 5 == 0)) % K)[:, None], 0.7, 0.1))[None]
     widths = {}
     for name, own in {"alone": None, "together": groups}.items():
-        given = Predictions(labels, groups % 5, own, np.zeros(K), {"real only": rival}, {0.1: {"10%": ours}}, {})
+        given = Predictions(labels, groups % 5, own, np.zeros(K), {"real only": baseline}, {0.1: {"10%": ours}}, {})
         gain = Comparison(replace(given, adjust=False), resamples=400)
         widths[name] = gain.gain(gain.best)
     assert widths["together"].value == pytest.approx(widths["alone"].value)
@@ -268,9 +268,9 @@ def test_one_test_image_of_a_class_decides_nothing():
     """Where the only image of the last class turns right, balanced accuracy gains 25 points in every resample."""
     given = predictions((0.7, 0.7))
     keep = np.r_[np.flatnonzero(given.labels < K - 1), np.flatnonzero(given.labels == K - 1)[:1]]
-    rival, ours = (table(given.labels, 0.7, 1, rare_right=chance)[:, keep] for chance in (0.0, 1.0))
+    baseline, ours = (table(given.labels, 0.7, 1, rare_right=chance)[:, keep] for chance in (0.0, 1.0))
     cut = Predictions(
-        given.labels[keep], given.parts[keep], None, given.log_prior, {"real only": rival}, {0.1: {"10%": ours}}, {}
+        given.labels[keep], given.parts[keep], None, given.log_prior, {"real only": baseline}, {0.1: {"10%": ours}}, {}
     )
     found = Comparison(replace(cut, adjust=False), resamples=300)
     assert found.gain(found.best).value == pytest.approx(0.25, abs=0.02)
@@ -300,7 +300,7 @@ def test_the_class_that_gains_is_named():
     labels = np.arange(K * EACH) % K
     given = predictions((0.7, 0.7))
     ours = {0.1: {"10% synthetic": table(labels, 0.7, 30, rare_right=0.98)}}
-    given = Predictions(given.labels, given.parts, None, given.log_prior, given.rivals, ours, {})
+    given = Predictions(given.labels, given.parts, None, given.log_prior, given.baselines, ours, {})
     found = Comparison(given, resamples=400)
     changes, p_values = found.classes(found.best)
     assert p_values[K - 1] < 0.05

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.images import LabelledImages, to_uint8
+from ganaug.images import LabeledImages, to_uint8
 from ganaug.training.batches import BalancedBatches
 from tests.sets import noise
 
@@ -24,7 +24,7 @@ def test_every_image_of_a_class_comes_alike_and_under_its_own_label():
     shuffled = noise((30, 20)).take(torch.randperm(50, generator=torch.Generator().manual_seed(0)))
     plain = shuffled.images.clone()
     plain[:, 0, 0, 0] = torch.arange(50)  # a pixel that names the image
-    batches = BalancedBatches(LabelledImages(plain, shuffled.labels, ("a", "b")), 1000, seed=0, power=0.0)
+    batches = BalancedBatches(LabeledImages(plain, shuffled.labels, ("a", "b")), 1000, seed=0, power=0.0)
     seen = torch.zeros(50)
     for step in range(20):
         batch = batches(step)
@@ -46,6 +46,6 @@ def test_a_batch_depends_on_seed_and_step_alone():
 
 def test_a_class_without_images_is_never_drawn():
     images = noise((5, 5))
-    missing = LabelledImages(images.images, images.labels * 2, ("a", "none", "b"))
+    missing = LabeledImages(images.images, images.labels * 2, ("a", "none", "b"))
     batches = BalancedBatches(missing, 200, seed=0, power=0.0)
     assert set(batches(0).labels.tolist()) == {0, 2}

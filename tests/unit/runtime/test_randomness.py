@@ -9,7 +9,7 @@ from ganaug._runtime.randomness import (
     integers,
     latents,
     normal,
-    own_state,
+    temporary_seed,
     uniform,
 )
 
@@ -43,9 +43,9 @@ def test_streams_of_classes_and_seeds_do_not_meet():
 
 
 def test_own_state_decides_what_torch_draws_and_gives_its_state_back():
-    with own_state(5):
+    with temporary_seed(5):
         one = torch.randn(3)
-    with own_state(5):
+    with temporary_seed(5):
         two = torch.randn(3)
     assert torch.equal(one, two)
 

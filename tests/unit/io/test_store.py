@@ -11,7 +11,7 @@ import torch
 
 from ganaug import GANAugmenter, read_folder, write_folder
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabelledImages, StoredRows, image_hashes, to_uint8
+from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
 from ganaug.io import store as module
 from ganaug.io.listing import STORE
 from ganaug.io.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store
@@ -59,7 +59,7 @@ def test_rows_of_a_store_are_read_by_number_slice_mask_and_view(tmp_path):
 def test_what_is_taken_of_a_large_store_stays_in_the_file(tmp_path, monkeypatch):
     stored = open_store(built(noise((30, 20)), tmp_path))
     plain = read_folder(tmp_path / "folder")
-    monkeypatch.setattr("ganaug.images.IN_VIEW", 1000)
+    monkeypatch.setattr("ganaug.images.MAX_BYTES_IN_MEMORY", 1000)
     part = stored.take(torch.arange(len(plain)) % 2 == 0)
     assert isinstance(part.images, StoredRows)
     assert part.fingerprint() == plain.take(torch.arange(len(plain)) % 2 == 0).fingerprint()
@@ -86,7 +86,7 @@ def large(tmp_path, monkeypatch):
     labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
     images.numpy().tofile(tmp_path / "images.bin")
     rows = StoredRows(tmp_path / "images.bin", images.shape, image_hashes(images))
-    return LabelledImages(rows, labels, ("a", "b", "c"))
+    return LabeledImages(rows, labels, ("a", "b", "c"))
 
 
 def names(pixels):
@@ -207,7 +207,7 @@ def test_images_that_do_not_fit_are_named_with_the_mend(tmp_path):
         build_store(folder, tmp_path / "one")
     assert open_store(build_store(folder, tmp_path / "two", image_size=16)).shape == (1, 16, 16)
     Image.new("RGB", (12, 12)).save(first[-1])
-    with pytest.raises(DataError, match=rf"{first[-1].name}: is in colour.*--mode rgb"):
+    with pytest.raises(DataError, match=rf"{first[-1].name}: is in color.*--mode rgb"):
         build_store(folder, tmp_path / "three")
     assert open_store(build_store(folder, tmp_path / "four", mode="rgb")).shape == (3, 12, 12)
 

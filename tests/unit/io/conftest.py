@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug import LabelledImages
+from ganaug import LabeledImages
 
 Photos = Callable[..., Path]
 
@@ -36,7 +36,7 @@ def photos(tmp_path) -> Photos:
 
 
 @pytest.fixture
-def synthetic() -> LabelledImages:
+def synthetic() -> LabeledImages:
     """Five images as a generator hands them over: two cats, three dogs, 12x10, RGB."""
     labels = torch.tensor([0, 0, 1, 1, 1])
     metadata = pd.DataFrame(
@@ -50,7 +50,7 @@ def synthetic() -> LabelledImages:
         }
     )
     pixels = torch.randint(0, 256, (5, 3, 12, 10), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return LabelledImages(pixels, labels, ("cat", "dog"), metadata)
+    return LabeledImages(pixels, labels, ("cat", "dog"), metadata)
 
 
 @pytest.fixture

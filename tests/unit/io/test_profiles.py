@@ -17,7 +17,7 @@ PIXELS = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.G
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
-def test_a_profile_states_its_copyright_and_leaves_colours_as_they_are(n_channels):
+def test_a_profile_states_its_copyright_and_leaves_colors_as_they_are(n_channels):
     content = icc_profile(n_channels, "Nobody's \u00a9")
     profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
     assert profile.profile.copyright == "Nobody's \u00a9"

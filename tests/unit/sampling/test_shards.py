@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug import LabelledImages, read_folder
+from ganaug import LabeledImages, read_folder
 from ganaug._runtime.storage import locked
 from ganaug.errors import OutputError, RunError
 from ganaug.io.writing import streamed
@@ -85,7 +85,7 @@ def test_a_tar_has_the_same_bytes_each_time_and_holds_image_label_and_row(tmp_pa
 
     made = noise()
     rows = pd.DataFrame({"is_synthetic": True, "seed": range(10), "model_hash": "0123456789", "ganaug_version": "1"})
-    synthetic = LabelledImages(made.images, made.labels, ("a.b", "c d"), rows)
+    synthetic = LabeledImages(made.images, made.labels, ("a.b", "c d"), rows)
     for name in ("one", "two"):
         write_shard(contents(synthetic), Shard(0, 1), tmp_path / name, ABOUT, form="tar")
     paths = [tmp_path / name / "shard-00000-of-00001.tar" for name in ("one", "two")]

@@ -12,7 +12,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, W
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from ganaug import LabelledImages, MixedDataset
+from ganaug import LabeledImages, MixedDataset
 from ganaug.errors import DataError
 from tests.sets import noise
 
@@ -68,7 +68,7 @@ def test_real_items_are_untouched_and_first():
         Split(train=False),
         Split(split="val"),
         Split(_split="test"),
-        LabelledImages(REAL.images, REAL.labels, REAL.classes, pd.DataFrame({"split": ["test"] * 18})),
+        LabeledImages(REAL.images, REAL.labels, REAL.classes, pd.DataFrame({"split": ["test"] * 18})),
     ],
 )
 def test_a_validation_set_never_yields_a_synthetic_item(real):
@@ -121,7 +121,7 @@ def test_synthetic_images_match_an_image_folder_in_form_and_class(tmp_path, mode
     for name in ("a", "b", "other"):
         (tmp_path / name).mkdir()
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).convert(mode).save(tmp_path / name / "1.png")
-    reordered = LabelledImages(FAKE.images, FAKE.labels, ("b", "a"))
+    reordered = LabeledImages(FAKE.images, FAKE.labels, ("b", "a"))
     mixed = MixedDataset(ImageFolder(tmp_path), reordered, transform=v2.PILToTensor())
     assert mixed.classes == ("a", "b", "other")
     assert mixed.targets[3] == 1  # the first synthetic one is of class b
@@ -130,7 +130,7 @@ def test_synthetic_images_match_an_image_folder_in_form_and_class(tmp_path, mode
 
 def test_wrappers_hide_neither_classes_nor_validation():
     part = Subset(noise((6, 6)), [0, 1, 6])
-    mixed = MixedDataset(ConcatDataset([part, part]), LabelledImages(FAKE.images, FAKE.labels, ("b", "a")))
+    mixed = MixedDataset(ConcatDataset([part, part]), LabeledImages(FAKE.images, FAKE.labels, ("b", "a")))
     assert mixed.classes == ("a", "b")
     assert mixed.targets[:7] == [0, 0, 1, 0, 0, 1, 1]
     hidden = Subset(ConcatDataset([Split(train=False)]), [0, 1, 2])
@@ -139,7 +139,7 @@ def test_wrappers_hide_neither_classes_nor_validation():
 
 def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
     real = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([10, 20, 10, 20]))
-    mixed = MixedDataset(real, LabelledImages(FAKE.images, FAKE.labels, ("10", "20")))
+    mixed = MixedDataset(real, LabeledImages(FAKE.images, FAKE.labels, ("10", "20")))
     assert set(mixed.targets) == {10, 20}
     assert mixed.targets[4:] == [10 if label == 0 else 20 for label in FAKE.labels.tolist()]
     assert mixed.class_to_idx == {"10": 10, "20": 20}
@@ -152,7 +152,7 @@ def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
 
 def test_images_that_say_themselves_that_they_are_synthetic_count_as_such():
     marks = pd.DataFrame({"is_synthetic": [False] * 12 + [True] * 6})
-    real = LabelledImages(REAL.images, REAL.labels, REAL.classes, marks)
+    real = LabeledImages(REAL.images, REAL.labels, REAL.classes, marks)
     assert MixedDataset(real, FAKE, share=0.0).is_synthetic.tolist() == marks["is_synthetic"].tolist()
     kept = MixedDataset(real, FAKE, validation=True)
     assert len(kept) == 12
@@ -163,7 +163,7 @@ def test_what_cannot_be_mixed_is_refused():
     with pytest.raises(ValueError, match="below 1"):
         MixedDataset(REAL, FAKE, share=1.0)
     with pytest.raises(DataError, match="no class 'b'"):
-        MixedDataset(LabelledImages(REAL.images, REAL.labels * 0, ("a",)), FAKE)
+        MixedDataset(LabeledImages(REAL.images, REAL.labels * 0, ("a",)), FAKE)
     floats = TensorDataset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(DataError, match="own transform has run"):
         MixedDataset(floats, FAKE)
@@ -222,7 +222,7 @@ def test_workers_follow_the_epoch_and_see_refreshed_images(persistent):
 
     def refresh(epoch):
         asked.append(epoch)
-        return LabelledImages(torch.full_like(FAKE.images, 10 * epoch), FAKE.labels, FAKE.classes)
+        return LabeledImages(torch.full_like(FAKE.images, 10 * epoch), FAKE.labels, FAKE.classes)
 
     mixed = MixedDataset(REAL, FAKE, fade_epochs=4, refresh=refresh)
     loader = DataLoader(mixed, batch_size=64, num_workers=1, persistent_workers=persistent)

@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Subset, TensorDataset
 
-from ganaug.datasets.convert import adopt
+from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
-from ganaug.images import LabelledImages
+from ganaug.images import LabeledImages
 from ganaug.io.folder import write_folder
 from tests.sets import noise
 
@@ -29,11 +29,11 @@ Y = np.array([5, 5, 5, 9, 9, 9])
     ],
 )
 def test_every_layout_becomes_the_same_pixels_and_comes_back(X, shape):
-    adopted = adopt(X, Y)
-    assert adopted.images.shape == shape
+    converted = convert(X, Y)
+    assert converted.images.shape == shape
     expected = torch.from_numpy(BYTES).permute(0, 3, 1, 2)[:, : shape[0]]
-    assert torch.equal(adopted.images.images, expected)
-    both, labels = adopt(X, Y).append(adopted.images)
+    assert torch.equal(converted.images.images, expected)
+    both, labels = convert(X, Y).append(converted.images)
     assert type(both) is type(X)
     assert both.dtype == X.dtype
     assert bool((both[6:] == both[:6]).all())
@@ -43,32 +43,32 @@ def test_every_layout_becomes_the_same_pixels_and_comes_back(X, shape):
 
 def test_rows_are_cut_by_image_shape():
     rows = BYTES.reshape(6, -1)
-    adopted = adopt(rows, Y, image_shape=(9, 8, 3))
-    assert torch.equal(adopted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
-    assert (adopted.append(adopted.images)[0] == np.concatenate([rows, rows])).all()
+    converted = convert(rows, Y, image_shape=(9, 8, 3))
+    assert torch.equal(converted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+    assert (converted.append(converted.images)[0] == np.concatenate([rows, rows])).all()
     with pytest.raises(DataError, match="does not fit rows of 216"):
-        adopt(rows, Y, image_shape=(9, 9))
+        convert(rows, Y, image_shape=(9, 9))
 
 
 def test_plain_vectors_keep_each_feature_in_its_own_range():
     X = np.random.default_rng(0).normal(size=(6, 4)) * [1, 100, 0.01, 0] + [0, 5, 0, 3]
-    adopted = adopt(X, Y)
-    both, _ = adopted.append(adopted.images)
+    converted = convert(X, Y)
+    both, _ = converted.append(converted.images)
     steps = np.ptp(X, axis=0) / 255
     assert (np.abs(both[6:] - X) <= steps / 2 + 1e-12).all()
 
 
 def test_data_sets_give_their_classes():
     images = TensorDataset(torch.from_numpy(BYTES).permute(0, 3, 1, 2), torch.tensor([0, 0, 0, 2, 2, 2]))
-    assert adopt(images).images.classes == ("0", "2")
+    assert convert(images).images.classes == ("0", "2")
     images.classes = ["x", "y", "z"]
-    assert adopt(images).images.classes == ("x", "z")
-    assert adopt(images).class_values.tolist() == [0, 2]
-    assert adopt(Subset(images, [1, 4])).images.classes == ("x", "z")
-    both, labels = adopt(images).append(adopt(images).images)
+    assert convert(images).images.classes == ("x", "z")
+    assert convert(images).class_values.tolist() == [0, 2]
+    assert convert(Subset(images, [1, 4])).images.classes == ("x", "z")
+    both, labels = convert(images).append(convert(images).images)
     assert labels.tolist() == [0, 0, 0, 2, 2, 2] * 2
     assert both.classes == ("x", "z")
-    assert adopt(noise()).images.classes == ("a", "b")
+    assert convert(noise()).images.classes == ("a", "b")
 
 
 def test_files_are_read_and_cannot_be_given_back(tmp_path):
@@ -76,13 +76,13 @@ def test_files_are_read_and_cannot_be_given_back(tmp_path):
         Image.fromarray(image).save(tmp_path / f"{index}.png")
     paths = [tmp_path / f"{index}.png" for index in range(6)]
     for form in (paths, [str(p) for p in paths], pd.DataFrame({"file": [str(p) for p in paths]})):
-        adopted = adopt(form, Y)
-        assert torch.equal(adopted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+        converted = convert(form, Y)
+        assert torch.equal(converted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
     with pytest.raises(TypeError, match="write_folder"):
-        adopted.append(adopted.images)
+        converted.append(converted.images)
     (tmp_path / "3.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"3\.png"):
-        adopt(paths, Y)
+        convert(paths, Y)
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,16 @@ def test_files_are_read_and_cannot_be_given_back(tmp_path):
 )
 def test_what_is_no_image_set_is_refused(X, y, words):
     with pytest.raises(ValueError, match=words):
-        adopt(X, y)
+        convert(X, y)
 
 
 def test_pixels_are_stretched_where_they_would_be_black():
     for array in (BYTES > 127, (BYTES // 16).astype(int), (BYTES > 127) * 1.0, BYTES / 1000 - 3):
-        assert adopt(array, Y).images.images.max() == 255
-        both, _ = adopt(array, Y).append(adopt(array, Y).images)
+        assert convert(array, Y).images.images.max() == 255
+        both, _ = convert(array, Y).append(convert(array, Y).images)
         assert both.dtype == array.dtype
         assert np.allclose(both[6:], both[:6], atol=1e-3)
-    assert adopt(BYTES // 16, Y).images.images.max() == 15  # bytes are taken as they are
+    assert convert(BYTES // 16, Y).images.images.max() == 15  # bytes are taken as they are
 
 
 def test_palettes_are_looked_up():
@@ -117,13 +117,13 @@ def test_palettes_are_looked_up():
         def __getitem__(self, index):
             return Image.fromarray(BYTES[index]).quantize(16), index % 2
 
-    assert adopt(Pictures()).images.shape == (3, 9, 8)
+    assert convert(Pictures()).images.shape == (3, 9, 8)
 
 
 @pytest.mark.parametrize("form", [list, tuple, np.asarray, pd.Series, torch.tensor])
 def test_labels_come_back_in_their_own_container(form):
     y = form(Y.tolist())
-    _, labels = adopt(torch.from_numpy(BYTES[..., 0]), y).append(adopt(BYTES[..., 0], Y).images)
+    _, labels = convert(torch.from_numpy(BYTES[..., 0]), y).append(convert(BYTES[..., 0], Y).images)
     assert type(labels) is type(y)
     assert [int(label) for label in labels] == Y.tolist() * 2
 
@@ -133,19 +133,19 @@ def test_labels_come_back_in_their_own_container(form):
 )
 def test_labels_that_are_none_are_refused(y):
     with pytest.raises(ValueError, match=r"missing labels|one number or string"):
-        adopt(BYTES, y if y[0] != (1,) else np.array([None] * 6, dtype=object))
+        convert(BYTES, y if y[0] != (1,) else np.array([None] * 6, dtype=object))
 
 
 def test_a_folder_is_read_and_y_beside_images_is_refused(tmp_path):
     write_folder(noise(), tmp_path / "set")
-    assert adopt(tmp_path / "set").images.counts == {"a": 6, "b": 4}
+    assert convert(tmp_path / "set").images.counts == {"a": 6, "b": 4}
     with pytest.raises(ValueError, match="labels of its own"):
-        adopt(noise(), Y)
+        convert(noise(), Y)
     with pytest.raises(DataError, match="X is empty"):
-        adopt(BYTES[:0], Y[:0])
+        convert(BYTES[:0], Y[:0])
 
 
 def test_an_empty_class_is_named():
-    images = LabelledImages(noise().images, noise().labels, ("a", "b", "nobody"))
+    images = LabeledImages(noise().images, noise().labels, ("a", "b", "nobody"))
     with pytest.raises(DataError, match="no image of class 'nobody'"):
-        adopt(images)
+        convert(images)

@@ -30,12 +30,12 @@ def test_it_halves_down_to_a_pixel_or_to_where_padding_would_grow(size, expected
 def test_a_unit_of_the_critic_sees_one_patch(side, patch):
     """By the gradient of the unit in the middle (Isola et al. 2017, appendix 6.1.2, for 70 x 70 and 16 x 16)."""
     torch.manual_seed(0)
-    critic = PatchDiscriminator((1, side, side), 4)
-    for layer in critic.modules():
+    discriminator = PatchDiscriminator((1, side, side), 4)
+    for layer in discriminator.modules():
         if isinstance(layer, torch.nn.InstanceNorm2d):
             layer.forward = lambda features: features  # its means would let every pixel in
     images = torch.randn(1, 1, side, side, requires_grad=True)
-    logits = critic(images)
+    logits = discriminator(images)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
     rows = torch.nonzero(images.grad[0, 0].abs().sum(1)).flatten()
     assert int(rows.max() - rows.min()) + 1 == patch

@@ -27,7 +27,7 @@ def test_every_format_opens(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("mode", "colour", "expected"),
+    ("mode", "color", "expected"),
     [
         ("1", 1, 255),
         ("L", 77, 77),
@@ -41,8 +41,8 @@ def test_every_format_opens(tmp_path, suffix):
         ("I;16", 257 * 9, 9),
     ],
 )
-def test_modes_become_eight_bit_grey_or_rgb_on_white(tmp_path, mode, colour, expected):
-    Image.new(mode, (8, 9), colour).save(tmp_path / "a.png")
+def test_modes_become_eight_bit_gray_or_rgb_on_white(tmp_path, mode, color, expected):
+    Image.new(mode, (8, 9), color).save(tmp_path / "a.png")
     picture = decode(tmp_path / "a.png")
     assert picture.mode == mode
     assert picture.pixels.shape == ((9, 8) if isinstance(expected, int) else (9, 8, 3))
@@ -72,7 +72,7 @@ def test_exif_orientation_is_applied(tmp_path):
 
 
 def test_only_the_first_frame_of_an_animation_is_taken(tmp_path):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in (RED, "blue")]
     for name in ("a.gif", "a.png", "a.webp", "a.tif"):
         lossless = {"lossless": True} if name.endswith("webp") else {}
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **lossless)
@@ -167,7 +167,7 @@ def test_flipped_bytes_never_raise_anything_else(tmp_path):
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_resizing_keeps_the_whole_picture_and_averages_it(tmp_path, kind):
     stripes = np.zeros((400, 600), np.uint8)
-    stripes[:, ::2] = 255  # nearest-neighbour would give all black or all white
+    stripes[:, ::2] = 255  # nearest-neighbor would give all black or all white
     stripes[:, 300:] = 255
     Image.fromarray(stripes).save(tmp_path / f"a.{kind}", quality=95)
     picture = decode(tmp_path / f"a.{kind}", (16, 32))

@@ -7,7 +7,7 @@ from datasets import ClassLabel, Dataset, Features, Image, Value, load_dataset
 from PIL import Image as Pillow
 
 from ganaug import GANAugmenter, read_folder, write_folder
-from ganaug.datasets.convert import adopt
+from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
 from ganaug.io.records import records_of
 from ganaug.io.store import build_store, open_store, verify_store
@@ -61,7 +61,7 @@ def hugging_face(images, **columns):
 def test_a_data_set_of_hugging_face_is_filled_up_in_its_own_kind(tmp_path):
     images = clothes(12).take(torch.cat([torch.arange(12), torch.arange(12, 20), torch.arange(24, 36)]))
     data = hugging_face(images)
-    found = adopt(data)
+    found = convert(data)
     assert torch.equal(found.images.images, images.images)
     assert found.images.classes == images.classes
     both, labels = GANAugmenter(n_steps=2, check_every=1, **SMALL).fit_resample(data)
@@ -77,18 +77,18 @@ def test_a_data_set_of_hugging_face_is_filled_up_in_its_own_kind(tmp_path):
 
 def test_a_data_set_without_images_or_labels_is_named():
     with pytest.raises(DataError, match="no column of images; its columns are text"):
-        adopt(Dataset.from_dict({"text": ["a"]}))
+        convert(Dataset.from_dict({"text": ["a"]}))
     pictures = Dataset.from_dict({"image": [Pillow.new("L", (8, 8))]}, features=Features({"image": Image()}))
     with pytest.raises(DataError, match="no column label"):
-        adopt(pictures)
+        convert(pictures)
     named = Dataset.from_dict(
         {"image": [Pillow.new("L", (8, 8)), Pillow.new("RGB", (8, 9))], "label": ["x", "y"]},
         features=Features({"image": Image(), "label": Value("string")}),
     )
     with pytest.raises(DataError, match=r"is 8x8 and .* 9x8"):
-        adopt(named)
+        convert(named)
     with pytest.raises(ValueError, match="give no y"):
-        adopt(named, [0, 1])
+        convert(named, [0, 1])
 
 
 def test_numbers_as_class_names_are_ordered_as_numbers(tmp_path):
