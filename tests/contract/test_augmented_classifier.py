@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
-from tests.planted.test_usefulness import HandsOut, digits
+from tests.planted.test_utility_verdict import HandsOut, digits
 
 from ganaug import AugmentedClassifier, GANAugmenter
 from ganaug.estimators import classifier

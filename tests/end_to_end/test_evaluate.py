@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tests.planted.test_usefulness import digits
+from tests.planted.test_utility_verdict import digits
 
 from ganaug import GANAugmenter, LabeledImages, write_folder
 from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process

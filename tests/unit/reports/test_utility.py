@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from tests.planted.test_usefulness import HandsOut, digits
+from tests.planted.test_utility_verdict import HandsOut, digits
 
 from ganaug import GANAugmenter, LabeledImages, utility_report
 from ganaug.errors import DataError
