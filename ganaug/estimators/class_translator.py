@@ -384,7 +384,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 
     def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         super()._restore_own(fitted, tensors)
-        self.sources_ = {str(name): str(source) for name, source in fitted["sources"].items()}
+        self.sources_ = dict(fitted["sources"])
+        if not set(self.sources_) | set(self.sources_.values()) <= set(self.model_.classes):
+            raise ValueError("sources name unknown classes")
         self.cycle_error_ = {
             name: np.asarray(errors, dtype=np.float32) for name, errors in fitted["cycle_error"].items()
         }

@@ -1,5 +1,6 @@
 """How every estimator is fitted: seed, validation split, run folder, loop, evaluation, publishing. Written once."""
 
+import math
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -144,25 +145,20 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         resume = resume and processes.from_first(lambda: not self._has_empty_run_folder())
         seed = processes.from_first(lambda: self._seed(resume))
         description = self._describe_data(data)
-        setup = self._set_up(data, seed, device)
-        params = {**self._described(), **setup.chosen}
-        if setup.batch_size is not None:
-            processes.check_shares(setup.batch_size, each=setup.min_images)
-        processes.check_same("images", description["fingerprint"])
-        processes.check_same("parameters", str(params))
-        folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
         with ExitStack() as stack:
             stack.enter_context(events_shown(self.verbose))
+            setup = self._set_up(data, seed, device)
+            params = {**self._described(), **setup.chosen}
+            if setup.batch_size is not None:
+                processes.check_shares(setup.batch_size, each=setup.min_images)
+            processes.check_same("images", description["fingerprint"])
+            processes.check_same("parameters", str(params))
+            folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
             if folder is not None:
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
-            watchers: list[Callback] = []
-            if setup.batch_size is not None:
-                seconds = self.time_budget
-                progress = FitProgress(self.verbose, setup.batch_size, n_steps=setup.n_steps, seconds=seconds)
-                watchers.append(stack.enter_context(progress))
-            all_callbacks = (*watchers, *callbacks, *budget)
-            context = FitContext(seed, device, processes, folder, resume, all_callbacks, started)
+            progress = self._progress(stack, setup)
+            context = FitContext(seed, device, processes, folder, resume, (*progress, *callbacks, *budget), started)
             result = self._train(data, setup, context)
             self._publish(result, description, seed)
             if folder is not None:
@@ -170,6 +166,13 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
                 write_json(folder / "summary.json", result.summary)
             logger.info("fit ended (%s) after %s steps", result.stop_reason, f"{result.n_steps:,}")
         self._warn_of_findings(data, result)
+
+    def _progress(self, stack: ExitStack, setup: FitSetup) -> list[Callback]:
+        """Start the progress bar of a fit that trains networks itself, until `stack` is left."""
+        if setup.batch_size is None:
+            return []
+        progress = FitProgress(self.verbose, setup.batch_size, n_steps=setup.n_steps, seconds=self.time_budget)
+        return [stack.enter_context(progress)]
 
     def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:
         """Set the fitted attributes."""
@@ -227,7 +230,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         fitted = {
             "history": self.history_.astype(object).where(self.history_.notna(), None).to_dict("records"),
-            "health": [asdict(finding) for finding in self.health_],
+            "health": [_finding_as_json(finding) for finding in self.health_],
             "stop_reason": self.stop_reason_,
             "n_steps": self.n_steps_,
             "best_step": self.best_step_,
@@ -242,7 +245,10 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         fitted = description["fit"]
         self.model_, self.data_, self.seed_ = model, dict(description["data"]), int(description["seed"])
         self.history_ = pd.DataFrame(fitted["history"])
-        self.health_ = [Finding(**finding) for finding in fitted["health"]]
+        self.health_ = [
+            Finding(**{**finding, "value": math.nan if finding["value"] is None else finding["value"]})
+            for finding in fitted["health"]
+        ]
         self.stop_reason_, self.n_steps_ = str(fitted["stop_reason"]), int(fitted["n_steps"])
         self.best_step_, self.seconds_ = int(fitted["best_step"]), float(fitted["seconds"])
         self._restore_own(fitted, tensors)
@@ -278,6 +284,11 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+
+def _finding_as_json(finding: Finding) -> dict[str, object]:
+    """Return a finding as JSON, which has no NaN."""
+    return {**asdict(finding), "value": finding.value if math.isfinite(finding.value) else None}
 
 
 def load_estimator(

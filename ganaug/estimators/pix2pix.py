@@ -187,8 +187,8 @@ class Pix2Pix(Translator):
         unsuitable = [name for name in UNSUITABLE_AUGMENTATIONS if augment.AUGMENTATIONS[name] in policies]
         if unsuitable:
             raise ValueError(
-                f"augmentation {unsuitable[0]!r} would alter X and Y alike, but their colors mean different things. Use "
-                "translation, flip or None."
+                f"augmentation {unsuitable[0]!r} would alter X and Y alike, but their colors mean different things. "
+                "Use translation, flip or None."
             )
 
 

@@ -26,6 +26,7 @@ from ganaug.estimators.fitting import (
     check_no_missing,
     load_estimator,
 )
+from ganaug.estimators.parameters import as_json
 from ganaug.estimators.translation_images import as_array, as_images, check_domains, split_rows
 from ganaug.images import image_hashes
 from ganaug.models import augmentations as augment
@@ -268,7 +269,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             batch_size=self.batch_size,
             n_steps=n_steps,
             min_images=1,
-            chosen={"recipe": recipe.get_params()},
+            chosen={"recipe": as_json(recipe)},
             domains=domains,
             train_rows=(splits[0][0], splits[1][0]),
             validation_rows=(splits[0][1], splits[1][1]),

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from ganaug import GANAugmenter
-from ganaug._runtime.storage import write_tree
+from ganaug._runtime.storage import read_tree, write_tree
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import ClassNotLearnedError, RunError
 from ganaug.images import LabeledImages
-from ganaug.sampling.filters import COPY, PASSED, MISLABELED, FilterStats, filter_names, make_filters
+from ganaug.sampling.filters import COPY, MISLABELED, PASSED, FilterStats, filter_names, make_filters
 from ganaug.training.auxiliary_classifier import train_auxiliary_classifier
 from tests.sets import SMALL, augmenter, tones
 from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING
@@ -142,7 +142,7 @@ def test_a_class_that_is_not_learned_is_refused_and_left_as_it_was(gan, images):
 
 def test_untrained_classes_are_not_filled_up_with_rubbish(images):
     raw = augmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNED)
-    with pytest.warns(UserWarning, match="not learned, and so not filled up"):
+    with pytest.warns(UserWarning, match="not learned, and not filled up"):
         _, labels = raw.fit_resample(images)
     lacking = np.flatnonzero(~raw.filter_report_["learned"])
     assert len(lacking) > 0
@@ -151,10 +151,10 @@ def test_untrained_classes_are_not_filled_up_with_rubbish(images):
 
 def test_altered_filters_are_refused(gan, tmp_path):
     gan.save(tmp_path)
-    tree = gan.model_.filters.tree()
-    tree["auxiliary_classifier"]["margins"] = torch.full((3,), -99.0)
-    write_tree(tmp_path / "filters.safetensors", tree)
-    with pytest.raises(RunError, match=r"the filters are not those that model.json names"):
+    tensors = read_tree(tmp_path / "model.safetensors")
+    tensors["filters"]["auxiliary_classifier"]["margins"] = torch.full((3,), -99.0)
+    write_tree(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(RunError, match=r"model.safetensors: is not the file that model.json names"):
         GANAugmenter.load(tmp_path, "cpu")
 
 

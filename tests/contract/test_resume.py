@@ -105,7 +105,7 @@ def test_a_run_without_a_better_score_stops_and_stays_stopped(tmp_path):
 
 def test_a_run_at_another_precision_is_not_resumed(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5, precision="fp32")
-    with pytest.raises(RunError, match="precision was 'fp32' and is 'bf16'"):
+    with pytest.raises(RunError, match="recipe__precision was 'fp32' and is now 'bf16'"):
         fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True, precision="bf16")
 
 
@@ -126,11 +126,11 @@ def test_resuming_without_folder_means_another_seed_is_another_run(tmp_path):
 def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5)
     settings = {**SMALL, "check_every": 5, "ema_half_life": 100, "n_steps": 9, "run_dir": tmp_path / "run"}
-    with pytest.raises(RunError, match="begun on other data"):
+    with pytest.raises(RunError, match="started on other data"):
         augmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
-    with pytest.raises(RunError, match="loss was 'hinge' and is 'wgan'"):
+    with pytest.raises(RunError, match="loss was 'hinge' and is now 'wgan'"):
         augmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))
-    with pytest.raises(RunError, match="random_state was 0 and is 3"):
+    with pytest.raises(RunError, match="random_state was 0 and is now 3"):
         augmenter("dcgan", **(settings | {"random_state": 3})).resume(tones(6, (1, 8, 8)))
     with pytest.raises(RunError, match="has done 5 steps already, more than the 3"):
         augmenter("dcgan", **(settings | {"n_steps": 3})).resume(tones(6, (1, 8, 8)))
@@ -162,5 +162,5 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path):
 def test_a_config_that_is_not_ours_is_refused(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5)
     (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-    with pytest.raises(RunError, match="not what ganaug wrote"):
+    with pytest.raises(RunError, match="was not written by ganaug"):
         fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True)

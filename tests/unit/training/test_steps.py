@@ -21,7 +21,7 @@ COUNTS = torch.tensor([20, 20, 20])
 
 
 def recipe(**settings):
-    return TrainingRecipe(latent_size=4, **settings)
+    return TrainingRecipe(latent_size=4, precision="fp32", **settings)
 
 
 def step(settings, loss=LOSSES["hinge"], batch=16):
@@ -97,7 +97,9 @@ def test_noise_on_the_class_is_for_training_alone_and_stronger_for_rare_classes(
     with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([500, 50, 2]))
+    made = AdversarialStep(
+        generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([500, 50, 2])
+    )
     noise = made.noisy[0].noise
     assert noise[0] < noise[1] < noise[2]
     assert noise[2].item() == pytest.approx(0.75 * (0.01 / (1 - 0.99**2)) ** 0.5)
@@ -123,7 +125,9 @@ def test_a_shared_stage_takes_no_noise():
     with temporary_seed(0):
         generator = NETWORKS["dcgan-shared-low"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([20, 20, 20]))
+    made = AdversarialStep(
+        generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([20, 20, 20])
+    )
     logs = made(BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0))
     assert all(torch.isfinite(value).all() for value in logs.values())
 
@@ -183,7 +187,10 @@ def test_where_memory_is_short_a_batch_is_taken_in_parts_to_the_same_end(side):
             pair = NETWORKS["resnet-plain"]
             networks = pair.generator(shape, 3, 8, 8), pair.discriminator(shape, 3, 8, "none")
         return AdversarialStep(
-            *networks, LOSSES["hinge"], TrainingRecipe(latent_size=8, ema_half_life=0), counts=torch.tensor([40, 40, 40])
+            *networks,
+            LOSSES["hinge"],
+            TrainingRecipe(latent_size=8, ema_half_life=0, precision="fp32"),
+            counts=torch.tensor([40, 40, 40]),
         )
 
     batches = BalancedBatches(tones(), 16, seed=0, power=0.0)
