@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import generator
 from ganaug.estimators.translator import Translator, as_images, check_sides, thumbnails
-from ganaug.metrics.permutation import LIKELY, Tested, dependence_test
+from ganaug.metrics.permutation import LIKELY, Tested
+from ganaug.metrics.two_sample_tests import dependence_test
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator

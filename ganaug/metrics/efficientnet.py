@@ -44,7 +44,7 @@ class ConvUnit(nn.Module):
     """Convolution without bias, batch normalization and, unless `activation` is False, ReLU6.
 
     Padding is TensorFlow's "SAME" for sides that the stride divides: with a stride of 2, the bottom and the right are
-    padded by one pixel more than the top and the left. `nn.Conv2d` pads both ends alike, so a layer before it does this.
+    padded by one pixel more than the top and the left. `nn.Conv2d` pads both ends alike, so a layer before it pads.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from scipy.stats import kstest
-
 from ganaug.metrics.fairness import amplification, calibrated_amplification, shift
+from scipy.stats import kstest
 
 EVEN = np.array([[0.5, 0.5], [0.5, 0.5], [0.7, 0.3], [0.4, 0.6]])
 

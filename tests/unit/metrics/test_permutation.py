@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
+from ganaug.metrics.coverage import coverage, expected_coverage
 from scipy.stats import kstest
 
 from ganaug.metrics import permutation
-from ganaug.metrics.coverage import coverage, expected_coverage
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.permutation import FEW, Permutations, classifier_test, coverage_test, dependence_test, kernel_test
 

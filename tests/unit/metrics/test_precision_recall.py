@@ -1,7 +1,6 @@
 import pytest
 import torch
-
-from ganaug.metrics.coverage import coverage, density, expected_coverage, radii
+from ganaug.metrics.precision_recall import coverage, density, expected_coverage, radii
 
 
 def draws(*shape, seed=0):

@@ -1,9 +1,9 @@
 import pytest
 import torch
+from ganaug.metrics.copy_detection import Traces
+from tests.unit.metrics.test_aligned_copies import ALTERED, OTHERS, TRAINING, shifted
 
-from ganaug.metrics.traces import Traces
 from tests.sets import noise
-from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING, shifted
 
 TRACES = Traces.of(TRAINING).half()
 WAYS = {

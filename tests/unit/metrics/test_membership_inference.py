@@ -1,9 +1,9 @@
 import pytest
 import torch
+from ganaug.metrics.intervals import difference_of_shares
+from ganaug.metrics.membership_inference import membership, nearest_synthetic
 
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.metrics.measures import difference_of_shares
-from ganaug.metrics.membership import membership, nearest_synthetic
 
 SHIRTS = fashion_mnist_lt().of_class("T-shirt")
 MEMBERS, OTHERS, MORE = SHIRTS[:120], SHIRTS[120:240], SHIRTS[240:400]

@@ -1,10 +1,10 @@
 import prdc
 import pytest
 import torch
+from ganaug.metrics.variety import vendi_ratio, vendi_score
 from vendi_score import vendi
 
 from ganaug.metrics import coverage as ours
-from ganaug.metrics.variety import vendi_ratio, vendi_score
 
 
 def draws(*shape, seed=0):
