@@ -33,7 +33,7 @@ class Recognition:
     >>> import torch
     >>> from ganaug.metrics import Recognition
     >>> recognized = Recognition(torch.tensor([0, 1, 1]), torch.tensor([-0.1, -0.2, -3.0]))
-    >>> float((recognized.named == torch.tensor([0, 1, 0])).double().mean())  # share of claimed labels predicted
+    >>> float((recognized.named == torch.tensor([0, 1, 0])).double().mean())  # share of claimed labels
     0.666...
     """
 
@@ -100,7 +100,7 @@ def recognition(
         ).fit(real[train].numpy(), labels[train].numpy())
         of_real.predict(model, real, labels, test)
         of_synthetic.predict(model, synthetic, claimed, np.flatnonzero(synthetic_folds == fold))
-    return of_real.recognition(), of_synthetic.recognition()
+    return of_real.result(), of_synthetic.result()
 
 
 @dataclass
@@ -124,8 +124,8 @@ class _Predictions:
         self.named[rows] = classes[log_probabilities.argmax(1)]
         columns = np.searchsorted(classes, claimed_labels).clip(0, len(classes) - 1)
         is_known = classes[columns] == claimed_labels
-        confidence = np.maximum(log_probabilities[np.arange(len(rows)), columns], MIN_LOG_PROBABILITY)
-        self.confidence[rows] = np.where(is_known, confidence, MIN_LOG_PROBABILITY)
+        of_claimed = np.maximum(log_probabilities[np.arange(len(rows)), columns], MIN_LOG_PROBABILITY)
+        self.confidence[rows] = np.where(is_known, of_claimed, MIN_LOG_PROBABILITY)
 
-    def recognition(self) -> Recognition:
+    def result(self) -> Recognition:
         return Recognition(torch.from_numpy(self.named), torch.from_numpy(self.confidence))

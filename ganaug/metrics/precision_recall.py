@@ -33,6 +33,10 @@ def radii(points: Tensor, *, k: int = 5) -> Tensor:
     ValueError
         Unless N > k.
 
+    References
+    ----------
+    Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", NeurIPS 2019, eq. 1.
+
     Examples
     --------
     >>> import torch
