@@ -1,7 +1,8 @@
 """Metrics of real and synthetic images: pure functions of features, pixels or counts.
 
 They know no model and no report. Most take features, (N, D), which the functions in `FEATURES` compute from images.
-Those of copies, membership and mirror symmetry take the images, uint8 (N, C, H, W), and those of attributes take counts.
+Those of copies, membership and mirror symmetry take the images themselves, uint8 (N, C, H, W). Those of attributes take
+counts.
 """
 
 from ganaug.metrics.aligned_copies import copy_limit, copy_ratios

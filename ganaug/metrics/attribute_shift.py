@@ -76,7 +76,7 @@ def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool
     >>> result = shift(real_hits=6, n_real=20, hits=450, n=1000)
     >>> round(result.change, 2), result.p < 0.001  # differs from this training set
     (0.15, True)
-    >>> shift(real_hits=6, n_real=20, hits=450, n=1000, of_population=True).p > 0.1  # may agree with the population
+    >>> shift(real_hits=6, n_real=20, hits=450, n=1000, of_population=True).p > 0.1  # may fit the population
     True
     """
     real_share, share = real_hits / n_real, hits / n

@@ -39,7 +39,7 @@ class Measured:
     low, high : float or None
         Its 95 % interval.
     expected : float or None
-        Its value where the synthetic images are as good as real ones; `Measure.alike` says what this compares with.
+        Its value where the synthetic images are as good as real ones, as `Measure.alike` describes.
     p : float or None
         p value of so bad a value, where the metric is tested.
     note : str
@@ -295,8 +295,8 @@ MEASURES: dict[str, Measure] = {
         "train for less time or publish fewer images, which lowered it where that was measured; filters did not",
         enough=50,
         takes="members",
-        otherwise="needs real images that were not trained on (holdout). Classes of 10 to 24 images of a long-tailed "
-        "Fashion-MNIST had 0.26, 0.16 after a quarter of the training",
+        otherwise="needs real images that were not trained on (holdout). Classes of 10 to 24 images of a "
+        "long-tailed Fashion-MNIST had 0.26, 0.16 after a quarter of the training",
         alike="by chance",
     ),
     "density": Measure(_density),

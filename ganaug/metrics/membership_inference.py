@@ -81,8 +81,8 @@ def membership(members: Tensor, others: Tensor) -> Membership:
     Parameters
     ----------
     members, others : Tensor
-        `nearest_synthetic` of images that the generator was trained on, (N,), and of similar images that it was not
-        trained on, (M,).
+        `nearest_synthetic` of images that the generator was trained on, (N,), and of similar images that it
+        was not trained on, (M,).
 
     Returns
     -------

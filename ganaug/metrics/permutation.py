@@ -14,7 +14,8 @@ from torch import Tensor
 from ganaug._runtime.randomness import generator
 
 N_PERMUTATIONS = 4999
-N_FIRST, LIKELY = 499, 0.05  # permutations computed first, and the p value from which on no others are needed
+N_FIRST = 499  # permutations that are computed first
+LIKELY = 0.05  # p value from which on no other permutations are computed
 MAX_NUMBERS = 2**24  # numbers that are in memory at once
 
 
