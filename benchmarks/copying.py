@@ -24,9 +24,8 @@ from tables import table
 from torch import Tensor
 
 from ganaug import __version__
-from ganaug.metrics.alignment import copy_ratios
-from ganaug.metrics.measures import copy_limit
-from ganaug.metrics.traces import Traces
+from ganaug.metrics.aligned_copies import copy_limit, copy_ratios
+from ganaug.metrics.copy_detection import Traces
 
 ROUNDS, SHARE = 20, 0.01
 WAYS = ("as they are", "mirrored", "shifted by a pixel", "JPEG of quality 75", "brighter")

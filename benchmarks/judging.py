@@ -18,9 +18,9 @@ from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug._runtime.storage import read_tree, write_tree
 from ganaug.images import LabeledImages, pooled, to_signed
 from ganaug.metrics.copies import copy_radius, near_copies
-from ganaug.metrics.coverage import coverage, density
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.features import efficientnet_features
+from ganaug.metrics.precision_recall import coverage, density
 from ganaug.training.batches import BalancedBatches
 
 CACHE = Path.home() / ".cache" / "ganaug-benchmarks"

@@ -25,8 +25,8 @@ from usefulness import cells
 
 from ganaug import GANAugmenter, LabeledImages, __version__
 from ganaug.errors import ClassNotLearnedError
-from ganaug.metrics.measures import difference_of_shares
-from ganaug.metrics.membership import membership, nearest_synthetic
+from ganaug.metrics.intervals import difference_of_shares
+from ganaug.metrics.membership_inference import membership, nearest_synthetic
 
 MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "membership"
 EACH, FEW, STRANGERS = 1000, 100, 300  # samples of a class; fewer; images a class that were not trained on

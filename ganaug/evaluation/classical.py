@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabeledImages
-from ganaug.metrics.mirror import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
 
 Augment = Callable[[Tensor, int], Tensor]
 

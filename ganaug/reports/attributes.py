@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
-from ganaug.metrics.recognition import recognition
+from ganaug.metrics.class_recognition import recognition
 
 PREFIX = "attr_"
 MOST = 20  # values of an attribute

@@ -15,20 +15,14 @@ from ganaug.evaluation.comparison import MIN_GROUPS
 from ganaug.evaluation.scores import holm
 from ganaug.evaluation.splits import groups_of
 from ganaug.images import LabeledImages, matched
-from ganaug.metrics.coverage import covered
-from ganaug.metrics.fairness import (
-    FEWEST,
-    RESAMPLES,
-    Shift,
-    amplification,
-    calibrated_amplification,
-    clustered_shift,
-    shift,
-)
+from ganaug.metrics.attribute_shift import FEWEST, Shift, clustered_shift, shift
+from ganaug.metrics.bias_amplification import RESAMPLES, amplification, calibrated_amplification
 from ganaug.metrics.features import Extractor, extractor
-from ganaug.metrics.guessed import corrected_shares, guess_test
-from ganaug.metrics.measures import wilson
-from ganaug.metrics.permutation import Permutations, group_coverage_test, neighbors
+from ganaug.metrics.intervals import wilson
+from ganaug.metrics.permutation import Permutations
+from ganaug.metrics.precision_recall import covered
+from ganaug.metrics.predicted_attributes import corrected_shares, guess_test
+from ganaug.metrics.two_sample_tests import group_coverage_test, neighbors
 from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
 from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
 from ganaug.reports.report import Report, Row, p_value, worst

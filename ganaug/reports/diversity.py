@@ -11,12 +11,13 @@ from ganaug._runtime.randomness import derive, generator
 from ganaug.errors import DataError
 from ganaug.evaluation.scores import holm
 from ganaug.images import LabeledImages, image_hashes, matched
+from ganaug.metrics.class_recognition import Recognition, recognition
 from ganaug.metrics.distance import frechet_distance
+from ganaug.metrics.diversity import MEASURES, Measure, Measured
 from ganaug.metrics.features import FRECHET, Extractor, extractor
-from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
-from ganaug.metrics.membership import nearest_synthetic
+from ganaug.metrics.membership_inference import nearest_synthetic
+from ganaug.metrics.pair import Pair
 from ganaug.metrics.permutation import N_PERMUTATIONS
-from ganaug.metrics.recognition import Recognition, recognition
 from ganaug.reports.galleries import gallery
 from ganaug.reports.report import Report, Row, p_value, worst
 

@@ -14,7 +14,7 @@ from ganaug.evaluation.scores import Interval, Resamples, interval, share_interv
 from ganaug.evaluation.training_set import balanced, together
 from ganaug.evaluation.trial import predicted
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.metrics.fairness import FEWEST
+from ganaug.metrics.attribute_shift import FEWEST
 from ganaug.reports.attributes import checked_values, codes, texts
 from ganaug.reports.report import Row
 

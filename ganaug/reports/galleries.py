@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganaug._runtime.terminal import one_line, printable
-from ganaug.metrics.measures import Measured, Pair, copy_limit
+from ganaug.metrics.aligned_copies import copy_limit
+from ganaug.metrics.diversity import Measured
+from ganaug.metrics.pair import Pair
 from ganaug.reports.canvas import BAD, GOOD, INK, NEITHER, png, svg
 from ganaug.reports.report import Figure, Row
 from ganaug.training.pictures import preview

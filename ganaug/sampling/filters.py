@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganaug._runtime.lookup import listed, unknown
 from ganaug.images import LabeledImages
-from ganaug.metrics.traces import Traces
+from ganaug.metrics.copy_detection import Traces
 from ganaug.models.networks.blocks import Shape
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabeledImages
 from ganaug.errors import DataError
-from ganaug.metrics.fairness import clustered_shift
+from ganaug.metrics.attribute_shift import clustered_shift
 from ganaug.reports.bias import bias_report
 
 NAMES = ("healthy", "ill")
