@@ -30,7 +30,7 @@ from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.progress import Evaluator
 from ganaug.estimators.sampler import Sampler
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network

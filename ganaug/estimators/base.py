@@ -15,7 +15,7 @@ from ganaug._runtime.storage import LOCK, is_left, locked, read_json, read_tree,
 from ganaug._version import __version__
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabeledImages
-from ganaug.io.findings import LARGEST, MAX_CLASSES
+from ganaug.io.dataset_checks import LARGEST, MAX_CLASSES
 from ganaug.io.names import is_utf8
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
 

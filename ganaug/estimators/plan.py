@@ -8,7 +8,7 @@ import torch
 
 from ganaug.datasets.holdout import FEWEST
 from ganaug.images import LabeledImages
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.metrics.mirror import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
 

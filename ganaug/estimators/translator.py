@@ -22,7 +22,7 @@ from ganaug._runtime.storage import digest, write_json
 from ganaug.errors import DataError
 from ganaug.estimators import base
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.sampling.translation_model import (
     DIRECTIONS,
