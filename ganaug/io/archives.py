@@ -135,6 +135,7 @@ def _archive(
     with freed_memory_kept(), naming(target, contents.n_bytes), staging_path(target) as staging:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staging, map_in_threads(encode, contents.files, progress, total=contents.n_files)
+        # before the rename, so that a power failure cannot leave an empty archive with the final name
         with open(staging, "rb+") as file:
             os.fsync(file.fileno())
         staging.replace(target)

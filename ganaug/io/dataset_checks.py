@@ -112,6 +112,7 @@ def _find_size_errors(entries: Sequence[ImageEntry]) -> list[str]:
     sizes = Counter((entry.height, entry.width) for entry in entries).most_common()
     if len(sizes) > 1:
         counts = shorten([f"{height}x{width} ({n:,} images)" for (height, width), n in sizes], MAX_SIZES_SHOWN)
+        # the most common size, but not so large that training takes long
         suggestion = min(max(*sizes[0][0], MIN_IMAGE_SIZE), 64)
         return [
             f"{len(sizes):,} sizes (height x width): {counts}. "

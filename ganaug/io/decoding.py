@@ -260,7 +260,7 @@ def _read(path: Path) -> bytes:
             raise UnusableImage("is not a regular file", "Remove it")
         if status.st_size == 0:
             raise UnusableImage("has zero bytes")
-        if status.st_size > MAX_FILE_BYTES:
+        if status.st_size > MAX_FILE_BYTES:  # it would be read into memory before Pillow could refuse it
             raise UnusableImage(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}", "Scale it down")
         return path.read_bytes()
     except FileNotFoundError:
@@ -299,7 +299,7 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
     width, height = image.size
     if not width or not height:
         raise UnusableImage(f"is {height}x{width} (height x width): it has no pixels")
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS:  # the header has the size, so a bomb is refused before it takes memory
         raise _too_many_pixels(height, width)
     mode, file_format = image.mode, image.format or "?"
     if image_size is not None:  # decode a JPEG at a fraction of its size, but at twice the requested one or more

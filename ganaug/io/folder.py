@@ -23,7 +23,7 @@ from ganaug.io.decoding import Pixels, UnusableImage, decode, strict_pillow_warn
 from ganaug.io.listing import Candidate, Listing, list_images
 from ganaug.io.manifest import UndoResult, undo
 from ganaug.io.output import check_output
-from ganaug.io.preflight import FolderInspection, as_size, inspect_folder, inspect_listing
+from ganaug.io.preflight import FolderInspection, inspect_folder, inspect_listing, parse_image_size
 from ganaug.io.store import is_store, open_store
 from ganaug.io.table import is_true
 from ganaug.io.threads import Progress, map_in_threads
@@ -99,7 +99,7 @@ def read_folder(
     ({'cat': 2, 'dog': 2}, (1, 8, 8))
     """
     if is_store(path):
-        return _open_store(Path(path), as_size(image_size))
+        return _open_store(Path(path), parse_image_size(image_size))
     return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
 
 
@@ -169,7 +169,7 @@ def _read(
 ) -> tuple[FolderInspection, Tensor]:
     """Inspect the files of a listing, and load them into one tensor."""
     buffer = _PixelBuffer(MAX_BYTES_IN_MEMORY)
-    inspection = inspect_listing(listing, as_size(image_size), progress, buffer.add)
+    inspection = inspect_listing(listing, parse_image_size(image_size), progress, buffer.add)
     inspection.raise_for_errors(skip_bad=skip_bad)
     images = _allocate((len(inspection.entries), *inspection.shape))
     with strict_pillow_warnings():

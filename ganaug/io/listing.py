@@ -145,6 +145,7 @@ def list_images(root: Path) -> Listing:
     except OSError as error:
         listing.errors.append(f"{root}: cannot be listed: {error.strerror or error}. Allow reading it")
         return listing
+    # stores and shards would look like folders without images
     if any(entry.name == STORE for entry in entries):
         listing.errors.append(f"{root}: is a store, which only `fit` reads. Pass the folder of the images instead")
         return listing
@@ -183,7 +184,7 @@ def _list_class_folders(listing: Listing, entries: list[os.DirEntry[str]]) -> No
             "the generator must not see test images"
         )
         return
-    if len(folders) == 1 and _contains_only_folders(folders[0]):
+    if len(folders) == 1 and _contains_only_folders(folders[0]):  # as unpacked archives often are
         inner = root / folders[0].name
         listing.errors.append(f"{root}: contains one folder, which contains the class folders. Pass {inner} instead")
         return
@@ -215,7 +216,7 @@ def _list_class_folder(listing: Listing, folder: os.DirEntry[str]) -> None:
         for entry in entries
         if is_folder(entry) and not is_hidden(entry.name) and _contains_images(entry.path)
     ]
-    if nested:
+    if nested:  # readers disagree on the class: the outer folder (ImageFolder) or the inner one (datasets)
         listing.errors.append(
             f"class folder {name!r}: has images in subfolders ({shorten(nested)}). "
             "Move them up, or make each subfolder a class"
@@ -232,7 +233,7 @@ def _list_metadata(listing: Listing) -> None:
     """List the images that metadata.csv names."""
     path = listing.root / METADATA
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
             reader = csv.DictReader(file, strict=True)
             reader.fieldnames = [unescape_cell(name) for name in reader.fieldnames or []]
             missing = [column for column in ("file_name", "label") if column not in (reader.fieldnames or [])]
@@ -250,6 +251,7 @@ def _list_metadata(listing: Listing) -> None:
     if not listing.candidates and not listing.problems:
         listing.errors.append(f"{METADATA}: lists no image. Add one row per image, or remove the file")
     listed = {candidate.file for candidate in listing.candidates} | {problem.file for problem in listing.problems}
+    # a forgotten row is a likelier mistake than a deliberate one
     unlisted = sorted(file for file in walk_images(listing.root) if file not in listed)
     if unlisted:
         listing.warnings.append(

@@ -61,7 +61,7 @@ class Manifest:
                 f"{path}: is damaged, or was written by another version of ganaug. "
                 f"Undo with ganaug {content.get('ganaug_version')}."
             )
-        for name in (*files, *folders):
+        for name in (*files, *folders):  # all of them, before any file is removed
             _resolve_inside(root, str(name))
         return cls(
             {str(k): str(v) for k, v in files.items()},
@@ -141,8 +141,8 @@ def undo_locked(root: Path) -> UndoResult:
     try:
         for file, digest in manifest.files.items():
             path = _resolve_inside(root, file)
-            _temporary_path(path).unlink(missing_ok=True)
-            if not path.is_file():
+            _temporary_path(path).unlink(missing_ok=True)  # what a killed process wrote in part
+            if not path.is_file():  # not written before the kill, or removed by an interrupted undo
                 continue
             if file == METADATA and manifest.previous_metadata is not None:
                 is_restored = _restore(path, manifest.previous_metadata.encode(), digest)
@@ -155,7 +155,7 @@ def undo_locked(root: Path) -> UndoResult:
                 removed.append(file)
         for folder in sorted(set(manifest.folders) - {"."}, reverse=True):
             _remove_if_empty(_resolve_inside(root, folder))
-        (root / MANIFEST).unlink()
+        (root / MANIFEST).unlink()  # after all files: an interrupted undo can be repeated up to here
         if "." in manifest.folders:
             _remove_if_empty(root)
     except OutputError:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from functools import lru_cache
 
-MAX_NAME_BYTES = 200
+MAX_NAME_BYTES = 200  # most file systems allow 255; unique_name and temporary files need some of them
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]|\.\.|^[A-Za-z]:|^__|^\.")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -45,6 +45,7 @@ def safe_name(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
     if not stem or not re.fullmatch("[A-Za-z0-9]{1,5}", suffix):
         stem, dot, suffix = name, "", ""
+    # names from the file system can contain surrogates, which plain UTF-8 cannot encode
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     slug = re.sub(r"\W+", "_", stem).strip("_").encode()[: MAX_NAME_BYTES - 20].decode(errors="ignore") or "class"
     return f"{slug}-{digest}{dot}{suffix}"

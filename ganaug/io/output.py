@@ -208,7 +208,7 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
         new_folders = (*(["."] if is_new_root else []), *contents.folders)
         Manifest(hashes | {METADATA: sha256(metadata)}, new_folders).write(staging)
         if not is_new_root:
-            target.rmdir()
+            target.rmdir()  # Windows does not rename a folder onto an existing one
         staging.rename(target)
     return Path(out)
 
@@ -226,6 +226,7 @@ def staging_path(target: Path) -> Iterator[Path]:
             stack.enter_context(locked(target.parent, f"{name}.writing"))
         except RunError as error:
             raise RunError(f"{target}: another run is writing it. Wait for it, or choose another folder.") from error
+        # safe only while the lock is held: another process could be writing to such a folder
         for leftover in target.parent.glob(f"{escape(name)}.partial-*"):
             remove(leftover)
         staging = target.parent / f"{name}.partial-{secrets.token_hex(4)}"

@@ -157,7 +157,7 @@ def inspect_folder(
     >>> print(inspection.errors[0])
     one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    return inspect_listing(list_images(Path(path)), as_size(image_size), progress)
+    return inspect_listing(list_images(Path(path)), parse_image_size(image_size), progress)
 
 
 def inspect_listing(
@@ -214,7 +214,7 @@ def inspect_listing(
     )
 
 
-def as_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     """Normalize an image size.
 
     Parameters
@@ -234,8 +234,8 @@ def as_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
     Examples
     --------
-    >>> from ganaug.io.preflight import as_size
-    >>> as_size(64), as_size((48, 64)), as_size(None)
+    >>> from ganaug.io.preflight import parse_image_size
+    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size(None)
     ((64, 64), (48, 64), None)
     """
     if image_size is None:
@@ -254,6 +254,7 @@ def _inspect_file(
         image = decode(root / candidate.file, image_size)
     except UnusableImage as error:
         return Problem(candidate.file, error.cause, error.fix), None
+    # with the shape: images of different shapes can have equal bytes
     pixel_hash = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=16)
     pixel_hash.update(image.pixels.data)
     entry = ImageEntry(

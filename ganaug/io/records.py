@@ -214,6 +214,7 @@ def _open_folder(root: Path) -> Records:
             path = root / candidate.file
             yield Record(candidate.file, candidate.label, lambda size, path=path: decode(path, size))  # type: ignore[misc]
 
+    # reading the contents as well would take as long as building the store
     identity = _digest((each.file, each.label, _file_size(root / each.file)) for each in candidates)
     return Records(iterate_from, identity, len(candidates), tuple(sorted(listing.classes)), tuple(listing.problems))
 
@@ -223,6 +224,7 @@ def _open_dataset(dataset: Any, identity: str) -> Records:
     datasets, (image, label) = import_datasets(), columns_of(dataset)
     is_json = label == JSON_COLUMN
     class_names = None if is_json else getattr(dataset.features[label], "names", None)
+    # decoded here instead, so that all sources are normalized alike and unusable images can be skipped
     undecoded = dataset.cast_column(image, datasets.Image(decode=False))
 
     def iterate_from(start: int) -> Iterator[Record]:
@@ -259,7 +261,7 @@ def _reader_errors_named(path: Path) -> Iterator[None]:
         yield
     except (GanaugError, GeneratorExit, MemoryError):
         raise
-    except Exception as error:  # damaged files make the readers raise many kinds of exceptions
+    except Exception as error:  # damaged files make the readers raise many types of exceptions
         raise DataError(
             f"{path}: damaged, or not images in tar or Parquet files ({type(error).__name__}: {error}). Replace it."
         ) from error

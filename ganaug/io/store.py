@@ -12,7 +12,7 @@ from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, StoredRows, image_hashes
 from ganaug.io.output import naming
 from ganaug.io.paths import STORE
-from ganaug.io.preflight import as_size
+from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import records_of
 from ganaug.io.store_builder import CHANNELS, StoreBuilder
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
@@ -146,7 +146,7 @@ def build_store(
     """
     if mode not in CHANNELS:
         raise DataError(f"mode must be one of {', '.join(CHANNELS)}; got {mode!r}.")
-    folder, size, records = Path(out), as_size(image_size), records_of(source)
+    folder, size, records = Path(out), parse_image_size(image_size), records_of(source)
     if records.problems and not skip_bad:
         raise DataError(f"{source}: {records.problems[0]} To leave unusable files out: skip_bad=True (--skip-bad).")
     if folder.exists() and not (folder.is_dir() and all(map(_belongs_to_store, folder.iterdir()))):
@@ -156,7 +156,7 @@ def build_store(
         builder = StoreBuilder.load_or_create(folder, records, request)
         if not builder.complete:
             builder.run(records, size, CHANNELS[mode], progress)
-    (folder / LOCK).unlink(missing_ok=True)
+    (folder / LOCK).unlink(missing_ok=True)  # a complete store needs no lock
     return folder
 
 

@@ -121,6 +121,7 @@ class StoreBuilder:
                 if progress is not None:
                     progress(self.n_read, records.total or self.n_read)
                 if number % BLOCKS_PER_SAVE == 0 or not block:
+                    # the saved state must not count images that are not on the disk yet
                     for file in files:
                         file.flush()
                         os.fsync(file.fileno())
@@ -156,6 +157,7 @@ class StoreBuilder:
             else:
                 rows.append(self._to_row(record, result, channels, total))
                 labels.append(index.setdefault(record.label, len(index)))
+        # together, after all images of the block were accepted: an exception leaves the saved state valid
         self.n_read, self.n_images, self.classes = self.n_read + len(block), self.n_images + len(rows), list(index)
         if rows:
             pixels = torch.from_numpy(np.stack(rows))

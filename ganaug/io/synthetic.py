@@ -51,5 +51,6 @@ def synthetic_part(images: LabeledImages) -> LabeledImages:
     >>> len(synthetic_part(LabeledImages(pixels, labels, ("cat", "dog"), metadata)))
     2
     """
+    # a folder of generated images alone often has no metadata
     mask = marked_synthetic(images.metadata, len(images))
     return images.take(mask) if bool(mask.any()) else images

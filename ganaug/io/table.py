@@ -75,7 +75,7 @@ def encode_table(rows: Iterable[Row]) -> bytes:
     """
     ordered = _representatives_first(list(rows))
     columns = dict.fromkeys(STANDARD_COLUMNS) | dict.fromkeys(name for row in ordered for name in row)
-    text = io.StringIO(newline="")
+    text = io.StringIO(newline="")  # line ends inside cells stay as they are
     minimal, quoted = (
         csv.writer(text, lineterminator="\n", quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )

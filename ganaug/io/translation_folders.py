@@ -195,7 +195,7 @@ def _find_files(folder: Path) -> Iterator[str]:
         is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if is_hidden or path.suffix.lower() not in SUFFIXES or path.is_dir():
             continue
-        if not path.resolve().is_relative_to(root):
+        if not path.resolve().is_relative_to(root):  # it could copy private files into a data set
             raise DataError(f"{path}: is a link that leads out of {folder}. Remove it, or copy the image.")
         n_files += 1
         yield path.relative_to(folder).as_posix()
@@ -207,7 +207,7 @@ def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool)
     """Stack the images of one domain. Raises DataError for unusable files without `skip_bad`, or if sizes differ."""
     skipped = {file: pixels for file, pixels in results.items() if isinstance(pixels, str)}
     usable = {file: pixels for file, pixels in results.items() if not isinstance(pixels, str)}
-    if skipped and not (skip_bad and usable):
+    if skipped and not (skip_bad and usable):  # without any usable image, skipping does not help
         lines = [f"{folder}: {len(skipped):,} files cannot be used:"]
         lines += [f"{folder / file}: {cause}" for file, cause in list(skipped.items())[:MAX_FILES_SHOWN]]
         if len(skipped) > MAX_FILES_SHOWN:
@@ -274,6 +274,7 @@ def _match(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
             f"{x.root}, {y.root}: {len(unpaired):,} images have no partner of the same name, such as {unpaired[0]}. "
             "Rename them, pass --skip-bad to leave them out, or fit without pairs."
         )
+    # the caller lists all skipped files, whatever the reason
     x = replace(x, skipped=x.skipped | dict.fromkeys(x_unpaired, NO_PARTNER))
     y = replace(y, skipped=y.skipped | dict.fromkeys(y_unpaired, NO_PARTNER))
     return x.take([x_rows[stem] for stem in common]), y.take([y_rows[stem] for stem in common])

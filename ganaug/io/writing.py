@@ -146,7 +146,7 @@ def augment_folder(
     OutputError
         As in `write_folder`, and if `out` lies inside the original folder.
     """
-    check_output(out, data.root)
+    check_output(out, data.root)  # `publish` checks again, but does not know the data folder
     used_names: dict[str, set[str]] = defaultdict(set)
     folders = {name: safe_name(name) for name in data.classes}
     originals = []
@@ -230,7 +230,7 @@ def _add(root: Path, contents: Mapping[str, bytes], metadata: bytes, progress: P
         None if previous is None else previous.decode(),
     )
     with naming(root):
-        manifest.write(root)
+        manifest.write(root)  # first, so that undo works after a kill at any later moment
         try:
             for folder in folders:
                 (root / folder).mkdir(exist_ok=True)
