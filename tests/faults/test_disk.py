@@ -19,7 +19,7 @@ from tests.sets import hashes
 
 ROOT = os.geteuid() == 0
 needs_mount = pytest.mark.skipif(not ROOT, reason="mounting a small file system needs root")
-FIT = ["--steps", "4", "--param", "check_every=2", *QUICK]
+FIT = ["--steps", "4", "--param", "recipe.check_every=2", *QUICK]
 
 
 @contextmanager
@@ -213,10 +213,10 @@ def test_a_read_only_home_folder_is_no_problem(data, tmp_path, monkeypatch):
         environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
         script = (
             "import os, sys\n"
-            "from ganaug import read_folder, GANAugmenter, MixedDataset, utility_report\n"
+            "from ganaug import read_folder, GANAugmenter, MixedDataset, TrainingRecipe\n"
             "from torch.utils.data import DataLoader\n"
             f"real = read_folder({str(data)!r})\n"
-            "gan = GANAugmenter(n_steps=2, batch_size=8, width=8, filters=None, device='cpu').fit(real)\n"
+            "gan = GANAugmenter(n_steps=2, filters=None, device='cpu', recipe=TrainingRecipe(batch_size=8, width=8)).fit(real)\n"
             "from ganaug.metrics.features import efficientnet_features\n"
             "print(efficientnet_features(real.images[:2]).shape)\n"
             "print(sum(len(x) for x, y in DataLoader(MixedDataset(real, gan.sample(4), share=0.5), num_workers=2)))\n"

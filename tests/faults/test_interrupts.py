@@ -19,7 +19,7 @@ from tests.sets import hashes
 
 # one thread as in `run_command`: sums in another order differ in their last bits
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-ENDLESS = ["--steps", "100000", "--param", "check_every=1000", *QUICK]
+ENDLESS = ["--steps", "100000", "--param", "recipe.check_every=1000", *QUICK]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_sigterm_to_the_whole_process_group(data, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_during_saving_exits_at_once_and_damages_nothing(data, tmp_path, number):
     run, log = tmp_path / "run", tmp_path / "log"
-    frequent_checks = ["--param", "check_every=4", *QUICK]
+    frequent_checks = ["--param", "recipe.check_every=4", *QUICK]
     process = start_command("fit", data, "--run", run, "--steps", 100_000, *frequent_checks, log=log, disk_delay=0.8)
     wait_for(lambda: steps_done(run) >= 4)
     os.kill(process.pid, number)
@@ -156,7 +156,7 @@ def suspended(process):
 
 
 def test_a_second_fit_in_the_same_run_is_refused_and_the_first_one_succeeds(data, tmp_path):
-    run, log, steps = tmp_path / "run", tmp_path / "log", ["--steps", 40, "--param", "check_every=5", *QUICK]
+    run, log, steps = tmp_path / "run", tmp_path / "log", ["--steps", 40, "--param", "recipe.check_every=5", *QUICK]
     first = start_command("fit", data, "--run", run, *steps, log=log)
     wait_for(run / "checkpoints" / "00000005.safetensors")
     with suspended(first):

@@ -6,14 +6,14 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Image, Value, load_dataset
 from PIL import Image as Pillow
 
-from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug import read_folder, write_folder
 from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
 from ganaug.io.records import records_of
 from ganaug.io.store import build_store, open_store, verify_store
 from ganaug.io.writing import streamed
 from ganaug.sampling.shards import Shard, write_shard
-from tests.sets import SMALL, clothes, noise
+from tests.sets import SMALL, augmenter, clothes, noise
 
 
 def write_shards(path, form, sets):
@@ -64,7 +64,7 @@ def test_fit_resample_of_a_hugging_face_data_set_returns_one(tmp_path):
     converted = convert(data)
     assert torch.equal(converted.images.images, images.images)
     assert converted.images.classes == images.classes
-    resampled, labels = GANAugmenter(n_steps=2, check_every=1, **SMALL).fit_resample(data)
+    resampled, labels = augmenter(n_steps=2, check_every=1, **SMALL).fit_resample(data)
     assert type(resampled) is Dataset
     assert resampled.features == data.features
     assert list(labels) == resampled["label"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug import read_folder, write_folder
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
 from ganaug.io import store_builder
@@ -19,7 +19,7 @@ from ganaug.io.store import build_store, open_store, verify_store
 from ganaug.io.store_format import HASHES, IMAGES, LABELS
 from ganaug.training.batches import BalancedBatches
 from ganaug.training.windows import BLOCK, Windows, shared_out
-from tests.sets import clothes, noise
+from tests.sets import augmenter, clothes, noise
 
 
 def build_from(images, path, **options):
@@ -70,8 +70,8 @@ def test_a_selection_of_a_large_store_stays_in_the_file(tmp_path, monkeypatch):
 def test_training_on_a_store_of_one_window_equals_training_in_memory(tmp_path):
     options = {"n_steps": 6, "batch_size": 16, "check_every": 3, "random_state": 0, "device": "cpu"}
     store = build_from(clothes(20), tmp_path)
-    in_memory = GANAugmenter(**options).fit(read_folder(tmp_path / "folder"))
-    from_store = GANAugmenter(**options).fit(open_store(store))
+    in_memory = augmenter(**options).fit(read_folder(tmp_path / "folder"))
+    from_store = augmenter(**options).fit(open_store(store))
     assert in_memory.data_ == from_store.data_
     assert in_memory.model_.hash() == from_store.model_.hash()
     assert torch.equal(in_memory.training_images_, from_store.training_images_)
