@@ -35,7 +35,8 @@ EACH_FILE = 50_000  # images of a Parquet file
 def sources(folder: Path, n: int) -> None:
     """Parquet files with `n` images of the set that ships, over and over."""
     from ganaug.datasets.embedded import fashion_mnist_lt
-    from ganaug.io.output import Contents, NewFile, publish_parquet
+    from ganaug.io.archives import publish_parquet
+    from ganaug.io.output import Contents, NewFile
     from ganaug.io.writing import streamed
 
     images = fashion_mnist_lt()

@@ -41,7 +41,8 @@ from ganaug import GANAugmenter, __version__
 from ganaug._runtime.allocator import freed_memory_kept
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import LabeledImages, to_signed
-from ganaug.io.output import publish, publish_tar
+from ganaug.io.archives import publish_tar
+from ganaug.io.output import publish
 from ganaug.io.writing import streamed
 from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.blocks import to_memory_format

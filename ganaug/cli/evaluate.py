@@ -70,7 +70,7 @@ def evaluate(
         for path in (out, as_json):
             new_file(path)
         from ganaug.io.folder import read_folder
-        from ganaug.io.origin import synthetic_part
+        from ganaug.io.synthetic import synthetic_part
         from ganaug.reports.utility import utility_report
 
         budget = options.time_budget

@@ -61,7 +61,7 @@ def report(
         for path in (out, as_json):
             new_file(path)
         from ganaug.io.folder import read_folder
-        from ganaug.io.origin import synthetic_part
+        from ganaug.io.synthetic import synthetic_part
         from ganaug.reports.attributes import shared_attributes
         from ganaug.reports.bias import bias_report
         from ganaug.reports.diversity import diversity_report

@@ -15,7 +15,7 @@ from ganaug.datasets.shares import by_share
 from ganaug.datasets.wrapped import class_names, is_validation, targets
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.origin import marked_synthetic
+from ganaug.io.synthetic import marked_synthetic
 
 
 class MixedDataset(Dataset[tuple[Any, int]]):

@@ -30,7 +30,7 @@ from ganaug.estimators.parameters import as_json, from_json, is_fully_stored
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_trainable
 from ganaug.images import LabeledImages
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network

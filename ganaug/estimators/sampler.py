@@ -21,7 +21,7 @@ from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_huggin
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.findings import LARGEST, MAX_CLASSES
+from ganaug.io.dataset_checks import LARGEST, MAX_CLASSES
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.shards import Shard
 from ganaug.sampling.strategy import Strategy, counts_for, to_generate

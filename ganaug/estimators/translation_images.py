@@ -9,7 +9,7 @@ from torch import Tensor
 from ganaug._runtime.randomness import generator
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.sampling.translation_model import MAX_TRANSLATED_SIZE
 
 MIN_VALIDATION, MAX_VALIDATION = 10, 64  # images of a domain that are held out

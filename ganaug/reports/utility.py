@@ -12,7 +12,7 @@ from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.splits import ALONE, fold_numbers, folds, groups_of, parts
 from ganaug.evaluation.trial import Augmenter, Progress, Trial
 from ganaug.images import LabeledImages, image_hashes, matched
-from ganaug.io.origin import marked_synthetic
+from ganaug.io.synthetic import marked_synthetic
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 

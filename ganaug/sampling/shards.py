@@ -9,9 +9,10 @@ from typing import Any
 from ganaug._runtime.storage import locked, read_json, write_json
 from ganaug._version import __version__
 from ganaug.errors import OutputError
-from ganaug.io.listing import MANIFEST
+from ganaug.io.archives import publish_parquet, publish_tar
 from ganaug.io.manifest import undo
-from ganaug.io.output import Contents, naming, publish, publish_parquet, publish_tar
+from ganaug.io.output import Contents, naming, publish
+from ganaug.io.paths import MANIFEST
 from ganaug.io.threads import Progress
 
 ARCHIVES = {"tar": publish_tar, "parquet": publish_parquet}

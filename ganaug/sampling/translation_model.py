@@ -17,7 +17,7 @@ from ganaug._runtime.storage import Tree
 from ganaug._version import __version__
 from ganaug.errors import DataError
 from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.output import publish
 from ganaug.io.threads import Progress
 from ganaug.io.writing import streamed

@@ -123,7 +123,7 @@ def test_leaks_and_senseless_requests_are_refused_before_any_work(folders, tmp_p
 
 def test_only_marked_images_of_a_mixed_folder_are_synthetic(folders, tmp_path):
     from ganaug.io.folder import read_folder
-    from ganaug.io.origin import synthetic_part
+    from ganaug.io.synthetic import synthetic_part
 
     images = read_folder(folders / "more")
     assert len(synthetic_part(images)) == len(images)

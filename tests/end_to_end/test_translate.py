@@ -131,12 +131,12 @@ def test_label_images_keep_their_numbers_when_resized(pairs):
     [
         (lambda root: (root / "photo" / "3.jpg").unlink(), ["--num-labels", 3], "no partner of the same name"),
         (lambda root: (root / "photo" / "3.jpg").write_bytes(b"x"), ["--num-labels", 3], "photo/3.jpg: its content"),
-        (lambda root: None, ["--num-labels", 2], r"mask/0.png: holds the label 2, beyond 0..1"),
+        (lambda root: None, ["--num-labels", 2], r"mask/0.png: has the label 2, outside 0..1"),
         (lambda root: save(root / "photo" / "3.jpg", np.zeros((9, 9, 3), np.uint8)), ["--num-labels", 3], "2 sizes"),
         (
             lambda root: save(root / "mask" / "3.png", np.zeros((12, 18, 3), np.uint8)),
             ["--num-labels", 3],
-            "no label image",
+            "not the mode of a label image",
         ),
     ],
 )
@@ -159,7 +159,7 @@ def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
 
 def test_two_files_of_one_name_are_told_apart_by_nobody(pairs):
     save(pairs / "photo" / "3.png", COLORS[labels(1)[0]])
-    with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ in their ending alone"):
+    with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ only in their suffix"):
         read_sides(pairs, None, paired=True, num_labels=3)
 
 
