@@ -11,7 +11,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from ganaug._runtime.storage import LOCK, is_left, locked, read_json, read_tree, write_json, write_tree
+from ganaug._runtime.locks import LOCK, locked
+from ganaug._runtime.storage import is_left, read_json, read_tree, write_json, write_tree
 from ganaug._version import __version__
 from ganaug.errors import DataError, RunError
 from ganaug.images import LabeledImages

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.locks import locked
 from ganaug._runtime.optional import import_datasets
-from ganaug._runtime.storage import locked
 from ganaug.errors import OutputError, RunError
 from ganaug.io.listing import MANIFEST, METADATA
 from ganaug.io.manifest import Manifest, place, sha256

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaug._runtime.storage import LOCK, is_left, locked, read_json, write_json
+from ganaug._runtime.locks import LOCK, locked
+from ganaug._runtime.storage import is_left, read_json, write_json
+from ganaug._runtime.stored_rows import StoredRows
 from ganaug._version import __version__
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabeledImages, StoredRows, image_hashes
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.decoding import Pixels, UnusableImage, pillow_warnings_judged
 from ganaug.io.findings import MIN_IMAGE_SIZE
 from ganaug.io.listing import STORE, Problem

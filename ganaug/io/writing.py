@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
-from ganaug._runtime.storage import changing
+from ganaug._runtime.locks import changing
 from ganaug._version import __version__
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
+from ganaug.images import LabeledImages, image_hashes, to_uint8
 from ganaug.io import store as module
 from ganaug.io.listing import STORE
 from ganaug.io.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store

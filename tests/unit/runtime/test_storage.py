@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from ganaug._runtime.storage import locked, read_json, read_tree, same, write_bytes, write_json, write_tree, writing
+from ganaug._runtime.locks import locked
+from ganaug._runtime.storage import read_json, read_tree, same, write_bytes, write_json, write_tree, writing
 from ganaug.errors import OutputError, RunError
 
 TREE = {

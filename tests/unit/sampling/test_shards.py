@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganaug import LabeledImages, read_folder
-from ganaug._runtime.storage import locked
+from ganaug._runtime.locks import locked
 from ganaug.errors import OutputError, RunError
 from ganaug.io.writing import streamed
 from ganaug.sampling.shards import Shard, write_shard
