@@ -98,7 +98,8 @@ def convert(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) 
 
 
 def is_hugging_face(X: Any) -> bool:
-    """Whether X is a Hugging Face `datasets.Dataset`; does not import `datasets`."""
+    """Whether X is a Hugging Face `datasets.Dataset`."""
+    # by name, because importing `datasets` takes seconds and it may not be installed
     return any(base.__module__.split(".")[0] == "datasets" and base.__name__ == "Dataset" for base in type(X).__mro__)
 
 
@@ -212,6 +213,7 @@ def _convert_dataset(X: Dataset[Any]) -> ConvertedData:
         )
     stacked = np.stack(arrays)
     labels = np.asarray([int(label) for _, label in pairs])
+    # arrays take any range, such as the floats of torchvision's ToTensor
     converted = convert(torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked, labels)
     names, values = class_names(X), converted.class_values
     if names is None or len(names) <= values.max():

@@ -136,6 +136,8 @@ def _is_marked(dataset: Dataset[Any]) -> bool:
     if getattr(dataset, "train", None) is False:
         return True
     metadata = getattr(dataset, "metadata", None)
+    # several values are a table of all splits, which does not say which of them this data set is
     if metadata is not None and "split" in getattr(metadata, "columns", ()) and metadata["split"].nunique() == 1:
         return str(metadata["split"].iloc[0]).lower() in VALIDATION_SPLITS
+    # torchvision's data sets name it `split` or `_split`
     return str(getattr(dataset, "split", getattr(dataset, "_split", ""))).lower() in VALIDATION_SPLITS

@@ -123,6 +123,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self._real_targets = targets(real)
         is_marked = marked_synthetic(getattr(real, "metadata", None), len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
+        # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
         self._real_rows = real_rows[~is_marked] if self.validation else real_rows
         self._real_is_synthetic = is_marked[self._real_rows]
         names = class_names(real)
@@ -262,7 +263,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         """Return the weight of each item relative to the others of its class: float64, (len,)."""
         if self.synthetic_weight is not None:
             return torch.where(self.is_synthetic, self.synthetic_weight, 1.0).double()
-        if self._requested_share is None:
+        if self._requested_share is None:  # all synthetic images were requested, so each counts like a real one
             return torch.ones(len(labels), dtype=torch.float64)
         return by_share(labels, self.is_synthetic, self.share)
 
