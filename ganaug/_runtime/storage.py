@@ -85,7 +85,7 @@ def _umask() -> int:
 
 
 def is_left(path: Path) -> bool:
-    """Whether `path` is a temporary file of `writing`, which stays when the process is killed."""
+    """Whether `path` is the temporary file of an atomic write, which stays when the process is killed."""
     return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX
 
 

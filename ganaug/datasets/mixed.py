@@ -323,10 +323,10 @@ def _match_labels(synthetic: LabeledImages, names: tuple[str, ...] | None, label
         label_of = {label: int(name) for label, name in enumerate(synthetic.classes)}
     else:
         label_of = {label: label for label in range(len(synthetic.classes))}
-    unknown = sorted(set(label_of.values()) - labels)
-    if unknown:
+    missing_labels = sorted(set(label_of.values()) - labels)
+    if missing_labels:
         raise DataError(
-            f"the real set has no label {unknown[0]}; its labels are "
+            f"the real set has no label {missing_labels[0]}; its labels are "
             f"{', '.join(map(str, sorted(labels)[:MAX_LISTED]))}. Set its attribute `classes`, to match "
             f"{', '.join(synthetic.classes[:MAX_LISTED])} by name."
         )
