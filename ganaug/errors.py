@@ -77,6 +77,29 @@ class TrainingError(GanaugError, RuntimeError):
     """
 
 
+class RunInterruptedError(RunError):
+    """A callback or a signal interrupted a fit. The run is saved and can be resumed.
+
+    Examples
+    --------
+    >>> from ganaug.errors import RunError, RunInterruptedError
+    >>> issubclass(RunInterruptedError, RunError)
+    True
+    """
+
+
+class TrainingWarning(UserWarning):
+    """A fit has a problem that affects its result: training collapsed, or a class was not learned.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from ganaug.errors import TrainingWarning
+    >>> warnings.simplefilter("error", TrainingWarning)  # stop a pipeline at the first such problem
+    >>> warnings.simplefilter("default", TrainingWarning)
+    """
+
+
 class ClassNotLearnedError(GanaugError, ValueError):
     """Samples of a class were requested, and too few samples of this class pass the filters.
 
