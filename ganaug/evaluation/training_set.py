@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ganaug.datasets.shares import by_share
+from ganaug.datasets.weights import by_share
 from ganaug.images import LabeledImages, concatenate
 
 

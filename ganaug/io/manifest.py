@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from ganaug._runtime.storage import changing, read_json
+from ganaug._runtime.locks import changing
+from ganaug._runtime.storage import read_json
 from ganaug._version import __version__
 from ganaug.errors import OutputError
 from ganaug.io.paths import MANIFEST, METADATA

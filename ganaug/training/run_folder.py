@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug._runtime.storage import LOCK, is_left, locked, read_json, write_json
+from ganaug._runtime.locks import LOCK, locked
+from ganaug._runtime.storage import is_left, read_json, write_json
 from ganaug._version import __version__
 from ganaug.errors import RunError
 from ganaug.io.names import is_utf8

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabeledImages, StoredRows
+from ganaug._runtime.stored_rows import StoredRows
+from ganaug.images import LabeledImages
 
 POOL = 64 * 2**20  # bytes of pixels that a window holds; the next one is read meanwhile
 BLOCK = 64  # neighboring images of a class that are read together

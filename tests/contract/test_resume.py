@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from ganaug._runtime.storage import locked, read_tree, same
+from ganaug._runtime.locks import locked
+from ganaug._runtime.storage import read_tree, same
 from ganaug.errors import RunError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS

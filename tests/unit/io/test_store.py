@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ganaug import read_folder, write_folder
+from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
 from ganaug.io import store_builder
