@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, stderr, table
+from ganaug._runtime.progress import stderr
+from ganaug.cli.console import counting, named_failures, say, table
 from ganaug.cli.options import FOLDER, Size
 
 

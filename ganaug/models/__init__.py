@@ -1,21 +1,22 @@
 """Networks, losses, penalties and augmentations that a GAN is trained with.
 
 Each group is a dictionary from a name to an entry: `NETWORKS`, `LOSSES`, `PENALTIES`, `AUGMENTATIONS`. Parameters of
-:class:`ganaug.GANAugmenter` take a name of an entry or an object of the same type, so nothing needs to be registered.
+:class:`ganaug.GANAugmenter` and :class:`ganaug.TrainingRecipe` take the name of an entry or an object of the same type,
+so nothing needs to be registered.
 
 Examples
 --------
-A hinge loss with a gradient penalty, and a penalty of one's choice on large logits:
+A hinge loss with a gradient penalty, and two more penalties, one of them a function of the user's:
 
->>> from ganaug import GANAugmenter
+>>> from ganaug import GANAugmenter, TrainingRecipe
 >>> from ganaug.models import PENALTIES, AdversarialLoss, Penalty, hinge_discriminator, negated_mean
 >>> def large_logits(inputs):
 ...     return inputs.real_logits.square().mean() + inputs.fake_logits.square().mean()
 >>> gan = GANAugmenter(
 ...     network="resnet",
 ...     loss=AdversarialLoss(hinge_discriminator, negated_mean, penalties=(PENALTIES["gradient-penalty"],)),
-...     penalty=["lecam", Penalty(large_logits, weight=1e-3, every=4)],
 ...     augmentation="translation,color",
+...     recipe=TrainingRecipe(penalty=["lecam", Penalty(large_logits, weight=1e-3, every=4)]),
 ... )
 """
 

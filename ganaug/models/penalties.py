@@ -101,7 +101,8 @@ class Penalty:
     weight : float
         Factor of the term in the loss.
     last_weight : float or None, default=None
-        Weight that is reached after `lr_decay_images` images, along a cosine. None keeps `weight` constant.
+        Weight that is reached, along a cosine, after `TrainingRecipe.lr_decay_images` images. None keeps `weight`
+        constant.
     every : int, default=1
         Apply the term in every n-th update only, at n times the weight (lazy regularization; Karras et al. 2020,
         appendix B).
@@ -336,7 +337,7 @@ PENALTIES: dict[str, Penalty] = {
 
 
 def penalties(names: str | Sequence[str | Penalty] | None) -> list[Penalty]:
-    """Resolve the parameter `penalty` of an estimator to a list of penalties.
+    """Resolve the parameter `penalty` of `TrainingRecipe` to a list of penalties.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ def _train_network(train: LabeledImages, *, seed: int, device: torch.device) -> 
     n_steps = min(MAX_STEPS, max(MIN_STEPS, round(22 * len(train) ** 0.5)))
     net = build_network(train.shape, len(train.classes), seed).to(device)
     batches = BalancedBatches(train, BATCH_SIZE, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
-    augmentations = [] if net.vectors else [augment.translation]
+    augmentations = [] if net.takes_vectors else [augment.translation]
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for step in range(n_steps):

@@ -100,7 +100,8 @@ class Finding:
     action: str
 
     def __str__(self) -> str:
-        location = f" in class {self.subject!r}" if self.subject else ""
+        kind = "class " if self.symptom == "mode-collapse" else ""
+        location = f" in {kind}{self.subject!r}" if self.subject else ""
         return (
             f"step {self.step:,}: {self.symptom}{location}: {self.value:.3g}, threshold {self.threshold:g} "
             f"({SYMPTOMS[self.symptom].meaning}); {self.action}"

@@ -55,7 +55,7 @@ class Windows:
     Parameters
     ----------
     images : LabeledImages
-    chances : Tensor of shape (K,)
+    probabilities : Tensor of shape (K,)
         Probability of each class in a batch.
     batch_size : int
     seed : int
@@ -76,7 +76,7 @@ class Windows:
     """
 
     def __init__(
-        self, images: LabeledImages, chances: Tensor, batch_size: int, *, seed: int, device: torch.device | str
+        self, images: LabeledImages, probabilities: Tensor, batch_size: int, *, seed: int, device: torch.device | str
     ) -> None:
         self.images, self.seed, self.device = images, seed, device
         self.single_pool: Pool | None = None
@@ -86,7 +86,7 @@ class Windows:
             return
         self.rows = [images.rows_of(name) for name in images.classes]
         pool_size = max(2 * BLOCK * len(images.classes), POOL // images.images[:1].numel())
-        self.allocation = shared_out(pool_size, chances, torch.tensor([len(rows) for rows in self.rows]))
+        self.allocation = shared_out(pool_size, probabilities, torch.tensor([len(rows) for rows in self.rows]))
         self.span = max(1, int(self.allocation.sum()) // batch_size)
         self.pools: dict[int, Future[Pool]] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="ganaug-windows")
@@ -128,14 +128,14 @@ class Windows:
         return torch.cat([rows[block * BLOCK :][:BLOCK] for block in blocks.tolist()])
 
 
-def shared_out(size: int, chances: Tensor, counts: Tensor) -> Tensor:
+def shared_out(size: int, probabilities: Tensor, counts: Tensor) -> Tensor:
     """Allocate the images of a pool to classes in proportion to their probability.
 
     Parameters
     ----------
     size : int
         Images in the pool, approximately: shares are rounded up.
-    chances : Tensor of shape (K,)
+    probabilities : Tensor of shape (K,)
         Probability of each class.
     counts : int64 Tensor of shape (K,)
         Images of each class, which bound its share. What a class cannot use goes to the others.
@@ -152,8 +152,8 @@ def shared_out(size: int, chances: Tensor, counts: Tensor) -> Tensor:
     tensor([80, 20])
     """
     allocation = torch.zeros_like(counts)
-    while size > 0 and bool((is_open := (allocation < counts) & (chances > 0)).any()):
-        weights = torch.where(is_open, chances, 0.0)
+    while size > 0 and bool((is_open := (allocation < counts) & (probabilities > 0)).any()):
+        weights = torch.where(is_open, probabilities, 0.0)
         shares = (size * weights / weights.sum()).ceil().long()
         total = int(allocation.sum())
         allocation = torch.minimum(counts, allocation + shares)

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from ganaug import GANAugmenter
 from ganaug.models import LOSSES, NETWORKS
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, augmenter, tones
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]
 
@@ -13,7 +12,7 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_combination_trains_and_samples_the_requested_counts(network, loss):
-    gan = GANAugmenter(network, loss, n_steps=12, check_every=6, **SMALL).fit(tones(8, (1, 12, 8)))
+    gan = augmenter(network, loss, n_steps=12, check_every=6, **SMALL).fit(tones(8, (1, 12, 8)))
     synthetic = gan.sample({"bright": 3, "dark": 2})
     assert synthetic.counts == {"dark": 2, "middle": 0, "bright": 3}
     assert synthetic.shape == (1, 12, 8)
@@ -60,7 +59,7 @@ def test_every_network_depends_on_the_class_and_the_latent_vector(network):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_wasserstein_critic_with_batch_norm_is_an_error(network, loss):
     with pytest.raises(ValueError, match="batch norm in the discriminator breaks"):
-        GANAugmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
+        augmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -77,7 +76,7 @@ def test_every_loss_is_lower_for_the_better_network(loss):
 def test_a_conditional_gan_learns_the_brightness_of_each_class(loss):
     steps = 900 if loss == "wgan-gp" else 250
     settings = {**SMALL, "width": 16, "batch_size": 32, "ema_half_life": 500}
-    gan = GANAugmenter("dcgan", loss, n_steps=steps, check_every=50, **settings).fit(tones(40, (1, 8, 8)))
+    gan = augmenter("dcgan", loss, n_steps=steps, check_every=50, **settings).fit(tones(40, (1, 8, 8)))
     synthetic = gan.sample(90)
     brightness = {name: synthetic.of_class(name).float().mean().item() for name in synthetic.classes}
     assert brightness["dark"] + 40 < brightness["middle"] < brightness["bright"] - 40

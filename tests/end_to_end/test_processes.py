@@ -52,7 +52,7 @@ def test_two_processes_do_what_one_does(tmp_path):
 @pytest.mark.timeout(300)
 def test_a_process_that_dies_ends_the_run_and_leaves_a_checkpoint_for_any_number(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(40, 40), size=(8, 8)), tmp_path / "run"
-    arguments = [*FIT, data, "--run-dir", folder, "--param", "check_every=10", "--param", "width=8"]
+    arguments = [*FIT, data, "--run-dir", folder, "--param", "recipe.check_every=10", "--param", "recipe.width=8"]
     training = subprocess.Popen(
         [*map(str, [*TORCHRUN, *arguments, "--steps", 100_000])], stderr=subprocess.PIPE, text=True, env=QUIET
     )
@@ -109,7 +109,7 @@ def test_two_processes_learn_to_translate_by_the_command_line(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(30, 30), size=(16, 16)), tmp_path / "run"
     classes = sorted(path for path in data.iterdir() if path.is_dir())
     # torchrun takes --run for an option of its own
-    options = ["--run-dir", folder, "--steps", 4, "--param", "width=8", "--param", "batch_size=2"]
+    options = ["--run-dir", folder, "--steps", 4, "--param", "recipe.width=8", "--param", "batch_size=2"]
     done = run(*TORCHRUN, "-m", "ganaug", "translate", "fit", *classes, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(folder / "model")]

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from ganaug import GANAugmenter, LabeledImages
+from ganaug import LabeledImages
 from ganaug.errors import TrainingError
 from ganaug.models import LOSSES, NETWORKS
 from ganaug.models.networks.dcgan import DCGANGenerator
 from ganaug.training.health import MAX_RETRIES
-from tests.sets import SMALL, clothes
+from tests.sets import SMALL, augmenter, clothes
 
 HINGE = LOSSES["hinge"]
 SETTINGS = {**SMALL, "width": 32, "check_every": 10, "ema_half_life": 200}
@@ -34,8 +34,8 @@ def faulty(first, last, factor):
     return dataclasses.replace(HINGE, generator=FaultyGeneratorLoss(first, last, lambda loss: loss * factor))
 
 
-def augmenter(loss=HINGE, network="dcgan", steps=80, **changes):
-    return GANAugmenter(network, loss, n_steps=steps, **{**SETTINGS, **changes})
+def small_augmenter(loss=HINGE, network="dcgan", steps=80, **changes):
+    return augmenter(network, loss, n_steps=steps, **{**SETTINGS, **changes})
 
 
 def symptoms(gan):
@@ -43,13 +43,13 @@ def symptoms(gan):
 
 
 def test_a_healthy_run_has_no_findings():
-    gan = augmenter(steps=200).fit(clothes())
+    gan = small_augmenter(steps=200).fit(clothes())
     assert symptoms(gan) == []
     assert gan.stop_reason_ == "finished"
 
 
 def test_a_single_nan_is_rolled_back_and_training_continues_at_a_lower_rate():
-    gan = augmenter(faulty(25, 25, float("nan"))).fit(clothes())
+    gan = small_augmenter(faulty(25, 25, float("nan"))).fit(clothes())
     assert symptoms(gan).count("nan") == 1
     assert gan.health_[0].step == 30
     assert gan.stop_reason_ == "finished"
@@ -59,7 +59,7 @@ def test_a_single_nan_is_rolled_back_and_training_continues_at_a_lower_rate():
 
 
 def test_a_permanent_nan_is_an_error_and_publishes_no_model(tmp_path):
-    gan = augmenter(faulty(25, FOREVER, float("inf")), run_dir=tmp_path / "run")
+    gan = small_augmenter(faulty(25, FOREVER, float("inf")), run_dir=tmp_path / "run")
     with pytest.raises(TrainingError, match=f"not finite at step 60.*after {MAX_RETRIES} roll-backs"):
         gan.fit(clothes())
     assert not (tmp_path / "run" / "model").exists()
@@ -68,7 +68,7 @@ def test_a_permanent_nan_is_an_error_and_publishes_no_model(tmp_path):
 
 
 def test_a_vanishing_generator_gradient_stops_the_run_with_the_best_state():
-    gan = augmenter(faulty(41, FOREVER, 1e-9), steps=500).fit(clothes())
+    gan = small_augmenter(faulty(41, FOREVER, 1e-9), steps=500).fit(clothes())
     assert set(symptoms(gan)) == {"vanishing-gradient"}
     assert gan.stop_reason_.startswith("vanishing-gradient")
     assert gan.n_steps_ < 500
@@ -88,7 +88,7 @@ class CollapsedGenerator(nn.Module):
 
 def test_mode_collapse_is_reported_with_its_class_and_stops_the_run():
     collapsed = dataclasses.replace(NETWORKS["dcgan"], generator=CollapsedGenerator)
-    gan = augmenter(network=collapsed, steps=1000).fit(clothes())
+    gan = small_augmenter(network=collapsed, steps=1000).fit(clothes())
     assert set(symptoms(gan)) == {"mode-collapse"}
     assert gan.health_[0].subject in ("Trouser", "Sandal", "Sneaker")
     assert gan.health_[0].value < gan.health_[0].threshold
@@ -103,7 +103,7 @@ def test_a_late_collapse_keeps_the_state_from_before_it():
         def forward(self, latent, labels):
             return self.inner(torch.ones_like(latent) if state["is_collapsed"] else latent, labels)
 
-    gan = augmenter(network=dataclasses.replace(NETWORKS["dcgan"], generator=LateCollapse), steps=400)
+    gan = small_augmenter(network=dataclasses.replace(NETWORKS["dcgan"], generator=LateCollapse), steps=400)
     gan.fit(clothes(), callbacks=[lambda done, logs: state.update(is_collapsed=done > 100)])
     assert set(symptoms(gan)) == {"mode-collapse"}
     assert gan.best_step_ <= 110
@@ -111,19 +111,19 @@ def test_a_late_collapse_keeps_the_state_from_before_it():
 
 
 def test_a_discriminator_that_is_far_ahead_is_slowed_down():
-    gan = augmenter(steps=90, generator_lr=1e-7, discriminator_lr=2e-3).fit(clothes())
+    gan = small_augmenter(steps=90, generator_lr=1e-7, discriminator_lr=2e-3).fit(clothes())
     assert symptoms(gan)[0] == "discriminator-ahead"
     assert gan.health_[0].action == "halve the discriminator's rate"
     assert gan.stop_reason_ == "finished"
 
 
 def test_a_run_without_a_finite_check_is_an_error():
-    gan = augmenter(faulty(1, FOREVER, float("nan")), steps=4)
+    gan = small_augmenter(faulty(1, FOREVER, float("nan")), steps=4)
     with pytest.raises(TrainingError, match="no state worth keeping"):
         gan.fit(clothes())
 
 
 def test_classes_of_two_images_do_not_stop_a_run():
     pairs = LabeledImages(clothes(14).images[:40], torch.arange(20).repeat(2), tuple(f"k{i:02d}" for i in range(20)))
-    gan = augmenter(steps=150, check_every=10).fit(pairs)
+    gan = small_augmenter(steps=150, check_every=10).fit(pairs)
     assert gan.stop_reason_ == "finished"

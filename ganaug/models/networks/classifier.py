@@ -32,17 +32,17 @@ class Classifier(nn.Module):
 
     Attributes
     ----------
-    vectors : bool
+    takes_vectors : bool
         Whether the inputs are treated as plain vectors.
     """
 
     def __init__(self, shape: Shape, n_classes: int, width: int = 32) -> None:
         super().__init__()
         # the order of a vector's entries has no meaning, so neighbors must not be averaged or convolved
-        self.vectors = min(shape[1:]) < MIN_CONVOLVED_SIZE
-        max_size = max(shape[1:]) if self.vectors else MAX_INPUT_SIZE
+        self.takes_vectors = min(shape[1:]) < MIN_CONVOLVED_SIZE
+        max_size = max(shape[1:]) if self.takes_vectors else MAX_INPUT_SIZE
         self.size = min(max_size, shape[1]), min(max_size, shape[2])
-        if self.vectors:
+        if self.takes_vectors:
             n_inputs = shape[0] * math.prod(self.size)
             sizes = [n_inputs, 4 * width, 4 * width]
             # no biases: batch norm cancels them
@@ -62,10 +62,10 @@ class Classifier(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> features (N, D): the last feature map, averaged over each quarter of the image."""
         features = adaptive_avg_pool2d(images, self.size) if tuple(images.shape[2:]) != self.size else images
-        features = features.flatten(1) if self.vectors else features
+        features = features.flatten(1) if self.takes_vectors else features
         for layer, norm in zip(self.layers, self.norms, strict=True):
             features = relu(norm(layer(features)))
-        return features if self.vectors else adaptive_avg_pool2d(features, 2).flatten(1)
+        return features if self.takes_vectors else adaptive_avg_pool2d(features, 2).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] -> logits (N, n_classes)."""
