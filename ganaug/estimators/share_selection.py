@@ -141,7 +141,7 @@ class ShareSelector:
                 {name: merged[name] for name in (PLAIN, OVERSAMPLING)},
                 {share: {share_name(share): merged[share_name(share)]} for share in checked_shares(self.shares)},
                 {},
-                adjust=False,
+                adjust=False,  # `predict` of the fitted estimator does not apply it
             ),
             seed=self.seed,
         )

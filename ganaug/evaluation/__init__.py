@@ -20,7 +20,15 @@ from ganaug.evaluation.predictions import Predictions, estimate_log_prior
 from ganaug.evaluation.scores import Scores, compute_scores, offset
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
 from ganaug.evaluation.splits import Fold, folds, groups_of
-from ganaug.evaluation.training_set import NotPossible, TrainingSet, balanced, combine, filled, mixed, weight_classes
+from ganaug.evaluation.training_set import (
+    NotApplicableError,
+    TrainingSet,
+    balanced,
+    combine,
+    filled,
+    mixed,
+    weight_classes,
+)
 from ganaug.evaluation.trial import Trial
 
 __all__ = [
@@ -34,7 +42,7 @@ __all__ = [
     "Fold",
     "Interval",
     "Method",
-    "NotPossible",
+    "NotApplicableError",
     "Predictions",
     "Resamples",
     "Scores",

@@ -63,6 +63,7 @@ def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImag
     """
     with suppress(ClassNotLearnedError):
         return matched(augmenter.sample(counts, random_state=seed), like, "synthetic")
+    # the whole request fails if one class was not learned, so each class is requested by itself
     samples = replace(like.take([]), metadata=None)
     for name, count in counts.items():
         with suppress(ClassNotLearnedError):

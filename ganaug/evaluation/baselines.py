@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 
-from ganaug.evaluation.training_set import NotPossible, TrainingSet, balanced, combine, weight_classes
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, balanced, combine, weight_classes
 from ganaug.images import LabeledImages
 
 TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that are tried
@@ -68,7 +68,7 @@ def smote(images: LabeledImages, seed: int) -> TrainingSet:
 
     Raises
     ------
-    NotPossible
+    NotApplicableError
         If a class has fewer than two images.
 
     References
@@ -87,7 +87,7 @@ def smote(images: LabeledImages, seed: int) -> TrainingSet:
     """
     fewest = min(images.counts.values())
     if fewest < 2:
-        raise NotPossible("a class has fewer than two training images, so SMOTE has nothing to interpolate")
+        raise NotApplicableError("a class has fewer than two training images, so SMOTE has nothing to interpolate")
     pixels = images.images.flatten(1).numpy().astype(np.float32)  # differences of uint8 would wrap around
     sampler = SMOTE(k_neighbors=min(5, fewest - 1), random_state=seed % 2**32)
     with warnings.catch_warnings():

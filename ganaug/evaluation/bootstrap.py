@@ -136,6 +136,7 @@ def _draw_counts(
         counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
         yield np.arange(len(labels)), counts[:, group_index]
         return
+    # within the class, so that no resample lacks a class
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         yield members, random.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
@@ -172,6 +173,7 @@ def interval(values: np.ndarray) -> Interval:
         return Interval(point, float("nan"), float("nan"))
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     error = float(resampled.std())
+    # without spread: the smallest p value that this number of resamples could show
     p = 2 * float(norm.sf(abs(point) / error)) if error > 0 else 1.0 if point == 0 else 2 / (1 + len(resampled))
     return Interval(point, float(low), float(high), p)
 

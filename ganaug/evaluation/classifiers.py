@@ -110,7 +110,7 @@ class CNN:
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
                 logits = net(to_memory_format(to_signed(pixels), images.shape))
             losses = cross_entropy(logits.float(), images.labels[batch], reduction="none")
-            loss = (losses * training.weights[batch].float()).mean()
+            loss = (losses * training.loss_weights[batch].float()).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -165,7 +165,7 @@ class Features:
         real_indices = torch.nonzero(~training.is_synthetic).flatten()
         indices = torch.cat([torch.arange(len(images)), *[real_indices] * (n_versions - 1)])
         weights = training.sample_weights()
-        weights[real_indices] /= n_versions
+        weights[real_indices] /= n_versions  # the versions of an image weigh as much as one image
         row_weights = weights[indices].numpy()
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed % 2**31)

@@ -143,6 +143,7 @@ class Comparison:
         for fold in np.unique(self.given.folds):
             in_fold = self.given.folds == fold
             for seed in range(n_seeds):
+                # a single seed has to be both selected on and scored
                 other_seeds = np.arange(n_seeds) != seed if n_seeds > 1 else np.array([True])
                 chosen.append(select(~in_fold, other_seeds))
                 table[seed, in_fold] = self._tables[chosen[-1]][seed, in_fold]
@@ -358,4 +359,5 @@ class Comparison:
             if share >= self.one_standard_error_share and self.verdict_on(method) == HELPS
         ]
         share_of = {name: share for share, tables in self.given.ours.items() for name in tables}
+        # the selected method can help although no single share does
         return min(helping, default=share_of[max(self.best.chosen, key=self.best.chosen.count)])

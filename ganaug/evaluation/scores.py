@@ -121,6 +121,7 @@ def _score_seed(
     predictions = table.argmax(1)
     is_correct = predictions == labels
     confidence = np.exp(table.max(1).astype(np.float64))
+    # a confidence of exactly 1 belongs to the last bin
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     true_positives, predicted_counts, gaps = _summed(
         image_counts,
@@ -192,6 +193,7 @@ def offset(log_probabilities: np.ndarray, log_prior: np.ndarray, tau: float) -> 
     array([0.5, 0.5])
     """
     logits = log_probabilities - tau * log_prior
+    # exp of the differences to the maximum cannot overflow
     maximum = logits.max(-1, keepdims=True)
     normalized: np.ndarray = logits - maximum - np.log(np.exp(logits - maximum).sum(-1, keepdims=True))
     return normalized

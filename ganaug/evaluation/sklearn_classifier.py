@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import derive
 from ganaug.evaluation.classical import Augment
-from ganaug.evaluation.training_set import NotPossible, TrainingSet
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet
 
 Predict = Callable[[Tensor], np.ndarray]  # uint8 (N, C, H, W) -> log-probabilities (N, K), float32
 MIN_PROBABILITY = 1e-6  # a confident error would otherwise have log-probability -inf
@@ -35,7 +35,7 @@ class SklearnClassifier:
     Notes
     -----
     Sampling weights and loss weights become sample weights where `fit` takes them. Otherwise images are repeated
-    according to their sampling weights, and loss weights other than 1 raise `NotPossible`.
+    according to their sampling weights, and loss weights other than 1 raise `NotApplicableError`.
 
     Examples
     --------
@@ -61,8 +61,10 @@ class SklearnClassifier:
         seeds = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
         if seeds:
             model.set_params(**seeds)
-        if not has_fit_parameter(model, "sample_weight") and bool((training.weights != training.weights[0]).any()):
-            raise NotPossible(f"{type(model).__name__}.fit takes no sample_weight")
+        if not has_fit_parameter(model, "sample_weight") and bool(
+            (training.loss_weights != training.loss_weights[0]).any()
+        ):
+            raise NotApplicableError(f"{type(model).__name__}.fit takes no sample_weight")
         images, labels = training.images.images, training.images.labels
         if training.classical:
             # repeated images rather than weights, so that each repetition is altered differently
@@ -133,12 +135,13 @@ def predict_log_probabilities(model: Any, X: Any, classes: np.ndarray) -> np.nda
         probabilities = np.asarray(model.predict_proba(X), dtype=np.float64)
     elif hasattr(model, "decision_function"):
         margins = np.asarray(model.decision_function(X), dtype=np.float64)
+        # the decision function of two classes has one column
         margins = np.stack([-margins, margins], axis=1) / 2 if margins.ndim == 1 else margins
         probabilities = np.exp(margins - margins.max(1, keepdims=True))
     else:
         probabilities = (np.asarray(model.predict(X))[:, None] == model.classes_).astype(np.float64)
     table = np.zeros((len(probabilities), len(classes)))
-    table[:, columns] = probabilities
+    table[:, columns] = probabilities  # the training part of a fold may lack classes
     table = np.maximum(table, MIN_PROBABILITY)
     log_probabilities: np.ndarray = np.log(table / table.sum(1, keepdims=True)).astype(np.float32)
     return log_probabilities

@@ -74,7 +74,7 @@ def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, se
             f"class {name!r} has {fewest} images: too few to train on some and test on others. Give test images "
             f"(test=, --test), or leave the class out."
         )
-    n = max(2, min(n, fewest // 2))
+    n = max(2, min(n, fewest // 2))  # two test images of the rarest class in each fold, where it has enough
     if groups is not None:
         n = _limit_to_groups(images, groups, n)
     numbers = parts(images.labels.numpy(), n, groups=groups, seed=seed)

@@ -10,7 +10,7 @@ from ganaug.datasets.shares import by_share
 from ganaug.images import LabeledImages, concatenate
 
 
-class NotPossible(Exception):  # noqa: N818  # not a failure: the report notes that the method is left out
+class NotApplicableError(Exception):
     """A training method cannot be applied to these images or this classifier; the message says why.
 
     A baseline or a classifier raises it. `Trial` then leaves the method out and notes the reason in the report.
@@ -29,7 +29,7 @@ class TrainingSet:
         Which images are synthetic.
     chances : Tensor of shape (N,), float64
         Sampling weights: how often each image is drawn relative to the others. They sum to N.
-    weights : Tensor of shape (N,), float64
+    loss_weights : Tensor of shape (N,), float64
         Factor of the loss of each image. Their mean is 1.
     classical : bool
         Whether images that are drawn are altered by the classical augmentation.
@@ -50,7 +50,7 @@ class TrainingSet:
     images: LabeledImages
     is_synthetic: Tensor
     chances: Tensor
-    weights: Tensor
+    loss_weights: Tensor
     classical: bool = False
 
     @classmethod
@@ -73,7 +73,7 @@ class TrainingSet:
     def fingerprint(self) -> str:
         """Return a hash of everything that the training of a classifier depends on: 16 hexadecimal digits."""
         digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.classical}".encode(), digest_size=8)
-        for tensor in (self.is_synthetic, self.chances, self.weights):
+        for tensor in (self.is_synthetic, self.chances, self.loss_weights):
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
@@ -86,7 +86,7 @@ class TrainingSet:
             Their sum is the number of real images, whatever is added to them. Regularized classifiers weigh the
             penalty against this sum, so that a larger one would weaken the regularization.
         """
-        products = self.chances * self.weights
+        products = self.chances * self.loss_weights
         return products * (int((~self.is_synthetic).sum()) / products.sum())
 
     def repeats(self) -> Tensor:
@@ -141,7 +141,7 @@ def weight_classes(images: LabeledImages) -> TrainingSet:
     King, G. & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis 9(2), 137-163.
     """
     training = TrainingSet.from_images(images)
-    return replace(training, weights=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
+    return replace(training, loss_weights=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
 
 
 def mixed(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:

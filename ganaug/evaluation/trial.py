@@ -20,7 +20,7 @@ from ganaug.evaluation.classifiers import Classifier, predicted
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
 from ganaug.evaluation.splits import Fold, merge_folds
-from ganaug.evaluation.training_set import NotPossible, TrainingSet, filled, mixed
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, filled, mixed
 from ganaug.images import LabeledImages
 
 __all__ = ["FILLED", "MAX_SAMPLES", "MIN_SAMPLES", "Augmenter", "Progress", "Trial", "draw", "predicted"]
@@ -214,11 +214,12 @@ class Trial:
                 for number, split in enumerate(splits)
                 for name, prepare in methods[number].items()
             ]
+            # in order of submission, so that progress and notes do not depend on the number of threads
             for number, name, future in futures:
                 self._report_progress(f"seed {seed}: {name}")
                 try:
                     tables[number][name] = future.result()
-                except NotPossible as error:
+                except NotApplicableError as error:
                     self._note(f"{name} is left out: {error}")
                 self._done += 1
         return tables[0] if self.test is not None else merge_folds(self.folds, tables)
@@ -237,10 +238,10 @@ class Trial:
         return methods
 
     def _train_and_predict(self, split: _Split, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
-        """Log-probabilities (N, K) of the test images. Raises NotPossible where the method cannot be applied."""
+        """Log-probabilities (N, K) of the test images. Raises NotApplicableError where the method cannot be applied."""
         training = prepare()
         if training.classical and min(split.train.shape[1:]) == 1:
-            raise NotPossible("plain vectors have no pixels to alter")
+            raise NotApplicableError("plain vectors have no pixels to alter")
         return predicted(self.classifier, training, split.augment, split.test.images, seed)
 
     def _sampler(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:

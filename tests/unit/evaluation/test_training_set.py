@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ganaug import LabeledImages
-from ganaug.evaluation import BASELINES, NotPossible, balanced, filled, mixed, smote
+from ganaug.evaluation import BASELINES, NotApplicableError, balanced, filled, mixed, smote
 from tests.sets import noise, tones
 
 REAL, SYNTHETIC = noise((40, 10, 4)), noise((30, 30, 0), seed=1)
@@ -64,7 +64,7 @@ def test_smote_lies_between_the_images_of_its_class():
 
 def test_smote_of_a_single_image_is_not_possible():
     single = LabeledImages(REAL.images[:41], REAL.labels[:41], REAL.classes[:2])
-    with pytest.raises(NotPossible):
+    with pytest.raises(NotApplicableError):
         smote(single, 0)
 
 
