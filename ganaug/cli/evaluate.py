@@ -63,13 +63,11 @@ def evaluate(
     _check_sources(run, synthetic, method, test)
     with named_failures():
         params = parameters_of(options, method)
-        for path in (out, as_json):
-            new_file(path)
+        new_file(out)
+        new_file(as_json)
         from ganaug.reports.utility import utility_report
 
-        images, inspection = read(data, options)
-        if inspection.problems:
-            say(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+        images = _read_data(data, options)
         test_images = None if test is None else _read_like(images, test, options)
         budget = options.time_budget
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
@@ -128,6 +126,13 @@ def _source(
     if run is not None and not n_fits:
         return _load(run, options)
     return class_translator(params, images) if method == "cyclegan" else _unfitted(run, params, options, n_fits)
+
+
+def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
+    images, inspection = read(data, options)
+    if inspection.problems:
+        say(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+    return images
 
 
 def _read_like(images: "LabeledImages", folder: Path, options: FitOptions) -> "LabeledImages":

@@ -16,10 +16,17 @@ from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval
 from ganaug.evaluation.offset_curve import OFFSET_STRENGTHS, height_above_curve, mean_recalls
 from ganaug.evaluation.predictions import MIN_GROUPS, MIN_IMAGES, Predictions, share_name
 from ganaug.evaluation.scores import Scores, compute_recall, compute_scores, offset
+from ganaug.evaluation.verdict import (
+    HELPS,
+    HURTS,
+    NO_EVIDENCE,
+    judge_method,
+    judge_shares,
+    smallest_within_one_standard_error,
+)
 
 __all__ = ["HELPS", "HURTS", "MIN_GROUPS", "MIN_IMAGES", "NO_EVIDENCE", "Comparison", "Method", "Predictions"]
 
-HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 MIN_SEEDS_FOR_POLICY = 4  # all but one give the verdict that the last is scored by; two say too little about spread
 POLICY_RESAMPLES = 100  # of each verdict that the policy follows: there is one for each fold and seed
 
@@ -297,7 +304,7 @@ class Comparison:
         return interval(height_above_curve(*self.curve, *self.trade(method.scores.recall)))
 
     def verdict_on(self, method: Method) -> str:
-        """Return the verdict on one training method.
+        """Return the verdict on one training method, see `ganaug.evaluation.verdict.judge_method`.
 
         Parameters
         ----------
@@ -308,42 +315,28 @@ class Comparison:
         -------
         str
             "helps", "no evidence" or "hurts".
-
-        Notes
-        -----
-        The sign of the gain must also hold over the classes with enough test images. A class with a single test image
-        has the same recall in every resample, so that its interval has no width.
         """
         if not self.solid.any():
             return NO_EVIDENCE
-        gain, above = self.gain(method), self.above_curve(method)
         recalls = [each.scores.recall[:, self.solid] for each in (method, self.best_baseline)]
         gain_of_classes = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
         accuracy = method.scores.balanced_accuracy[0]
         is_best = all(accuracy > each.scores.balanced_accuracy[0] for each in self.baselines.values())
-        if min(gain.low, gain_of_classes.low) > 0 and is_best and (above is None or above.low > 0):
-            return HELPS
-        return HURTS if max(gain.high, gain_of_classes.high) < 0 else NO_EVIDENCE
+        return judge_method(self.gain(method), gain_of_classes, self.above_curve(method), is_best=is_best)
 
     @cached_property
     def verdict(self) -> str:
-        """Verdict on synthetic images: "helps", "no evidence" or "hurts".
-
-        "helps" if the selected method helps; "hurts" if every share above the smallest hurts. The smallest share can
-        do too little harm to be detected.
-        """
+        """Verdict on synthetic images: "helps" if the selected method does, else that of `judge_shares`."""
         if self.verdict_on(self.best) == HELPS:
             return HELPS
-        judged = sorted(self.shares)[1:] or list(self.shares)
-        return HURTS if all(self.verdict_on(self.shares[share]) == HURTS for share in judged) else NO_EVIDENCE
+        return judge_shares({share: self.verdict_on(method) for share, method in self.shares.items()})
 
     @cached_property
     def one_standard_error_share(self) -> float:
-        """Smallest share, 0 included, within one standard error of the best (Breiman et al. 1984, section 3.4.3)."""
+        """Smallest share, 0 included, within one standard error of the best."""
         accuracy = {0.0: self.best_baseline.scores.balanced_accuracy}
         accuracy |= {share: method.scores.balanced_accuracy for share, method in self.shares.items()}
-        best = max(accuracy.values(), key=lambda values: float(values[0]))
-        return min(share for share, values in accuracy.items() if values[0] >= best[0] - best[1:].std())
+        return smallest_within_one_standard_error(accuracy)
 
     @cached_property
     def share(self) -> float:
