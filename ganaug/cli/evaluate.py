@@ -1,9 +1,9 @@
-"""`ganaug evaluate DATA`: do synthetic images help a classifier? A page, a verdict and an exit status."""
+"""`ganaug evaluate DATA`: test whether synthetic images improve a classifier. A report and an exit status."""
 
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,27 +11,32 @@ from ganaug.cli.console import named_failures, say, show, steps_of
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
 from ganaug.cli.reading import read
 
-EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
+if TYPE_CHECKING:
+    from ganaug.images import LabeledImages
+
+EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--out", type=FILE, required=True, help="The page to write, for example report.html.")
-@click.option("--json", "as_json", type=FILE, help="Write everything found as JSON too.")
-@click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is fitted anew in each fold.")
-@click.option("--synthetic", type=FOLDER, help="A folder of synthetic images, or one with some among real ones.")
+@click.option("--out", type=FILE, required=True, help="Report to write, for example report.html.")
+@click.option("--json", "as_json", type=FILE, help="Write the report as JSON too.")
+@click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is refitted in each fold.")
+@click.option("--synthetic", type=FOLDER, help="Folder of synthetic images, or of real and marked synthetic images.")
 @click.option(
     "--method",
     type=click.Choice(["conditional", "cyclegan"]),
     default="conditional",
     show_default=True,
-    help="conditional: GANAugmenter. cyclegan: a common class's images are translated.",
+    help="conditional: GANAugmenter. cyclegan: images of a common class are translated.",
 )
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
 @click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
-@click.option("--groups", help="Column of metadata.csv whose groups stay together.  [default: group_id if there]")
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Classifiers a way and fold.")
+@click.option(
+    "--groups", help="Column of metadata.csv: groups that stay together.  [default: group_id if there is one]"
+)
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Trainings per method and fold.")
 @click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
 @partial(fit_options, without=("resume",))
 def evaluate(
@@ -49,22 +54,13 @@ def evaluate(
     folds: int,
     options: FitOptions,
 ) -> None:
-    """Train classifiers on DATA with and without synthetic images, and compare them on images that nobody saw.
+    """Train classifiers on DATA with and without synthetic images, and compare them on real images held out.
 
-    Without --run and --synthetic a generator is fitted inside each fold. Exit status: 0 synthetic images help, 3 no
-    evidence that they do, 4 they hurt. --time-budget: half of it for generators, half for classifiers. What was
-    trained is kept by its content, so that a second look is quick.
+    Without --run and --synthetic a generator is fitted in each fold. Exit status: 0 if synthetic images help, 3 if
+    there is no evidence that they do, 4 if they hurt. --time-budget: half of it is for generators, half for
+    classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
     """
-    if run is not None and synthetic is not None:
-        raise click.UsageError("give --run or --synthetic, not both.")
-    if method != "conditional" and (run is not None or synthetic is not None):
-        raise click.UsageError(
-            "--method is of generators that are fitted here: it does not go with --run, --synthetic."
-        )
-    if synthetic is not None and test is None:
-        raise click.UsageError(
-            "--synthetic needs --test, real images that the generator has not seen: it may have seen any of DATA."
-        )
+    _check_sources(run, synthetic, method, test)
     with named_failures():
         sampler = make_sampler(options, method)
         for path in (out, as_json):
@@ -73,6 +69,8 @@ def evaluate(
         from ganaug.io.synthetic import synthetic_part
         from ganaug.reports.utility import utility_report
 
+        images = _read_data(data, options)
+        test_images = None if test is None else _read_like(images, test, options)
         budget = options.time_budget
         images, found = read(data, options)
         if found.problems:
@@ -94,22 +92,69 @@ def evaluate(
                 images,
                 source,
                 classifier=classifier,
-                test=apart,
+                test=test_images,
                 groups=groups,
-                shares=_shares(shares),
+                shares=_parse_shares(shares),
                 n_seeds=seeds,
                 n_folds=folds,
-                time_budget=None if budget is None else budget / 2 if fits else budget,
+                time_budget=budget,
                 random_state=options.seed or 0,
                 progress=progress,
             )
         show(report)
         report.write(out, as_json)
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
-    sys.exit(EXIT[report.verdict])
+    sys.exit(EXIT_STATUS[report.verdict])
 
 
-def _loaded(run: Path, options: FitOptions) -> Any:
+def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: Path | None) -> None:
+    """Raise click.UsageError for options that contradict each other."""
+    if run is not None and synthetic is not None:
+        raise click.UsageError("give --run or --synthetic, not both.")
+    if method != "conditional" and (run is not None or synthetic is not None):
+        raise click.UsageError(
+            "--method selects a generator to fit: it does not go with --run or --synthetic, which bring one."
+        )
+    if synthetic is not None and test is None:
+        raise click.UsageError(
+            "--synthetic needs --test, real images that the generator was not trained on: DATA may be its training set."
+        )
+
+
+def _source(
+    run: Path | None,
+    synthetic: Path | None,
+    method: str,
+    images: "LabeledImages",
+    params: dict[str, Any],
+    options: FitOptions,
+    n_fits: int,
+) -> Any:
+    """The synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted one."""
+    if synthetic is not None:
+        from ganaug.io.origin import synthetic_part
+
+        return synthetic_part(_read_like(images, synthetic, options))
+    if run is not None and not n_fits:
+        return _load(run, options)
+    return class_translator(params, images) if method == "cyclegan" else _unfitted(run, params, options, n_fits)
+
+
+def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
+    images, inspection = read(data, options)
+    if inspection.problems:
+        say(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+    return images
+
+
+def _read_like(images: "LabeledImages", folder: Path, options: FitOptions) -> "LabeledImages":
+    """Read a folder at the size of `images`."""
+    from ganaug.io.folder import read_folder
+
+    return read_folder(folder, image_size=(images.shape[1], images.shape[2]), skip_bad=options.skip_bad)
+
+
+def _load(run: Path, options: FitOptions) -> Any:
     from ganaug.estimators.augmenter import GANAugmenter
 
     return GANAugmenter.load(run, options.device or "auto")
@@ -125,7 +170,8 @@ def _unfitted(run: Path, options: FitOptions, fits: int, time_budget: float | No
     return unfitted.set_params(**seed, **params, time_budget=time_budget)
 
 
-def _shares(text: str) -> list[float]:
+def _parse_shares(text: str) -> list[float]:
+    """'0.1, 0.25' -> [0.1, 0.25]."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
