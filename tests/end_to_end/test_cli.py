@@ -294,7 +294,7 @@ def test_a_killed_shard_is_made_again_to_the_same_bytes(data, tmp_path, form):
     process.kill()
     process.wait(60)
     assert not list(out.glob("[!.]*"))
-    for shard, word in ((1, "written"), (0, "written"), (1, "was there already")):
+    for shard, word in ((1, "written"), (0, "written"), (1, "exists already")):
         done = ganaug("sample", run, out, *options, "--shard", shard)
         assert done.returncode == 0, done.stderr
         assert word in done.stderr
