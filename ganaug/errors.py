@@ -21,5 +21,13 @@ class TrainingError(GanaugError, RuntimeError):
     """Training could not go on, even after rolling back."""
 
 
+class RunInterruptedError(RunError):
+    """A fit was interrupted by a callback or a signal. What it did is saved, and can be resumed."""
+
+
+class TrainingWarning(UserWarning):
+    """A finding of a fit that concerns its result: a collapse, or a class that was not learned."""
+
+
 class ClassNotLearnedError(GanaugError, ValueError):
     """A class was asked for of which the generator's samples do not pass the filters."""

@@ -4,10 +4,29 @@ import hashlib
 
 import torch
 
+from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import LabeledImages
 
 SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}
+
+
+def _with_recipe(cls, recipe_cls, arguments, params):
+    """An estimator from flat parameters: those of the recipe go into it."""
+    inner = {name: params.pop(name) for name in recipe_cls().get_params() if name in params}
+    return cls(*arguments, **params, recipe=recipe_cls(**inner))
+
+
+def augmenter(*arguments, **params):
+    return _with_recipe(GANAugmenter, TrainingRecipe, arguments, params)
+
+
+def pix2pix(*arguments, **params):
+    return _with_recipe(Pix2Pix, TranslationRecipe, arguments, params)
+
+
+def cyclegan(*arguments, **params):
+    return _with_recipe(CycleGAN, TranslationRecipe, arguments, params)
 
 
 def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):

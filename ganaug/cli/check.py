@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, stderr, table
+from ganaug._runtime.progress import stderr
+from ganaug.cli.console import counting, named_failures, say, table
 from ganaug.cli.options import FOLDER, Size
 
 if TYPE_CHECKING:

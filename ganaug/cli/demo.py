@@ -6,7 +6,7 @@ import click
 
 from ganaug.cli.augment import run_augment
 from ganaug.cli.console import named_failures
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 
 DEFAULT_SECONDS = 300.0
 
@@ -23,10 +23,10 @@ def demo(out: Path, options: FitOptions) -> None:
         from ganaug.datasets.embedded import fashion_mnist_lt
         from ganaug.io.folder import check_output, write_folder
 
-        params = parameters(options)
+        augmenter = make_sampler(options, "conditional").set_params(verbose=1)
         if options.steps is None and options.time_budget is None:
-            params["time_budget"] = DEFAULT_SECONDS
+            augmenter.set_params(time_budget=DEFAULT_SECONDS)
         if not options.resume:
             check_output(out)
             write_folder(fashion_mnist_lt(), out / "real")
-        run_augment(out / "real", out / "augmented", out / "augmented.run", params, options)
+        run_augment(out / "real", out / "augmented", augmenter, options)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ganaug.cli.console import named_failures, say, show, steps_of
-from ganaug.cli.fit import class_translator, read
-from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters_of
+from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
+from ganaug.cli.reading import read
 
 EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
 
@@ -66,7 +66,7 @@ def evaluate(
             "--synthetic needs --test, real images that the generator has not seen: it may have seen any of DATA."
         )
     with named_failures():
-        given = parameters_of(options, method)
+        sampler = make_sampler(options, method)
         for path in (out, as_json):
             new_file(path)
         from ganaug.io.folder import read_folder
@@ -87,8 +87,8 @@ def evaluate(
         else:
             fits = folds if apart is None else 1
             if budget is not None:
-                given["time_budget"] = budget / 2 / fits
-            source = class_translator(given, images) if method == "cyclegan" else _to_fit(run, given, options, fits)
+                sampler.set_params(time_budget=budget / 2 / fits)
+            source = sampler if run is None else _unfitted(run, options, fits, sampler.time_budget)
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -115,16 +115,14 @@ def _loaded(run: Path, options: FitOptions) -> Any:
     return GANAugmenter.load(run, options.device or "auto")
 
 
-def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
-    """A new augmenter, with the parameters of `run` if given, to be fitted `fits` times."""
-    from ganaug.estimators.augmenter import GANAugmenter
-
-    if run is not None:
-        augmenter = _loaded(run, options)
-        say(f"The run has seen all of DATA, so generators are fitted anew with its parameters, {fits} in all.")
-        own = {name: value for name, value in given.items() if name != "random_state"}
-        given = {**augmenter.get_params(deep=False), "random_state": augmenter.seed_, **own}
-    return GANAugmenter(**given)
+def _unfitted(run: Path, options: FitOptions, fits: int, time_budget: float | None) -> Any:
+    """Return an unfitted augmenter with the parameters of a run, and those of the command line."""
+    augmenter = _loaded(run, options)
+    say(f"The run was trained on all of DATA, so generators are fitted again with its parameters, {fits} in total.")
+    params = {name: value for name, value in parameters(options).items() if name != "random_state"}
+    seed = {} if options.seed is not None else {"random_state": augmenter.seed_}
+    unfitted = make_estimator(type(augmenter), augmenter.get_params(deep=False))
+    return unfitted.set_params(**seed, **params, time_budget=time_budget)
 
 
 def _shares(text: str) -> list[float]:

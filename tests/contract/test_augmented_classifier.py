@@ -13,11 +13,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
-from tests.planted.test_utility_verdict import HandsOut, digits
 
-from ganaug import AugmentedClassifier, GANAugmenter
+from ganaug import AugmentedClassifier
 from ganaug.estimators import classifier
 from ganaug.evaluation.splits import Fold
+from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.sets import augmenter
 
 EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": "an image of weight 2 is not two images to a generator, whose "
@@ -26,7 +27,7 @@ EXPECTED_TO_FAIL = {
 
 
 def tiny(**options):
-    gan = GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
+    gan = augmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
     return AugmentedClassifier(LogisticRegression(), gan, cv=2, shares=(0.25,), n_samples=8, random_state=0, **options)
 
 

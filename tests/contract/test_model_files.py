@@ -15,7 +15,7 @@ from ganaug import CycleGAN, GANAugmenter, Pix2Pix
 from ganaug._runtime.storage import read_json, write_json
 from ganaug.errors import RunError
 from tests.hostile import FORMS, pickles
-from tests.sets import SMALL, noise, tones
+from tests.sets import SMALL, augmenter, noise, tones
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "model.schema.json").read_text())
@@ -110,7 +110,7 @@ def test_what_is_written_follows_the_schema(kind, run):
 
 def test_models_without_filters_and_with_numbers_for_classes_follow_it_too(tmp_path):
     rows = noise((9, 6)).images.flatten(1).numpy()
-    GANAugmenter(n_steps=1, **SMALL).fit(rows, np.repeat([3, 7], [9, 6])).save(tmp_path)
+    augmenter(n_steps=1, **SMALL).fit(rows, np.repeat([3, 7], [9, 6])).save(tmp_path)
     jsonschema.validate(read_json(tmp_path / "model.json"), SCHEMA)
 
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from ganaug import GANAugmenter
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, augmenter, tones
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]
 
@@ -14,7 +13,7 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 48), (3, 17, 33), (1, 9, 64)]
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_pair_trains_and_samples_what_was_asked(network, loss):
-    gan = GANAugmenter(network, loss, n_steps=12, check_every=6, **SMALL).fit(tones(8, (1, 12, 8)))
+    gan = augmenter(network, loss, n_steps=12, check_every=6, **SMALL).fit(tones(8, (1, 12, 8)))
     synthetic = gan.sample({"bright": 3, "dark": 2})
     assert synthetic.counts == {"dark": 2, "middle": 0, "bright": 3}
     assert synthetic.shape == (1, 12, 8)
@@ -61,7 +60,7 @@ def test_every_network_heeds_the_class_and_the_latent(network):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_wasserstein_critic_never_has_batch_norm(network, loss):
     with pytest.raises(ValueError, match="batch norm in the discriminator breaks"):
-        GANAugmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
+        augmenter(network, loss, discriminator_norm="batch", n_steps=1, **SMALL).fit(tones(4))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -79,7 +78,7 @@ def test_a_conditional_gan_learns_which_class_is_dark(loss):
     """A known answer: the tone of each class, and that the three stay apart."""
     steps = 900 if loss == "wgan-gp" else 250
     settings = {**SMALL, "width": 16, "batch_size": 32, "ema_half_life": 500}
-    gan = GANAugmenter("dcgan", loss, n_steps=steps, check_every=50, **settings).fit(tones(40, (1, 8, 8)))
+    gan = augmenter("dcgan", loss, n_steps=steps, check_every=50, **settings).fit(tones(40, (1, 8, 8)))
     synthetic = gan.sample(90)
     tone = {name: synthetic.of_class(name).float().mean().item() for name in synthetic.classes}
     assert tone["dark"] + 40 < tone["middle"] < tone["bright"] - 40

@@ -23,7 +23,7 @@ from ganaug.io.provenance import is_marked
 from tests.sets import hashes, tones
 
 QUICK = (
-    *("--param", "width=8", "--param", "batch_size=16", "--param", "latent_size=8"),
+    *("--param", "recipe.width=8", "--param", "batch_size=16", "--param", "recipe.latent_size=8"),
     *("--param", "filters=null", "--device", "cpu"),
 )
 
@@ -251,7 +251,7 @@ def test_a_time_budget_ends_training(data, tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_path, number, status):
-    run, options = tmp_path / "run", ("--param", "check_every=1000", *QUICK)
+    run, options = tmp_path / "run", ("--param", "recipe.check_every=1000", *QUICK)
     command = [sys.executable, "-m", "ganaug", "fit", data, "--run", run, "--steps", "1000000", *options]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
     wait_for(run / "checkpoints" / "00000000.safetensors")
@@ -269,7 +269,7 @@ def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_pat
 
 
 def test_a_killed_augment_resumes(data, tmp_path):
-    out, options = tmp_path / "out", ("--param", "check_every=10", *UNJUDGED)
+    out, options = tmp_path / "out", ("--param", "recipe.check_every=10", *UNJUDGED)
     command = [sys.executable, "-m", "ganaug", "augment", data, out, "--steps", "1000000", *options]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for(tmp_path / "out.run" / "checkpoints" / "00000020.safetensors")
@@ -397,7 +397,7 @@ def test_skip_bad_leaves_bad_files_out_and_lists_them(data, tmp_path):
         (["fit", "{data}", "--run", "{tmp}/full/thesis.txt"], 1, "thesis.txt"),
         (["fit", "{data}", "--run", "{tmp}/full", "--skip-bad"], 1, "not empty"),
         (["fit", "{data}", "--run", "{tmp}/run", "--param", "run_dir=x"], 2, "use --run"),
-        (["fit", "{data}", "--run", "{tmp}/run", "--param", "betas=5"], 1, "betas must be"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--param", "recipe.betas=5"], 1, "betas must be"),
         (["fit", "{data}", "--run", "{tmp}/run", "--config", "{data}/dark/0.png"], 2, "cannot be read as text"),
         (["augment", "{data}", "{tmp}/full/thesis.txt/out"], 1, "is a file"),
         (["augment", "{data}", "{tmp}/out", "--run", "{data}/run"], 1, "read as a class"),

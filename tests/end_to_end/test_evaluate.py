@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from tests.planted.test_utility_verdict import digits
 
 from ganaug import GANAugmenter, LabeledImages, write_folder
 from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
+from tests.planted.test_utility_verdict import digits
 
 FEW = ("--seeds", "1", "--shares", "0.25", "--steps", "4", *QUICK)
 
@@ -55,7 +55,7 @@ def test_translators_are_evaluated_too(folders, tmp_path):
     train = read_folder(folders / "train")
     uneven = [row for row, label in enumerate(train.labels.tolist()) if label == 0 or row % 2]
     write_folder(train.take(uneven), tmp_path / "data")
-    small = ["--param", "width=4", "--param", "batch_size=2", "--param", "filters=null", "--param", "source='0'"]
+    small = ["--param", "recipe.width=4", "--param", "batch_size=2", "--param", "filters=null", "--param", "source='0'"]
     done = in_this_process(
         *("evaluate", tmp_path / "data", "--method", "cyclegan", "--out", tmp_path / "page.html", "--folds", "2"),
         *("--seeds", "1", "--shares", "0.25", "--steps", "4", "--device", "cpu", *small),

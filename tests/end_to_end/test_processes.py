@@ -52,7 +52,7 @@ def test_two_processes_learn_the_same_weights_as_one(tmp_path):
 @pytest.mark.timeout(300)
 def test_a_dead_process_ends_the_run_and_the_checkpoint_resumes_in_one_process(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(40, 40), size=(8, 8)), tmp_path / "run"
-    arguments = [*FIT, data, "--run-dir", folder, "--param", "check_every=10", "--param", "width=8"]
+    arguments = [*FIT, data, "--run-dir", folder, "--param", "recipe.check_every=10", "--param", "recipe.width=8"]
     training = subprocess.Popen(
         [*map(str, [*TORCHRUN, *arguments, "--steps", 100_000])], stderr=subprocess.PIPE, text=True, env=QUIET
     )
@@ -110,7 +110,7 @@ def test_translate_fit_trains_in_two_processes(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(30, 30), size=(16, 16)), tmp_path / "run"
     classes = sorted(path for path in data.iterdir() if path.is_dir())
     # torchrun reads --run as an abbreviation of one of its options
-    options = ["--run-dir", folder, "--steps", 4, "--param", "width=8", "--param", "batch_size=2"]
+    options = ["--run-dir", folder, "--steps", 4, "--param", "recipe.width=8", "--param", "batch_size=2"]
     done = run(*TORCHRUN, "-m", "ganaug", "translate", "fit", *classes, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(folder / "model")]

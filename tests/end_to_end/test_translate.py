@@ -16,7 +16,7 @@ from ganaug.io.provenance import is_marked
 from ganaug.io.translation_folders import read_side, read_sides
 from tests.sets import hashes
 
-QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
+QUICK = ["--steps", "3", "--param", "recipe.width=4", "--param", "batch_size=2", "--device", "cpu"]
 COLORS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
 
 
@@ -219,7 +219,7 @@ def rare(tmp_path):
 
 
 def test_augment_fills_up_a_rare_class_by_translation_and_resumes(rare, tmp_path):
-    options = ["--method", "cyclegan", "--steps", 3, "--param", "width=4", "--param", "batch_size=2"]
+    options = ["--method", "cyclegan", "--steps", 3, "--param", "recipe.width=4", "--param", "batch_size=2"]
     done = ganaug("augment", rare, tmp_path / "out", *options, "--param", "augmentation=null")
     assert done.exit_code == 0, done.stderr
     assert "rare from common: mean cycle error" in done.stderr
@@ -247,7 +247,7 @@ def test_method_auto_uses_the_method_with_images_nearer_to_real_ones(rare, tmp_p
     again = ganaug("augment", rare, tmp_path / "again", *options)
     assert again.exit_code == 0, again.stderr
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
-    refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "width=4")
+    refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "recipe.width=4")
     assert refused.exit_code == 2
     assert "of one method" in refused.stderr
 

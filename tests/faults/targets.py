@@ -16,7 +16,7 @@ from PIL import Image
 
 from ganaug import LabeledImages, read_folder, write_folder
 from ganaug._runtime.storage import read_tree
-from ganaug.cli.options import _yaml, counts
+from ganaug.cli.options import _flat, _yaml, counts
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.io.decoding import UnusableImage, decode_bytes, pillow_warnings_judged
@@ -26,9 +26,8 @@ from ganaug.io.names import is_formula
 from ganaug.io.provenance import mark
 from ganaug.io.records import records_of
 from ganaug.io.store import build_store, open_store
-from ganaug.sampling.generator_model import GeneratorModel
 from tests.end_to_end.test_cli import folder_of
-from tests.sets import SMALL, noise
+from tests.sets import SMALL, augmenter, noise
 
 SHARED_MEMORY = Path("/dev/shm")
 ROOM = Path(tempfile.mkdtemp(prefix="ganaug-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
@@ -61,11 +60,11 @@ def model(content):
     """The description of a model, beside sound weights."""
     folder = ROOM / "model"
     if not folder.exists():
-        GANAugmenter(n_steps=1, **SMALL).fit(noise()).save(folder)
+        augmenter(n_steps=1, **SMALL).fit(noise()).save(folder)
         (ROOM / "model.json").write_bytes((folder / "model.json").read_bytes())
     (folder / "model.json").write_bytes(content)
     with contextlib.suppress(RunError):
-        GeneratorModel.load(folder, CPU)
+        GANAugmenter.load(folder, CPU)
 
 
 def metadata(content):
@@ -81,10 +80,10 @@ def config(content):
     """A file of parameters, or a list of counts."""
     text = content.decode("utf-8", "replace")
     with contextlib.suppress(click.UsageError):
-        given = _yaml(text, "file")
-        known = {name: value for name, value in given.items() if name in GANAugmenter._get_param_names()}
+        params = _flat(_yaml(text, "file"))
+        known = {name: value for name, value in params.items() if name in GANAugmenter().get_params()}
         with contextlib.suppress(ValueError, TypeError):
-            GANAugmenter(**known)._check_params()
+            GANAugmenter().set_params(**known)._check_params()
     with contextlib.suppress(click.UsageError):
         counts(text, "--counts")
 
@@ -159,14 +158,14 @@ def seeds():
             buffer = io.BytesIO()
             picture.convert(mode).save(buffer, kind)
             found["image"].append(buffer.getvalue())
-    found["tree"] = [(ROOM / "model" / "training_images.safetensors").read_bytes()]
+    found["tree"] = [(ROOM / "model" / "model.safetensors").read_bytes()]
     found["skeleton"] = [b'{"dict": {"a": {"value": 1}, "b": {"list": [{"value": "x"}, {"value": null}]}}}']
     found["model"] = [(ROOM / "model.json").read_bytes()]
     found["metadata"] = [
         b"file_name,label,site\ndark/0.png,a,1\nbright/1.png,b,\n",
         b'\xef\xbb\xbflabel,file_name\n"a",x',
     ]
-    found["config"] = [b"loss: hinge\nbetas: [0.5, 0.9]\nfilters: null\nn_steps: 1e3\n", b"cat=50,dog=20"]
+    found["config"] = [b"loss: hinge\nrecipe: {betas: [0.5, 0.9]}\nfilters: null\nn_steps: 1e3\n", b"cat=50,dog=20"]
     found["name"] = [
         b"T-shirt",
         b"../x",

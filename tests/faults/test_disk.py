@@ -19,7 +19,7 @@ from tests.sets import hashes
 
 ROOT = os.geteuid() == 0
 mounts = pytest.mark.skipif(not ROOT, reason="mounts a small file system: root")
-FIT = ["--steps", "4", "--param", "check_every=2", *QUICK]
+FIT = ["--steps", "4", "--param", "recipe.check_every=2", *QUICK]
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def test_a_read_only_home_does_not_matter(data, tmp_path, monkeypatch):
             "from ganaug import read_folder, GANAugmenter, MixedDataset, utility_report\n"
             "from torch.utils.data import DataLoader\n"
             f"real = read_folder({str(data)!r})\n"
-            "gan = GANAugmenter(n_steps=2, batch_size=8, width=8, filters=None, device='cpu').fit(real)\n"
+            "gan = augmenter(n_steps=2, batch_size=8, width=8, filters=None, device='cpu').fit(real)\n"
             "from ganaug.metrics.features import efficientnet_features\n"
             "print(efficientnet_features(real.images[:2]).shape)\n"
             "print(sum(len(x) for x, y in DataLoader(MixedDataset(real, gan.sample(4), share=0.5), num_workers=2)))\n"

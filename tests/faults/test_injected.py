@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from ganaug import GANAugmenter, MixedDataset, Pix2Pix
+from ganaug import GANAugmenter, MixedDataset
 from ganaug._runtime.storage import is_left, read_json, read_tree, write_json, write_tree
 from ganaug.errors import RunError, TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.planted.test_training_faults import fitted, names
-from tests.sets import SMALL, clothes, hashes, tones
+from tests.sets import SMALL, augmenter, clothes, hashes, pix2pix, tones
 from tests.unit.estimators.test_translators import CUT, colored, masks
 
 STAGES = {
@@ -34,7 +34,7 @@ ERRORS = {
     "torch": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
 }
 FIT = [part for part in QUICK if part != "filters=null"]
-FIT = [*FIT[: FIT.index("--device") - 1], *FIT[FIT.index("--device") :], "--param", "check_every=2"]
+FIT = [*FIT[: FIT.index("--device") - 1], *FIT[FIT.index("--device") :], "--param", "recipe.check_every=2"]
 
 
 @pytest.mark.timeout(120)
@@ -70,7 +70,7 @@ def test_memory_that_ends_is_named_and_what_was_saved_is_kept(tmp_path, monkeypa
 
 @pytest.fixture
 def saved(tmp_path):
-    gan = GANAugmenter(n_steps=2, **SMALL).fit(tones(12))
+    gan = augmenter(n_steps=2, **SMALL).fit(tones(12))
     gan.save(tmp_path / "model")
     return tmp_path / "model"
 
@@ -92,14 +92,14 @@ def test_weights_that_are_no_numbers_are_refused_even_if_all_hashes_fit(saved, v
 
 def test_a_checkpoint_of_other_contents_is_refused_by_name(tmp_path):
     images, run = tones(12), tmp_path / "run"
-    GANAugmenter(n_steps=2, check_every=1, run_dir=run, **SMALL).fit(images)
+    augmenter(n_steps=2, check_every=1, run_dir=run, **SMALL).fit(images)
     last = max((run / "checkpoints").glob("*.safetensors"))
     whole = read_tree(last)
     for name in whole:
         for other in (None, "x", {}, [1], torch.zeros(3)):
             write_tree(last, {**whole, name: other})
             try:
-                GANAugmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).resume(images)
+                augmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).resume(images)
             except RunError as error:
                 assert str(run) in str(error)  # noqa: PT017  # either outcome is right
             for path in (run / "checkpoints").glob("*.safetensors"):
@@ -108,7 +108,7 @@ def test_a_checkpoint_of_other_contents_is_refused_by_name(tmp_path):
         write_tree(last, whole)
     write_json(run / "config.json", {})
     with pytest.raises(RunError, match=r"config\.json"):
-        GANAugmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).resume(images)
+        augmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).resume(images)
 
 
 def spoilt(loss, side, by, calls):
@@ -145,13 +145,13 @@ def test_a_gradient_that_is_no_number_under_a_sound_loss_is_rolled_back(loss, si
 @pytest.mark.parametrize("side", ["generator", "discriminator"])
 def test_a_translator_rolls_back_from_a_gradient_that_is_no_number(tmp_path, side):
     labels, settings = masks(24, (16, 16)), {**CUT, "n_steps": 24, "device": "cpu", "random_state": 0}
-    painter = Pix2Pix(3, spoilt("non-saturating", side, float("nan"), [10]), **settings)
+    painter = pix2pix(3, spoilt("non-saturating", side, float("nan"), [10]), **settings)
     painter.fit(labels, colored(labels))
     assert names(painter).count("nan") == 1
     assert painter.stop_reason_ == "finished"
     assert all_finite(painter.model_.generator)
     endless = spoilt("non-saturating", side, float("nan"), range(10, 1000))
-    painter = Pix2Pix(3, endless, run_dir=tmp_path / "run", **settings)
+    painter = pix2pix(3, endless, run_dir=tmp_path / "run", **settings)
     with pytest.raises(TrainingError, match=r"not finite at step 24.*after 3 roll-backs"):
         painter.fit(labels, colored(labels))
     assert not hasattr(painter, "model_")
@@ -162,15 +162,15 @@ def test_a_translator_rolls_back_from_a_gradient_that_is_no_number(tmp_path, sid
 @pytest.mark.parametrize("part", ["generator", "average", "discriminator"])
 def test_a_checkpoint_that_is_not_finite_is_refused_and_the_one_before_goes_on(tmp_path, part, value):
     images, run = tones(12), tmp_path / "run"
-    GANAugmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).fit(images)
+    augmenter(n_steps=3, check_every=1, run_dir=run, **SMALL).fit(images)
     last = max((run / "checkpoints").glob("*.safetensors"))
     state = read_tree(last)
     next(weight for weight in state["step"][part].values() if weight.ndim > 1).view(-1)[0] = value
     write_tree(last, state)
     with pytest.raises(RunError, match=r"step 3 .* holds numbers that are not finite.* Remove it"):
-        GANAugmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
+        augmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
     last.unlink()
-    gan = GANAugmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
+    gan = augmenter(n_steps=5, check_every=1, run_dir=run, **SMALL).resume(images)
     assert gan.n_steps_ == 5
 
 

@@ -18,7 +18,7 @@ from tests.faults.test_kills import done_steps
 from tests.sets import hashes
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}  # as `ran` has it: sums in another order have other last bits
-ENDLESS = ["--steps", "100000", "--param", "check_every=1000", *QUICK]
+ENDLESS = ["--steps", "100000", "--param", "recipe.check_every=1000", *QUICK]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_manager_that_ends_the_whole_group(data, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_while_it_saves_ends_it_at_once_and_spoils_nothing(data, tmp_path, number):
     run, log = tmp_path / "run", tmp_path / "log"
-    often = ["--param", "check_every=4", *QUICK]
+    often = ["--param", "recipe.check_every=4", *QUICK]
     process = start("fit", data, "--run", run, "--steps", 100_000, *often, log=log, slow=0.8)
     wait_for(lambda: done_steps(run) >= 4)
     os.kill(process.pid, number)
@@ -153,7 +153,7 @@ def held_still(process):
 
 
 def test_a_second_fit_in_one_run_is_refused_and_the_first_one_ends_well(data, tmp_path):
-    run, log, steps = tmp_path / "run", tmp_path / "log", ["--steps", 40, "--param", "check_every=5", *QUICK]
+    run, log, steps = tmp_path / "run", tmp_path / "log", ["--steps", 40, "--param", "recipe.check_every=5", *QUICK]
     first = start("fit", data, "--run", run, *steps, log=log)
     wait_for(run / "checkpoints" / "00000005.safetensors")
     with held_still(first):

@@ -15,7 +15,7 @@ from tests.faults.processes import killed, ran
 from tests.sets import hashes
 
 FEW, HALF, MANY = 5, *(pytest.param(n, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]) for n in (100, 200))
-FIT = [*QUICK, "--param", "check_every=1"]
+FIT = [*QUICK, "--param", "recipe.check_every=1"]
 
 
 @pytest.fixture

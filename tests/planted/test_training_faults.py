@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from ganaug import GANAugmenter, LabeledImages
+from ganaug import LabeledImages
 from ganaug.errors import TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.dcgan import DCGANGenerator
 from ganaug.training.health import RETRIES
-from tests.sets import SMALL, clothes
+from tests.sets import SMALL, augmenter, clothes
 
 HINGE = LOSSES["hinge"]
 SETTINGS = {**SMALL, "width": 32, "check_every": 10, "ema_half_life": 200}
@@ -31,7 +31,7 @@ class Spoilt:
 
 
 def fitted(loss=HINGE, network="dcgan", steps=80, **changes):
-    return GANAugmenter(network, loss, n_steps=steps, **{**SETTINGS, **changes})
+    return augmenter(network, loss, n_steps=steps, **{**SETTINGS, **changes})
 
 
 def names(gan):

@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader, Dataset
 from ganaug import GANAugmenter
 from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.integrations.albumentations import SyntheticSwap
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, augmenter, tones
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gan") / "model"
-    GANAugmenter(n_steps=5, **SMALL).fit(tones(8)).save(folder)
+    augmenter(n_steps=5, **SMALL).fit(tones(8)).save(folder)
     return folder
 
 

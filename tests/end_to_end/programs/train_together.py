@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganaug import CycleGAN, GANAugmenter, Pix2Pix
+from ganaug import Pix2Pix
 from ganaug.models.penalties import PENALTIES
+from tests.sets import augmenter, cyclegan
 
 # together they cover everything that uses a batch as a whole, draws random numbers for it, or differentiates through it
 RECIPES = {
@@ -38,7 +39,7 @@ def main() -> None:
     labels = rng.integers(0, 3, 120)
     images = (rng.normal(128, 30, (120, 16, 16)) + 20 * labels[:, None, None]).clip(0, 255).astype(np.uint8)
     for name, options in RECIPES.items():
-        gan = GANAugmenter(
+        gan = augmenter(
             n_steps=int(sys.argv[2]),
             run_dir=Path(sys.argv[1]) / name,
             validation_fraction=0.0,
@@ -56,7 +57,7 @@ def main() -> None:
     for name, translator in {
         "pix2pix": Pix2Pix(num_labels=3, loss="vanilla"),
         # at the default rates a change of 1e-16 in one weight grows to 2e-3 after 50 steps, in one process too
-        "cyclegan": CycleGAN(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
+        "cyclegan": cyclegan(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
     }.items():
         translator.set_params(
             n_steps=int(sys.argv[2]),

@@ -6,12 +6,13 @@ import torch
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeClassifier
 
-from ganaug import AugmentedClassifier, ClassTranslator, CycleGAN, LabeledImages, MixedDataset, utility_report
+from ganaug import AugmentedClassifier, ClassTranslator, LabeledImages, MixedDataset, utility_report
 from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.training.loop import StopTraining
+from tests.sets import cyclegan
 
 TINTS = {"common": (200, 200, 200), "far": (20, 40, 200), "rare": (200, 150, 60)}
-QUICK = CycleGAN(n_steps=4, width=4, batch_size=4, precision="fp32")
+QUICK = cyclegan(n_steps=4, width=4, batch_size=4, precision="fp32")
 
 
 def blobs(counts, size=16, seed=0):
@@ -42,7 +43,7 @@ def fitted(images):
 
 def test_it_learns_the_tint_of_a_rare_class_and_keeps_what_is_shown(images):
     made = ClassTranslator(
-        CycleGAN(n_steps=200, width=12, precision="fp32"),
+        cyclegan(n_steps=200, width=12, precision="fp32"),
         sampling_strategy={"rare": 60},
         filters="label",
         device="cpu",

@@ -3,7 +3,7 @@ import torch
 
 from ganaug import GANAugmenter, LabeledImages
 from ganaug.metrics.mirror import mirror_p_value
-from tests.sets import noise
+from tests.sets import augmenter, noise
 
 
 def lopsided(count=150, size=16):
@@ -41,11 +41,11 @@ def test_none_means_none_where_auto_is_the_open_value():
     assert plan.augmentation is None
     assert plan.patience is None
     assert {"augmentation", "patience"}.isdisjoint(plan.why)
-    assert GANAugmenter(precision="fp32").plan(noise((60, 60))).precision == "fp32"
+    assert augmenter(precision="fp32").plan(noise((60, 60))).precision == "fp32"
 
 
 def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
-    plan = GANAugmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
+    plan = augmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
     assert (plan.width, plan.n_steps, plan.augmentation) == (5, 7, "cutout")
     assert set(plan.why) == {"network", "batch_size", "ema_half_life", "patience", "precision", "validation"}
     text = str(plan)
@@ -69,6 +69,6 @@ def test_more_images_are_shown_longer_and_a_time_budget_ends_a_run_by_itself():
 
 
 def test_a_fit_keeps_its_plan():
-    gan = GANAugmenter(n_steps=3, width=4, device="cpu", random_state=0, filters=None).fit(noise((20, 20)))
+    gan = augmenter(n_steps=3, width=4, device="cpu", random_state=0, filters=None).fit(noise((20, 20)))
     assert gan.plan_.batch_size == 16
     assert gan.plan_.n_steps == 3

@@ -6,14 +6,14 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Image, Value, load_dataset
 from PIL import Image as Pillow
 
-from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug import read_folder, write_folder
 from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
 from ganaug.io.records import records_of
 from ganaug.io.store import build_store, open_store, verify_store
 from ganaug.io.writing import streamed
 from ganaug.sampling.shards import Shard, write_shard
-from tests.sets import SMALL, clothes, noise
+from tests.sets import SMALL, augmenter, clothes, noise
 
 
 def shards(path, form, sets):
@@ -64,7 +64,7 @@ def test_a_data_set_of_hugging_face_is_filled_up_in_its_own_kind(tmp_path):
     found = convert(data)
     assert torch.equal(found.images.images, images.images)
     assert found.images.classes == images.classes
-    both, labels = GANAugmenter(n_steps=2, check_every=1, **SMALL).fit_resample(data)
+    both, labels = augmenter(n_steps=2, check_every=1, **SMALL).fit_resample(data)
     assert type(both) is Dataset
     assert both.features == data.features
     assert list(labels) == both["label"]

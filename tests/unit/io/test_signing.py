@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from ganaug import GANAugmenter, write_folder
+from ganaug import write_folder
 from ganaug.cli.main import main
 from ganaug.errors import DataError
 from ganaug.io.encoding import png
@@ -24,7 +24,7 @@ from ganaug.io.preflight import inspect_folder
 from ganaug.io.provenance import SOURCE_TYPE, is_marked, mark, read_mark
 from ganaug.io.signing import Signer
 from ganaug.io.writing import augment_folder, augment_in_place
-from tests.sets import tones
+from tests.sets import augmenter, tones
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -162,7 +162,7 @@ def test_every_synthetic_picture_of_a_folder_is_signed_and_no_other(photos, synt
 
 
 def test_the_command_line_signs_and_refuses_half_a_pair(tmp_path, files):
-    GANAugmenter(n_steps=2, width=8, batch_size=8, filters=None, device="cpu").fit(tones(20, (1, 12, 12))).save(
+    augmenter(n_steps=2, width=8, batch_size=8, filters=None, device="cpu").fit(tones(20, (1, 12, 12))).save(
         tmp_path / "model"
     )
     ask = ["sample", str(tmp_path / "model"), str(tmp_path / "out"), "--per-class", "2"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganaug import GANAugmenter, read_folder, write_folder
+from ganaug import read_folder, write_folder
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
 from ganaug.io import store as module
@@ -17,7 +17,7 @@ from ganaug.io.listing import STORE
 from ganaug.io.store import HASHES, IMAGES, LABELS, build_store, open_store, verify_store
 from ganaug.training.batches import BalancedBatches
 from ganaug.training.windows import BLOCK, Windows, shared_out
-from tests.sets import clothes, noise
+from tests.sets import augmenter, clothes, noise
 
 
 def built(images, path, **options):
@@ -68,8 +68,8 @@ def test_what_is_taken_of_a_large_store_stays_in_the_file(tmp_path, monkeypatch)
 def test_training_on_a_store_that_fits_into_a_window_is_training_in_memory(tmp_path):
     options = {"n_steps": 6, "batch_size": 16, "check_every": 3, "random_state": 0, "device": "cpu"}
     store = built(clothes(20), tmp_path)
-    one = GANAugmenter(**options).fit(read_folder(tmp_path / "folder"))
-    other = GANAugmenter(**options).fit(open_store(store))
+    one = augmenter(**options).fit(read_folder(tmp_path / "folder"))
+    other = augmenter(**options).fit(open_store(store))
     assert one.data_ == other.data_
     assert one.model_.hash() == other.model_.hash()
     assert torch.equal(one.training_images_, other.training_images_)

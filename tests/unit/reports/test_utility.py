@@ -9,13 +9,13 @@ import torch
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from tests.planted.test_utility_verdict import HandsOut, digits
 
 from ganaug import GANAugmenter, LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classifiers import CNN
-from tests.sets import SMALL, noise
+from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.sets import SMALL, augmenter, noise
 
 LINEAR = LogisticRegression(C=10, max_iter=200)
 
@@ -106,14 +106,14 @@ def test_groups_are_never_on_both_sides(sets):
 def test_a_generator_that_saw_the_test_images_is_refused():
     real, test = noise((12, 12), seed=0), noise((6, 6), seed=1)
     both = LabeledImages(torch.cat([real.images, test.images]), torch.cat([real.labels, test.labels]), real.classes)
-    gan = GANAugmenter(n_steps=2, **SMALL).fit(both)
+    gan = augmenter(n_steps=2, **SMALL).fit(both)
     with pytest.raises(DataError, match="trained on 12 of the 12 test images"):
         quick(real, gan, test=test)
 
 
 def test_a_saved_generator_remembers_what_it_saw(tmp_path):
     real, test = noise((12, 12), seed=0), noise((6, 6), seed=1)
-    GANAugmenter(n_steps=2, **SMALL).fit(test).save(tmp_path / "model")
+    augmenter(n_steps=2, **SMALL).fit(test).save(tmp_path / "model")
     with pytest.raises(DataError, match="test images"):
         quick(real, GANAugmenter.load(tmp_path / "model", "cpu"), test=test)
 
@@ -228,25 +228,25 @@ def test_a_generator_with_its_classes_in_another_order_is_understood_twice(sets)
 
 
 def test_what_changes_samples_changes_what_they_are_kept_under():
-    gan = GANAugmenter(**SMALL)
-    assert gan.cache_key() != GANAugmenter(**{**SMALL, "latent_std": 1.2}).cache_key()
-    assert GANAugmenter(**{**SMALL, "random_state": None}).cache_key() is None
-    assert GANAugmenter(**SMALL, augmentation=["translation", lambda images, generator: images]).cache_key() is None
-    fitted = GANAugmenter(n_steps=2, **SMALL).fit(noise((6, 6)))
+    gan = augmenter(**SMALL)
+    assert gan.cache_key() != augmenter(**{**SMALL, "latent_std": 1.2}).cache_key()
+    assert augmenter(**{**SMALL, "random_state": None}).cache_key() is None
+    assert augmenter(**SMALL, augmentation=["translation", lambda images, generator: images]).cache_key() is None
+    fitted = augmenter(n_steps=2, **SMALL).fit(noise((6, 6)))
     before = fitted.cache_key()
     assert fitted.set_params(truncation=0.5).cache_key() != before
 
 
 def test_a_generator_that_was_only_planned_is_fitted(sets):
     real, test = noise((12, 12), seed=0), noise((12, 12), seed=1)
-    gan = GANAugmenter(n_steps=2, **SMALL)
+    gan = augmenter(n_steps=2, **SMALL)
     gan.plan(real)
     assert quick(real, gan, test=test, classifier=CNN(steps=5, width=4)).verdict in ("no evidence", "hurts")
 
 
 def test_a_run_folder_is_not_shared_between_folds(tmp_path):
     real = noise((12, 12))
-    gan = GANAugmenter(n_steps=2, run_dir=tmp_path / "run", **SMALL)
+    gan = augmenter(n_steps=2, run_dir=tmp_path / "run", **SMALL)
     quick(real, gan, n_folds=2, classifier=CNN(steps=5, width=4))
     assert not (tmp_path / "run").exists()
 
