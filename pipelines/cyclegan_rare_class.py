@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sklearn.neighbors import KNeighborsClassifier
 
-from ganaug import ClassTranslator, CycleGAN, read_folder, utility_report
+from ganaug import ClassTranslator, CycleGAN, TranslationRecipe, read_folder, utility_report
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.training.pictures import preview
 
@@ -35,7 +35,9 @@ images = read_folder(options.folder) if options.folder else fashion_mnist_lt()
 counts = images.counts
 rare = options.rare or min(counts, key=counts.get)
 final_counts = {rare: options.to or max(counts.values())}
-training_options = {"n_steps": 3, "width": 4} if options.smoke else {"time_budget": 60 * options.minutes}
+training_options = {"time_budget": 60 * options.minutes}
+if options.smoke:
+    training_options = {"n_steps": 3, "recipe": TranslationRecipe(width=4)}
 translator = ClassTranslator(
     CycleGAN(**training_options),
     source=options.source,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganaug import Pix2Pix
+from ganaug import Pix2Pix, TranslationRecipe
 from ganaug.integrations.masks import edited_masks
 from ganaug.io.output import check_output
 from ganaug.io.translation_folders import read_sides
@@ -59,7 +59,9 @@ with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "out"
     check_output(out)
     source, target = read_sides(masks, photos, paired=True, num_labels=options.labels)
-    training = {"n_steps": 4, "width": 4} if options.smoke else {"time_budget": 60 * options.minutes}
+    training = {"time_budget": 60 * options.minutes}
+    if options.smoke:
+        training = {"n_steps": 4, "recipe": TranslationRecipe(width=4)}
     translator = Pix2Pix(num_labels=options.labels, random_state=0, **training).fit(source.images, target.images)
 
     paste = options.paste or ([] if options.folders else [1])
