@@ -321,9 +321,10 @@ def digest(tree: object) -> str:
     tensors: dict[str, Tensor] = {}
     tree_hash.update(json.dumps(_flatten(tree, "", tensors), sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
-        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        found.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())  # flat, because 1x1 kernels have odd strides
-    return found.hexdigest()
+        tree_hash.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        # flat, because a 1x1 kernel that is channels-last counts as contiguous with other strides
+        tree_hash.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return tree_hash.hexdigest()
 
 
 def same(first: object, second: object) -> bool:

@@ -63,30 +63,18 @@ def evaluate(
     _check_sources(run, synthetic, method, test)
     with named_failures():
         sampler = make_sampler(options, method)
-        for path in (out, as_json):
-            new_file(path)
-        from ganaug.io.folder import read_folder
-        from ganaug.io.synthetic import synthetic_part
+        new_file(out)
+        new_file(as_json)
         from ganaug.reports.utility import utility_report
 
         images = _read_data(data, options)
         test_images = None if test is None else _read_like(images, test, options)
         budget = options.time_budget
-        images, found = read(data, options)
-        if found.problems:
-            say(f"{len(found.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
-        size = (images.shape[1], images.shape[2])
-        apart = None if test is None else read_folder(test, image_size=size, skip_bad=options.skip_bad)
-        source: Any
-        if synthetic is not None:
-            source, fits = synthetic_part(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad)), 0
-        elif run is not None and apart is not None:
-            source, fits = _loaded(run, options), 0
-        else:
-            fits = folds if apart is None else 1
-            if budget is not None:
-                sampler.set_params(time_budget=budget / 2 / fits)
-            source = sampler if run is None else _unfitted(run, options, fits, sampler.time_budget)
+        n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
+        if budget is not None and n_fits:
+            budget /= 2
+            sampler.set_params(time_budget=budget / n_fits)
+        source = _source(run, synthetic, images, sampler, options, n_fits)
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -122,22 +110,16 @@ def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: 
 
 
 def _source(
-    run: Path | None,
-    synthetic: Path | None,
-    method: str,
-    images: "LabeledImages",
-    params: dict[str, Any],
-    options: FitOptions,
-    n_fits: int,
+    run: Path | None, synthetic: Path | None, images: "LabeledImages", sampler: Any, options: FitOptions, n_fits: int
 ) -> Any:
-    """The synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted one."""
+    """Return the synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted over-sampler."""
     if synthetic is not None:
-        from ganaug.io.origin import synthetic_part
+        from ganaug.io.synthetic import synthetic_part
 
         return synthetic_part(_read_like(images, synthetic, options))
-    if run is not None and not n_fits:
-        return _load(run, options)
-    return class_translator(params, images) if method == "cyclegan" else _unfitted(run, params, options, n_fits)
+    if run is None:
+        return sampler
+    return _unfitted(run, options, n_fits, sampler.time_budget) if n_fits else _load(run, options)
 
 
 def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
@@ -160,14 +142,15 @@ def _load(run: Path, options: FitOptions) -> Any:
     return GANAugmenter.load(run, options.device or "auto")
 
 
-def _unfitted(run: Path, options: FitOptions, fits: int, time_budget: float | None) -> Any:
-    """Return an unfitted augmenter with the parameters of a run, and those of the command line."""
-    augmenter = _loaded(run, options)
-    say(f"The run was trained on all of DATA, so generators are fitted again with its parameters, {fits} in total.")
+def _unfitted(run: Path, options: FitOptions, n_fits: int, time_budget: float | None) -> Any:
+    """Return an augmenter to be fitted `n_fits` times, with the parameters of a run and those of the command line."""
+    augmenter = _load(run, options)
+    say(f"The run was trained on all of DATA: a generator with its parameters is fitted in each of {n_fits} folds.")
+    # the command line always has a random_state; the run's seed is kept instead
     params = {name: value for name, value in parameters(options).items() if name != "random_state"}
     seed = {} if options.seed is not None else {"random_state": augmenter.seed_}
     unfitted = make_estimator(type(augmenter), augmenter.get_params(deep=False))
-    return unfitted.set_params(**seed, **params, time_budget=time_budget)
+    return unfitted.set_params(**seed, **{**params, "time_budget": time_budget})
 
 
 def _parse_shares(text: str) -> list[float]:

@@ -36,7 +36,7 @@ from ganaug.estimators.sampler import OverSampler, SamplerData
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import safe_name
 from ganaug.metrics.distance import energy_distance
-from ganaug.metrics.mirror import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
 from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel
 from ganaug.sampling.filters import filter_names, make_filters
 from ganaug.sampling.model_files import model_folder

@@ -13,7 +13,7 @@ from ganaug._compat import Interval
 from ganaug.estimators.evaluators import cycle_errors
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
 from ganaug.images import LabeledImages
-from ganaug.metrics.mirror import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator

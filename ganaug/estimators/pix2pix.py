@@ -15,7 +15,8 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
 from ganaug.estimators.evaluators import thumbnails
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
-from ganaug.metrics.permutation import LIKELY, Tested, dependence_test
+from ganaug.metrics.permutation import LIKELY, Tested
+from ganaug.metrics.two_sample_tests import dependence_test
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator

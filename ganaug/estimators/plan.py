@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from ganaug.datasets.holdout import FEWEST
 from ganaug.images import LabeledImages
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.metrics.mirror_symmetry import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
 from ganaug.training.recipe import TrainingRecipe

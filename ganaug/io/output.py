@@ -10,7 +10,7 @@ from glob import escape
 from pathlib import Path
 
 from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.storage import locked
+from ganaug._runtime.locks import locked
 from ganaug.errors import OutputError, RunError
 from ganaug.io.manifest import Manifest, sha256, write_file
 from ganaug.io.names import safe_name

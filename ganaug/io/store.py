@@ -7,9 +7,11 @@ from typing import Any, cast
 
 import torch
 
-from ganaug._runtime.storage import LOCK, is_left, locked, read_json
+from ganaug._runtime.locks import LOCK, locked
+from ganaug._runtime.storage import is_left, read_json
+from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabeledImages, StoredRows, image_hashes
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.output import naming
 from ganaug.io.paths import STORE
 from ganaug.io.preflight import parse_image_size

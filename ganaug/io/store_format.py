@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaug.images import LabeledImages, StoredRows
+from ganaug._runtime.stored_rows import StoredRows
+from ganaug.images import LabeledImages
 from ganaug.io.paths import STORE
 
 FORMAT = 2

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ganaug._runtime.storage import changing
+from ganaug._runtime.locks import changing
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash

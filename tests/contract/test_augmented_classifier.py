@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from ganaug import AugmentedClassifier
-from ganaug.estimators import classifier
-from ganaug.evaluation.splits import Fold
+from ganaug.estimators import share_selection
+from ganaug.evaluation import Fold
 from tests.planted.test_utility_verdict import HandsOut, digits
 from tests.sets import augmenter
 

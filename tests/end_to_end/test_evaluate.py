@@ -56,7 +56,7 @@ def test_translators_can_be_evaluated(folders, tmp_path):
     uneven = [row for row, label in enumerate(train.labels.tolist()) if label == 0 or row % 2]
     write_folder(train.take(uneven), tmp_path / "data")
     small = ["--param", "recipe.width=4", "--param", "batch_size=2", "--param", "filters=null", "--param", "source='0'"]
-    done = in_this_process(
+    result = in_this_process(
         *("evaluate", tmp_path / "data", "--method", "cyclegan", "--out", tmp_path / "page.html", "--folds", "2"),
         *("--seeds", "1", "--shares", "0.25", "--steps", "4", "--device", "cpu", *small),
     )

@@ -14,7 +14,7 @@ from ganaug.errors import RunError, TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
-from tests.planted.test_training_faults import fitted, names
+from tests.planted.test_training_faults import small_augmenter, symptoms
 from tests.sets import SMALL, augmenter, clothes, hashes, pix2pix, tones
 from tests.unit.estimators.test_translators import CUT, colored, masks
 
@@ -22,7 +22,7 @@ STAGES = {
     "reading": "ganaug.augmentation.job.read_and_inspect",
     "copying the images": "ganaug.estimators.augmenter.make_plan",
     "training the auxiliary classifier": "ganaug.estimators.fitting.train_auxiliary_classifier",
-    "a step": "ganaug.training.steps.AdversarialStep.update_generator",
+    "a step": "ganaug.training.steps.AdversarialStep._update_generator",
     "judging": "ganaug.training.auxiliary_classifier.AuxiliaryClassifier.logits",
     "the preview": "ganaug.estimators.evaluators.preview",
     "sampling": "ganaug.sampling.generator_model.GeneratorModel.draw",
@@ -76,7 +76,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_weights_that_are_no_numbers_are_refused_even_if_all_hashes_fit(saved, value):
+def test_weights_that_are_not_finite_are_refused_even_if_all_hashes_match(saved, value):
     state = read_tree(saved / "model.safetensors")
     name = next(name for name in state["generator"] if name.endswith("weight"))
     state["generator"][name].view(-1)[0] = value
@@ -136,8 +136,8 @@ def all_finite(module):
 def test_a_gradient_that_is_not_finite_is_rolled_back_although_the_loss_is_finite(loss, network, factor):
     """The discriminator's is in the step of a check; the generator of wgan-gp is updated in fewer steps."""
     calls = [14] if network == "discriminator" or loss == "hinge" else [3]
-    gan = fitted(with_bad_gradients(loss, network, factor, calls), steps=35, check_every=7).fit(clothes())
-    assert names(gan).count("nan") == 1
+    gan = small_augmenter(with_bad_gradients(loss, network, factor, calls), steps=35, check_every=7).fit(clothes())
+    assert symptoms(gan).count("nan") == 1
     assert gan.stop_reason_ == "finished"
     assert gan.n_steps_ == 35
     assert all_finite(gan.model_.generator)
@@ -182,10 +182,10 @@ def test_a_run_interrupted_between_a_fault_and_its_check_rolls_back_when_it_is_r
 
     settings = {"steps": 40, "run_dir": tmp_path / "run"}
     bad_loss = with_bad_gradients("hinge", "generator", float("nan"), [15])
-    gan = fitted(bad_loss, **settings).fit(clothes(), callbacks=[interrupt])
+    gan = small_augmenter(bad_loss, **settings).fit(clothes(), callbacks=[interrupt])
     assert gan.n_steps_ == 17
-    gan = fitted(with_bad_gradients("hinge", "generator", float("nan"), []), **settings).resume(clothes())
-    assert names(gan).count("nan") == 1
+    gan = small_augmenter(with_bad_gradients("hinge", "generator", float("nan"), []), **settings).resume(clothes())
+    assert symptoms(gan).count("nan") == 1
     assert gan.stop_reason_ == "finished"
     assert all_finite(gan.model_.generator)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, LabeledImages
-from ganaug.metrics.mirror import mirror_p_value
+from ganaug.metrics.mirror_symmetry import mirror_p_value
 from tests.sets import augmenter, noise
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ganaug import read_folder, write_folder
 from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError, OutputError
-from ganaug.images import LabeledImages, StoredRows, image_hashes, to_uint8
+from ganaug.images import LabeledImages, image_hashes, to_uint8
 from ganaug.io import store_builder
 from ganaug.io.paths import STORE
 from ganaug.io.store import build_store, open_store, verify_store
