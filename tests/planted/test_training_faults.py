@@ -119,7 +119,7 @@ def test_a_discriminator_that_is_far_ahead_is_slowed_down():
 
 def test_a_run_without_a_finite_check_is_an_error():
     gan = small_augmenter(faulty(1, FOREVER, float("nan")), steps=4)
-    with pytest.raises(TrainingError, match="no state worth keeping"):
+    with pytest.raises(TrainingError, match="No check in 4 steps found a state worth keeping"):
         gan.fit(clothes())
 
 
