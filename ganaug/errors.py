@@ -95,8 +95,10 @@ class TrainingWarning(UserWarning):
     --------
     >>> import warnings
     >>> from ganaug.errors import TrainingWarning
-    >>> warnings.simplefilter("error", TrainingWarning)  # stop a pipeline at the first such problem
-    >>> warnings.simplefilter("default", TrainingWarning)
+    >>> def fit_strictly(gan, images):
+    ...     with warnings.catch_warnings():
+    ...         warnings.simplefilter("error", TrainingWarning)
+    ...         return gan.fit(images)
     """
 
 

@@ -63,10 +63,11 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
     >>> import tempfile
     >>> import albumentations as A
     >>> import torch
-    >>> from ganaug import GANAugmenter, LabeledImages
+    >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe
     >>> from ganaug.integrations.albumentations import SyntheticSwap
     >>> images = LabeledImages(torch.zeros(8, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1] * 4), ("cat", "dog"))
-    >>> gan = GANAugmenter(n_steps=1, filters=None, device="cpu", random_state=0).fit(images)
+    >>> recipe = TrainingRecipe(width=4)
+    >>> gan = GANAugmenter(n_steps=1, filters=None, recipe=recipe, device="cpu", random_state=0).fit(images)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     gan.save(f"{folder}/model")
     ...     transform = A.Compose([SyntheticSwap(f"{folder}/model", p=1.0), A.HorizontalFlip()], seed=0)
