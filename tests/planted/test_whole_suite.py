@@ -1,4 +1,4 @@
-"""The known answers of the reports in full: 59 of 59 defects found, at most 8 alarms in 300 clean reports."""
+"""The full test of the reports: 59 of 59 planted defects are found, at most 8 of 300 clean reports raise an alarm."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ import judgement
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(6 * 3600)]
 
-SHOWS_AT = {  # images a class from which on each gross defect is found, and `Measure.enough` lets a cell be green
+DETECTABLE_FROM = {  # images of each class from which each gross defect is found, and a pass means something
     "collapse to 1 prototype a class": 20,
     "collapse to 3": 20,
     "collapse to 10": 20,
@@ -39,11 +39,11 @@ def features(tmp_path_factory):
     return judgement.Remembered(tmp_path_factory.mktemp("features") / "rows.safetensors")
 
 
-@pytest.mark.parametrize("defect", SHOWS_AT)
+@pytest.mark.parametrize("defect", DETECTABLE_FROM)
 def test_every_planted_defect_is_found(defect, pool, features):
-    meant, n = judgement.DEFECTS[defect][1], SHOWS_AT[defect]
-    found = [bool(judgement.one(pool, n, defect, seed, features) & meant) for seed in range(judgement.REPEATS)]
-    assert sum(found) == judgement.REPEATS
+    measures, n = judgement.DEFECTS[defect][1], DETECTABLE_FROM[defect]
+    is_found = [bool(judgement.one(pool, n, defect, seed, features) & measures) for seed in range(judgement.REPEATS)]
+    assert sum(is_found) == judgement.REPEATS
 
 
 @pytest.mark.parametrize("n", [20, 50])
