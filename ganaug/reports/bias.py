@@ -12,17 +12,21 @@ from ganaug.evaluation.classifiers import classifier_for
 from ganaug.evaluation.scores import holm
 from ganaug.evaluation.splits import groups_of
 from ganaug.images import LabeledImages, matched
-from ganaug.metrics.attribute_shift import FEWEST, Shift, clustered_shift, shift
-from ganaug.metrics.bias_amplification import RESAMPLES, amplification, calibrated_amplification
+from ganaug.metrics.bias_amplification import RESAMPLES
 from ganaug.metrics.features import Extractor, extractor
-from ganaug.metrics.intervals import wilson
-from ganaug.metrics.permutation import Permutations
-from ganaug.metrics.precision_recall import covered
-from ganaug.metrics.predicted_attributes import corrected_shares, guess_test
-from ganaug.metrics.two_sample_tests import group_coverage_test, neighbors
-from ganaug.reports.attributes import Attribute, attributes_of, guessed_attributes, names_of
-from ganaug.reports.downstream import DOWNSTREAM, GAP, checked_test, downstream_rows
-from ganaug.reports.report import Report, Row, p_value, worst
+from ganaug.reports.attributes import Attribute, known_attributes, predicted_attributes, resolve_names
+from ganaug.reports.bias_summary import summarize_bias
+from ganaug.reports.composition import (
+    BiasInputs,
+    amplification_rows,
+    attribute_share_rows,
+    class_share_rows,
+    predicted_share_rows,
+)
+from ganaug.reports.downstream import check_test, downstream_rows
+from ganaug.reports.group_coverage import GROUP_COVERAGE, group_coverage_rows
+from ganaug.reports.report import Report
+from ganaug.reports.rows import Row, worst_state
 
 ALARM = 0.02  # probability of any alarm in a report on images that keep the composition
 LARGE_CHANGE = 0.1  # significant changes from this size on fail; smaller ones warn

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ganaug.evaluation.comparison import MIN_GROUPS
 from ganaug.images import LabeledImages
-from ganaug.metrics.fairness import FEWEST, amplification, calibrated_amplification, clustered_shift, shift
-from ganaug.metrics.guessed import corrected_shares, guess_test
-from ganaug.metrics.measures import wilson
+from ganaug.metrics.attribute_shift import FEWEST, clustered_shift, shift
+from ganaug.metrics.bias_amplification import amplification, calibrated_amplification
+from ganaug.metrics.intervals import wilson
+from ganaug.metrics.predicted_attributes import corrected_shares, guess_test
 from ganaug.reports.attributes import Attribute
 from ganaug.reports.rows import Row
 

@@ -5,23 +5,22 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug.errors import DataError
-from ganaug.evaluation.scores import holm
-from ganaug.images import LabeledImages, image_hashes, matched
-from ganaug.metrics.class_recognition import Recognition, recognition
-from ganaug.metrics.distance import frechet_distance
-from ganaug.metrics.diversity import MEASURES, Measure, Measured
-from ganaug.metrics.features import FRECHET, Extractor, extractor
-from ganaug.metrics.membership_inference import nearest_synthetic
+from ganaug.images import LabeledImages, matched
+from ganaug.metrics.diversity import MEASURES, Measured
+from ganaug.metrics.features import Extractor, extractor
 from ganaug.metrics.pair import Pair
-from ganaug.metrics.permutation import N_PERMUTATIONS
-from ganaug.reports.galleries import gallery
-from ganaug.reports.report import Report, Row, p_value, worst
-
-ALARM = 0.02  # chance of an alarm in a whole report whose synthetic images are as good as real ones
-FEWEST, SAFE = 3, 50  # images of a class: to compute anything, to say that all is well without a word
-BLOCKS = 5  # of images, left out in turn for the interval of a Frechet distance
-WITHHELD = 2048  # images below which a Frechet distance says more about their number than about them
-ALL, DUPLICATES, OVERALL = "all classes", "Real images", "Over all classes, each weighing alike"
+from ganaug.reports.diversity_figures import draw_figures
+from ganaug.reports.diversity_pairs import MIN_IMAGES, PairSource, draw_images
+from ganaug.reports.diversity_rows import (
+    FALSE_ALARM_RATE,
+    absent_class_rows,
+    diversity_verdict,
+    duplicate_rows,
+    frechet_rows,
+    measure_rows,
+)
+from ganaug.reports.diversity_summary import summarize_diversity
+from ganaug.reports.report import Report
 
 
 def diversity_report(

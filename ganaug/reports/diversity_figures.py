@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganaug._runtime.terminal import one_line, printable
-from ganaug.metrics.measures import Measured, Pair, copy_limit
+from ganaug.metrics.aligned_copies import copy_limit
+from ganaug.metrics.diversity import Measured
+from ganaug.metrics.pair import Pair
 from ganaug.reports.canvas import BAD, GOOD, INK, NEUTRAL, png, row_height, svg
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.rows import Figure, Row

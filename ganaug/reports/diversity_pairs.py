@@ -8,10 +8,11 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import derive, generator
 from ganaug.images import LabeledImages
-from ganaug.metrics.measures import MEASURES, Pair
-from ganaug.metrics.membership import nearest_synthetic
+from ganaug.metrics.class_recognition import Recognition, recognition
+from ganaug.metrics.diversity import MEASURES
+from ganaug.metrics.membership_inference import nearest_synthetic
+from ganaug.metrics.pair import Pair
 from ganaug.metrics.permutation import N_PERMUTATIONS
-from ganaug.metrics.recognition import Recognition, recognition
 
 ALL = "all classes"
 MIN_IMAGES = 3  # of a set, to compute any measure

@@ -11,8 +11,9 @@ from ganaug._runtime.randomness import generator
 from ganaug.evaluation.scores import holm
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.distance import frechet_distance
+from ganaug.metrics.diversity import MEASURES, Measure, Measured
 from ganaug.metrics.features import FRECHET
-from ganaug.metrics.measures import MEASURES, Measure, Measured, Pair
+from ganaug.metrics.pair import Pair
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.rows import Row, worst_state
 

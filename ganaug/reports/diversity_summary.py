@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ganaug.metrics.measures import MEASURES, Measure, Measured
+from ganaug.metrics.diversity import MEASURES, Measure, Measured
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.diversity_rows import CLASSES, REAL_IMAGES
 from ganaug.reports.rows import Row, format_p_value

@@ -14,8 +14,9 @@ from ganaug.evaluation.training_set import balanced, together
 from ganaug.evaluation.trial import predicted
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.attribute_shift import FEWEST
-from ganaug.reports.attributes import checked_values, codes, texts
-from ganaug.reports.report import Row
+from ganaug.reports.attributes import check_values, column_texts, encode
+from ganaug.reports.group_scores import GroupScores, group_scores
+from ganaug.reports.rows import Row
 
 GROUP_PERFORMANCE = "Classifier performance by group"
 GROUP_RECALL = "Classifier recall by class and group"

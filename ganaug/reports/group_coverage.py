@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from ganaug._runtime.randomness import derive
-from ganaug.metrics.coverage import covered
-from ganaug.metrics.fairness import FEWEST
-from ganaug.metrics.measures import wilson
-from ganaug.metrics.permutation import Permutations, group_coverage_test, neighbors
+from ganaug.metrics.attribute_shift import FEWEST
+from ganaug.metrics.intervals import wilson
+from ganaug.metrics.permutation import Permutations
+from ganaug.metrics.precision_recall import covered
+from ganaug.metrics.two_sample_tests import group_coverage_test, neighbors
 from ganaug.reports.attributes import Attribute
 from ganaug.reports.composition import GROUPED, TOO_FEW, BiasInputs
 from ganaug.reports.rows import Row

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganaug.evaluation.scores import Resamples, recalls
+from ganaug.evaluation.scores import Resamples, compute_recall
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def group_scores(
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracy: np.ndarray = hits / (weights @ in_group)
     recall = [
-        recalls(labels[members], tables[:, members], Resamples(resamples.images[:, members], resamples.seeds))
+        compute_recall(labels[members], tables[:, members], Resamples(resamples.images[:, members], resamples.seeds))
         for members in (np.flatnonzero(codes == value) for value in range(n_values))
     ]
     return GroupScores(accuracy, np.stack(recall, axis=1))

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import validate
 
 from ganaug import LabeledImages, write_folder
-from ganaug.metrics.measures import MEASURES
+from ganaug.metrics.diversity import MEASURES
 from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
 

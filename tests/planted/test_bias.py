@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from ganaug import LabeledImages
 from ganaug.errors import DataError
 from ganaug.metrics.attribute_shift import clustered_shift
-from ganaug.reports.bias import bias_report
+from ganaug.reports import bias_report
 
 NAMES = ("healthy", "ill")
 DARK = 40, 25  # percent of dark images in each class

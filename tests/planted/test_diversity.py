@@ -8,7 +8,7 @@ import torch
 from ganaug import LabeledImages
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import DataError
-from ganaug.metrics.measures import MEASURES
+from ganaug.metrics.diversity import MEASURES
 from ganaug.reports import diversity_report
 
 CLOTHES = fashion_mnist_lt()

@@ -10,7 +10,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from ganaug import GANAugmenter, LabeledImages, utility_report
+from ganaug import LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classifiers import CNN
@@ -227,7 +227,7 @@ def test_a_generator_with_classes_in_another_order_is_matched_by_name(sets):
         assert report.verdict == expected.verdict == "helps"
 
 
-def test_what_changes_samples_changes_what_they_are_kept_under():
+def test_parameters_that_change_samples_change_the_cache_key():
     gan = augmenter(**SMALL)
     assert gan.cache_key() != augmenter(**{**SMALL, "latent_std": 1.2}).cache_key()
     assert augmenter(**{**SMALL, "random_state": None}).cache_key() is None
