@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench lock release-check
+.PHONY: demo test lint docs bench benchmarks-smoke lock release-check
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,7 +25,11 @@ docs: .venv
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 bench: .venv
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python -m benchmarks.throughput
+
+# Every benchmark program on a few images, in a minute or so.
+benchmarks-smoke: .venv
+	$(BIN)/python -m benchmarks --smoke
 
 # What a user installs, each file by its hash: pip install --require-hashes -r constraints.hashed.txt
 LOCK := build/release/bin/uv pip compile pyproject.toml --extra accelerate --extra c2pa --extra datasets --constraint constraints.txt \

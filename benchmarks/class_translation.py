@@ -1,179 +1,179 @@
-"""A rare class out of a common one: ClassTranslator beside GANAugmenter, by the judge and by the utility test.
+"""Is a rare class better filled by translating a common class, or by a conditional GAN?
 
-    python benchmarks/class_translation.py horse-deer bccd --seconds 900 --seeds 0 --threads 1 --out OUT
+    python -m benchmarks.class_translation horse-deer bccd --seconds 900 --seeds 0 1 --threads 1
 
-horse-deer: 500 images each of two classes of CIFAR-10, deer to be filled up out of horses. bccd: 30 platelets among 200
-red and 60 white blood cells, platelets out of red cells. Both are trained for the same seconds on the same images.
-Label accuracy by a judge that was trained on other images, beside its accuracy on real ones, with the filters and
-without, and of translations the other way (deer into horses); coverage of the training images (Naeem et al. 2020)
-beside the 1 % quantile of what as many real images cover; cycle errors in [0, 1] of pixels. Verdict of `utility_report`
-on test images that nobody saw. Needs GANAUG_BENCHMARK_DATA; runs are kept in
-CACHE/class_translation.
+Time: for each set and seed twice --seconds of training, and about 45 minutes on one core.
+horse-deer: 500 images each of two classes of CIFAR-10, horses into deer. bccd: red blood cells into platelets, 30 of
+these among 200 red and 60 white cells. ClassTranslator and GANAugmenter are trained for the same seconds on the same
+images.
+
+How to read it: label accuracy by a classifier that was trained on other images, of filtered samples, unfiltered ones,
+and translations in the reverse direction; coverage of the training images (Naeem et al. 2020) beside the 1 % quantile
+of what as many real images cover; cycle errors in [0, 1] of pixels; the verdict of `utility_report` on test images.
 """
 
 import argparse
 import json
-import shlex
-import sys
-import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from collect import processor
-from judging import Judge, Split, recalls
-from quality import budget
-from sets import _at_most, split, unpacked
-from tables import table
+from PIL import Image
 
-from ganaug import ClassTranslator, CycleGAN, GANAugmenter, LabeledImages, __version__, read_folder, utility_report
+from benchmarks.generators import SMOKE_PARAMETERS, UNLIMITED, make_augmenter, stop_after
+from benchmarks.judge import FEATURE_IMAGES, Judge
+from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
+from benchmarks.small_cnn import class_recalls
+from benchmarks.splits import Split, load_split
+from benchmarks.tables import markdown_table
+from benchmarks.utility_verdict_tables import GAIN
+from ganaug import ClassTranslator, CycleGAN, LabeledImages, utility_report
 from ganaug.evaluation.classifiers import CNN
-from ganaug.images import image_hashes
-from ganaug.metrics.features import efficientnet_features
 from ganaug.training.pictures import preview
 
-CACHE = Path.home() / ".cache" / "ganaug-benchmarks" / "class_translation"
-PAIRS = {"horse-deer": ("horse", "deer"), "bccd": ("RBC", "Platelets")}
-EACH = 100
-GAIN, SHARE = "gain over best without", "25% synthetic"
+PAIRS = {"horse-deer": ("horse", "deer"), "bccd": ("RBC", "Platelets"), "smoke": ("Trouser", "Sandal")}
+METHODS = ("GANAugmenter", "ClassTranslator")
+SHARE = "25% synthetic"
+REAL_SHOWN, SYNTHETIC_SHOWN = 4, 10  # columns of the picture
+SCORES = ("yield", "label_accuracy", "unfiltered", "reverse", "judge_on_real", "coverage", "coverage_null")
+HEAD = [
+    *("set", "seed", "method", "learned", "yield", "label accuracy", "unfiltered", "reverse", "judge on real"),
+    *("coverage", "1 % of real", "kernel distance", "cycle error", "verdict", f"gain at {SHARE}"),
+]
+SMOKE = {
+    "sets": ["smoke"],
+    "seconds": 0.0,
+    "seeds": [0],
+    "classifiers": 2,
+    "steps": 2,
+    "width": 8,
+    "samples": 8,
+}
 
 
-def horse_deer(seed: int) -> Split:
-    """500 images each; the others train the judge."""
-
-    def two(part: str) -> LabeledImages:
-        everything = read_folder(unpacked() / part)
-        kept = everything.take(
-            torch.isin(everything.labels, torch.tensor([everything.classes.index(name) for name in ("deer", "horse")]))
-        )
-        return LabeledImages(kept.images, (kept.labels == everything.classes.index("horse")).long(), ("deer", "horse"))
-
-    everything = two("train")
-    train = everything.take(_at_most(everything, [500, 500], seed))
-    apart = everything.take(~torch.isin(image_hashes(everything.images), image_hashes(train.images)))
-    return Split("horse-deer", train, apart, two("test"), flip=True, judge_steps=3000)
-
-
-def fitted(method: str, name: str, data: Split, seed: int, options: argparse.Namespace) -> Any:
-    """The over-sampler after `--seconds`, and as long again once it is told how to go on."""
+def fit_oversampler(method: str, name: str, split: Split, seed: int, options: argparse.Namespace) -> Any:
+    """The over-sampler after `--seconds` of training."""
     source, target = PAIRS[name]
-    wanted = {target: 2 * max(data.train.counts.values())}
-    callbacks = [budget(options.seconds, options.threads)]
+    counts = {target: 2 * max(split.train.counts.values())}
     if method == "GANAugmenter":
-        made: Any = GANAugmenter(n_steps=10**9, sampling_strategy=wanted, device="cpu", random_state=seed)
+        oversampler: Any = make_augmenter(seed, smoke=options.smoke, sampling_strategy=counts)
     else:
-        translator = CycleGAN(n_steps=10**9)
-        made = ClassTranslator(translator, source=source, sampling_strategy=wanted, device="cpu", random_state=seed)
-    return made.fit(data.train, callbacks=callbacks)
-
-
-def judged(made: Any, data: Split, judge: Judge, target: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Every figure of one fitted over-sampler."""
-    label = data.train.classes.index(target)
-    learned = target not in made.unlearned_classes_
-    samples = made.sample({target: 3 * EACH}, random_state=seed + 1000, filtered=learned)
-    among = judge.among(label, efficientnet_features(samples.images[:EACH]))
-    real = data.train.of_class(target)
-    found: dict[str, Any] = {
-        "learned": learned,
-        "yield": float(made.filter_report_.set_index("class")["yield"].get(target, np.nan)),
-        "label_accuracy": recalls(judge.model, samples)[label],
-        "unfiltered": recalls(judge.model, made.sample({target: 3 * EACH}, filtered=False))[label],
-        "judge_on_real": judge.real[label],
-        **among,
-    }
-    if isinstance(made, ClassTranslator):
-        found["cycle_error"] = float(made.cycle_error_[target].mean())
-        class_translation = made.model_.class_translations[label]
-        back = class_translation.model.translate(
-            real[: 3 * EACH], torch.zeros(len(real[: 3 * EACH]), dtype=torch.int64), "y_to_x"
+        small = {"width": SMOKE_PARAMETERS["width"]} if options.smoke else {}
+        translator = CycleGAN(n_steps=UNLIMITED, **small)
+        filters = {"filters": None} if options.smoke else {}
+        oversampler = ClassTranslator(
+            translator, source=source, sampling_strategy=counts, device="cpu", random_state=seed, **filters
         )
-        source = data.train.classes.index(class_translation.source)
-        known = LabeledImages(back, torch.full((len(back),), source), data.train.classes)
-        found["other_way"] = recalls(judge.model, known)[source]
-        origins = data.train.images[samples.metadata["source_row"].tolist()[:10]]
-        rows = {
-            class_translation.source: (data.train.of_class(class_translation.source, 4), origins),
-            f"{target} ({len(real)})": (real[:4], samples.images[:10]),
-        }
-    else:
-        rows = {f"{target} ({len(real)})": (real[:4], samples.images[:10])}
+    return oversampler.fit(split.train, callbacks=[stop_after(options.seconds, options.threads)])
+
+
+def score(
+    oversampler: Any, split: Split, judge: Judge, target: str, seed: int, options: argparse.Namespace
+) -> tuple[dict[str, Any], Image.Image]:
+    """All scores of a fitted over-sampler, and a picture of real beside synthetic images."""
+    label = split.train.classes.index(target)
+    is_learned = target not in oversampler.unlearned_classes_
+    samples = oversampler.sample({target: options.samples}, random_state=seed + 1000, filtered=is_learned)
+    unfiltered = oversampler.sample({target: options.samples}, filtered=False)
+    scores: dict[str, Any] = {
+        "learned": is_learned,
+        "yield": _filter_yield(oversampler, target),
+        "label_accuracy": class_recalls(judge.model, samples)[label],
+        "unfiltered": class_recalls(judge.model, unfiltered)[label],
+        "judge_on_real": judge.real_recalls[label],
+        **judge.feature_scores(label, judge.features(samples.images[:FEATURE_IMAGES])),
+    }
+    real, rows = split.train.of_class(target), {}
+    if isinstance(oversampler, ClassTranslator):
+        reverse, source = reverse_accuracy(oversampler, split, judge, target, options.samples)
+        scores |= {"cycle_error": float(oversampler.cycle_error_[target].mean()), "reverse": reverse}
+        origins = split.train.images[samples.metadata["source_row"].tolist()[:SYNTHETIC_SHOWN]]
+        rows[source] = split.train.of_class(source)[:REAL_SHOWN], origins
+    rows[f"{target} ({len(real)})"] = real[:REAL_SHOWN], samples.images[:SYNTHETIC_SHOWN]
     report = utility_report(
-        data.train,
-        made,
-        test=data.test,
-        classifier=CNN(steps=options.steps, width=24),
-        n_seeds=options.inner,
+        split.train,
+        oversampler,
+        test=split.test,
+        classifier=CNN(steps=options.steps, width=options.width),
+        n_seeds=options.classifiers,
         random_state=seed,
     )
-    rows_of = report.to_dict()["rows"]
-    found |= {"verdict": report.verdict, "gains": [one for one in rows_of if one["metric"] == GAIN]}
-    return {"figures": found, "picture": preview(rows)}
+    gains = [row for row in report.to_dict()["rows"] if row["metric"] == GAIN]
+    return {**scores, "verdict": report.verdict, "gains": gains}, preview(rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="+", choices=PAIRS)
-    parser.add_argument("--seconds", type=float, default=900, help="training of each over-sampler")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--inner", type=int, default=5, help="classifiers of each way in the utility test")
-    parser.add_argument("--steps", type=int, default=400, help="of these classifiers")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, required=True, help="the table's path, without .md")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    began, rows = time.monotonic(), []
-    for name in options.sets:
-        for seed in options.seeds:
-            data = horse_deer(seed) if name == "horse-deer" else split(name, seed=seed)
-            judge = Judge(data)
-            for method in ("GANAugmenter", "ClassTranslator"):
-                spent = f"{options.seconds:g}s_{options.threads}t_{options.steps}x{options.inner}"
-                kept = CACHE / f"{name}_{seed}_{spent}_{method}.json"
-                if not kept.exists():
-                    made = fitted(method, name, data, seed, options)
-                    found = judged(made, data, judge, PAIRS[name][1], seed, options)
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    found["picture"].save(kept.with_suffix(".png"))
-                    kept.write_text(json.dumps(found["figures"]))
-                figures = json.loads(kept.read_text())
-                kept_at = options.out.with_name(f"{options.out.name}_{name}_{seed}_{method}.png")
-                kept_at.write_bytes(kept.with_suffix(".png").read_bytes())
-                rows.append(row(name, seed, method, figures))
-                print(f"{name}, seed {seed}, {method}: {time.monotonic() - began:.0f} s; {rows[-1]}", flush=True)
-    text = [
-        "# A rare class out of a common one",
-        "",
-        f"`python benchmarks/class_translation.py {shlex.join(sys.argv[1:])}`",
-        "",
-        f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-        f"{datetime.now(tz=UTC):%Y-%m-%d}. {options.seconds:g} s of training each; {EACH} to {3 * EACH} images judged, "
-        "as `sample` gives them, or unfiltered where the class counts as not learned.",
-        "",
-        *table(HEAD, rows),
-    ]
-    options.out.with_suffix(".md").write_text("\n".join(text) + "\n")
+def _filter_yield(oversampler: Any, target: str) -> float:
+    """Share of trial samples that pass the filters; NaN without filters."""
+    report = oversampler.filter_report_
+    return float(report.set_index("class")["yield"].get(target, np.nan)) if len(report) else float("nan")
 
 
-HEAD = [
-    *("set", "seed", "method", "learned", "yield", "label accuracy", "unfiltered", "other way", "judge on real"),
-    *("coverage", "1 % of real"),
-    *("kernel distance", "cycle error", "verdict", f"gain at {SHARE}"),
-]
+def reverse_accuracy(
+    oversampler: ClassTranslator, split: Split, judge: Judge, target: str, limit: int
+) -> tuple[float, str]:
+    """Label accuracy of target images translated back into the source class, and the name of that class."""
+    translation = oversampler.model_.class_translations[split.train.classes.index(target)]
+    images = split.train.of_class(target)[:limit]
+    translated = translation.model.translate(images, torch.zeros(len(images), dtype=torch.int64), "y_to_x")
+    source = split.train.classes.index(translation.source)
+    labels = torch.full((len(images),), source)
+    return class_recalls(judge.model, LabeledImages(translated, labels, split.train.classes))[
+        source
+    ], translation.source
 
 
-def row(name: str, seed: int, method: str, found: dict[str, Any]) -> list[str]:
-    (one,) = (one for one in found["gains"] if one["subject"] == SHARE)
-    gain = f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})"
-    cycle = f"{found['cycle_error']:.3f}" if "cycle_error" in found else ""
-    keys = ("yield", "label_accuracy", "unfiltered", "other_way", "judge_on_real", "coverage", "coverage_null")
-    figures = [f"{found[key]:.3f}" if key in found else "" for key in keys]
+def run(name: str, seed: int, options: argparse.Namespace) -> list[list[str]]:
+    """A row for each method; scores and pictures are kept in the cache, pictures are copied beside the page."""
+    split, judge, rows = load_split(name, options.data, seed=seed), None, []
+    for method in METHODS:
+        spent = f"{options.seconds:g}s_{options.threads}t_{options.steps}x{options.classifiers}"
+        stored = options.cache / "class_translation" / f"{name}_{seed}_{spent}_{method}.json"
+        if not stored.exists():
+            judge = judge or Judge(split, options.cache, smoke=options.smoke)
+            oversampler = fit_oversampler(method, name, split, seed, options)
+            scores, picture = score(oversampler, split, judge, PAIRS[name][1], seed, options)
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(stored.with_suffix(".png"))
+            stored.write_text(json.dumps(scores))
+        scores = json.loads(stored.read_text())
+        picture_file = options.out.with_name(f"{options.out.stem}_{name}_{seed}_{method}.png")
+        picture_file.write_bytes(stored.with_suffix(".png").read_bytes())
+        rows.append(score_row(name, seed, method, scores))
+        progress(" | ".join(rows[-1]))
+    return rows
+
+
+def score_row(name: str, seed: int, method: str, scores: dict[str, Any]) -> list[str]:
+    """The row of one run."""
+    (gain,) = (row for row in scores["gains"] if row["subject"] == SHARE)
+    values = [f"{scores[key]:.3f}" if key in scores else "" for key in SCORES]
+    cycle = f"{scores['cycle_error']:.3f}" if "cycle_error" in scores else ""
     return [
-        *(name, str(seed), method, "yes" if found["learned"] else "no", *figures, f"{found['kid']:.3f}", cycle),
-        *(found["verdict"], gain),
+        *(name, str(seed), method, "yes" if scores["learned"] else "no", *values, f"{scores['kid']:.3f}", cycle),
+        *(scores["verdict"], f"{gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"),
     ]
+
+
+def main(argv: Sequence[str] | None = None) -> Path:
+    """Run what is missing, and write the page."""
+    parser = program_parser("class_translation", __doc__)
+    parser.add_argument("sets", nargs="*", metavar="SET", default=["horse-deer", "bccd"], help=", ".join(PAIRS))
+    parser.add_argument("--seconds", type=float, default=900, help="training of each over-sampler")
+    parser.add_argument("--classifiers", type=int, default=5, help="trainings of each method in the utility test")
+    parser.add_argument("--steps", type=int, default=400, help="of these classifiers")
+    parser.set_defaults(width=24, samples=3 * FEATURE_IMAGES)
+    add_seeds(parser, [0])
+    add_folders(parser)
+    options = parse(parser, argv, SMOKE)
+    rows = [row for name in options.sets for seed in options.seeds for row in run(name, seed, options)]
+    about = (
+        f"{options.seconds:g} s of training each; {FEATURE_IMAGES} to {options.samples} images scored, as `sample` "
+        "returns them, or unfiltered if the class was not learned."
+    )
+    title = "A rare class translated from a common one"
+    return write_page(options, title, about, markdown_table(HEAD, rows))
 
 
 if __name__ == "__main__":

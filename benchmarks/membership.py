@@ -1,101 +1,110 @@
-"""What do synthetic images betray of who was trained on? By class size, and what lowers it.
+"""Do synthetic images reveal which images the generator was trained on? By class size and training time.
 
-    python benchmarks/membership.py fashion-mnist-lt:500:50 --seconds 150 600 --seeds 0 1 2 3 4 --out OUT
+    python -m benchmarks.membership fashion-mnist-lt:500:50 --seconds 150 600 --seeds 0 1 2
 
-A seed draws the images, which classes are rare, and the generator. The attacker has the samples of a class and calls an
-image a training image by how near they come to it (`metrics.membership`); the others are test images of the class.
-Distances of all draws are put together. Controls: held-out real images, and the training images, in place of samples.
+Time: for each seed the largest of --seconds, and about two minutes on one core.
+The attacker has the samples of a class, and calls an image a training image if the nearest sample is close
+(`ganaug.metrics.membership`); the other images are test images of the class. Distances of all draws are pooled.
+
+How to read it: the advantage is the true less the false positive rate of the best threshold, which is above 0 by chance
+alone ("by chance"). Controls: held-out real images, which reveal nothing, and the training images, which reveal all.
 """
 
 import argparse
-import shlex
-import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from collect import processor
-from rungs import command_line, drawn, sizes
-from seconds import grown
-from tables import table
 from torch import Tensor
-from usefulness import cells
 
-from ganaug import GANAugmenter, LabeledImages, __version__
+from benchmarks.generators import stored_stages
+from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
+from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
+from benchmarks.tables import markdown_table
+from ganaug import GANAugmenter, LabeledImages
 from ganaug.errors import ClassNotLearnedError
-from ganaug.metrics.intervals import difference_of_shares
-from ganaug.metrics.membership_inference import membership, nearest_synthetic
+from ganaug.metrics.measures import difference_of_shares
+from ganaug.metrics.membership import membership, nearest_synthetic
 
-MODELS = Path.home() / ".cache" / "ganaug-benchmarks" / "membership"
-EACH, FEW, STRANGERS = 1000, 100, 300  # samples of a class; fewer; images a class that were not trained on
-Sides = dict[tuple[str, str], list[tuple[Tensor, Tensor]]]  # of a way and a group of classes
+MAX_NON_MEMBERS, FEW_SAMPLES = 300, 100  # of a class
+SMOKE = {"set": "smoke:8:2", "seeds": [0], "seconds": [0.01], "samples_per_class": 8}
+GROUPS = ("three rarest", "the others", "three largest")
+Distances = dict[tuple[str, str], list[tuple[Tensor, Tensor]]]  # (source, group) -> those of members and non-members
 
 
-def ways(models: dict[float, Path], validation: LabeledImages, train: LabeledImages, name: str) -> dict[str, Tensor]:
-    """Images that are handed out as synthetic ones of class `name`."""
-    found = {}
+def sample_sources(
+    models: dict[float, Path], train: LabeledImages, validation: LabeledImages, name: str, count: int
+) -> dict[str, Tensor]:
+    """Images of class `name` that an attacker could have, by where they come from."""
+    sources = {}
     for seconds, model in models.items():
-        gan = GANAugmenter.load(model, device="cpu")
-        bare = gan.sample({name: EACH}, filtered=False).images
-        found[f"{seconds:g} s, unfiltered"] = bare
+        augmenter = GANAugmenter.load(model, device="cpu")
+        sources[f"{seconds:g} s, unfiltered"] = augmenter.sample({name: count}, filtered=False).images
         try:
-            safe = gan.sample({name: EACH}).images
+            filtered = augmenter.sample({name: count}).images
         except ClassNotLearnedError:
             continue
-        found[f"{seconds:g} s, as `sample` gives them"] = safe
-        found[f"{seconds:g} s, {FEW} of them"] = safe[:FEW]
-    return found | {"held-out real images": validation.of_class(name), "the training images": train.of_class(name)}
+        sources[f"{seconds:g} s, filtered"] = filtered
+        sources[f"{seconds:g} s, filtered, {FEW_SAMPLES} samples"] = filtered[:FEW_SAMPLES]
+    controls = {"held-out real images": validation.of_class(name), "the training images": train.of_class(name)}
+    return sources | controls
 
 
-def one_draw(own: tuple[str, int, float], seed: int, options: argparse.Namespace, found: Sides) -> None:
-    train, validation, test = drawn(own, seed, options)
-    name, shots, rho = own
-    models = grown(train, seed, MODELS / f"{name}_{shots}_{rho:g}_{seed}", options.seconds, options.threads)
-    by_size = sorted(train.classes, key=lambda kind: train.counts[kind])
-    for kind in train.classes:
-        group = "three rarest" if kind in by_size[:3] else "three largest" if kind in by_size[-3:] else "the others"
-        strangers = test.of_class(kind)[:STRANGERS]
-        for way, samples in ways(models, replace(validation, metadata=None), train, kind).items():
-            near = nearest_synthetic(train.of_class(kind), samples)
-            found[way, group].append((near, nearest_synthetic(strangers, samples)))
+def add_draw(spec: SetSpec, seed: int, options: argparse.Namespace, distances: Distances) -> None:
+    """Add the distances of one draw of images and generator."""
+    train, validation, test = (replace(part, metadata=None) for part in draw_subset(spec, seed, options))
+    folder = options.cache / "membership" / f"{spec.stem}_{seed}"
+    models = stored_stages(train, seed, folder, options.seconds, options)
+    order = sorted(train.classes, key=lambda name: train.counts[name])
+    for name in train.classes:
+        group = GROUPS[0] if name in order[:3] else GROUPS[2] if name in order[-3:] else GROUPS[1]
+        non_members = test.of_class(name)[:MAX_NON_MEMBERS]
+        sources = sample_sources(models, train, validation, name, options.samples_per_class)
+        for source, samples in sources.items():
+            near = nearest_synthetic(train.of_class(name), samples)
+            distances[source, group].append((near, nearest_synthetic(non_members, samples)))
 
 
-def main() -> None:
-    parser = command_line(__doc__)
-    parser.add_argument("--seconds", type=float, nargs="+", default=[150, 600])
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    (own,) = cells(options)
-    found: Sides = defaultdict(list)
-    for seed in options.seeds:
-        one_draw(own, seed, options, found)
-        print(f"draw {seed} done", flush=True)
+def advantage_rows(distances: Distances) -> list[list[str]]:
+    """A row for each group of classes and source of samples."""
     rows = []
-    for (way, group), sides in sorted(found.items(), key=lambda item: (item[0][1] != "three rarest", item[0][1])):
-        # at a threshold of each class's own: distances over what is usual among those that were not trained on
-        near = torch.cat([one / other.median() for one, other in sides])
-        far = torch.cat([other / other.median() for one, other in sides])
-        one = membership(near, far)
-        low, high = difference_of_shares(one.true_positives, len(near), one.false_positives, len(far))
-        shown = [f"{one.advantage:.3f} ({max(0.0, low):.3f} to {high:.3f})", f"{one.by_chance:.3f}", f"{one.p:.2g}"]
-        rows.append([group, way, str(len(near)), str(len(far)), *shown])
-    lines = [
-        f"# What synthetic images betray: {own[0]}, {sizes(own)} images a class",
-        "",
-        f"`python benchmarks/membership.py {shlex.join(sys.argv[1:])}`",
-        "",
-        f"ganaug {__version__}, torch {torch.__version__}, {options.threads} threads of {processor()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}. {len(options.seeds)} draws of images, rare classes and generator; {EACH} "
-        "samples a class. Advantage: true less false positive rate of the best threshold, 95 % interval; beside it the "
-        "mean where nothing can be told.",
-        "",
-        *table(["classes", "handed out", "trained on", "others", "advantage", "by chance", "p"], rows),
-        "",
-    ]
-    options.out.with_suffix(".md").write_text("\n".join(lines))
-    print("\n".join(lines))
+    for (source, group), pairs in sorted(distances.items(), key=lambda item: GROUPS.index(item[0][1])):
+        # divided by the class's median over non-members, so that one threshold fits all classes
+        near = torch.cat([members / others.median() for members, others in pairs])
+        far = torch.cat([others / others.median() for members, others in pairs])
+        attack = membership(near, far)
+        low, high = difference_of_shares(attack.true_positives, len(near), attack.false_positives, len(far))
+        advantage = f"{attack.advantage:.3f} ({max(0.0, low):.3f} to {high:.3f})"
+        counts = [str(len(near)), str(len(far))]
+        rows.append([group, source, *counts, advantage, f"{attack.by_chance:.3f}", f"{attack.p:.2g}"])
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> Path:
+    """Run the draws, and write the page."""
+    parser = program_parser("membership", __doc__, threads=1)
+    parser.add_argument("set", nargs="?", default="fashion-mnist-lt", help="NAME or NAME:N_MAX:RATIO")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[150, 600], help="of training the generator")
+    parser.add_argument("--samples-per-class", type=int, default=1000)
+    add_set_options(parser)
+    add_seeds(parser, [0, 1, 2])
+    add_folders(parser)
+    options = parse(parser, argv, SMOKE)
+    spec = parse_set(options.set, options)
+    distances: Distances = defaultdict(list)
+    for seed in options.seeds:
+        add_draw(spec, seed, options, distances)
+        progress(f"seed {seed}: done")
+    about = (
+        f"{len(options.seeds)} draws of images, rare classes and generator; {options.samples_per_class} samples a "
+        "class. Advantage: true less false positive rate of the best threshold, 95 % interval; by chance: its mean if "
+        "members and non-members cannot be distinguished."
+    )
+    head = ["classes", "samples", "members", "non-members", "advantage", "by chance", "p"]
+    title = f"Membership: {spec.name}, {spec.sizes} images a class"
+    return write_page(options, title, about, markdown_table(head, advantage_rows(distances)))
 
 
 if __name__ == "__main__":

@@ -1,51 +1,54 @@
-"""How soon ganaug is there: its import, `ganaug --help`, and `ganaug check` of a folder of small images.
+"""How long do `import ganaug`, `ganaug --help` and `ganaug check` take?
 
-    python benchmarks/startup.py --images 10000 --rounds 7 --out OUT
+    python -m benchmarks.startup --images 10000 --rounds 7
 
-Whole commands, each in a process of its own; beside them Python that imports nothing, and numpy alone. The folder holds
-28x28 gray PNGs in ten classes. Median, smallest and largest of the rounds but the first, which is shown apart.
+Time: about a minute. Whole commands, each in a new process, beside Python that imports nothing, and numpy alone. The
+folder that is checked holds 28x28 gray PNGs in ten classes.
+
+How to read it: seconds; the first run of a command, which may read files from the disk, is in a separate column.
 """
 
-import argparse
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from collect import processor
-from tables import table
 
-from ganaug import LabeledImages, __version__, write_folder
+from benchmarks.runner import ROOT, parse, program_parser, write_page
+from benchmarks.tables import MEDIAN_RANGE, markdown_table, median_range
+from ganaug import LabeledImages, write_folder
+
+SMOKE = {"images": 20, "rounds": 2}
 
 
-def folder(root: Path, n: int) -> Path:
+def write_random_images(folder: Path, n: int) -> Path:
     """`n` random gray images in ten classes."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=draws)
-    write_folder(LabeledImages(pixels, torch.arange(n) % 10, tuple(f"class {k}" for k in range(10))), root)
-    return root
+    write_folder(LabeledImages(pixels, torch.arange(n) % 10, tuple(f"class {k}" for k in range(10))), folder)
+    return folder
 
 
-def seconds(command: list[str], environment: dict[str, str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - began
+def command_seconds(command: list[str], environment: Mapping[str, str]) -> float:
+    """Wall time of a command. Raises CalledProcessError if it fails."""
+    start = time.perf_counter()
+    subprocess.run(command, env=dict(environment), check=True, capture_output=True)
+    return time.perf_counter() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=10_000)
+def main(argv: Sequence[str] | None = None) -> Path:
+    """Time every command, and write the page."""
+    parser = program_parser("startup", __doc__)
+    parser.add_argument("--images", type=int, default=10_000, help="in the folder that is checked")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, required=True, help="the table's path, without .md")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as room:
-        data = folder(Path(room) / "data", options.images)
+    options = parse(parser, argv, SMOKE)
+    with tempfile.TemporaryDirectory() as folder:
+        data = write_random_images(Path(folder) / "data", options.images)
         commands = {
             "Python alone": [sys.executable, "-c", ""],
             "import numpy": [sys.executable, "-c", "import numpy"],
@@ -53,27 +56,18 @@ def main() -> None:
             "ganaug --help": [sys.executable, "-m", "ganaug", "--help"],
             f"ganaug check, {options.images:,} images": [sys.executable, "-m", "ganaug", "check", str(data)],
         }
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        found = {
-            name: [seconds(one, environment) for one in [command] * options.rounds]
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path}
+        seconds = {
+            name: [command_seconds(command, environment) for _ in range(options.rounds)]
             for name, command in commands.items()
         }
-    rows = [
-        [name, *(f"{value:.2f}" for value in (np.median(times[1:]), min(times[1:]), max(times[1:]), times[0]))]
-        for name, times in found.items()
-    ]
-    *_, checks = found.values()
-    text = [
-        "# How soon ganaug is there",
-        "",
-        f"`python benchmarks/startup.py {shlex.join(sys.argv[1:])}`",
-        "",
-        f"ganaug {__version__}, {os.cpu_count()} cores of {processor()}, {datetime.now(tz=UTC):%Y-%m-%d}. Seconds of "
-        f"whole commands. `ganaug check`: {options.images / np.median(checks[1:]):,.0f} images/s.",
-        "",
-        *table(["command", "median", "smallest", "largest", "the first"], rows),
-    ]
-    options.out.with_suffix(".md").write_text("\n".join(text) + "\n")
+    rows = [[name, *median_range(times[1:], ".2f"), f"{times[0]:.2f}"] for name, times in seconds.items()]
+    *_, check_times = seconds.values()
+    rate = options.images / np.median(check_times[1:])
+    about = f"Seconds of whole commands, on {os.cpu_count()} cores. `ganaug check`: {rate:,.0f} images/s."
+    body = markdown_table(["command", *MEDIAN_RANGE, "first run"], rows)
+    return write_page(options, "Start-up time of ganaug", about, body)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from ganaug import LabeledImages, utility_report
+from ganaug import GANAugmenter, LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classifiers import CNN
