@@ -40,9 +40,9 @@ def features(tmp_path_factory):
 
 @pytest.mark.parametrize("defect", DETECTABLE_FROM)
 def test_every_planted_defect_is_found(defect, pool, features):
-    measures, n = judgement.DEFECTS[defect][1], DETECTABLE_FROM[defect]
-    is_found = [bool(judgement.one(pool, n, defect, seed, features) & measures) for seed in range(judgement.REPEATS)]
-    assert sum(is_found) == judgement.REPEATS
+    measures, n = DEFECTS[defect][1], DETECTABLE_FROM[defect]
+    is_found = [bool(find_alarms(pool, n, defect, seed, features) & measures) for seed in range(REPEATS)]
+    assert sum(is_found) == REPEATS
 
 
 @pytest.mark.parametrize("n", [20, 50])
