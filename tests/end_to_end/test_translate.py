@@ -241,7 +241,7 @@ def test_method_auto_uses_the_method_with_images_nearer_to_real_ones(rare, tmp_p
     done = ganaug("augment", rare, tmp_path / "out", "--method", "auto", "--steps", 2, "--no-report")
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count("distance from real images") == 2
-    assert "Method auto: " in done.stderr
+    assert "is used. `ganaug evaluate` tells whether" in done.stderr
     shutil.rmtree(tmp_path / "out.run" / "conditional")  # as if interrupted before this method began
     options = ["--method", "auto", "--steps", 2, "--no-report", "--resume", "--run", tmp_path / "out.run"]
     again = ganaug("augment", rare, tmp_path / "again", *options)
