@@ -28,9 +28,8 @@ from benchmarks.segmentation_network import LABELS, PIXEL_STRIDE, VOID, Pairs, p
 from benchmarks.tables import markdown_table
 from ganaug import Pix2Pix
 from ganaug.evaluation.baselines import REAL_ONLY
-from ganaug.evaluation.comparison import Predictions
 from ganaug.evaluation.bootstrap import interval
-from ganaug.evaluation.scores import 
+from ganaug.evaluation.comparison import Predictions
 from ganaug.integrations.masks import edited_masks
 from ganaug.training.pictures import draw_columns
 
