@@ -89,8 +89,8 @@ def draw_subset(
     Parameters
     ----------
     spec : SetSpec
-        The set. Blood cells keep their natural rare classes and are divided by slide: half of the slides train, a quarter
-        is held out, a quarter tests.
+        The set. Blood cells keep their natural rare classes and are divided by slide: half of the slides train, a
+        quarter is held out, a quarter tests.
     seed : int
         Seed of the draw.
     options : Namespace
