@@ -22,9 +22,9 @@ from benchmarks.defects import COPY_CHANGES
 from benchmarks.image_pools import load_pool
 from benchmarks.runner import add_folders, parse, program_parser, progress, write_page
 from benchmarks.tables import markdown_table
-from ganaug.metrics.alignment import copy_ratios
-from ganaug.metrics.measures import copy_limit
-from ganaug.metrics.traces import Traces
+from ganaug.metrics.aligned_copies import copy_ratios
+from ganaug.metrics.aligned_copies import copy_limit
+from ganaug.metrics.copy_detection import Traces
 
 COPY_SHARE, MAX_SCENES = 0.01, 100
 FRAMES, NOISE = 5, 4.0  # training frames of a scene; standard deviation in levels of 255

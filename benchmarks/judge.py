@@ -20,7 +20,7 @@ from ganaug._runtime.randomness import generator
 from ganaug._runtime.storage import read_tree, write_tree
 from ganaug.images import pooled
 from ganaug.metrics.copies import copy_radius, near_copies
-from ganaug.metrics.coverage import coverage, density
+from ganaug.metrics.precision_recall import coverage, density
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.features import efficientnet_features
 

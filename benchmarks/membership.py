@@ -25,8 +25,8 @@ from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
 from benchmarks.tables import markdown_table
 from ganaug import GANAugmenter, LabeledImages
 from ganaug.errors import ClassNotLearnedError
-from ganaug.metrics.measures import difference_of_shares
-from ganaug.metrics.membership import membership, nearest_synthetic
+from ganaug.metrics.intervals import difference_of_shares
+from ganaug.metrics.membership_inference import membership, nearest_synthetic
 
 MAX_NON_MEMBERS, FEW_SAMPLES = 300, 100  # of a class
 SMOKE = {"set": "smoke:8:2", "seeds": [0], "seconds": [0.01], "samples_per_class": 8}

@@ -18,8 +18,10 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["myst.xref_missing"]
 
 
-def as_list(app, what, name, obj, options, lines):  # noqa: ARG001  # Sphinx calls it so
-    """Our docstrings say `name: meaning` a line each, with indented continuations; a list shows that well."""
+def as_list(app, what, name, obj, options, lines):  # noqa: ARG001  # the signature of a Sphinx handler
+    """Show docstrings with lines `name: meaning` as lists; numpydoc docstrings stay as they are."""
+    if any(re.fullmatch(r"\s*-{3,}", line) for line in lines):
+        return
     shown, listing = [], False
     for line in lines:
         item = None if line.startswith(":") else re.match(r"(\w+(?:, \w+)*): (.*)", line)
@@ -30,5 +32,14 @@ def as_list(app, what, name, obj, options, lines):  # noqa: ARG001  # Sphinx cal
     lines[:] = shown
 
 
+def number_references(app, what, name, obj, options, lines):  # noqa: ARG001  # the signature of a Sphinx handler
+    """Make the labels of references unique: every numpydoc docstring begins with [1], and a page shows several."""
+    label = name.replace(".", "-").replace("_", "-")
+    for index, line in enumerate(lines):
+        lines[index] = re.sub(r"\[(\d+)\](?=_|\s)", rf"[#{label}-\1]", line) if "[" in line else line
+
+
 def setup(app):
-    app.connect("autodoc-process-docstring", as_list)
+    # before napoleon's handler, which has priority 500
+    app.connect("autodoc-process-docstring", number_references, priority=400)
+    app.connect("autodoc-process-docstring", as_list, priority=400)

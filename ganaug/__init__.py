@@ -17,6 +17,9 @@ _HOMES = {
     "MixedDataset": "ganaug.datasets.mixed",
     "Pix2Pix": "ganaug.estimators.pix2pix",
     "Report": "ganaug.reports.report",
+    "TrainingRecipe": "ganaug.training.recipe",
+    "TranslationRecipe": "ganaug.training.recipe",
+    "augment_folder": "ganaug.augmentation.job",
     "bias_report": "ganaug.reports.bias",
     "build_store": "ganaug.io.store",
     "diversity_report": "ganaug.reports.diversity",
@@ -34,7 +37,10 @@ __all__ = [
     "MixedDataset",
     "Pix2Pix",
     "Report",
+    "TrainingRecipe",
+    "TranslationRecipe",
     "__version__",
+    "augment_folder",
     "bias_report",
     "build_store",
     "diversity_report",
@@ -44,6 +50,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from ganaug.augmentation.job import augment_folder
     from ganaug.datasets.mixed import MixedDataset
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.class_translator import ClassTranslator
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
     from ganaug.reports.diversity import diversity_report
     from ganaug.reports.report import Report
     from ganaug.reports.utility import utility_report
+    from ganaug.training.recipe import TrainingRecipe, TranslationRecipe
 
 
 def __getattr__(name: str) -> object:

@@ -1,3 +1,3 @@
-"""The version of ganaug, in a module that imports nothing."""
+"""The version of ganaug, in a module without imports."""
 
 __version__ = "0.1.0"

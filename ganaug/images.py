@@ -1,10 +1,8 @@
-"""LabeledImages: the one type that flows through ganaug, from folder or array to generator, data set and report."""
+"""LabeledImages, the one type that all parts of ganaug exchange, and operations on uint8 images."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,80 +12,48 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import Dataset
 
+from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError
 
-PASS = 64
-MAX_BYTES_IN_MEMORY = 64 * 2**20  # bytes of pixels up to which images taken from a file are read at once
-
-
-class StoredRows:
-    """Images in a file, read as they are asked for: stands for a uint8 tensor (N, C, H, W) in `LabeledImages`.
-
-    An index, a slice, a mask or row numbers give a tensor in memory, `take` another view. Neighbors are read at once.
-    Nothing is kept open or mapped, so that memory does not grow with what was seen, and processes get copies cheaply.
-    rows: which of the file's images, int64 (N,); None: all of them. offset: bytes of the file before the first one.
-    all_hashes: `image_hashes` of all images of the file.
-    """
-
-    dtype, ndim, device = torch.uint8, 4, torch.device("cpu")
-
-    def __init__(
-        self, path: Path, shape: Sequence[int], all_hashes: Tensor, *, offset: int = 0, rows: Tensor | None = None
-    ) -> None:
-        self.path, self.stored, self.all_hashes, self.offset, self.rows = path, tuple(shape), all_hashes, offset, rows
-
-    def __len__(self) -> int:
-        return self.stored[0] if self.rows is None else len(self.rows)
-
-    @property
-    def shape(self) -> torch.Size:
-        """(N, C, H, W)."""
-        return torch.Size((len(self), *self.stored[1:]))
-
-    @property
-    def hashes(self) -> Tensor:
-        """`image_hashes` of these images, without reading them."""
-        return self.all_hashes if self.rows is None else self.all_hashes[self.rows]
-
-    def __getitem__(self, index: Any) -> Tensor:
-        if isinstance(index, tuple):
-            own, within = self[index[0]], index[1:]
-            return own[within] if own.ndim < self.ndim else own[(slice(None), *within)]
-        if self.rows is None and isinstance(index, slice):
-            rows = np.arange(*index.indices(len(self)))
-        else:
-            rows = (torch.arange(len(self)) if self.rows is None else self.rows)[index].numpy()
-        found = np.empty((rows.size, *self.stored[1:]), np.uint8)
-        each, flat = int(np.prod(self.stored[1:])), rows.reshape(-1)
-        ends = [*(np.flatnonzero(np.diff(flat) != 1) + 1), len(flat)] if len(flat) else []
-        with open(self.path, "rb", buffering=0) as file:  # mapped, all that was ever touched would count as ours
-            for begin, end in pairwise([0, *ends]):
-                file.seek(self.offset + int(flat[begin]) * each)
-                if file.readinto(found[begin:end].data) != (end - begin) * each:
-                    raise DataError(f"{self.path}: ends before image {flat[end - 1]:,}. Build it anew.")
-        return torch.from_numpy(found.reshape(*rows.shape, *self.stored[1:]))
-
-    def take(self, where: Tensor) -> "StoredRows":
-        """The images at `where`, int64 (n,), without reading them."""
-        rows = where if self.rows is None else self.rows[where]
-        return StoredRows(self.path, self.stored, self.all_hashes, offset=self.offset, rows=rows)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"{self.path}: these images are read from a file by index; .{name} needs them in memory: take some, [:n]."
-        )
+PASS = 64  # rows that a network gets at once on the CPU
+MAX_BYTES_IN_MEMORY = 64 * 2**20  # of pixels up to which a selection of stored images is read at once
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages(Dataset[tuple[Tensor, int]]):
-    """Images with a class each; also a map-style torch Dataset that yields (uint8 image (C, H, W), int label).
+    """Images with one class each.
 
-    images: uint8, (N, C, H, W), C 1 or 3, any H and W; or the `StoredRows` of a store, which are read as they are used.
-    labels: int64, (N,), each an index into `classes`.
-    classes: the class names, in label order.
-    metadata: one row an image, in the same order, or None.
+    It is also a map-style torch Dataset: item i is (uint8 image of shape (C, H, W), int label).
 
-    Raises DataError (a ValueError) where these do not fit each other.
+    Parameters
+    ----------
+    images : Tensor
+        uint8 of shape (N, C, H, W), C 1 or 3, any H and W. Or the `StoredRows` of a store, which are read when used.
+    labels : Tensor
+        int64 of shape (N,), each an index into `classes`.
+    classes : sequence of str
+        Class names in label order, all different.
+    metadata : DataFrame or None
+        One row an image, in the order of the images.
+
+    Raises
+    ------
+    DataError
+        If dtypes, shapes, labels, class names or the number of metadata rows do not fit each other.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> pixels = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    >>> images = LabeledImages(pixels, torch.tensor([0, 0, 0, 1]), ("cat", "dog"))
+    >>> images.counts
+    {'cat': 3, 'dog': 1}
+    >>> images.shape
+    (1, 8, 8)
+    >>> image, label = images[3]
+    >>> image.shape, images.classes[label]
+    (torch.Size([1, 8, 8]), 'dog')
     """
 
     images: Tensor
@@ -109,7 +75,8 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
             raise DataError(f"class names must differ from each other; got {self.classes}.")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise DataError(
-                f"labels must lie in 0..{len(self.classes) - 1}, one for each of {len(self.classes)} classes."
+                f"labels must lie in 0..{len(self.classes) - 1}, one for each of {len(self.classes)} classes; got "
+                f"{int(self.labels.min())}..{int(self.labels.max())}."
             )
         if self.metadata is not None and len(self.metadata) != len(self.images):
             raise DataError(f"metadata has {len(self.metadata)} rows for {len(self.images)} images.")
@@ -128,7 +95,7 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
 
     @property
     def targets(self) -> list[int]:
-        """The labels as a list, as torchvision's data sets name them."""
+        """The labels as a list, under the name that torchvision's data sets use."""
         return self.labels.tolist()
 
     @property
@@ -139,31 +106,87 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
     @property
     def counts(self) -> dict[str, int]:
         """Class name -> number of images, in label order."""
-        numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
-        return dict(zip(self.classes, numbers, strict=True))
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, counts, strict=True))
 
     def take(self, indices: Tensor | Sequence[int]) -> "LabeledImages":
-        """The images at `indices`, in that order, or those where a mask is true, with the same classes."""
-        where = torch.asarray(indices, copy=True)  # pandas hands out arrays that none may write to
-        where = where.nonzero().flatten() if where.dtype == torch.bool else where.long()
-        metadata = None if self.metadata is None else self.metadata.iloc[where.numpy()].reset_index(drop=True)
-        images: Any = self.images
-        if isinstance(images, StoredRows) and len(where) * images[:1].numel() > MAX_BYTES_IN_MEMORY:
-            return replace(self, images=cast(Tensor, images.take(where)), labels=self.labels[where], metadata=metadata)
-        return replace(self, images=self.images[where], labels=self.labels[where], metadata=metadata)
+        """Select images, with their labels and metadata; the classes stay.
+
+        Parameters
+        ----------
+        indices : Tensor or sequence
+            Indices in any order, int (n,), or a bool mask (N,).
+
+        Returns
+        -------
+        LabeledImages
+            The selected images, in the order of `indices`. Stored images of more than 64 MiB remain in the file.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from ganaug import LabeledImages
+        >>> pixels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+        >>> images = LabeledImages(pixels, torch.tensor([0, 0, 0, 1]), ("cat", "dog"))
+        >>> images.take([3, 0]).targets
+        [1, 0]
+        >>> images.take(images.labels == 0).counts
+        {'cat': 3, 'dog': 0}
+        """
+        selection = torch.asarray(indices, copy=True)  # a copy, because arrays from pandas may be read-only
+        selection = selection.nonzero().flatten() if selection.dtype == torch.bool else selection.long()
+        metadata = None if self.metadata is None else self.metadata.iloc[selection.numpy()].reset_index(drop=True)
+        labels, stored = self.labels[selection], cast(Any, self.images)
+        if isinstance(stored, StoredRows) and len(selection) * stored[:1].numel() > MAX_BYTES_IN_MEMORY:
+            return replace(self, images=cast(Tensor, stored.take(selection)), labels=labels, metadata=metadata)
+        return replace(self, images=self.images[selection], labels=labels, metadata=metadata)
 
     def rows_of(self, name: str) -> Tensor:
-        """The places of the images of one class: int64, (n,), in order."""
+        """Return the indices of the images of class `name`, ascending: int64, (n,)."""
         return torch.nonzero(self.labels == self.classes.index(name)).flatten()
 
-    def of_class(self, name: str, most: int | None = None) -> Tensor:
-        """The images of one class, the first `most` of them: uint8, (n, C, H, W)."""
-        return self.images[self.rows_of(name)[:most]]
+    def of_class(self, name: str, limit: int | None = None) -> Tensor:
+        """Return the pixels of one class.
+
+        Parameters
+        ----------
+        name : str
+            Class name.
+        limit : int or None
+            Return at most the first `limit` images. None: all.
+
+        Returns
+        -------
+        Tensor
+            uint8 of shape (n, C, H, W).
+
+        Examples
+        --------
+        >>> from ganaug.datasets.embedded import fashion_mnist_lt
+        >>> fashion_mnist_lt().of_class("Sneaker", 5).shape
+        torch.Size([5, 1, 28, 28])
+        """
+        return self.images[self.rows_of(name)[:limit]]
 
     def fingerprint(self, hashes: Tensor | None = None) -> str:
-        """A hash of pixels, labels and class names: 16 hexadecimal digits, the same on every machine.
+        """Hash pixels, labels and class names.
 
-        hashes: `image_hashes` of the images, where they are known.
+        Parameters
+        ----------
+        hashes : Tensor or None
+            `image_hashes` of the images when they are known; computed otherwise.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits, the same on every machine.
+
+        Examples
+        --------
+        >>> from ganaug.datasets.embedded import fashion_mnist_lt
+        >>> images = fashion_mnist_lt()
+        >>> images.take(range(100)).fingerprint() == images.fingerprint()
+        False
         """
         digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
         digest.update(self.labels.numpy().astype("<i8").data)
@@ -173,10 +196,37 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
 
 
 def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
-    """`first` followed by `second`; both need the same classes and image shape."""
+    """Append `second` to `first`.
+
+    Parameters
+    ----------
+    first, second : LabeledImages
+        Sets with the same classes and image shape.
+
+    Returns
+    -------
+    LabeledImages
+        All images. When only one set has metadata, the cells of the other are missing values.
+
+    Raises
+    ------
+    DataError
+        If classes or image shapes differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.images import concatenate
+    >>> cat = LabeledImages(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0]), ("cat", "dog"))
+    >>> dog = LabeledImages(torch.ones(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([1]), ("cat", "dog"))
+    >>> concatenate(cat, dog).counts
+    {'cat': 2, 'dog': 1}
+    """
     if first.classes != second.classes or first.shape != second.shape:
         raise DataError(
-            f"sets differ: classes {first.classes} and {second.classes}, shapes {first.shape} and {second.shape}."
+            f"the two sets differ: classes {first.classes} and {second.classes}, image shapes {first.shape} and "
+            f"{second.shape}."
         )
     frames = [
         part.metadata if part.metadata is not None else pd.DataFrame(index=range(len(part))) for part in (first, second)
@@ -191,14 +241,42 @@ def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
 
 
 def matched(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
-    """`images` with the classes of `like`, matched by name; gray ones as RGB where `like` is RGB.
+    """Relabel `images` with the classes of `like`, by class name; convert gray to RGB if `like` is RGB.
 
-    what: what the images are, for the error. Raises DataError for a class that `like` lacks, or another size.
+    Parameters
+    ----------
+    images : LabeledImages
+        The set to convert.
+    like : LabeledImages
+        The set of real images to match.
+    what : str
+        What `images` are, for error messages, such as "synthetic".
+
+    Returns
+    -------
+    LabeledImages
+        The same images with the classes and the number of channels of `like`.
+
+    Raises
+    ------
+    DataError
+        If images have a class that `like` lacks, or another size.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.images import matched
+    >>> pixels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    >>> real = LabeledImages(pixels, torch.tensor([0, 1]), ("cat", "dog"))
+    >>> synthetic = LabeledImages(pixels, torch.tensor([0, 0]), ("dog",))
+    >>> matched(synthetic, real, "synthetic").targets
+    [1, 1]
     """
-    strangers = [name for name, count in images.counts.items() if name not in like.classes and count]
-    if strangers:
+    missing = [name for name, count in images.counts.items() if name not in like.classes and count]
+    if missing:
         raise DataError(
-            f"the {what} images have class {strangers[0]!r}, which the real ones lack ({', '.join(like.classes[:20])})."
+            f"the {what} images have class {missing[0]!r}, which the real ones lack ({', '.join(like.classes[:20])})."
         )
     pixels = images.images.expand(-1, like.shape[0], -1, -1) if images.shape[0] == 1 else images.images
     if pixels.shape[1:] != like.images.shape[1:]:
@@ -206,49 +284,127 @@ def matched(images: LabeledImages, like: LabeledImages, what: str) -> LabeledIma
             f"the {what} images are {images.shape} and the real ones {like.shape} (channels, height, width): give both "
             "the same size and mode."
         )
-    index = torch.tensor([like.classes.index(name) if name in like.classes else 0 for name in images.classes])
-    return replace(images, images=pixels, labels=index[images.labels], classes=like.classes)
+    new_labels = torch.tensor([like.classes.index(name) if name in like.classes else 0 for name in images.classes])
+    return replace(images, images=pixels, labels=new_labels[images.labels], classes=like.classes)
 
 
 def image_hashes(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> int64 (N,): equal for equal pixels, and practically for no others."""
+    """Hash each image, to find equal ones.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8 of shape (N, C, H, W), or `StoredRows`, which are not read.
+
+    Returns
+    -------
+    Tensor
+        int64 of shape (N,), the first 8 bytes of BLAKE2b of shape and pixels: equal for equal images, and different for
+        different ones except with negligible probability.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.images import image_hashes
+    >>> image_hashes(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).unique().numel()
+    1
+    """
     stored: Any = images
     if isinstance(stored, StoredRows):
         return stored.hashes
     shape = str(tuple(images.shape[1:])).encode()
     pixels = images.contiguous().flatten(1).numpy()
-    found = b"".join(hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest() for row in pixels)
-    return torch.from_numpy(np.frombuffer(found, ">i8").astype(np.int64))
+    digests = b"".join(hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest() for row in pixels)
+    return torch.from_numpy(np.frombuffer(digests, ">i8").astype(np.int64))
 
 
 def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PASS) -> Tensor:
-    """`function` of rows (N, ...) in passes of exactly `size`, the last one filled up.
+    """Apply `function` to batches of exactly `size` rows; the last batch is padded with copies of its last row.
 
-    So no result depends on its company: the last bits of a convolution can depend on the number of rows.
+    The batch size is fixed because the last bits of a convolution can depend on it. With a fixed size, the result for a
+    row does not depend on the other rows.
+
+    Parameters
+    ----------
+    function : callable
+        (size, ...) -> (size, ...), row by row.
+    rows : Tensor
+        Shape (N, ...).
+    size : int
+        Rows in a batch.
+
+    Returns
+    -------
+    Tensor
+        Shape (N, ...).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.images import in_passes
+    >>> in_passes(lambda batch: batch * len(batch), torch.arange(5), size=2).tolist()
+    [0, 2, 4, 6, 8]
     """
-    out: Tensor | None = None
+    results: Tensor | None = None
     for start in range(0, max(1, len(rows)), size):
-        part = rows[start : start + size]
-        lacking = size - len(part)
-        filled = torch.cat([part, part[-1:].expand(lacking, *part.shape[1:])]) if len(part) and lacking else part
-        found = function(filled)[: len(part)]
-        out = found.new_empty((len(rows), *found.shape[1:])) if out is None else out
-        out[start : start + size] = found
-    assert out is not None
-    return out
+        batch = rows[start : start + size]
+        n_rows, n_padding = len(batch), size - len(batch)
+        if n_rows and n_padding:
+            batch = torch.cat([batch, batch[-1:].expand(n_padding, *batch.shape[1:])])
+        batch_result = function(batch)[:n_rows]
+        results = batch_result.new_empty((len(rows), *batch_result.shape[1:])) if results is None else results
+        results[start : start + size] = batch_result
+    assert results is not None
+    return results
 
 
-def pooled(images: Tensor, largest: int) -> Tensor:
-    """uint8 (N, C, H, W) -> float in [0, 1], averaged down to at most `largest` pixels a side."""
-    size = min(largest, images.shape[2]), min(largest, images.shape[3])
+def pooled(images: Tensor, max_size: int) -> Tensor:
+    """Downsample images by averaging.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8 of shape (N, C, H, W).
+    max_size : int
+        Height and width are reduced to at most this many pixels; smaller ones stay.
+
+    Returns
+    -------
+    Tensor
+        float32 in [0, 1], of shape (N, C, min(H, max_size), min(W, max_size)).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.images import pooled
+    >>> pooled(torch.full((1, 3, 64, 16), 255, dtype=torch.uint8), 32).shape
+    torch.Size([1, 3, 32, 16])
+    """
+    size = min(max_size, images.shape[2]), min(max_size, images.shape[3])
     return adaptive_avg_pool2d(images.float() / 255, size)
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 in 0..255 -> float32 in [-1, 1], same shape. Exact inverse: `to_uint8`."""
+    """Scale uint8 in 0..255 to float32 in [-1, 1]; shape unchanged. `to_uint8` inverts it exactly.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.images import to_signed
+    >>> to_signed(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([-1.,  1.])
+    """
     return images.float().mul_(2 / 255).sub_(1)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """float in [-1, 1] -> uint8 in 0..255, same shape; values outside are clipped."""
+    """Scale float in [-1, 1] to uint8 in 0..255 and clip values outside; shape unchanged.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.images import to_uint8
+    >>> to_uint8(torch.tensor([-1.0, 0.0, 1.5]))
+    tensor([  0, 128, 255], dtype=torch.uint8)
+    """
     return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

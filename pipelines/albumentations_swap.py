@@ -1,8 +1,8 @@
-"""Albumentations: SyntheticSwap as the first transform of a Compose, in a DataLoader with workers.
+"""Albumentations: replace a quarter of the images by synthetic ones, in a DataLoader with workers.
 
     python pipelines/albumentations_swap.py [--smoke]
 
-The generator is saved once and named by its path, so that the Compose can be written with `A.to_dict` and replayed.
+SyntheticSwap stores the path of a saved model, so `A.to_dict` can save the Compose and `ReplayCompose` can repeat it.
 """
 
 import argparse
@@ -20,26 +20,28 @@ from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.integrations.albumentations import SyntheticSwap
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+parser.add_argument("--smoke", action="store_true", help="train for a few steps only, as a test")
 smoke = parser.parse_args().smoke
 
-images = fashion_mnist_lt()  # your own: read_folder("photos/train")
+images = fashion_mnist_lt()  # or your data: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 
 
-class Augmented(Dataset):
-    def __init__(self, part, transform):
-        self.part, self.transform = part, transform
+class TransformedDataset(Dataset):
+    """Labeled images with an Albumentations transform that also receives the label."""
+
+    def __init__(self, images, transform):
+        self.images, self.transform = images, transform
 
     def __len__(self):
-        return len(self.part)
+        return len(self.images)
 
     def __getitem__(self, index):
-        image, label = self.part[index]
+        image, label = self.images[index]
         array = image.permute(1, 2, 0).numpy()
-        found = self.transform(image=array, label=self.part.classes[label])["image"]
-        return torch.from_numpy(np.ascontiguousarray(found)).permute(2, 0, 1).float() / 255, label
+        transformed = self.transform(image=array, label=self.images.classes[label])["image"]
+        return torch.from_numpy(np.ascontiguousarray(transformed)).permute(2, 0, 1).float() / 255, label
 
 
 if __name__ == "__main__":
@@ -48,7 +50,7 @@ if __name__ == "__main__":
         options = {"filters": None} if smoke else {}
         GANAugmenter(n_steps=5 if smoke else 2000, random_state=0, **options).fit(train).save(model)
         transform = A.Compose([SyntheticSwap(model, pool=200, p=0.25), A.Affine(translate_percent=0.1, p=0.5)], seed=0)
-        loader = DataLoader(Augmented(train, transform), 64, shuffle=True, num_workers=1)
+        loader = DataLoader(TransformedDataset(train, transform), 64, shuffle=True, num_workers=1)
         torch.manual_seed(0)
         layers = [nn.Conv2d(1, 32, 3, 2), nn.ReLU(), nn.Conv2d(32, 64, 3, 2), nn.ReLU(), nn.Flatten()]
         net = nn.Sequential(*layers, nn.Linear(64 * 6 * 6, len(train.classes)))
@@ -60,6 +62,6 @@ if __name__ == "__main__":
                 loss.backward()
                 optimizer.step()
     with torch.no_grad():
-        predicted = net(validation.images.float() / 255).argmax(1)
-    recalls = [(predicted[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
+        predictions = net(validation.images.float() / 255).argmax(1)
+    recalls = [(predictions[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
     print(f"balanced accuracy on {len(validation)} held-out real images: {sum(recalls) / len(recalls):.3f}")

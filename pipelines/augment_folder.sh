@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Augment a folder of images from the command line: look it over, see what it would take, do it, and take it back.
+# Augment a folder of images from the command line: check it, forecast time and memory, augment it, and undo that.
 #
 #     pipelines/augment_folder.sh DATA OUT [--smoke]
 #
-# DATA holds a folder a class. OUT must not exist yet.
+# DATA holds one folder per class. OUT must not exist yet.
 set -euo pipefail
 data=$1 out=$2 options=(--time-budget 15m)
 [ "${3:-}" = --smoke ] && options=(--steps 3 --param filters=null)
 
-ganaug check "$data"                                  # counts, sizes, every unusable file with its cause
-ganaug augment "$data" "$out" --dry-run "${options[@]}" # what would be added, how long it takes
-ganaug augment "$data" "$out" "${options[@]}"           # OUT, and the run with its previews in OUT.run
+ganaug check "$data"                                  # counts, sizes, each unusable file with its cause
+ganaug augment "$data" "$out" --dry-run "${options[@]}" # what would be added, time and memory
+ganaug augment "$data" "$out" "${options[@]}"           # writes OUT, and the training run to OUT.run
 ganaug augment "$data" "$out" --undo                    # removes exactly what was added

@@ -1,8 +1,8 @@
-"""scikit-learn: AugmentedClassifier in a GridSearchCV; synthetic images only where inner validation favors them.
+"""scikit-learn: AugmentedClassifier in a GridSearchCV. It uses synthetic images only if inner validation favors them.
 
     python pipelines/sklearn_grid_search.py [--smoke]
 
-Put your own rows, `image_shape` and estimator in. `share_` and `verdict_` say what was decided, `report_` why.
+Insert your data, `image_shape` and estimator. `share_` and `verdict_` hold the decision, `report_` the reasons.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from ganaug import AugmentedClassifier, GANAugmenter
 from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+parser.add_argument("--smoke", action="store_true", help="train for a few steps only, as a test")
 smoke = parser.parse_args().smoke
 
 images = fashion_mnist_lt()
@@ -33,4 +33,4 @@ search = GridSearchCV(classifier, grid, cv=2, scoring="balanced_accuracy").fit(X
 
 best = search.best_estimator_
 print(f"C={best.estimator.C}, share of synthetic images {best.share_}: {best.verdict_}")
-print(f"balanced accuracy on {len(y_test)} images that nothing saw: {search.score(X_test, y_test):.3f}")
+print(f"balanced accuracy on {len(y_test)} held-out real images: {search.score(X_test, y_test):.3f}")

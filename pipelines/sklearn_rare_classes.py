@@ -1,9 +1,9 @@
-"""Rare classes in scikit-learn: GANAugmenter as a step of an imbalanced-learn pipeline, scored against not using it.
+"""Rare classes in scikit-learn: GANAugmenter in an imbalanced-learn pipeline, compared with random oversampling.
 
     python pipelines/sklearn_rare_classes.py [--smoke]
 
-Three kinds of clothes from the set that ships with ganaug, one of them rare. The pipeline fits the GAN inside each
-fold, on that fold's training part only. If the second line is not better than the first, leave the GAN out.
+The data are three classes of Fashion-MNIST, one of them rare. The pipeline fits the GAN inside each fold, on the
+training images of that fold only. If the second score is not better than the first, leave the GAN out.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from ganaug import GANAugmenter
 from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+parser.add_argument("--smoke", action="store_true", help="train for a few steps only, as a test")
 smoke = parser.parse_args().smoke
 
 images = fashion_mnist_lt()
 names = ("Dress", "Coat", "Shirt")  # 136, 88 and 37 images
-keep = [index for index, label in enumerate(images.labels.tolist()) if images.classes[label] in names]
-part = images.take(keep)
+rows = [index for index, label in enumerate(images.labels.tolist()) if images.classes[label] in names]
+part = images.take(rows)
 X = part.images.flatten(1).numpy()
 y = [part.classes[label] for label in part.labels.tolist()]
 

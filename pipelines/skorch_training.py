@@ -1,4 +1,4 @@
-"""skorch: a torch network as a scikit-learn classifier inside AugmentedClassifier, which decides on the share.
+"""skorch: a PyTorch network as the classifier of AugmentedClassifier, which chooses the share of synthetic images.
 
 python pipelines/skorch_training.py [--smoke]
 """
@@ -15,10 +15,10 @@ from ganaug import AugmentedClassifier, GANAugmenter
 from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+parser.add_argument("--smoke", action="store_true", help="train for a few steps only, as a test")
 smoke = parser.parse_args().smoke
 
-images = fashion_mnist_lt()  # your own: read_folder("photos/train")
+images = fashion_mnist_lt()  # or your data: read_folder("photos/train")
 X = (images.images.flatten(1).numpy() / 255).astype(np.float32)
 y = images.labels.numpy()
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
@@ -45,6 +45,6 @@ gan = GANAugmenter(
 model = AugmentedClassifier(net, gan, shares=(0.25,), cv=2, random_state=0).fit(X_train, y_train)
 
 print(f"share of synthetic images {model.share_}: {model.verdict_}")
-predicted = model.predict(X_test)
-recalls = [(predicted[y_test == k] == k).mean() for k in np.unique(y_test)]
-print(f"balanced accuracy on {len(y_test)} images that nothing saw: {np.mean(recalls):.3f}")
+predictions = model.predict(X_test)
+recalls = [(predictions[y_test == k] == k).mean() for k in np.unique(y_test)]
+print(f"balanced accuracy on {len(y_test)} held-out real images: {np.mean(recalls):.3f}")

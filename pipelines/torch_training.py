@@ -1,9 +1,9 @@
-"""Training in torch: a MixedDataset of real and synthetic images, CutMix, and a balanced sampler.
+"""PyTorch: train on a MixedDataset of real and synthetic images, with CutMix and a balanced sampler.
 
     python pipelines/torch_training.py [--smoke]
 
-Copy it, put your own `read_folder(...)` and network in, and compare `share=0.0` with the share that you have in mind on
-real images which neither the generator nor the classifier has seen.
+To use it, insert your `read_folder(...)` and network. Then compare `share=0.0` with the share that you want to use, on
+real images that neither the generator nor the classifier was trained on.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from ganaug import GANAugmenter, MixedDataset
 from ganaug.datasets.embedded import fashion_mnist_lt
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--smoke", action="store_true", help="a few steps only, to see that it runs")
+parser.add_argument("--smoke", action="store_true", help="train for a few steps only, as a test")
 smoke = parser.parse_args().smoke
 
-images = fashion_mnist_lt()  # your own: read_folder("photos/train")
+images = fashion_mnist_lt()  # or your data: read_folder("photos/train")
 shuffled = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 
@@ -48,6 +48,6 @@ for epoch in range(1 if smoke else 20):
     print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
 with torch.no_grad():
-    predicted = classifier(validation.images.float() / 255).argmax(1)
-recalls = [(predicted[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
+    predictions = classifier(validation.images.float() / 255).argmax(1)
+recalls = [(predictions[validation.labels == k] == k).float().mean().item() for k in validation.labels.unique()]
 print(f"balanced accuracy on {len(validation)} held-out real images: {sum(recalls) / len(recalls):.3f}")

@@ -1,4 +1,4 @@
-"""What every test runs under: few threads, no network, seeded global draws, and a check that they stay as they were."""
+"""What every test runs under: few threads, no network, seeded global generators and an empty cache."""
 
 import os
 import random
@@ -8,41 +8,41 @@ import numpy as np
 import pytest
 import torch
 
-import tests.offline.sitecustomize  # noqa: F401  # blocks this process
+import tests.offline.sitecustomize  # noqa: F401  # blocks the network for this process
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side, a core each, and so do the processes they start
+if "PYTEST_XDIST_WORKER" in os.environ:  # test workers run in parallel, so each gets one core, as do its subprocesses
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-OFFLINE = str(Path(__file__).with_name("offline"))  # blocks the processes that tests start
+OFFLINE = str(Path(__file__).with_name("offline"))  # blocks the network for subprocesses
 os.environ["PYTHONPATH"] = os.pathsep.join([OFFLINE, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(autouse=True)
-def same_draws():
-    """A test that forgets a seed draws the same on every run; one that fails, fails again. Not so wider fixtures."""
+def seeded_global_generators():
+    """A test that forgets a seed draws the same numbers on every run. Fixtures of wider scope are not covered."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
+def empty_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def two_threads():
-    """More than the suite gives a test: threads that add up in any order show here."""
-    before = torch.get_num_threads()
+    """More threads than the suite gives a test, to reveal sums in an order that depends on the threads."""
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture
-def untouched_global_randomness(same_draws):
-    """Fails where the test changed the global random state of Python, NumPy or torch."""
+def untouched_global_randomness(seeded_global_generators):
+    """Fail if the test changed the global random state of Python, NumPy or torch."""
     before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()
     yield
     assert random.getstate() == before[0]

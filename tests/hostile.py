@@ -1,4 +1,4 @@
-"""Pickles that run code where they are opened."""
+"""Pickles that run code when they are loaded."""
 
 import io
 import pickle
@@ -9,8 +9,8 @@ import torch
 FORMS = ("pickle", "text", "torch", "old torch")
 
 
-class Planted:
-    """Makes the file `target` where it is unpickled."""
+class TouchesFile:
+    """Creates the file `target` when it is unpickled."""
 
     def __init__(self, target):
         self.target = target
@@ -20,9 +20,9 @@ class Planted:
 
 
 def pickles(target):
-    """What makes the file `target` where torch or pickle opens it, in each of FORMS."""
+    """Bytes that create the file `target` when torch or pickle loads them, in each of FORMS."""
     new, old = io.BytesIO(), io.BytesIO()
-    torch.save(Planted(target), new)
-    torch.save(Planted(target), old, _use_new_zipfile_serialization=False)
-    contents = pickle.dumps(Planted(target)), pickle.dumps(Planted(target), protocol=0), new.getvalue(), old.getvalue()
-    return dict(zip(FORMS, contents, strict=True))
+    torch.save(TouchesFile(target), new)
+    torch.save(TouchesFile(target), old, _use_new_zipfile_serialization=False)
+    in_pickle = pickle.dumps(TouchesFile(target)), pickle.dumps(TouchesFile(target), protocol=0)
+    return dict(zip(FORMS, (*in_pickle, new.getvalue(), old.getvalue()), strict=True))

@@ -1,13 +1,32 @@
-"""Small image sets that tests share, and what is in a folder."""
+"""Small image sets that tests share, and hashes of the files in a folder."""
 
 import hashlib
 
 import torch
 
+from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import LabeledImages
 
 SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}
+
+
+def _with_recipe(cls, recipe_cls, arguments, params):
+    """An estimator from flat parameters: those of the recipe go into it."""
+    inner = {name: params.pop(name) for name in recipe_cls().get_params() if name in params}
+    return cls(*arguments, **params, recipe=recipe_cls(**inner))
+
+
+def augmenter(*arguments, **params):
+    return _with_recipe(GANAugmenter, TrainingRecipe, arguments, params)
+
+
+def pix2pix(*arguments, **params):
+    return _with_recipe(Pix2Pix, TranslationRecipe, arguments, params)
+
+
+def cyclegan(*arguments, **params):
+    return _with_recipe(CycleGAN, TranslationRecipe, arguments, params)
 
 
 def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):
@@ -19,7 +38,7 @@ def noise(counts=(6, 4), shape=(1, 8, 8), seed=0):
 
 
 def tones(count=40, shape=(1, 16, 16), seed=0):
-    """Three classes that a pixel's tone tells apart: dark, middle and bright squares with a little noise."""
+    """Three classes that differ in brightness: dark, middle and bright squares with a little noise."""
     generator = torch.Generator().manual_seed(seed)
     levels = torch.tensor([40.0, 128.0, 215.0]).repeat_interleave(count)
     jitter = torch.randn(3 * count, 1, 1, 1, generator=generator) * 8
@@ -28,16 +47,15 @@ def tones(count=40, shape=(1, 16, 16), seed=0):
     return LabeledImages(pixels.clamp(0, 255).to(torch.uint8), labels, ("dark", "middle", "bright"))
 
 
-def clothes(each=12):
-    """The first images of trousers, sandals and sneakers of the set that ships."""
-    everything = fashion_mnist_lt()
+def clothes(n_per_class=12):
+    """The first trousers, sandals and sneakers of the embedded Fashion-MNIST subset."""
+    images = fashion_mnist_lt()
     names = ("Trouser", "Sandal", "Sneaker")
-    where = [torch.nonzero(everything.labels == everything.classes.index(name)).flatten()[:each] for name in names]
-    part = everything.take(torch.cat(where))
-    return LabeledImages(part.images, torch.arange(3).repeat_interleave(each), names)
+    pixels = torch.cat([images.of_class(name, n_per_class) for name in names])
+    return LabeledImages(pixels, torch.arange(3).repeat_interleave(n_per_class), names)
 
 
 def hashes(root):
-    """Path below `root` -> SHA-256 of the file there."""
+    """Map the relative path of each file below `root` to its SHA-256."""
     files = [path for path in root.rglob("*") if path.is_file()]
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

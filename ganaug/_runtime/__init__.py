@@ -1,1 +1,1 @@
-"""Storage, randomness, threads and processes: what the other packages run on. Nothing here knows images."""
+"""Storage, randomness, threads and process ranks: what all other packages run on. Nothing here knows about images."""

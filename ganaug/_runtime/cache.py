@@ -1,4 +1,4 @@
-"""What is dear to compute and depends on content alone, kept on disk by a hash of that content. Safe to delete."""
+"""A cache on disk for results that are expensive to compute and depend on content alone. Safe to delete."""
 
 import hashlib
 import os
@@ -13,17 +13,48 @@ from ganaug._runtime.storage import read_tree, write_tree
 from ganaug._version import __version__
 from ganaug.errors import OutputError, RunError
 
-LARGEST = 2**28  # bytes of one entry
+MAX_ENTRY_BYTES = 2**28
 
 
 def cache_folder() -> Path:
-    """GANAUG_CACHE, else `ganaug` in XDG_CACHE_HOME or ~/.cache."""
-    own = os.environ.get("GANAUG_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganaug"
+    """Return the folder of the cache.
+
+    Returns
+    -------
+    Path
+        The environment variable GANAUG_CACHE when set, else `ganaug` in XDG_CACHE_HOME or in ~/.cache.
+
+    Raises
+    ------
+    RuntimeError
+        If none of the variables is set and the user has no home folder.
+    """
+    override = os.environ.get("GANAUG_CACHE")
+    return Path(override) if override else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganaug"
 
 
 def key_of(*parts: str | Tensor) -> str:
-    """24 hexadecimal digits that name texts and tensors, in order, and the versions of ganaug and torch."""
+    """Hash texts and tensors, in order, together with the versions of ganaug and torch.
+
+    Parameters
+    ----------
+    *parts : str or Tensor
+        Everything that the cached result depends on. Tensors must be in CPU memory.
+
+    Returns
+    -------
+    str
+        24 hexadecimal digits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.cache import key_of
+    >>> key_of("features", torch.arange(3)) == key_of("features", torch.arange(3))
+    True
+    >>> key_of("features", torch.arange(3)) == key_of("features", torch.arange(4))
+    False
+    """
     digest = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
     for part in parts:
         if isinstance(part, Tensor):
@@ -35,17 +66,34 @@ def key_of(*parts: str | Tensor) -> str:
 
 
 def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What `make` gave under this key before, or gives now. Goes on without a cache where none can be kept."""
+    """Return the cached result, or compute it and store it.
+
+    A damaged entry is computed again. A cache that cannot be written is no error: the result is computed each time.
+
+    Parameters
+    ----------
+    kind : str
+        Subfolder of the cache, such as "features".
+    key : str
+        What identifies the result within `kind`; see `key_of`.
+    make : callable
+        () -> dict of str to Tensor. Computes the result. Results above 256 MiB are not stored.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The result of `make`, from this call or an earlier one.
+    """
     try:
         path = cache_folder() / kind / f"{key}.safetensors"
-    except RuntimeError:  # no home
+    except RuntimeError:  # the user has no home folder
         return make()
-    with suppress(RunError):  # not there, or damaged: it is made anew
-        found = {name: value for name, value in read_tree(path).items() if isinstance(value, Tensor)}
-        if found:
-            return found
-    made = make()
-    if sum(value.nbytes for value in made.values()) <= LARGEST:
-        with suppress(OutputError, OSError):  # a full disk or a read-only home must not end a report
-            write_tree(path, made)
-    return made
+    with suppress(RunError):  # the entry is missing or damaged
+        entry = {name: value for name, value in read_tree(path).items() if isinstance(value, Tensor)}
+        if entry:
+            return entry
+    entry = make()
+    if sum(value.nbytes for value in entry.values()) <= MAX_ENTRY_BYTES:
+        with suppress(OutputError, OSError):  # a full disk or a read-only home folder must not stop a report
+            write_tree(path, entry)
+    return entry

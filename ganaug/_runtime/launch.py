@@ -1,14 +1,28 @@
-"""What a launcher (`accelerate launch`, torchrun) told this process of its place among others."""
+"""Rank, world size and local rank of this process, as launchers (torchrun, `accelerate launch`) set them."""
 
 import os
 
 
 def part_of_launch() -> tuple[int, int]:
-    """(number of this process, how many were launched together); (0, 1) where nobody launched several."""
-    parts = int(os.environ.get("WORLD_SIZE") or 1)
-    return (int(os.environ.get("RANK") or 0), parts) if parts > 1 else (0, 1)
+    """Return rank and world size from the environment variables RANK and WORLD_SIZE.
+
+    Returns
+    -------
+    rank : int
+        Number of this process among all that were launched together, from 0.
+    world_size : int
+        Number of processes; (0, 1) when no launcher started several.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.launch import part_of_launch
+    >>> part_of_launch()
+    (0, 1)
+    """
+    world_size = int(os.environ.get("WORLD_SIZE") or 1)
+    return (int(os.environ.get("RANK") or 0), world_size) if world_size > 1 else (0, 1)
 
 
 def place_on_host() -> int:
-    """The number of this process among those on its host, which is the number of its GPU."""
+    """Return the number of this process on its host, from LOCAL_RANK, which is also the index of its GPU."""
     return int(os.environ.get("LOCAL_RANK") or 0)

@@ -1,6 +1,7 @@
-"""Seeds and generators. All randomness derives from (seed, step), so that a run can be resumed exactly.
+"""Seeds and random generators.
 
-Nothing here reads or changes the global random state of Python, NumPy or torch.
+All randomness derives from (seed, purpose, step), so that a run can be resumed exactly. Except for `temporary_seed`,
+which restores it, nothing here reads or changes the global random state of Python, NumPy or torch.
 """
 
 import hashlib
@@ -14,25 +15,87 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_global_state = threading.RLock()
-IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read back as float64
+_global_state_lock = threading.RLock()
+IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read as float64
 
 
 def derive(seed: int, *path: str | int) -> int:
-    """A 63-bit seed for the purpose that `path` names, independent of every other purpose of the same `seed`."""
+    """Derive a seed for one purpose, independent of all other purposes with the same `seed`.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    *path : str or int
+        Names the purpose, such as ("batch", step).
+
+    Returns
+    -------
+    int
+        63-bit seed, from the BLAKE2b hash of `seed` and `path`.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.randomness import derive
+    >>> derive(0, "batch", 1)
+    6640070159547292350
+    >>> derive(0, "batch", 1) == derive(0, "batch", 2)
+    False
+    """
     text = "/".join([str(seed), *map(str, path)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def generator(seed: int, *path: str | int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A torch generator of its own for (seed, *path)."""
+    """Return a new torch generator for one purpose.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    *path : str or int
+        Names the purpose; see `derive`.
+    device : torch.device or str
+        Device on which the generator draws.
+
+    Returns
+    -------
+    torch.Generator
+        Seeded with `derive(seed, *path)`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.randomness import generator
+    >>> torch.randperm(5, generator=generator(0, "order")).tolist()
+    [1, 0, 3, 2, 4]
+    """
     return torch.Generator(device=device).manual_seed(derive(seed, *path))
 
 
 class SharedGenerator(torch.Generator):
-    """A generator that each of `parts` processes has alike. `uniform`, `normal` and `integers` give a process its rows.
+    """A generator with the same state in each of several processes, which share out the rows that it draws.
 
-    Row r of what is drawn belongs to process r % parts, so that together they have what one process would have drawn.
+    `uniform`, `normal` and `integers` draw the rows of all processes and return those of this process: row r belongs to
+    process r % parts. Together the processes get exactly what a single process would draw.
+
+    Attributes
+    ----------
+    part : int
+        Rank of this process.
+    parts : int
+        World size.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.randomness import SharedGenerator, integers
+    >>> def draw(rank, world_size):
+    ...     generator = SharedGenerator()
+    ...     generator.manual_seed(0)
+    ...     generator.part, generator.parts = rank, world_size
+    ...     return integers(generator, 0, 10, 4 // world_size).tolist()
+    >>> draw(0, 1), draw(0, 2), draw(1, 2)
+    ([4, 9, 3, 0], [4, 3], [9, 0])
     """
 
     part = 0
@@ -40,74 +103,174 @@ class SharedGenerator(torch.Generator):
 
 
 def uniform(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
-    """Uniform in [0, 1), on the generator's device. rows: the axis along which processes share."""
-    return _own_rows(partial(torch.rand, generator=generator), generator, shape, rows)
+    """Draw from the uniform distribution on [0, 1).
+
+    Parameters
+    ----------
+    generator : torch.Generator or None
+        A `SharedGenerator` draws the rows of this process. None draws from torch's global generator.
+    *shape : int
+        Shape of the result on this process.
+    rows : int
+        Axis along which a `SharedGenerator` shares out what it draws.
+
+    Returns
+    -------
+    Tensor
+        float32 of `shape`, on the device of the generator.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.randomness import generator, uniform
+    >>> uniform(generator(0, "example"), 2, 3).shape
+    torch.Size([2, 3])
+    """
+    return _draw_rows(partial(torch.rand, generator=generator), generator, shape, rows)
 
 
 def normal(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
-    """Standard normal; otherwise as `uniform`."""
-    return _own_rows(partial(torch.randn, generator=generator), generator, shape, rows)
+    """Draw from the standard normal distribution; parameters and result as in `uniform`."""
+    return _draw_rows(partial(torch.randn, generator=generator), generator, shape, rows)
 
 
 def integers(generator: torch.Generator | None, low: int, high: int, *shape: int, rows: int = 0) -> Tensor:
-    """Whole numbers from `low` to below `high`; otherwise as `uniform`."""
-    return _own_rows(partial(torch.randint, low, high, generator=generator), generator, shape, rows)
+    """Draw int64 integers from `low` (inclusive) to `high` (exclusive); otherwise as `uniform`."""
+    return _draw_rows(partial(torch.randint, low, high, generator=generator), generator, shape, rows)
 
 
-def _own_rows(
+def _draw_rows(
     draw: Callable[..., Tensor], generator: torch.Generator | None, shape: tuple[int, ...], rows: int
 ) -> Tensor:
+    """Draw the rows of all processes and return those of this one."""
     device = "cpu" if generator is None else generator.device
     if not isinstance(generator, SharedGenerator) or generator.parts == 1:
         return draw(shape, device=device)
-    whole = draw((*shape[:rows], shape[rows] * generator.parts, *shape[rows + 1 :]), device=device)
-    own = torch.arange(generator.part, whole.shape[rows], generator.parts, device=device)
-    return whole.index_select(rows, own)
+    all_rows = draw((*shape[:rows], shape[rows] * generator.parts, *shape[rows + 1 :]), device=device)
+    indices = torch.arange(generator.part, all_rows.shape[rows], generator.parts, device=device)
+    return all_rows.index_select(rows, indices)
 
 
 @contextmanager
 def temporary_seed(seed: int) -> Iterator[None]:
-    """Lets code that can only draw from torch's global CPU state (such as the making of layers) draw from `seed`.
+    """Seed torch's global CPU generator while the block runs, and restore its state afterwards.
 
-    The state is given back untouched, and accelerators' states are not looked at. One thread at a time.
+    For code that can only draw from the global generator, such as the initialization of layers. The generators of
+    accelerators are not touched. A lock lets one thread in at a time.
+
+    Parameters
+    ----------
+    seed : int
+        Seed for the block.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.randomness import temporary_seed
+    >>> with temporary_seed(0):
+    ...     first = torch.nn.Linear(2, 2).weight
+    >>> with temporary_seed(0):
+    ...     second = torch.nn.Linear(2, 2).weight
+    >>> torch.equal(first, second)
+    True
     """
-    with _global_state:
-        before = torch.random.get_rng_state()
+    with _global_state_lock:
+        state = torch.random.get_rng_state()
         torch.default_generator.manual_seed(seed)
         try:
             yield
         finally:
-            torch.random.set_rng_state(before)
+            torch.random.set_rng_state(state)
 
 
 def image_seeds(seed: int, name: str, start: int, count: int) -> Tensor:
-    """Seeds of images `start`..`start + count` of the stream `name`: int64, (count,), each in [0, 2**53).
+    """Return the seeds of consecutive synthetic images of one stream.
 
-    Consecutive, so that any part of a stream can be drawn alone (a shard, a replacement, one image again).
+    The seeds are consecutive, so any part of a stream can be drawn by itself: a shard, a replacement, or one image
+    once more.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the model or of the request.
+    name : str
+        Name of the stream, such as a class name.
+    start : int
+        Position of the first image in the stream.
+    count : int
+        Number of images.
+
+    Returns
+    -------
+    Tensor
+        int64 of shape (count,), each in [0, 2**53).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.randomness import image_seeds
+    >>> seeds = image_seeds(0, "cat", 0, 10)
+    >>> torch.equal(seeds[6:8], image_seeds(0, "cat", 6, 2))
+    True
     """
     first = derive(seed, "image", name) % IMAGE_SEEDS
     return (first + torch.arange(start, start + count)) % IMAGE_SEEDS
 
 
 def latents(seeds: Tensor, size: int, *, std: float = 1.0, truncation: float | None = None) -> Tensor:
-    """Normal latent vectors, float32, (len(seeds), size); row i depends on `seeds[i]` alone.
+    """Draw normal latent vectors; row i depends on `seeds[i]` alone.
 
-    std: their standard deviation; above 1 reaches farther out than training did. truncation: numbers beyond this many
-    standard deviations are drawn anew (Brock et al. 2019, section 3.1), here by the truncated inverse distribution.
-    Counter-based (Philox; Salmon et al. 2011): the seed is the place in the stream, so neither the batch nor the
-    order in which images are drawn changes a row. Uniforms become normals by the inverse distribution function.
+    Parameters
+    ----------
+    seeds : Tensor
+        int64 of shape (N,); see `image_seeds`.
+    size : int
+        Length of a latent vector.
+    std : float
+        Standard deviation. Above 1 it reaches farther from the mean than the latent vectors of training did.
+    truncation : float or None
+        Restrict the numbers to this many standard deviations around the mean (the truncation trick; Brock et al. 2019,
+        section 3.1). Numbers are not redrawn until they fit: the inverse distribution function is truncated.
+
+    Returns
+    -------
+    Tensor
+        float32 of shape (N, size).
+
+    Notes
+    -----
+    The numbers come from the counter-based generator Philox (Salmon et al. 2011), with the seed as the position in its
+    stream. Neither the batch size nor the order of the images changes a row. The inverse distribution function of the
+    normal distribution turns uniform numbers into normal ones.
+
+    References
+    ----------
+    Brock, Donahue & Simonyan 2019, "Large scale GAN training for high fidelity natural image synthesis".
+    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.randomness import image_seeds, latents
+    >>> seeds = image_seeds(0, "cat", 0, 100)
+    >>> latents(seeds, 16).shape
+    torch.Size([100, 16])
+    >>> torch.equal(latents(seeds[40:41], 16), latents(seeds, 16)[40:41])
+    True
+    >>> bool(latents(seeds, 16, truncation=0.5).abs().max() <= 0.5)
+    True
     """
-    blocks = -(-size // 4)  # Philox yields four doubles a counter
+    blocks_per_row = -(-size // 4)  # a Philox block holds four doubles
     rows = torch.empty(len(seeds), size)
-    starts = [0, *(torch.nonzero(seeds.diff() != 1).flatten() + 1).tolist(), len(seeds)]
-    for begin, end in pairwise(starts):
+    run_starts = [0, *(torch.nonzero(seeds.diff() != 1).flatten() + 1).tolist(), len(seeds)]
+    for begin, end in pairwise(run_starts):
         if begin == end:
             continue
-        stream = np.random.Philox(key=0).advance(int(seeds[begin]) * blocks)
-        # random() can return exactly 0, whose normal is -inf; the shift is far below float32's resolution
-        uniform = torch.from_numpy(np.random.Generator(stream).random((end - begin, blocks * 4))[:, :size] + 2.0**-54)
+        stream = np.random.Philox(key=0).advance(int(seeds[begin]) * blocks_per_row)
+        numbers = np.random.Generator(stream).random((end - begin, blocks_per_row * 4))[:, :size]
+        # random() can return exactly 0, whose normal is -inf; the shift is far below the resolution of float32
+        probabilities = torch.from_numpy(numbers + 2.0**-54)
         if truncation is not None:
-            inside = torch.special.ndtr(torch.tensor([-truncation, truncation], dtype=torch.float64))
-            uniform = torch.lerp(inside[0], inside[1], uniform)
-        rows[begin:end] = torch.special.ndtri(uniform).float()
+            limits = torch.special.ndtr(torch.tensor([-truncation, truncation], dtype=torch.float64))
+            probabilities = torch.lerp(limits[0], limits[1], probabilities)
+        rows[begin:end] = torch.special.ndtri(probabilities).float()
     return rows if std == 1 else rows * std

@@ -1,14 +1,16 @@
-"""Files that are whole or absent: atomic writes, and trees of tensors as safetensors with JSON. None can run code."""
+"""Files that are written completely or not at all, and trees of tensors stored as safetensors with JSON.
+
+No format here can run code when it is read.
+"""
 
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import UnionType
-from typing import IO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,26 +20,46 @@ from torch import Tensor
 from ganaug._version import __version__
 from ganaug.errors import OutputError, RunError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-LOCK, TEMPORARY = ".lock", ".tmp"
+TEMPORARY_SUFFIX = ".tmp"
 Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings, bools and None, with string keys
 
 
 @contextmanager
 def writing(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not.
+    """Write a file atomically: the file at the temporary path replaces `path` when the block succeeds.
 
-    Raises OutputError, naming the path and its bytes where they are known, when the disk is full or the folder cannot
-    be written.
+    Parameters
+    ----------
+    path : Path
+        The file to write. Its folder is created if needed.
+    n_bytes : int or None
+        Size of the file, for the error message, when it is known.
+
+    Yields
+    ------
+    Path
+        Temporary path in the folder of `path`. When the block fails, it is deleted and `path` stays as it was.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from ganaug._runtime.storage import writing
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with writing(Path(folder) / "notes.txt") as temporary:
+    ...         _ = temporary.write_text("complete")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['notes.txt']
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=TEMPORARY)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=TEMPORARY_SUFFIX)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -56,95 +78,82 @@ def writing(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
 
 
 def _umask() -> int:
+    """Return the umask of the process, which can only be read by setting it."""
     current = os.umask(0)
     os.umask(current)
     return current
 
 
-@contextmanager
-def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
-    """Hold `folder`, or what the lock file `name` in it stands for, for this process; the folder is made if need be.
-
-    The lock goes with the process, however it ends. The file LOCK stays, and whoever holds it clears `folder` of what
-    killed processes left half-written; any other lock file is taken away at the end.
-    Raises RunError where another process holds it. Where the system has no file locks, nothing is held.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = _held(folder / name)
-    except BlockingIOError as error:
-        raise RunError(f"{folder}: another run is writing here. Wait for it, or choose another folder.") from error
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
-    with file:
-        if name == LOCK:
-            for left in filter(is_left, (*folder.glob(".*"), *folder.glob("*/.*"))):
-                left.unlink(missing_ok=True)
-        try:
-            yield
-        finally:
-            if name != LOCK:
-                (folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def changing(folder: Path) -> Iterator[None]:
-    """Hold a folder that is there by a lock on itself, so that nothing has to be put into it or beside it.
-
-    Raises RunError where another process holds it. Where the system has no file locks, nothing is held.
-    """
-    with ExitStack() as held:
-        if fcntl is not None:
-            handle = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, handle)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{folder}: another process adds to it or undoes. Wait for it.") from error
-        yield
-
-
-def _held(path: Path) -> IO[str]:
-    """The lock file, open and locked. Raises BlockingIOError where another process holds it."""
-    while True:
-        file = open(path, "w")  # noqa: SIM115  # its user closes it
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(file, path):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()  # whoever held it took it away before this lock came
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    """Whether the open file is still the one at `path`."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 def is_left(path: Path) -> bool:
-    """Whether `writing` was killed and left this: part of a file that never came to be."""
-    return path.name.startswith(".") and path.suffix == TEMPORARY
+    """Whether `path` is the temporary file of an atomic write, which stays when the process is killed."""
+    return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file, or leave what was there."""
+    """Write a file atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+    content : bytes
+        Its complete content.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written. A file that existed before stays as it was.
+    """
     with writing(path, len(content)) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented JSON, or leave what was there."""
+    """Write `value` as indented JSON, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+    value : object
+        Anything that `json.dumps` accepts.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Read a JSON object. Raises RunError that names the file when it is missing, damaged or no object."""
+    """Read a JSON object.
+
+    Parameters
+    ----------
+    path : Path
+        A file in UTF-8.
+
+    Returns
+    -------
+    dict of str to object
+        The object.
+
+    Raises
+    ------
+    RunError
+        If the file is missing or damaged, or holds another type than an object. The message names the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from ganaug._runtime.storage import read_json, write_json
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder) / "params.json", {"n_steps": 100})
+    ...     read_json(Path(folder) / "params.json")
+    {'n_steps': 100}
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -152,33 +161,94 @@ def read_json(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read as JSON: {error}.") from error
     if not isinstance(value, dict):
-        raise RunError(f"{path}: holds {type(value).__name__}, not a JSON object.")
+        raise RunError(f"{path}: expected a JSON object, got {type(value).__name__}.")
     return value
 
 
 def check_about(path: Path, about: Mapping[str, object], known: int, fields: Mapping[str, type | UnionType]) -> None:
-    """Raise RunError, with what to do, where the JSON at `path` is not of format `known`, or has no such `fields`."""
-    found = about.get("format")
-    if found != known or isinstance(found, bool):
-        newer = isinstance(found, int) and found > known
+    """Check the format version and the fields of a model description.
+
+    Parameters
+    ----------
+    path : Path
+        The file that `about` was read from, for the error message.
+    about : mapping of str to object
+        The description, with the keys "format" and "ganaug_version".
+    known : int
+        The format version that this version of ganaug reads.
+    fields : mapping of str to type
+        Type of each field that must be present. A bool never counts as a number.
+
+    Raises
+    ------
+    RunError
+        If the format version differs, or a field is missing or has another type.
+    """
+    version = about.get("format")
+    if version != known or isinstance(version, bool):
+        is_newer = isinstance(version, int) and version > known
         raise RunError(
-            f"{path}: model format {found!r}, written by ganaug {about.get('ganaug_version')}; this ganaug "
-            f"({__version__}) reads format {known}. {'Update ganaug.' if newer else 'Fit again.'}"
+            f"{path}: model format {version!r}, written by ganaug {about.get('ganaug_version')}; this ganaug "
+            f"({__version__}) reads format {known}. {'Update ganaug.' if is_newer else 'Fit again.'}"
         )
-    for name, kind in fields.items():
-        if name not in about or isinstance(about[name], bool) or not isinstance(about[name], kind):
+    for name, expected in fields.items():
+        if name not in about or isinstance(about[name], bool) or not isinstance(about[name], expected):
             raise RunError(f"{path}: {name!r} is missing or not what ganaug writes there. Use a copy, or fit again.")
 
 
 def write_tree(path: Path, tree: Mapping[str, object]) -> None:
-    """Write a tree as one safetensors file; what is not a tensor goes as JSON into its header."""
+    """Write a tree as one safetensors file, atomically. Values other than tensors are stored as JSON in its header.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+    tree : mapping
+        Nested mappings and lists of tensors, numbers, strings, bools and None.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    TypeError
+        If the tree holds a value of another type.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import torch
+    >>> from ganaug._runtime.storage import read_tree, write_tree
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_tree(Path(folder) / "state.safetensors", {"step": 3, "weights": [torch.ones(2)]})
+    ...     read_tree(Path(folder) / "state.safetensors")
+    {'step': 3, 'weights': [tensor([1., 1.])]}
+    """
     tensors: dict[str, Tensor] = {}
     skeleton = _flatten(tree, "", tensors)
     write_bytes(path, save(tensors, metadata={"tree": json.dumps(skeleton)}))
 
 
 def read_tree(path: Path, device: str = "cpu") -> Tree:
-    """Read what `write_tree` wrote. Raises RunError that names the file when it is missing or damaged."""
+    """Read a file that `write_tree` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    device : str
+        Device on which the tensors are created.
+
+    Returns
+    -------
+    dict
+        The tree. Tuples have become lists.
+
+    Raises
+    ------
+    RunError
+        If the file is missing, damaged, or not written by `write_tree`. The message names the file.
+    """
     try:
         with safe_open(path, framework="pt", device=device) as file:
             skeleton = json.loads(file.metadata()["tree"])
@@ -191,11 +261,12 @@ def read_tree(path: Path, device: str = "cpu") -> Tree:
             f"{path}: damaged or not written by ganaug ({error}). Use another checkpoint, or fit again."
         ) from error
     if not isinstance(tree, dict):
-        raise RunError(f"{path}: holds {type(tree).__name__}, not a tree.")
+        raise RunError(f"{path}: expected a tree with named parts, got {type(tree).__name__}.")
     return tree
 
 
 def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:
+    """Return the tree with names in place of tensors, and put the tensors into `tensors`."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
@@ -211,6 +282,7 @@ def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:
 
 
 def _unflatten(skeleton: object, tensors: Mapping[str, Tensor]) -> object:
+    """Undo `_flatten`."""
     if not isinstance(skeleton, dict) or len(skeleton) != 1:
         raise ValueError("its header is not a tree")
     ((kind, content),) = skeleton.items()
@@ -222,22 +294,59 @@ def _unflatten(skeleton: object, tensors: Mapping[str, Tensor]) -> object:
         return [_unflatten(item, tensors) for item in content]
     if kind == "value":
         return content
-    raise ValueError(f"its header names an unknown kind {kind!r}")
+    raise ValueError(f"its header names an unknown type {kind!r}")
 
 
 def digest(tree: object) -> str:
-    """16 hexadecimal digits that name a tree: its numbers, words, and tensors bit for bit."""
-    found = hashlib.blake2b(digest_size=8)
+    """Hash a tree: its structure, its values, and its tensors bit for bit.
+
+    Parameters
+    ----------
+    tree : object
+        What `write_tree` accepts.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.storage import digest
+    >>> digest({"weights": torch.zeros(2)}) == digest({"weights": torch.zeros(3)})
+    False
+    """
+    tree_hash = hashlib.blake2b(digest_size=8)
     tensors: dict[str, Tensor] = {}
-    found.update(json.dumps(_flatten(tree, "", tensors), sort_keys=True).encode())
+    tree_hash.update(json.dumps(_flatten(tree, "", tensors), sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
-        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        found.update(value.view(torch.uint8).numpy().tobytes() if value.ndim else value.view(1).numpy().tobytes())
-    return found.hexdigest()
+        tree_hash.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        # flat, because a 1x1 kernel that is channels-last counts as contiguous with other strides
+        tree_hash.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return tree_hash.hexdigest()
 
 
 def same(first: object, second: object) -> bool:
-    """Whether two trees are equal, tensors bit for bit."""
+    """Compare two trees.
+
+    Parameters
+    ----------
+    first, second : object
+        Nested mappings and sequences of tensors and plain values. A list equals a tuple with equal items.
+
+    Returns
+    -------
+    bool
+        Whether they are equal, tensors by `torch.equal`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.storage import same
+    >>> same({"weights": torch.zeros(2)}, {"weights": torch.zeros(2)})
+    True
+    """
     if isinstance(first, Tensor) or isinstance(second, Tensor):
         return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)
     if isinstance(first, Mapping) and isinstance(second, Mapping):

@@ -1,4 +1,4 @@
-"""Threads that each work with torch on one core, side by side."""
+"""Thread pools in which each thread runs torch on one core."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,62 +12,101 @@ import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST = 8  # each holds what it works on
+MAX_THREADS = 8  # memory grows with the number of items that are in work
 
 
 @contextmanager
-def side_by_side(most: int = MOST) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch may use, at most `most`, in each of which torch uses one.
+def side_by_side(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread pool in which every thread runs torch on one core.
 
-    A small network gains little from a second core, and two networks take two cores to the full. What is not begun when
-    an error ends the work is dropped.
+    A small network gains little from a second core, while two networks use two cores fully.
+
+    Parameters
+    ----------
+    max_threads : int
+        Upper bound of the number of threads, which is otherwise `torch.get_num_threads()`.
+
+    Yields
+    ------
+    ThreadPoolExecutor
+        When an error ends the block, work that has not started is cancelled.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.workers import side_by_side
+    >>> with side_by_side() as pool:
+    ...     list(pool.map(abs, [-1, 2, -3]))
+    [1, 2, 3]
     """
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(min(most, before), initializer=_alone)
+    n_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(min(max_threads, n_threads), initializer=_use_one_core)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
+        torch.set_num_threads(n_threads)
 
 
-def _alone() -> None:
-    torch.get_num_threads()  # or the first operation on this thread would take the number that another thread set last
+def _use_one_core() -> None:
+    """Limit torch to one core on the calling thread."""
+    torch.get_num_threads()  # without it, the thread's first operation would apply the limit that another thread set
     torch.set_num_threads(1)
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`work(item)` for each, in order, some ahead of the one that is asked for, each on one of the cores torch may use.
+    """Yield `work(item)` for each item, in order, computed ahead on all cores that torch may use.
 
-    The caller's core is one of them: rather than wait for a result, the caller works on the next that nobody has begun.
+    The calling thread is one of the workers: instead of waiting for a result it computes an item that no other thread
+    has started. At most about two items a core are taken from `items` ahead of the result that is yielded.
+
+    Parameters
+    ----------
+    work : callable
+        item -> result. Each call runs on one core.
+    items : iterable
+        What to work on; read lazily.
+
+    Yields
+    ------
+    object
+        The results, in the order of `items`. An error is raised at the place of its item.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.workers import in_order
+    >>> list(in_order(abs, [-1, 2, -3]))
+    [1, 2, 3]
     """
-    cores, source = min(MOST, torch.get_num_threads()), iter(items)
+    cores, source = min(MAX_THREADS, torch.get_num_threads()), iter(items)
     if cores == 1:
         yield from map(work, source)
         return
-    ahead: deque[tuple[T, Future[R]]] = deque()
+    pending: deque[tuple[T, Future[R]]] = deque()
     with side_by_side(cores - 1) as pool:
         while True:
-            ahead.extend((item, pool.submit(work, item)) for item in islice(source, 2 * cores + 1 - len(ahead)))
-            if not ahead:
+            n_missing = 2 * cores + 1 - len(pending)
+            pending.extend((item, pool.submit(work, item)) for item in islice(source, n_missing))
+            if not pending:
                 return
-            while not ahead[0][1].done():
-                mine = next((place for place, (_, future) in enumerate(ahead) if future.cancel()), None)
-                if mine is None:
+            while not pending[0][1].done():
+                # `cancel` succeeds only for work that has not started, which then belongs to this thread
+                place = next((place for place, (_, future) in enumerate(pending) if future.cancel()), None)
+                if place is None:
                     break
-                ahead[mine] = (ahead[mine][0], _worked(work, ahead[mine][0]))
-            yield ahead.popleft()[1].result()
+                item = pending[place][0]
+                pending[place] = (item, _run_here(work, item))
+            yield pending.popleft()[1].result()
 
 
-def _worked(work: Callable[[T], R], item: T) -> Future[R]:
-    """What comes of it on this thread and one core, as a thread of the pool would hand it over."""
-    done: Future[R] = Future()
-    before = torch.get_num_threads()
+def _run_here(work: Callable[[T], R], item: T) -> Future[R]:
+    """Run `work(item)` on this thread and one core; return the result or error as a completed future."""
+    future: Future[R] = Future()
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        done.set_result(work(item))
-    except Exception as error:  # its turn comes after that of the items before
-        done.set_exception(error)
+        future.set_result(work(item))
+    except Exception as error:  # raised when the results before it have been yielded
+        future.set_exception(error)
     finally:
-        torch.set_num_threads(before)
-    return done
+        torch.set_num_threads(n_threads)
+    return future

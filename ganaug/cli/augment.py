@@ -1,24 +1,20 @@
-"""`ganaug augment DATA OUT`: check, fit and sample, and undo."""
+"""`ganaug augment DATA OUT`: fill up the rare classes of a folder; and undo."""
 
-import sys
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, steps_of, table
-from ganaug.cli.fit import check_run_folder, read, train, train_translators
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters_of, signer, signing_options, strategy
+from ganaug.cli.console import Signals, named_failures, said_warnings, say, table
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler, signer, signing_options, strategy
+from ganaug.cli.summaries import print_filters, print_fit
 
 if TYPE_CHECKING:
-    from ganaug.estimators.sampler import Sampler
-    from ganaug.images import LabeledImages
-    from ganaug.io.preflight import FolderInspection
+    import pandas as pd
 
-TRIAL_STEPS = 25
-JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and findings told at the end
+    from ganaug.augmentation import AugmentedFolder
+
+MAX_SENTENCES = 3  # of the report that are printed
 
 
 @click.command()
@@ -36,7 +32,7 @@ JUDGED, TOLD = 100, 3  # images of a class that the report looks at, and finding
     type=click.Choice(["conditional", "cyclegan", "auto"]),
     default="conditional",
     show_default=True,
-    help="conditional: GANAugmenter. cyclegan: a common class's images are translated. auto: both, and the nearer one.",
+    help="conditional: GANAugmenter. cyclegan: translate images of a common class. auto: both, and the nearer one.",
 )
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
@@ -62,200 +58,140 @@ def augment(
 ) -> None:
     """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
 
-    OUT holds a folder a class and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm alike.
-    Prints class, original, added and total as CSV. RUN/report.html says whether the synthetic images are diverse and no
-    copies; a look at 100 of each class, while `ganaug report` looks at more.
+    OUT holds a folder for each class and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm.
+    Prints class, original, added and total as CSV. RUN/report.html says whether the synthetic images are diverse and
+    are no copies. It judges 100 images of each class; `ganaug report` judges more.
     """
     if in_place == (out is not None):
         raise click.UsageError("give OUT, or --in-place to add to DATA itself; one of the two.")
-    target = (data if out is None else out).resolve()
     with named_failures():
         if undoing:
-            _undo(target)
+            _undo((data if out is None else out).resolve())
             return
-        given = _parameters(options, method)
-        if "sampling_strategy" not in given or strategy_text != "auto":
-            given["sampling_strategy"] = strategy(strategy_text)
-        where, sign = run or target.with_name(f"{target.name}.run"), signer(signing)
-        run_augment(
-            data, out, where, given, options, method=method, sign=sign, dry_run=dry_run, with_report=with_report
-        )
+        sampler, named = _sampler(options, method, strategy_text)
+        sign = signer(signing)
+        if dry_run:
+            _forecast(data, sampler, options)
+            return
+        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
 
 
-def _parameters(options: FitOptions, method: str) -> dict[str, Any]:
-    if method != "auto":
-        return parameters_of(options, method)
-    if options.param or options.config:
-        raise click.UsageError("--method auto: --param and --config are of one method. Name it by --method.")
-    return parameters_of(options, "conditional")
+def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any, dict[str, Any]]:
+    """Return the method for `augment_folder`, and the parameters that it needs beside its name."""
+    if method == "auto":
+        if options.param or options.config:
+            raise click.UsageError("--method auto: --param and --config are of one method. Name it by --method.")
+        named = {
+            "sampling_strategy": strategy(strategy_text),
+            "n_steps": options.steps,
+            "time_budget": options.time_budget,
+            "device": options.device or "auto",
+            "random_state": options.seed or 0,
+        }
+        return "auto", named
+    sampler = make_sampler(options, method)
+    if strategy_text != "auto":
+        sampler.set_params(sampling_strategy=strategy(strategy_text))
+    return sampler.set_params(verbose=1), {}
 
 
 def _undo(target: Path) -> None:
     from ganaug.io.folder import undo
 
-    done = undo(target)
-    say(f"{len(done.removed):,} files removed{', metadata.csv as it was before' if done.restored else ''}.")
-    for file, why in done.kept.items():
-        say(f"kept: {file}: {why}")
+    undone = undo(target)
+    say(f"{len(undone.removed):,} files removed{', metadata.csv as it was before' if undone.restored else ''}.")
+    for file, reason in undone.kept.items():
+        say(f"kept: {file}: {reason}")
 
 
 def run_augment(
     data: Path,
     out: Path | None,
-    run: Path,
-    given: dict[str, Any],
+    sampler: Any,
     options: FitOptions,
     *,
-    method: str = "conditional",
-    sign: Callable[[bytes], bytes] | None = None,
-    dry_run: bool = False,
-    with_report: bool = True,
+    run: Path | None = None,
+    sign: Any = None,
+    report: bool = True,
+    **named: Any,
 ) -> None:
-    """Check and read `data`, train in `run`, write the augmented set to `out` or into `data` itself, and judge it."""
-    from ganaug.estimators.augmenter import GANAugmenter
-    from ganaug.io.folder import augment_folder, augment_in_place, check_not_augmented, check_output
-    from ganaug.io.output import check_room, on_disk
+    """Call `augment_folder` and print its result. A signal ends training, resumable, and exits."""
+    from ganaug.augmentation import augment_folder
+    from ganaug.errors import RunInterruptedError
+    from ganaug.training.run import interrupted
 
-    if out is not None:
-        check_output(out, data)
-        check_run_folder(run, out)
-    else:
-        check_not_augmented(data)
-    check_run_folder(run, data)
-    images, found = read(data, options)
-    wanted = GANAugmenter(sampling_strategy=given.get("sampling_strategy", "auto")).plan_counts(images)
-    a_file = images.images[:1].numel() + 4096  # at most: pixels as they are, and the marks
-    copies = [] if out is None else [entry.n_bytes for entry in found.entries]
-    check_room(out or data, on_disk([*copies, *[a_file] * sum(wanted.values())]))
-    if dry_run:
-        if method != "conditional":
-            raise click.UsageError("--dry-run: only --method conditional can be tried out.")
-        _forecast(images, wanted, given)
-        return
-    made = None
-    if wanted:
-        made = _trained(images, found, run, given, method, list(wanted), resume=options.resume)
-        synthetic = _fill(made, wanted)
-    else:
-        say("Every class already has as many images as asked for: nothing is trained, nothing is added.")
-        synthetic = images.take([])
-    with counting("write") as progress:
-        if out is None:
-            augment_in_place(found, synthetic, sign=sign, progress=progress)
+    with said_warnings(), Signals() as signals:
+        try:
+            result = augment_folder(
+                data,
+                out,
+                method=sampler,
+                image_size=options.image_size,
+                skip_bad=options.skip_bad,
+                run_dir=run,
+                resume=options.resume,
+                report=report,
+                sign=sign,
+                verbose=1,
+                callbacks=[interrupted(signals.stopped)],
+                **named,
+            )
+        except RunInterruptedError as error:
+            signals.leave(f"{error} Give the same command with --resume.")
+            raise
+    _print_result(result, data, out)
+
+
+def _print_result(result: "AugmentedFolder", data: Path, out: Path | None) -> None:
+    """Print what was added, how to undo it, and what the report found."""
+    if result.sampler is not None and result.run_dir is not None:
+        if hasattr(result.sampler, "plan_"):
+            print_fit(result.sampler, result.run_dir)
         else:
-            augment_folder(found, synthetic, out, sign=sign, progress=progress)
-    _table(images.counts, wanted)
-    say(f"Written to {out or data}{f'; the run is in {run}' if wanted else ''}.")
-    say(f"To take it back: ganaug augment {data} {out or '--in-place'} --undo")
-    if made is None:
+            _print_translators(result)
+    for name in result.unlearned:
+        say(f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it.")
+    _print_counts(result.counts)
+    run = f"; the run is in {result.run_dir}" if result.run_dir is not None else ""
+    say(f"Written to {result.out}{run}.")
+    say(f"To undo: ganaug augment {data} {out or '--in-place'} --undo")
+    if result.sampler is None:
         return
     say(
-        "Not measured here: whether these images help a classifier. `ganaug evaluate` does, on real images that "
-        "neither the generator nor the classifier has seen."
+        "Not measured here: whether these images help a classifier. `ganaug evaluate` measures it, on real images that "
+        "neither the generator nor the classifier was trained on."
     )
-    if with_report and len(synthetic):
-        _judge(images, synthetic, made, run)
+    if result.report is not None and result.run_dir is not None:
+        page = result.run_dir / "report.html"
+        say(f"The synthetic images: {result.report.verdict}. Open {page}: real images left, synthetic ones right.")
+        for sentence in result.report.summary[:MAX_SENTENCES]:
+            say(f"- {sentence}")
 
 
-def _judge(images: "LabeledImages", synthetic: "LabeledImages", made: "Sampler", run: Path) -> None:
-    """Write the report's page and JSON into the run's folder, and say what they say first."""
-    from ganaug.datasets.holdout import split_validation
-    from ganaug.reports.diversity import diversity_report
-
-    page = run / "report.html"
-    train, unseen = split_validation(images, made.validation_fraction, seed=made.model_.seed)
-    with steps_of("report") as progress:
-        found = diversity_report(train, synthetic, unseen=unseen, most=JUDGED, progress=progress)
-    found.write(page, page.with_suffix(".json"))
-    say(f"The synthetic images: {found.verdict}. Open {page}: real images left, synthetic ones right.")
-    for sentence in found.summary[:TOLD]:
-        say(f"- {sentence}")
+def _print_translators(result: "AugmentedFolder") -> None:
+    """Print, for each class, its source and cycle error, and what the filters reject."""
+    translator: Any = result.sampler
+    for name, source in translator.sources_.items():
+        error = translator.cycle_error_[name].mean()
+        say(f"{name} from {source}: mean cycle error {error:.3f} of the range of pixels.")
+    print_filters(translator.filter_report_, "translations")
+    say(f"Look at the previews below {result.run_dir}.")
 
 
-def _trained(
-    images: "LabeledImages",
-    found: "FolderInspection",
-    run: Path,
-    given: dict[str, Any],
-    method: str,
-    wanted: list[str],
-    *,
-    resume: bool,
-) -> "Sampler":
-    """The over-sampler of `method`, fitted; for "auto" the one of both whose images are nearer to real ones."""
-    if method == "conditional":
-        return train(images, found, run, given, resume=resume)
-    if method == "cyclegan":
-        return train_translators(images, found, run, given, wanted, resume=resume)
-    from ganaug.estimators.base import is_unbegun
-    from ganaug.estimators.choice import compared
-
-    if (budget := given.get("time_budget")) is not None:
-        given = {**given, "time_budget": budget / 2}
-    ways: dict[str, Callable[[], Sampler]] = {
-        "cyclegan": lambda: train_translators(images, found, run / "cyclegan", given, wanted, resume=resume),
-        "conditional": lambda: train(
-            images, found, run / "conditional", given, resume=resume and not is_unbegun(run / "conditional")
-        ),
-    }
-    fitted = {}
-    for name, way in ways.items():
-        say(f"Method {name}:")
-        fitted[name] = way()
-    seen = compared(fitted, images, wanted, share=fitted["conditional"].validation_fraction, seed=given["random_state"])
-    for _, name, missing, distance in seen.itertuples():
-        say(f"Method {name}: distance from real images {distance:.3f}; {missing} classes not learned.")
-    best = seen["method"].iloc[0]
-    say(f"Method auto: {best} is used. `ganaug evaluate` would tell whether either helps a classifier.")
-    return fitted[best]
+def _print_counts(counts: "pd.DataFrame") -> None:
+    table([tuple(counts.columns), *counts.itertuples(index=False)])
 
 
-def _fill(augmenter: "Sampler", wanted: dict[str, int]) -> "LabeledImages":
-    """Samples of the classes wanted, less those that were not learned, which `wanted` then lacks too."""
-    for name in augmenter.unlearned_classes_:
-        if wanted.pop(name, 0):
-            say(f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it.")
-    return augmenter.sample(wanted)
-
-
-def _table(before: Mapping[str, int], added: Mapping[str, int]) -> None:
-    rows = [(name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items()]
-    table([("class", "original", "added", "total"), *rows])
-
-
-def _forecast(images: "LabeledImages", wanted: Mapping[str, int], given: dict[str, Any]) -> None:
-    """Print the counts, then time and memory from a short trial on these images."""
+def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
+    """Print counts, time and memory from a short trial."""
+    from ganaug.augmentation import forecast_augmentation
     from ganaug.estimators.augmenter import GANAugmenter
 
-    _table(images.counts, wanted)
-    chosen = GANAugmenter(**given)
-    plan = chosen.plan(images)
-    say(f"Plan:\n{plan}")
-    say(f"Trial of {TRIAL_STEPS} steps ...")
-    trial = GANAugmenter(**{**given, "n_steps": TRIAL_STEPS, "time_budget": None, "run_dir": None, "filters": None})
-    ticks: list[float] = []
-    trial.fit(images, callbacks=[lambda done, logs: ticks.append(time.perf_counter())])  # noqa: ARG005  # a callback gets both
-    middle = ticks[len(ticks) // 3 :]
-    a_step = (middle[-1] - middle[0]) / (len(middle) - 1)
-    began = time.perf_counter()
-    trial.sample(256)
-    an_image = (time.perf_counter() - began) / 256
-    n_steps = plan.n_steps or sys.maxsize
-    training = min(n_steps * a_step, chosen.time_budget or float("inf"))
-    writing = an_image * sum(wanted.values())
-    memory = _peak_memory()
-    say(
-        f"Expected: {training / 60:.1f} min of training ({int(training / a_step):,} steps, "
-        f"{plan.batch_size / a_step:,.0f} images/s), {writing:.1f} s for {sum(wanted.values()):,} images, "
-        f"{f'about {memory:,.0f} MiB' if memory else 'an unknown amount'} of memory. "
-        "Filters and their redraws come on top. Nothing was written."
-    )
-
-
-def _peak_memory() -> float | None:
-    """The most memory that this process held so far, in MiB; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    if not isinstance(sampler, GANAugmenter):
+        raise click.UsageError("--dry-run: only --method conditional can be tried out.")
+    say("Trial of a few training steps ...")
+    with said_warnings():
+        forecast = forecast_augmentation(data, sampler, image_size=options.image_size, skip_bad=options.skip_bad)
+    _print_counts(forecast.counts)
+    say(f"Plan:\n{forecast.plan}")
+    say(str(forecast))

@@ -1,44 +1,65 @@
-"""`ganaug check DATA`: preflight only."""
+"""`ganaug check DATA`: inspect a data folder before training."""
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, stderr, table
+from ganaug._runtime.progress import stderr
+from ganaug.cli.console import counting, named_failures, say, table
 from ganaug.cli.options import FOLDER, Size
+
+if TYPE_CHECKING:
+    from ganaug.io.preflight import FolderInspection
+
+MAX_SIZES_SHOWN = 8
+MAX_DUPLICATES_SHOWN = 10
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width).")
-@click.option("--json", "as_json", is_flag=True, help="Everything found, as JSON.")
+@click.option("--image-size", type=Size(), help="Check for this size: 64, or 48x64 (height x width).")
+@click.option("--json", "as_json", is_flag=True, help="Print the full inspection as JSON.")
 def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -> None:
-    """Look DATA over: classes, counts, sizes, modes, duplicates, and every unusable file with its cause.
+    """Inspect DATA: classes, counts, sizes, color modes, duplicates, and each unusable file with its cause.
 
-    Exit status 1 when something stands in the way of training.
+    The exit status is 1 if DATA cannot be used for training as it is.
     """
     with named_failures():
         from ganaug.io.preflight import inspect_folder
 
         with counting("check") as progress:
-            found = inspect_folder(data, image_size=image_size, progress=progress)
+            inspection = inspect_folder(data, image_size=image_size, progress=progress)
         if as_json:
-            click.echo(json.dumps(found.to_dict(), indent=2))
+            click.echo(json.dumps(inspection.to_dict(), indent=2))
         else:
-            table([("class", "images"), *found.counts.items()])
-            sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in list(found.sizes.items())[:8])
-            modes = ", ".join(f"{mode} ({n:,})" for mode, n in found.modes.items())
-            say(f"{len(found.entries):,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")
-            for group in found.duplicates[:10]:
-                say(f"duplicate: {' = '.join(group)}")
-        for problem in found.problems:
+            _print_summary(inspection)
+        for problem in inspection.problems:
             say(f"unusable: {problem}")
-        for warning in found.warnings:
+        for warning in inspection.warnings:
             say(f"warning: {warning}")
-        for error in found.errors:
+        for error in inspection.errors:
             stderr.print("[bold red]error:[/]", end=" ")
             say(error)
-        if found.errors or found.problems:
+        if inspection.errors or inspection.problems:
             sys.exit(1)
+
+
+def _print_summary(inspection: "FolderInspection") -> None:
+    """Print the counts as CSV on stdout; sizes, color modes and duplicates on stderr.
+
+    Parameters
+    ----------
+    inspection : FolderInspection
+        The result of `inspect_folder`.
+    """
+    table([("class", "images"), *inspection.counts.items()])
+    common_sizes = list(inspection.sizes.items())[:MAX_SIZES_SHOWN]
+    sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in common_sizes)
+    modes = ", ".join(f"{mode} ({n:,})" for mode, n in inspection.modes.items())
+    n_images = len(inspection.entries)
+    say(f"{n_images:,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")
+    for group in inspection.duplicates[:MAX_DUPLICATES_SHOWN]:
+        say(f"duplicate: {' = '.join(group)}")

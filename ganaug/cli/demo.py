@@ -1,4 +1,4 @@
-"""`ganaug demo`: the whole main job on the real images that ship with ganaug."""
+"""`ganaug demo`: check, fit, sample and write, on the images that ship with ganaug."""
 
 from pathlib import Path
 
@@ -6,27 +6,27 @@ import click
 
 from ganaug.cli.augment import run_augment
 from ganaug.cli.console import named_failures
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, parameters
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 
-SECONDS = 300.0
+DEFAULT_SECONDS = 300.0
 
 
 @click.command()
 @click.argument("out", type=FOLDER, default=Path("ganaug-demo"))
 @fit_options
 def demo(out: Path, options: FitOptions) -> None:
-    """Augment 1,401 images of Fashion-MNIST (500 down to 10 a class) in OUT, with five minutes of training.
+    """Augment 1,401 images of Fashion-MNIST (500 to 10 per class) in OUT, with five minutes of training.
 
-    OUT/real holds the images, OUT/augmented the balanced set, OUT/augmented.run the run.
+    OUT/real holds the real images, OUT/augmented the balanced set, and OUT/augmented.run the training run.
     """
     with named_failures():
         from ganaug.datasets.embedded import fashion_mnist_lt
         from ganaug.io.folder import check_output, write_folder
 
-        given = parameters(options)
+        augmenter = make_sampler(options, "conditional").set_params(verbose=1)
         if options.steps is None and options.time_budget is None:
-            given["time_budget"] = SECONDS
+            augmenter.set_params(time_budget=DEFAULT_SECONDS)
         if not options.resume:
             check_output(out)
             write_folder(fashion_mnist_lt(), out / "real")
-        run_augment(out / "real", out / "augmented", out / "augmented.run", given, options)
+        run_augment(out / "real", out / "augmented", augmenter, options)

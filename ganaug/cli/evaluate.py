@@ -1,37 +1,42 @@
-"""`ganaug evaluate DATA`: do synthetic images help a classifier? A page, a verdict and an exit status."""
+"""`ganaug evaluate DATA`: test whether synthetic images improve a classifier. A report and an exit status."""
 
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganaug.cli.console import named_failures, say, show, steps_of
-from ganaug.cli.fit import class_translator, read
-from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, new_file, parameters_of
+from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
+from ganaug.cli.reading import read
 
-EXIT = {"helps": 0, "no evidence": 3, "hurts": 4}
+if TYPE_CHECKING:
+    from ganaug.images import LabeledImages
+
+EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--out", type=FILE, required=True, help="The page to write, for example report.html.")
-@click.option("--json", "as_json", type=FILE, help="Write everything found as JSON too.")
-@click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is fitted anew in each fold.")
-@click.option("--synthetic", type=FOLDER, help="A folder of synthetic images, or one with some among real ones.")
+@click.option("--out", type=FILE, required=True, help="Report to write, for example report.html.")
+@click.option("--json", "as_json", type=FILE, help="Write the report as JSON too.")
+@click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is refitted in each fold.")
+@click.option("--synthetic", type=FOLDER, help="Folder of synthetic images, or of real and marked synthetic images.")
 @click.option(
     "--method",
     type=click.Choice(["conditional", "cyclegan"]),
     default="conditional",
     show_default=True,
-    help="conditional: GANAugmenter. cyclegan: a common class's images are translated.",
+    help="conditional: GANAugmenter. cyclegan: images of a common class are translated.",
 )
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
 @click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
-@click.option("--groups", help="Column of metadata.csv whose groups stay together.  [default: group_id if there]")
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Classifiers a way and fold.")
+@click.option(
+    "--groups", help="Column of metadata.csv: groups that stay together.  [default: group_id if there is one]"
+)
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Trainings per method and fold.")
 @click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
 @partial(fit_options, without=("resume",))
 def evaluate(
@@ -49,85 +54,107 @@ def evaluate(
     folds: int,
     options: FitOptions,
 ) -> None:
-    """Train classifiers on DATA with and without synthetic images, and compare them on images that nobody saw.
+    """Train classifiers on DATA with and without synthetic images, and compare them on real images held out.
 
-    Without --run and --synthetic a generator is fitted inside each fold. Exit status: 0 synthetic images help, 3 no
-    evidence that they do, 4 they hurt. --time-budget: half of it for generators, half for classifiers. What was
-    trained is kept by its content, so that a second look is quick.
+    Without --run and --synthetic a generator is fitted in each fold. Exit status: 0 if synthetic images help, 3 if
+    there is no evidence that they do, 4 if they hurt. --time-budget: half of it is for generators, half for
+    classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
     """
-    if run is not None and synthetic is not None:
-        raise click.UsageError("give --run or --synthetic, not both.")
-    if method != "conditional" and (run is not None or synthetic is not None):
-        raise click.UsageError(
-            "--method is of generators that are fitted here: it does not go with --run, --synthetic."
-        )
-    if synthetic is not None and test is None:
-        raise click.UsageError(
-            "--synthetic needs --test, real images that the generator has not seen: it may have seen any of DATA."
-        )
+    _check_sources(run, synthetic, method, test)
     with named_failures():
-        given = parameters_of(options, method)
-        for path in (out, as_json):
-            new_file(path)
-        from ganaug.io.folder import read_folder
-        from ganaug.io.origin import synthetic_part
+        sampler = make_sampler(options, method)
+        new_file(out)
+        new_file(as_json)
         from ganaug.reports.utility import utility_report
 
+        images = _read_data(data, options)
+        test_images = None if test is None else _read_like(images, test, options)
         budget = options.time_budget
-        images, found = read(data, options)
-        if found.problems:
-            say(f"{len(found.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
-        size = (images.shape[1], images.shape[2])
-        apart = None if test is None else read_folder(test, image_size=size, skip_bad=options.skip_bad)
-        source: Any
-        if synthetic is not None:
-            source, fits = synthetic_part(read_folder(synthetic, image_size=size, skip_bad=options.skip_bad)), 0
-        elif run is not None and apart is not None:
-            source, fits = _loaded(run, options), 0
-        else:
-            fits = folds if apart is None else 1
-            if budget is not None:
-                given["time_budget"] = budget / 2 / fits
-            source = class_translator(given, images) if method == "cyclegan" else _to_fit(run, given, options, fits)
+        n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
+        if budget is not None and n_fits:
+            budget /= 2
+            sampler.set_params(time_budget=budget / n_fits)
+        source = _source(run, synthetic, images, sampler, options, n_fits)
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
                 source,
                 classifier=classifier,
-                test=apart,
+                test=test_images,
                 groups=groups,
-                shares=_shares(shares),
+                shares=_parse_shares(shares),
                 n_seeds=seeds,
                 n_folds=folds,
-                time_budget=None if budget is None else budget / 2 if fits else budget,
+                time_budget=budget,
                 random_state=options.seed or 0,
                 progress=progress,
             )
         show(report)
         report.write(out, as_json)
         say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
-    sys.exit(EXIT[report.verdict])
+    sys.exit(EXIT_STATUS[report.verdict])
 
 
-def _loaded(run: Path, options: FitOptions) -> Any:
+def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: Path | None) -> None:
+    """Raise click.UsageError for options that contradict each other."""
+    if run is not None and synthetic is not None:
+        raise click.UsageError("give --run or --synthetic, not both.")
+    if method != "conditional" and (run is not None or synthetic is not None):
+        raise click.UsageError(
+            "--method selects a generator to fit: it does not go with --run or --synthetic, which bring one."
+        )
+    if synthetic is not None and test is None:
+        raise click.UsageError(
+            "--synthetic needs --test, real images that the generator was not trained on: DATA may be its training set."
+        )
+
+
+def _source(
+    run: Path | None, synthetic: Path | None, images: "LabeledImages", sampler: Any, options: FitOptions, n_fits: int
+) -> Any:
+    """Return the synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted over-sampler."""
+    if synthetic is not None:
+        from ganaug.io.synthetic import synthetic_part
+
+        return synthetic_part(_read_like(images, synthetic, options))
+    if run is None:
+        return sampler
+    return _unfitted(run, options, n_fits, sampler.time_budget) if n_fits else _load(run, options)
+
+
+def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
+    images, inspection = read(data, options)
+    if inspection.problems:
+        say(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+    return images
+
+
+def _read_like(images: "LabeledImages", folder: Path, options: FitOptions) -> "LabeledImages":
+    """Read a folder at the size of `images`."""
+    from ganaug.io.folder import read_folder
+
+    return read_folder(folder, image_size=(images.shape[1], images.shape[2]), skip_bad=options.skip_bad)
+
+
+def _load(run: Path, options: FitOptions) -> Any:
     from ganaug.estimators.augmenter import GANAugmenter
 
     return GANAugmenter.load(run, options.device or "auto")
 
 
-def _to_fit(run: Path | None, given: dict[str, Any], options: FitOptions, fits: int) -> Any:
-    """A new augmenter, with the parameters of `run` if given, to be fitted `fits` times."""
-    from ganaug.estimators.augmenter import GANAugmenter
+def _unfitted(run: Path, options: FitOptions, n_fits: int, time_budget: float | None) -> Any:
+    """Return an augmenter to be fitted `n_fits` times, with the parameters of a run and those of the command line."""
+    augmenter = _load(run, options)
+    say(f"The run was trained on all of DATA: a generator with its parameters is fitted in each of {n_fits} folds.")
+    # the command line always has a random_state; the run's seed is kept instead
+    params = {name: value for name, value in parameters(options).items() if name != "random_state"}
+    seed = {} if options.seed is not None else {"random_state": augmenter.seed_}
+    unfitted = make_estimator(type(augmenter), augmenter.get_params(deep=False))
+    return unfitted.set_params(**seed, **{**params, "time_budget": time_budget})
 
-    if run is not None:
-        augmenter = _loaded(run, options)
-        say(f"The run has seen all of DATA, so generators are fitted anew with its parameters, {fits} in all.")
-        own = {name: value for name, value in given.items() if name != "random_state"}
-        given = {**augmenter.get_params(deep=False), "random_state": augmenter.seed_, **own}
-    return GANAugmenter(**given)
 
-
-def _shares(text: str) -> list[float]:
+def _parse_shares(text: str) -> list[float]:
+    """'0.1, 0.25' -> [0.1, 0.25]."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:

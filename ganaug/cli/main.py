@@ -1,4 +1,4 @@
-"""The group of verbs. A verb's module is loaded when it is called, so that `ganaug --help` stays quick."""
+"""The `ganaug` command. The module of a verb is imported when the verb runs, so that `ganaug --help` stays fast."""
 
 from importlib import import_module
 
@@ -8,20 +8,20 @@ from ganaug._runtime.launch import part_of_launch
 from ganaug._version import __version__
 
 VERBS = {
-    "check": "Look a data folder over before any long work.",
-    "store": "Put images into one file, for training on sets that do not fit into memory.",
+    "check": "Check a data folder before training.",
+    "store": "Pack images into one file, to train on data sets larger than memory.",
     "fit": "Train a generator on a data folder.",
-    "sample": "Write a class folder of synthetic images.",
-    "augment": "Check, fit and sample: a balanced copy of a data folder.",
+    "sample": "Write synthetic images into class folders.",
+    "augment": "Check, fit and sample: write a balanced copy of a data folder.",
     "evaluate": "Measure whether synthetic images help a classifier.",
-    "report": "Judge synthetic images beside real ones: diversity, copies, labels, bias.",
-    "translate": "Learn to turn images into others (Pix2Pix, CycleGAN), and do it.",
-    "demo": "Augment the small real image set that ships with ganaug.",
+    "report": "Compare synthetic images with real ones: diversity, copies, labels, bias.",
+    "translate": "Train and apply image-to-image translation (Pix2Pix, CycleGAN).",
+    "demo": "Augment the small data set that ships with ganaug.",
 }
 
 
 class Verbs(click.Group):
-    """Finds `ganaug.cli.<verb>` for each name in VERBS."""
+    """A group that imports `ganaug.cli.<verb>` when the verb is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(VERBS)
@@ -43,20 +43,28 @@ class Verbs(click.Group):
 def main(ctx: click.Context) -> None:
     """Synthetic images for the rare classes of a labeled image set.
 
-    DATA is a folder of class folders, or of images with a metadata.csv (file_name, label). Results go to stdout,
-    progress and messages to stderr. Exit status: 0 done, 1 a failure that is named, 2 wrong usage, 130 and 143
-    interrupted (the run can be resumed). `evaluate`: 3 no evidence that synthetic images help, 4 harm. `report`: 3 too
-    few images to tell, 4 faults.
+    DATA is a folder with one subfolder per class, or a folder of images with a metadata.csv (file_name, label). Results
+    go to stdout, progress and messages to stderr.
+
+    Exit status: 0 success, 1 an error with its cause, 2 wrong usage, 130 and 143 interrupted (the run can be resumed).
+    `evaluate`: 3 no evidence that synthetic images help, 4 they hurt. `report`: 3 too few images to tell, 4 the images
+    fail.
     """
     if ctx.invoked_subcommand not in ("fit", "translate"):
         refuse_launched()
 
 
 def refuse_launched() -> None:
-    """Raise UsageError in one of several processes that were launched together."""
+    """Refuse to run as one of several processes that a launcher such as torchrun started.
+
+    Raises
+    ------
+    click.UsageError
+        If the launcher started more than one process.
+    """
     part, parts = part_of_launch()
     if parts > 1:
         raise click.UsageError(
-            f"this is process {part} of {parts} that were launched together, in which only `fit` and `translate fit` "
-            "work. `sample` goes over many machines by --shards and --shard."
+            f"this is process {part} of {parts} that were launched together. That works for `fit` and `translate fit` "
+            "only. To sample on several machines, use `sample` with --shards and --shard."
         )

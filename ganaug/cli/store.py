@@ -1,4 +1,4 @@
-"""`ganaug store SOURCE STORE`: the pixels of a large set in one file, from which `fit` trains."""
+"""`ganaug store SOURCE STORE`: pack the pixels of a large data set into one file, from which `fit` trains."""
 
 from pathlib import Path
 
@@ -17,15 +17,15 @@ from ganaug.cli.options import FOLDER
     type=click.Choice(["auto", "gray", "rgb"]),
     default="auto",
     show_default=True,
-    help="One channel or three; auto: as the first image is.",
+    help="One channel or three; auto takes the mode of the first image.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave unusable images out; store.json lists them.")
-@click.option("--verify", is_flag=True, help="Read the whole store afterwards, and compare it with what was written.")
+@click.option("--skip-bad", is_flag=True, help="Leave out unusable images; store.json lists them.")
+@click.option("--verify", is_flag=True, help="Read the whole store afterwards and compare it with what was written.")
 def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: bool, verify: bool) -> None:
-    """Decode the images of SOURCE into the new folder STORE, once; `fit STORE` then starts at once, in little memory.
+    """Decode the images of SOURCE once, into the new folder STORE. Then `fit STORE` starts fast, in little memory.
 
-    SOURCE is a data folder, a tar or Parquet file or a folder of these, or a data set saved by Hugging Face's datasets.
-    A build that was stopped goes on when the command is given again. Prints STORE.
+    SOURCE is a data folder, a tar or Parquet file, a folder of these, or a data set saved by Hugging Face datasets. If
+    the build is interrupted, run the same command again to continue it. Prints the path of STORE.
     """
     with named_failures():
         from ganaug.io.store import build_store, open_store, verify_store

@@ -1,4 +1,4 @@
-"""`ganaug translate fit` and `translate apply`: images of one kind into images of another."""
+"""`ganaug translate fit` and `translate apply`: translate images of one domain into another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug._runtime.launch import part_of_launch
-from ganaug.cli.console import Signals, Training, counting, named_failures, said_warnings, say, tell
-from ganaug.cli.fit import check_run_folder, say_launched
+from ganaug.cli.console import Signals, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.main import refuse_launched
-from ganaug.cli.options import FOLDER, FitOptions, Size, fit_options, parameters, signer, signing_options
+from ganaug.cli.options import (
+    FOLDER,
+    FitOptions,
+    Size,
+    fit_options,
+    make_estimator,
+    parameters,
+    signer,
+    signing_options,
+)
+from ganaug.cli.summaries import MAX_FINDINGS, announce_processes
 
 if TYPE_CHECKING:
     from ganaug.io.translation_folders import Side
@@ -57,47 +66,44 @@ def fit(
     if num_labels is not None and not paired:
         raise click.UsageError("--num-labels needs --paired: label images are translated by pairs.")
     with named_failures():
+        from ganaug.augmentation.job import check_run_folder
         from ganaug.estimators.cyclegan import CycleGAN
         from ganaug.estimators.pix2pix import Pix2Pix
         from ganaug.io.translation_folders import read_sides
         from ganaug.training.run import interrupted
 
-        kind: Any = Pix2Pix if paired else CycleGAN
-        given = parameters(options, kind)
+        cls: Any = Pix2Pix if paired else CycleGAN
+        params = parameters(options, cls)
         if paired:
-            num_labels = given["num_labels"] = num_labels or given.get("num_labels")
+            num_labels = params["num_labels"] = num_labels or params.get("num_labels")
         for folder in (x, *([] if y is None else [y])):
             check_run_folder(run, folder)
         with counting("read") as progress:
-            sides = read_sides(
+            domains = read_sides(
                 x,
                 y,
                 paired=paired,
                 side_by_side=side_by_side,
                 swapped=swapped,
-                image_size=_both(options.image_size),
+                image_size=_height_and_width(options.image_size),
                 num_labels=num_labels,
                 skip_bad=options.skip_bad,
                 progress=progress,
             )
-        made = kind(**{**given, "run_dir": run})
-        n_steps = made.steps_for(*(len(side.images) for side in sides))
-        say(f"{' and '.join(f'{len(side.images):,} of {side.root}' for side in sides)}: {kind.__name__}.")
-        say_launched(made.batch_size)
-        begin = made.resume if options.resume else made.fit
-        with (
-            said_warnings(),
-            Signals() as signals,
-            Training(made.batch_size, n_steps=n_steps, seconds=made.time_budget) as progress,
-        ):
-            begin(*(side.images for side in sides), callbacks=[progress, interrupted(signals.stopped)])
-        _list_skipped(sides, run)
-        signals.leave(f"Go on with --resume and the run folder {run}.")
+        translator = make_estimator(cls, {**params, "run_dir": run, "verbose": 1})
+        sizes = [f"{len(domain.images):,} of {domain.root}" for domain in domains]
+        say(f"{' and '.join(sizes)}: {cls.__name__}.")
+        announce_processes(translator.batch_size)
+        train = translator.resume if options.resume else translator.fit
+        with said_warnings(), Signals() as signals:
+            train(*(domain.images for domain in domains), callbacks=[interrupted(signals.stopped)])
+        _list_skipped(domains, run)
+        signals.leave(f"Continue with --resume and the run folder {run}.")
         say(
-            f"Training ended ({made.stop_reason_}) after {made.n_steps_:,} steps in {made.seconds_:,.0f} s; the state of "
-            f"step {made.best_step_:,} is kept."
+            f"Training ended ({translator.stop_reason_}) after {translator.n_steps_:,} steps in "
+            f"{translator.seconds_:,.0f} s; the state of step {translator.best_step_:,} is kept."
         )
-        for finding in made.health_[-5:]:
+        for finding in translator.health_[-MAX_FINDINGS:]:
             say(f"health: {finding}")
         say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
         if part_of_launch()[0] == 0:
@@ -110,7 +116,7 @@ def fit(
 @click.argument("out", type=FOLDER)
 @click.option("--direction", type=click.Choice(["x_to_y", "y_to_x"]), default="x_to_y", show_default=True)
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Photos of each mask (Pix2Pix).")
-@click.option("--seed", type=click.IntRange(0), help="Another seed than the fit's.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the translations.  [default: that of the fit]")
 @click.option(
     "--most-cycle-error",
     type=click.FloatRange(0, 1),
@@ -142,51 +148,53 @@ def apply(
         import torch
 
         from ganaug.errors import DataError
-        from ganaug.estimators.translator import cycle_errors
+        from ganaug.estimators.evaluators import cycle_errors
         from ganaug.io.output import check_output
         from ganaug.io.translation_folders import read_side
-        from ganaug.sampling.translation_model import TranslationModel, model_folder
+        from ganaug.sampling.model_files import model_folder
+        from ganaug.sampling.translation_model import TranslationModel
         from ganaug.training.engine import device_for
 
         sign: Callable[[bytes], bytes] | None = signer(signing)
         check_output(out, source)
-        model, _ = TranslationModel.load(model_folder(run), device_for(device))
+        model, _, _ = TranslationModel.load(model_folder(run), device_for(device), kinds=("pix2pix", "cyclegan"))
         if direction not in model.directions:
             raise click.UsageError(f"--direction {direction}: a Pix2Pix translator goes from x to y only.")
         if draws > 1 and model.kind != "pix2pix":
-            raise click.UsageError("--draws: CycleGAN makes one image of each.")
+            raise click.UsageError("--draws: CycleGAN has one translation of each image.")
         if most_cycle_error is not None and model.kind == "pix2pix":
             raise click.UsageError("--most-cycle-error: a Pix2Pix translator does not go back.")
         domain = model.domains[direction == "y_to_x"]
         with counting("read") as progress:
-            side = read_side(
+            domain_images = read_side(
                 source,
-                image_size=_both(image_size),
+                image_size=_height_and_width(image_size),
                 num_labels=domain.num_labels,
                 skip_bad=skip_bad,
                 progress=progress,
             )
-        images, files = model.accepted(side.images, direction, str(source)), side.files
+        images, files = model.accepted(domain_images.images, direction, str(source)), domain_images.files
         if most_cycle_error is not None:
             errors = cycle_errors(model, images, direction)
-            kept = torch.nonzero(errors <= most_cycle_error).flatten()
-            say(f"{len(files) - len(kept):,} of {len(files):,} images have a larger cycle error and are left out.")
-            if not len(kept):
+            rows = torch.nonzero(errors <= most_cycle_error).flatten()
+            say(f"{len(files) - len(rows):,} of {len(files):,} images have a larger cycle error and are left out.")
+            if not len(rows):
                 raise DataError(f"{source}: the smallest cycle error is {float(errors.min()):.3f}. Allow more.")
-            images, files = images[kept], tuple(files[row] for row in kept.tolist())
+            images, files = images[rows], tuple(files[row] for row in rows.tolist())
         with counting("write") as progress:
             model.write(images, files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
-        say(f"{len(files) * draws:,} translations, each marked as synthetic.")
-        if side.skipped:
-            say(f"{len(side.skipped):,} unusable files were left out, such as {next(iter(side.skipped))}.")
+        say(f"{len(files) * draws:,} translations were written, each marked as synthetic.")
+        if skipped := domain_images.skipped:
+            say(f"{len(skipped):,} unusable files were left out, such as {next(iter(skipped))}.")
         tell(out)
 
 
-def _both(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else size
 
 
-def _list_skipped(sides: "tuple[Side, Side]", run: Path) -> None:
+def _list_skipped(domains: "tuple[Side, Side]", run: Path) -> None:
+    """List the files that were left out in RUN/skipped.csv, if there are any."""
     import pandas as pd
 
     from ganaug._runtime.storage import write_bytes
@@ -194,9 +202,9 @@ def _list_skipped(sides: "tuple[Side, Side]", run: Path) -> None:
     from ganaug.io.names import as_cell
 
     rows = [
-        {"file_name": as_cell(printable(str(side.root / file))), "cause": printable(why)}
-        for side in {side.root: side for side in sides}.values()
-        for file, why in side.skipped.items()
+        {"file_name": as_cell(printable(str(domain.root / file))), "cause": printable(cause)}
+        for domain in {domain.root: domain for domain in domains}.values()
+        for file, cause in domain.skipped.items()
     ]
     if rows and part_of_launch()[0] == 0:
         write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())

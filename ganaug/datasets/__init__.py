@@ -1,1 +1,1 @@
-"""What is trained on: conversion of arrays and data sets, the validation split, and the mixed data set."""
+"""Data sets for training: converted user data, the validation split, and real mixed with synthetic images."""

@@ -1,4 +1,4 @@
-"""The small real image set that ships with ganaug: 1,401 images of Fashion-MNIST, 500 down to 10 a class."""
+"""The small real data set that ships with ganaug: 1,401 images of Fashion-MNIST, 500 to 10 a class."""
 
 from importlib.resources import as_file, files
 
@@ -8,15 +8,36 @@ from PIL import Image
 
 from ganaug.images import LabeledImages
 
-SIDE = 28
+IMAGE_SIZE = 28
 ORDER = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def fashion_mnist_lt() -> LabeledImages:
-    """Fashion-MNIST made long-tailed (Xiao et al. 2017; MIT): class k of 10 keeps round(500 * 50 ** (-k / 9)) images.
+    """Load a long-tailed subset of Fashion-MNIST (Xiao et al. 2017; MIT license).
 
-    28x28 gray, drawn from the training images with NumPy's `default_rng(0)`. Stored as one sheet of 20 columns a class,
-    whose file name holds the count, so that a person can look at them.
+    Returns
+    -------
+    LabeledImages
+        1,401 gray images of 28x28 pixels in 10 classes. Class k has round(500 * 50 ** (-k / 9)) images: 500 T-shirts
+        down to 10 ankle boots.
+
+    Notes
+    -----
+    The images are a random subset of the training images, drawn with `numpy.random.default_rng(0)`. Each class is
+    stored as one PNG sheet of 20 columns, so that it can be looked at; the file name holds the number of images.
+
+    References
+    ----------
+    Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms".
+
+    Examples
+    --------
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> images = fashion_mnist_lt()
+    >>> len(images), images.shape
+    (1401, (1, 28, 28))
+    >>> images.counts["T-shirt"], images.counts["Ankle boot"]
+    (500, 10)
     """
     images, labels = [], []
     folder = files("ganaug.datasets") / "fashion_mnist"
@@ -26,8 +47,9 @@ def fashion_mnist_lt() -> LabeledImages:
         ]
         with as_file(sheet) as path, Image.open(path, formats=["PNG"]) as picture:
             pixels = np.asarray(picture.convert("L"))
-        rows, columns = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
-        tiles = pixels.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2).reshape(-1, 1, SIDE, SIDE)
+        n_rows, n_columns = pixels.shape[0] // IMAGE_SIZE, pixels.shape[1] // IMAGE_SIZE
+        grid = pixels.reshape(n_rows, IMAGE_SIZE, n_columns, IMAGE_SIZE).swapaxes(1, 2)
+        tiles = grid.reshape(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
         count = int(sheet.name.split(".")[1])
         images.append(torch.from_numpy(tiles[:count].copy()))
         labels.append(torch.full((count,), label))

@@ -1,24 +1,50 @@
-"""Real images that a generator is not shown, so that its samples can be compared with what it cannot have copied."""
+"""The validation split: real images that a generator is not trained on, to compare its samples with."""
 
 import torch
 
 from ganaug._runtime.randomness import generator
 from ganaug.images import LabeledImages
 
-FEWEST = 10  # held out of a class: fewer say too little to be worth their absence from training
-MOST = 100  # held out of a class
+FEWEST = 10  # validation images of a class: fewer tell too little to be worth their absence from training
+MAX_VALIDATION_IMAGES = 100  # of a class
 
 
 def split_validation(images: LabeledImages, share: float, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
-    """-> (what to train on, what is held out): `share` of every class of which that is at least 10, at most 100 of it.
+    """Split into training and validation images, stratified by class.
 
-    Smaller classes keep all their images: what is taken from them is missed more than the comparison is worth.
+    Parameters
+    ----------
+    images : LabeledImages
+        All real images.
+    share : float
+        Fraction of each class to hold out, at most 100 images. A class for which this is less than 10 images keeps them
+        all for training, because a comparison with so few is worth less than their use in training.
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    train : LabeledImages
+        The images to train on, in their original order.
+    validation : LabeledImages
+        The held-out images, in their original order.
+
+    Examples
+    --------
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> from ganaug.datasets.holdout import split_validation
+    >>> train, validation = split_validation(fashion_mnist_lt(), 0.1, seed=0)
+    >>> len(train), len(validation)
+    (1284, 117)
+    >>> validation.counts["T-shirt"], validation.counts["Ankle boot"]
+    (50, 0)
     """
-    chosen = torch.zeros(len(images), dtype=torch.bool)
+    is_validation = torch.zeros(len(images), dtype=torch.bool)
     for name, count in images.counts.items():
-        number = min(MOST, round(count * share))
-        if number < FEWEST:
+        n_validation = min(MAX_VALIDATION_IMAGES, round(count * share))
+        if n_validation < FEWEST:
             continue
-        where = images.rows_of(name)
-        chosen[where[torch.randperm(count, generator=generator(seed, "held out", name))[:number]]] = True
-    return (images.take(~chosen) if chosen.any() else images), images.take(chosen)
+        # the class name is part of the seed: adding a class does not change the split of the others
+        rows = images.rows_of(name)
+        is_validation[rows[torch.randperm(count, generator=generator(seed, "held out", name))[:n_validation]]] = True
+    return (images.take(~is_validation) if is_validation.any() else images), images.take(is_validation)

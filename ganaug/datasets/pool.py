@@ -1,4 +1,4 @@
-"""A pool of synthetic images that is drawn anew between epochs, in the background, where all workers see it."""
+"""Synthetic images that a background thread replaces between epochs, visible to all DataLoader workers."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,11 +14,37 @@ from ganaug.images import LabeledImages
 Refresh = Callable[[int], LabeledImages]
 
 
-class Pool:
-    """images: uint8 (M, C, H, W) and labels (M,), in shared memory where they are to be refreshed.
+class SyntheticPool:
+    """Synthetic images, optionally replaced for each epoch.
 
-    refresh: epoch -> as many images of the same classes as before. It runs in a thread of the process that made the
-    pool, never in a worker: `to_epoch(e)` takes what was drawn for e and begins to draw for e + 1.
+    Parameters
+    ----------
+    synthetic : LabeledImages
+        The images of epoch 0.
+    refresh : callable or None
+        epoch -> LabeledImages with the same labels and classes. It runs in a background thread of the process that
+        created the pool, never in a DataLoader worker. None: the images stay.
+
+    Attributes
+    ----------
+    images : Tensor
+        uint8 of shape (M, C, H, W); in shared memory with `refresh`.
+    labels : Tensor
+        int64 of shape (M,).
+    classes : tuple of str
+        Class names in label order.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.datasets.pool import SyntheticPool
+    >>> def draw(epoch):
+    ...     return LabeledImages(torch.full((1, 1, 8, 8), epoch, dtype=torch.uint8), torch.tensor([0]), ("cat",))
+    >>> pool = SyntheticPool(draw(0), refresh=draw)
+    >>> pool.to_epoch(5)
+    >>> pool.images.unique().tolist()
+    [5]
     """
 
     def __init__(self, synthetic: LabeledImages, refresh: Refresh | None = None) -> None:
@@ -26,28 +52,40 @@ class Pool:
         self.labels: Tensor = synthetic.labels
         self.classes = synthetic.classes
         self._refresh = refresh
-        self._drawer = None if refresh is None else ThreadPoolExecutor(1, thread_name_prefix="ganaug-pool")
+        self._executor = None if refresh is None else ThreadPoolExecutor(1, thread_name_prefix="ganaug-pool")
         self._next: tuple[int, Future[LabeledImages]] | None = None
 
     def to_epoch(self, epoch: int) -> None:
-        """Show the images of `epoch`; those of epoch 0 are the ones that the pool was made with."""
-        if self._refresh is None or self._drawer is None or get_worker_info() is not None:
+        """Replace the images by those of `epoch`, and begin to draw those of the next epoch in the background.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0. Epoch 0 keeps the images as they are.
+
+        Raises
+        ------
+        DataError
+            If `refresh` returned other labels or classes than those of epoch 0.
+        """
+        if self._refresh is None or self._executor is None or get_worker_info() is not None:
             return
         if epoch > 0:
             if self._next is None or self._next[0] != epoch:
-                # one drawer, so that it comes after what is being drawn and not beside it
-                self._next = epoch, self._drawer.submit(self._refresh, epoch)
-            self._show(self._next[1].result(), epoch)
-        self._next = epoch + 1, self._drawer.submit(self._refresh, epoch + 1)
+                # the executor has one thread, so this waits for a draw in progress instead of running beside it
+                self._next = epoch, self._executor.submit(self._refresh, epoch)
+            self._replace_images(self._next[1].result(), epoch)
+        self._next = epoch + 1, self._executor.submit(self._refresh, epoch + 1)
 
-    def _show(self, new: LabeledImages, epoch: int) -> None:
+    def _replace_images(self, new: LabeledImages, epoch: int) -> None:
+        """Copy the pixels of `new` into the shared memory."""
         if new.classes != self.classes or not torch.equal(new.labels, self.labels):
             raise DataError(
-                f"refresh({epoch}) gave other classes or counts than the synthetic images at the start. Ask `sample` "
-                "for the same counts each time, for example gan.sample(counts, start=epoch * 500)."
+                f"refresh({epoch}) returned other classes or counts than those of the synthetic images at the start. "
+                "Ask `sample` for the same counts each time, for example gan.sample(counts, start=epoch * 500)."
             )
         self.images.copy_(new.images)
 
     def __getstate__(self) -> dict[str, Any]:
-        # a worker shows what there is; drawing stays with the process that owns the generator
-        return {**self.__dict__, "_refresh": None, "_drawer": None, "_next": None}
+        # a worker only shows images; drawing them is left to the process that has the generator
+        return {**self.__dict__, "_refresh": None, "_executor": None, "_next": None}

@@ -1,11 +1,9 @@
-"""ClassTranslator: fill up rare classes with images of a common one, translated by CycleGAN."""
+"""ClassTranslator: fills up rare classes with images of a common class, translated by CycleGAN."""
 
 import json
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,92 +11,127 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._compat import SAMPLING_STRATEGY_CONSTRAINTS, Interval, validate_parameters
 from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.messages import warn_user
+from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive
 from ganaug._runtime.storage import read_json
-from ganaug.datasets.convert import ConvertedData
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import ClassNotLearnedError, DataError, RunError
-from ganaug.estimators import base
 from ganaug.estimators.cyclegan import CycleGAN
-from ganaug.estimators.sampler import Sampler
-from ganaug.estimators.translator import thumbnails
+from ganaug.estimators.evaluators import thumbnails
+from ganaug.estimators.fitting import (
+    FitContext,
+    FitResult,
+    FitSetup,
+    check_no_missing,
+    load_estimator,
+    stored_auxiliary_classifier,
+)
+from ganaug.estimators.parameters import as_json, is_fully_stored
+from ganaug.estimators.sampler import OverSampler, SamplerData
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import safe_name
 from ganaug.metrics.distance import energy_distance
-from ganaug.metrics.mirror import keeps_meaning_mirrored
-from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel, trial_filter_stats
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
+from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel
 from ganaug.sampling.filters import filter_names, make_filters
-from ganaug.sampling.strategy import Strategy, counts_for, to_generate
+from ganaug.sampling.model_files import model_folder
+from ganaug.sampling.strategy import Strategy, counts_for
 from ganaug.training.engine import device_for
-from ganaug.training.loop import Callback
 from ganaug.training.run import INTERRUPTED
+from ganaug.training.run_folder import is_unstarted
 from ganaug.training.translation_batches import Domain
 
 MAX_COMPARED = 200  # images of a class by which the nearest common class is found
-COMMON = 2  # a class is common to another where it has so many times as many images
+MIN_RATIO = 2  # of the image counts of a common class and the class it is translated into
 
 
-class ClassTranslator(Sampler):
-    """An over-sampler that makes a rare class's images out of a common one's: `fit`, `sample`, `fit_resample`.
+@dataclass(frozen=True)
+class ClassTranslatorSetup(FitSetup):
+    """What is decided before a ClassTranslator trains: the validation split, and the source of each class."""
 
-    For each class that `sampling_strategy` fills up, a CycleGAN learns to turn images of a common class into its own.
-    Common classes have at least twice as many images; of them the nearest is taken.
+    train: LabeledImages
+    validation: LabeledImages
+    sources: dict[str, str]
+
+
+class ClassTranslator(OverSampler[ClassTranslatorSetup]):
+    """An over-sampler that translates images of a common class into images of a rare one.
+
+    For each class that `sampling_strategy` fills up, a CycleGAN learns to translate images of a common class into it.
+    Common classes have at least twice as many images; the nearest of them is used.
 
     Parameters
     ----------
     translator : CycleGAN, optional
-        How each is trained; None: CycleGAN() with `default_augmentation`. Its device, random_state and run_dir are set by
-        this estimator.
-    source : "auto" or a class value or name
-        The class whose images are translated; "auto": the common class nearest to each (energy distance of images
-        averaged down to 8 x 8).
-    sampling_strategy : str, float, dict or callable
-        How many images `fit_resample` adds, in every form of imbalanced-learn. Its classes are those that are learned.
+        Trained for each class. None: a CycleGAN whose augmentation suits the images. Its device, verbose, random_state
+        and run_dir are set by this estimator.
+    source : "auto", class value or class name, default="auto"
+        Class whose images are translated. "auto": the nearest common class, by the energy distance of images averaged
+        to 8 x 8 pixels.
+    sampling_strategy : str, float, dict or callable, default="auto"
+        How many images `fit_resample` adds, in every form of imbalanced-learn. Only its classes are learned.
     image_shape : (H, W) or (H, W, C), optional
-        Cuts the rows of a 2-D X into images.
+        Shape of the images in the rows of a 2-D X.
     time_budget : float, optional
-        Seconds for all translators together, shared equally.
-    source_fraction : float
-        Share of the common class that is translated: those whose cycle error is smallest.
-    validation_fraction : float
-        Share of each class that training is not shown, where it comes to ten images: filters go by it.
-    filters : names joined by commas, sequence or None
-        As for `GANAugmenter`: "copies", "label".
+        Seconds for all translators together, split equally.
+    source_fraction : float, default=0.9
+        Fraction of the common class that is translated: the images with the smallest cycle error.
+    validation_fraction : float, default=0.1
+        Fraction of each class that training does not see, if it amounts to ten images. Filters use it.
+    filters : str, sequence or None, default="copies,label"
+        As for `GANAugmenter`.
     run_dir : path, optional
-        Folder of the run, with a run folder of `CycleGAN` for each class in it: previews, and a model that
-        `CycleGAN.load` and `ganaug translate apply` take. `resume` goes on in it.
-    device, random_state
+        Folder of the run. It has a run folder of `CycleGAN` for each class, with previews and a model.
+    device, verbose, random_state
         As for `GANAugmenter`.
 
     Attributes
     ----------
-    classes_ : (K,) array
-        Class values, sorted.
     model_ : ClassTranslatorModel
         The translators, by label.
     sources_ : dict
-        Class name -> name of the common class whose images become it.
+        Class name -> name of the common class whose images are translated into it.
     cycle_error_ : dict
-        Class name -> cycle errors of the images of its source, (N,).
-    sampling_strategy_, filter_report_, training_images_, seconds_
+        Class name -> cycle errors (N,) of the images of its source.
+    history_ : DataFrame
+        The histories of all translators, with a column "class".
+    n_steps_, best_step_ : int
+        Sums over all translators.
+    classes_, sampling_strategy_, filter_report_, unlearned_classes_, health_, stop_reason_, training_images_
         As for `GANAugmenter`.
+    seconds_, seed_, data_, n_features_in_
+        As for `GANAugmenter`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug import ClassTranslator, CycleGAN, TranslationRecipe
+    >>> draws = np.random.default_rng(0)
+    >>> X = np.concatenate([draws.integers(0, 100, (20, 8, 8)), draws.integers(150, 250, (6, 8, 8))]).astype(np.uint8)
+    >>> y = ["common"] * 20 + ["rare"] * 6
+    >>> small = CycleGAN(n_steps=2, recipe=TranslationRecipe(width=4))
+    >>> translator = ClassTranslator(small, filters=None, random_state=0).fit(X, y)
+    >>> translator.sources_
+    {'rare': 'common'}
+    >>> translator.sample({"rare": 3}).counts
+    {'common': 0, 'rare': 3}
     """
 
     model_: ClassTranslatorModel
+    _nested: ClassVar[dict[str, type]] = {"translator": CycleGAN}
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],  # noqa: SLF001  # scikit-learn's own way
+        "sampling_strategy": SAMPLING_STRATEGY_CONSTRAINTS,
         "translator": [CycleGAN, None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "source_fraction": [Interval(Real, 0, 1, closed="right")],
         "validation_fraction": [Interval(Real, 0, 0.5, closed="both")],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
@@ -115,6 +148,7 @@ class ClassTranslator(Sampler):
         filters: str | Sequence[str] | None = "copies,label",
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
+        verbose: int | bool = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.translator = translator
@@ -127,6 +161,7 @@ class ClassTranslator(Sampler):
         self.filters = filters
         self.run_dir = run_dir
         self.device = device
+        self.verbose = verbose
         self.random_state = random_state
 
     def sample(
@@ -137,165 +172,234 @@ class ClassTranslator(Sampler):
         start: int = 0,
         filtered: bool = True,
     ) -> LabeledImages:
-        """Exactly as many synthetic images as asked for, with a row of provenance each in `metadata`.
+        """Draw exactly the requested number of images.
 
-        As `GANAugmenter.sample`; `source_row` is the image of X that was translated. A total is shared out over
-        the classes that have a translator. Raises ClassNotLearnedError for a class that has none.
+        Parameters
+        ----------
+        counts : int or dict
+            Images by class value or class name, or a total that is split evenly among the classes with a translator.
+        random_state, start, filtered
+            As in `GANAugmenter.sample`.
+
+        Returns
+        -------
+        LabeledImages
+            With a row of provenance for each image in `metadata`; `source_row` is the row of X that was translated.
+
+        Raises
+        ------
+        ClassNotLearnedError
+            If a class has no translator, or too few of its samples pass the filters.
         """
-        check_is_fitted(self, "model_")
-        model = self.model_
-        if isinstance(counts, int | np.integer) and not isinstance(counts, bool):
-            labels = list(model.class_translations)
-            if not labels:
-                raise ClassNotLearnedError(
-                    "no class was to be filled up, so none was learned. Name some in sampling_strategy."
-                )
-            shares = counts_for(int(counts), model.class_values[labels], tuple(model.classes[k] for k in labels))
-            request = {labels[k]: count for k, count in shares.items()}
-        else:
-            request = counts_for(counts, model.class_values, model.classes)
-        seed = model.seed if random_state is None else int(random_state)
-        return model.sample(request, seed=seed, start=start, filtered=filtered)
-
-    @property
-    def filter_report_(self) -> pd.DataFrame:
-        """By class, what the filters took of trial translations at the end of training."""
-        check_is_fitted(self, "model_")
-        rows = [
-            {"class": self.model_.classes[label], **asdict(found), "yield": found.share, "learned": found.learned}
-            for label, found in self.model_.filter_stats.items()
-        ]
-        return pd.DataFrame(rows, columns=["class", "drawn", "copies", "mislabeled", "yield", "learned"])
+        request = self._request(counts)
+        return self.model_.sample(request, start=start, filtered=filtered, **self._drawing_options(random_state))
 
     def cache_key(self) -> str | None:
-        """Names all that samples depend on beside the training images; None where they depend on chance."""
+        """Return what samples depend on in addition to the training images, or None where that has no name."""
         if hasattr(self, "model_"):
             return f"fitted {self.model_.hash()} {self.filters} {self.source_fraction}"
-        params = {name: value for name, value in self.get_params().items() if name not in ("run_dir", "translator")}
-        if not base.is_plain(params) or not isinstance(self.random_state, int | np.integer):
+        params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
+        if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
             return None
-        return json.dumps({name: base.as_json(value) for name, value in params.items()}, sort_keys=True)
+        return json.dumps(params, sort_keys=True)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "ClassTranslator":
+        """Return the fitted estimator in a model folder or a run folder. Every fitted attribute is restored.
+
+        Raises
+        ------
+        RunError
+            If a file is missing, damaged, altered or of another format.
+        """
+        path, kinds = model_folder(folder), (ClassTranslatorModel.kind,)
+        loaded: ClassTranslator = load_estimator(cls, ClassTranslatorModel, path, device, kinds=kinds)
+        return loaded
 
     def _check_params(self) -> None:
-        self._validate_params()
+        check_no_missing(self)
+        validate_parameters(self)
         filter_names(self.filters)
+        device_for(self.device)
         if self.translator is not None:
-            self.translator._validate_params()  # noqa: SLF001  # of the same house
-            self.translator._check_params()  # noqa: SLF001
+            self.translator._check_params()  # noqa: SLF001  # a translator is checked before any fit begins
 
-    @freed_memory_kept()
-    def _fit(self, converted: ConvertedData, callbacks: Sequence[Callback], *, resume: bool) -> None:
-        images, values, began = converted.images, converted.class_values, time.perf_counter()
+    def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
+        """Return the requested number of images by label; a total is split among the classes with a translator."""
+        if not isinstance(counts, int | np.integer) or isinstance(counts, bool) or not hasattr(self, "model_"):
+            return super()._request(counts)
+        model, labels = self.model_, self.model_.learnable
+        if not labels:
+            raise ClassNotLearnedError(
+                "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
+            )
+        names = tuple(model.classes[label] for label in labels)
+        split = counts_for(int(counts), model.class_values[labels], names)
+        return {labels[place]: count for place, count in split.items()}
+
+    def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
+        if options:
+            raise TypeError(f"ClassTranslator has no option {', '.join(options)} of sampling.")
+        return {"seed": None if random_state is None else int(random_state)}
+
+    def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> ClassTranslatorSetup:  # noqa: ARG002
         if part_of_launch()[1] > 1:
             raise RunError("ClassTranslator trains in one process. Launch CycleGAN().fit or `ganaug translate fit`.")
-        base.check_trainable(images)
-        wanted = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
-        resume = resume and not self._was_killed_at_once()
-        seed, device = self._seed(resume), device_for(self.device)
-        train, validation = split_validation(images, self.validation_fraction, seed=seed)
-        names = [images.classes[label] for label, count in wanted.items() if count]
-        sources = self._sources(names, train, values)
-        hashes = image_hashes(images.images)
-        data = {"fingerprint": images.fingerprint(hashes), "shape": list(images.shape), "counts": images.counts}
-        about = {"seed": seed, "params": self._described(), "data": data}
-        folder = None if self.run_dir is None else Path(self.run_dir)
-        with base.run_folder(folder, about, resume=resume) if folder is not None else nullcontext():
-            made: dict[str, CycleGAN] = {}
-            for name in sources:
-                made[name] = self._translated(name, sources[name], train, seed, len(sources), callbacks, resume=resume)
-                if made[name].stop_reason_ == INTERRUPTED:
-                    break
-            cut = any(translator.stop_reason_ == INTERRUPTED for translator in made.values())
-            chosen = () if cut else filter_names(self.filters)  # what is to be gone on with is not judged yet
-            judged = "label" in chosen and len(made) > 0
-            auxiliary_classifier = (
-                base.stored_auxiliary_classifier(folder, train, validation, seed=seed, device=device, resume=resume)
-                if judged
-                else None
-            )
-        class_translations = {}
-        for name, translator in made.items():
-            errors = torch.from_numpy(translator.cycle_error_)
-            kept = errors.argsort()[: max(1, round(self.source_fraction * len(errors)))].sort().values
-            used = train.images[train.rows_of(sources[name])[kept]]
-            own = images.rows_of(sources[name])
-            given = dict(zip(hashes[own].tolist(), own.tolist(), strict=True))
-            origin = torch.tensor([given[found] for found in image_hashes(used).tolist()])
-            class_translations[images.classes.index(name)] = ClassTranslation(
-                sources[name], translator.model_, used, origin
-            )
-        filters = make_filters(chosen, train, auxiliary_classifier) if chosen and made else None
-        model = ClassTranslatorModel(class_translations, images.shape, images.classes, values, seed, filters, {})
-        self.model_ = replace(model, filter_stats=trial_filter_stats(model))
-        self.classes_, self.sources_ = values, sources
-        self.cycle_error_ = {name: translator.cycle_error_ for name, translator in made.items()}
-        self.sampling_strategy_ = {values[label]: count for label, count in wanted.items()}
-        self.training_images_, self._to_generate = hashes, wanted
-        self.seconds_ = time.perf_counter() - began
+        train, validation = split_validation(data.images, self.validation_fraction, seed=seed)
+        names = [data.images.classes[label] for label, count in data.to_generate.items() if count]
+        sources = self._find_sources(names, train, data.class_values)
+        return ClassTranslatorSetup(None, None, 1, {}, train, validation, sources)
 
-    def _translated(
-        self,
-        name: str,
-        source: str,
-        train: LabeledImages,
-        seed: int,
-        parts: int,
-        callbacks: Sequence[Callback],
-        *,
-        resume: bool,
-    ) -> CycleGAN:
-        default = CycleGAN(augmentation=default_augmentation(train))
-        made: CycleGAN = clone(default if self.translator is None else self.translator)
-        budget: dict[str, Any] = {} if self.time_budget is None else {"time_budget": self.time_budget / parts}
-        where = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
-        made.set_params(random_state=derive(seed, name) % 2**31, device=self.device, run_dir=where, **budget)
-        resume = resume and where is not None and not base.is_unbegun(where)
-        if resume and where is not None and (done := _steps_done(where)):
-            made.set_params(n_steps=done)  # a time budget would be spent once more
-        begin = made.resume if resume else made.fit
-        return begin(train.images[train.rows_of(source)], train.images[train.rows_of(name)], callbacks=callbacks)
+    def _train(self, data: SamplerData, setup: ClassTranslatorSetup, context: FitContext) -> FitResult:
+        translators: dict[str, CycleGAN] = {}
+        for name, source in setup.sources.items():
+            logger.info("Class %r: training a CycleGAN from class %r.", name, source)
+            translators[name] = self._fit_translator(name, setup, context)
+            if translators[name].stop_reason_ == INTERRUPTED:
+                break
+        was_interrupted = any(translator.stop_reason_ == INTERRUPTED for translator in translators.values())
+        # an interrupted fit is measured when it is resumed
+        names = filter_names(self.filters) if translators and not was_interrupted else ()
+        needs_classifier = "label" in names
+        classifier = stored_auxiliary_classifier(context, setup.train, setup.validation) if needs_classifier else None
+        images = data.images
+        model = ClassTranslatorModel(
+            translations={
+                images.classes.index(name): self._translation(translator, setup.sources[name], data, setup.train)
+                for name, translator in translators.items()
+            },
+            shape=images.shape,
+            classes=images.classes,
+            class_values=data.class_values,
+            seed=context.seed,
+            filters=make_filters(names, setup.train, classifier) if names else None,
+        )
+        stop_reason = INTERRUPTED if was_interrupted else "finished"
+        n_steps = sum(translator.n_steps_ for translator in translators.values())
+        best_step = sum(translator.best_step_ for translator in translators.values())
+        seconds = time.perf_counter() - context.started
+        health = [finding for translator in translators.values() for finding in translator.health_]
+        summary = {
+            "stop_reason": stop_reason,
+            "steps": n_steps,
+            "best_step": best_step,
+            "seconds": round(seconds, 2),
+            "findings": [str(finding) for finding in health],
+            "sources": setup.sources,
+        }
+        histories = [translator.history_.assign(**{"class": name}) for name, translator in translators.items()]
+        return FitResult(
+            model=model.with_filter_stats(),
+            history=pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(),
+            health=health,
+            stop_reason=stop_reason,
+            n_steps=n_steps,
+            best_step=best_step,
+            seconds=seconds,
+            summary=summary,
+            extra={
+                "sources_": setup.sources,
+                "cycle_error_": {name: translator.cycle_error_ for name, translator in translators.items()},
+                **self._attributes_of(data),
+            },
+        )
 
-    def _sources(self, names: Sequence[str], images: LabeledImages, values: np.ndarray) -> dict[str, str]:
-        """Class -> the one that is translated into it. Those without are warned of; raises DataError where none has."""
-        found = {name: self._source_of(name, images, values) for name in names}
-        lonely = [name for name, source in found.items() if source is None]
-        if lonely:
-            told = (
-                f"class {lonely[0]!r} has {images.counts[lonely[0]]} images, and no other class twice as many to be "
-                f"translated into it ({len(lonely)} such classes). Name one by source="
+    def _fit_translator(self, name: str, setup: ClassTranslatorSetup, context: FitContext) -> CycleGAN:
+        """Train, or resume, the translator into one class, in its own run folder."""
+        train = setup.train
+        translator: CycleGAN = clone(CycleGAN(augmentation="auto") if self.translator is None else self.translator)
+        if translator.augmentation == "auto":  # all classes say more about mirror images than two of them
+            translator.set_params(augmentation=default_augmentation(train))
+        run_dir = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
+        translator.set_params(
+            random_state=derive(context.seed, name) % 2**31,
+            device=self.device,
+            verbose=self.verbose,
+            run_dir=run_dir,
+        )
+        if self.time_budget is not None:
+            translator.set_params(time_budget=self.time_budget / len(setup.sources))
+        resume = context.resume and run_dir is not None and not is_unstarted(run_dir)
+        if resume and run_dir is not None and (n_steps := _finished_steps(run_dir)):
+            translator.set_params(n_steps=n_steps)  # else the time budget would be spent once more
+        fit = translator.resume if resume else translator.fit
+        sources = train.images[train.rows_of(setup.sources[name])]
+        # the time budget of the whole fit is split, so of the outer callbacks only the user's are passed on
+        callbacks = context.callbacks if self.time_budget is None else context.callbacks[:-1]
+        fit(sources, train.images[train.rows_of(name)], callbacks=callbacks)
+        return translator
+
+    def _translation(
+        self, translator: CycleGAN, source: str, data: SamplerData, train: LabeledImages
+    ) -> ClassTranslation:
+        """Return the translation into one class, of the source images with the smallest cycle errors."""
+        errors = torch.from_numpy(translator.cycle_error_)
+        n_sources = max(1, round(self.source_fraction * len(errors)))
+        smallest = errors.argsort()[:n_sources].sort().values
+        images = train.images[train.rows_of(source)[smallest]]
+        rows = data.images.rows_of(source)
+        row_of_hash = dict(zip(data.hashes[rows].tolist(), rows.tolist(), strict=True))
+        source_rows = torch.tensor([row_of_hash[image_hash] for image_hash in image_hashes(images).tolist()])
+        return ClassTranslation(source, translator.model_, images, source_rows)
+
+    def _find_sources(self, names: Sequence[str], images: LabeledImages, values: np.ndarray) -> dict[str, str]:
+        """Return the source of each class. Warn of classes without one, and raise DataError if none has one."""
+        sources = {name: self._find_source(name, images, values) for name in names}
+        without = [name for name, source in sources.items() if source is None]
+        if without:
+            message = (
+                f"class {without[0]!r} has {images.counts[without[0]]} images, and no other class has twice as many to "
+                f"be translated into it ({len(without)} such classes). Name a class with source="
             )
-            if len(lonely) == len(names):
-                raise DataError(f"{told}, or fill up with GANAugmenter.")
-            warnings.warn(f"{told}; as it is, it is not learned.", stacklevel=3)
-        return {name: source for name, source in found.items() if source is not None}
+            if len(without) == len(names):
+                raise DataError(f"{message}, or fill up with GANAugmenter.")
+            warn_user(f"{message}; otherwise it is not learned.")
+        return {name: source for name, source in sources.items() if source is not None}
 
-    def _source_of(self, name: str, images: LabeledImages, values: np.ndarray) -> str | None:
+    def _find_source(self, name: str, images: LabeledImages, values: np.ndarray) -> str | None:
         if not isinstance(self.source, str) or self.source != "auto":
             (label,) = counts_for({self.source: 1}, values, images.classes)
             if images.classes[label] == name:
-                raise DataError(f"source={self.source!r} is itself to be filled up. Leave it out of sampling_strategy.")
+                raise DataError(
+                    f"source={self.source!r} is filled up itself. Leave it out of sampling_strategy, or name another "
+                    "class."
+                )
             return images.classes[label]
         counts = images.counts
-        common = [other for other, count in counts.items() if other != name and count >= COMMON * counts[name]]
+        common = [other for other, count in counts.items() if other != name and count >= MIN_RATIO * counts[name]]
         if not common:
             return None
         domain = Domain(images.shape)
-        own = thumbnails(domain, images.images[images.rows_of(name)[:MAX_COMPARED]])
+        features = thumbnails(domain, images.images[images.rows_of(name)[:MAX_COMPARED]])
 
         def distance(other: str) -> float:
-            return energy_distance(own, thumbnails(domain, images.images[images.rows_of(other)[:MAX_COMPARED]]))
+            rows = images.rows_of(other)[:MAX_COMPARED]
+            return energy_distance(features, thumbnails(domain, images.images[rows]))
 
         return min(common, key=distance)
 
+    def _fitted_json(self) -> dict[str, object]:
+        errors = {name: values.tolist() for name, values in self.cycle_error_.items()}
+        return {**super()._fitted_json(), "sources": self.sources_, "cycle_error": errors}
+
+    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        super()._restore_own(fitted, tensors)
+        self.sources_ = dict(fitted["sources"])
+        if not set(self.sources_) | set(self.sources_.values()) <= set(self.model_.classes):
+            raise ValueError("sources name unknown classes")
+        self.cycle_error_ = {
+            name: np.asarray(errors, dtype=np.float32) for name, errors in fitted["cycle_error"].items()
+        }
+
 
 def default_augmentation(images: LabeledImages) -> str:
-    """Shifts, and mirror images where no class differs from its own."""
+    """Return "translation,flip" where in no class images differ from their mirror images, else "translation"."""
     return "translation,flip" if keeps_meaning_mirrored(images) else "translation"
 
 
-def _steps_done(run: Path) -> int | None:
-    """Steps of a run that came to its own end; None of one that was cut."""
+def _finished_steps(run: Path) -> int | None:
+    """Return the steps of a run that was not interrupted, else None."""
     if not (run / "summary.json").exists():
         return None
-    about: dict[str, Any] = read_json(run / "summary.json")
-    return None if about.get("stop_reason") == INTERRUPTED else int(about["steps"])
+    summary: dict[str, Any] = read_json(run / "summary.json")
+    return None if summary.get("stop_reason") == INTERRUPTED else int(summary["steps"])

@@ -1,37 +1,25 @@
-"""AugmentedClassifier: any scikit-learn classifier, trained with as much synthetic data as inner validation favors."""
+"""AugmentedClassifier: a scikit-learn classifier, trained with the share of synthetic data that validation favors."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter, validate_data
 
-from ganaug.datasets.convert import ConvertedData, convert
-from ganaug.errors import DataError
-from ganaug.evaluation.baselines import PLAIN
-from ganaug.evaluation.classifiers import fit_rows, log_probabilities
-from ganaug.evaluation.comparison import Comparison, Predictions, log_prior, share_name
-from ganaug.evaluation.splits import Fold, fold_numbers, folds
-from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
-from ganaug.evaluation.trial import MAX_SAMPLES, draw, gathered, unfitted
-from ganaug.images import LabeledImages
-from ganaug.reports.comparison import report_on
-from ganaug.reports.report import Report
+from ganaug.datasets.convert import convert
+from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows
+from ganaug.evaluation.augmenters import clone_unfitted
+from ganaug.evaluation.training_set import balanced, mixed
 from ganaug.reports.utility import SHARES, checked_shares
 
-INSUFFICIENT = "insufficient"
-OVERSAMPLING = "oversampling"
 
-
-def _has(method: str) -> Any:
-    """Whether the classifier inside has `method`, before and after fitting."""
+def _available_if_estimator_has(method: str) -> Any:
+    """Make a method available only if the wrapped classifier has it, before and after fitting."""
 
     def check(self: "AugmentedClassifier") -> bool:
         getattr(getattr(self, "estimator_", self.estimator), method)
@@ -41,52 +29,67 @@ def _has(method: str) -> Any:
 
 
 class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """Trains `estimator` on real rows and on what `augmenter` makes of them, in `fit` only.
+    """Train a classifier on real rows and on synthetic ones, which an augmenter generates inside `fit`.
 
-    With share="auto", inner cross-validation compares real rows as they are, real rows with classes drawn equally often
-    (oversampling), and the same with synthetic rows in place of `share` of each class. The augmenter is fitted inside
-    each inner fold, and once more on everything if its images are used. The smallest share within one standard error
-    of the best is taken; 0 is among them, so that synthetic images must earn their place.
-
-    Synthetic rows count through sample weights where `estimator.fit` takes them, else rows are repeated as often.
+    With ``share="auto"``, inner cross-validation compares real rows as they are, oversampling (every class counts
+    equally), and oversampling with a share of synthetic rows in each class. It selects the smallest share within one
+    standard error of the best; 0 is a candidate, so that synthetic rows are used only if they pay. The augmenter is
+    fitted on the training part of each inner fold, and on all rows if the selected share is above 0.
 
     Parameters
     ----------
     estimator : classifier
-        Of rows, as X has them.
+        Classifier of rows in the form of X.
     augmenter : GANAugmenter
-        Or any estimator with `fit` of LabeledImages, `sample({class name: n}, random_state=...)` and, where rows are
-        images, `image_shape`.
-    share : "auto" or float in [0, 1)
-        Synthetic part of what stands for each class; 0 is the estimator alone, on real rows as they are.
+        Or any estimator with ``fit(LabeledImages)``, ``sample({class name: n}, random_state=...)`` and, if rows are
+        flattened images, `image_shape`.
+    share : "auto" or float in [0, 1), default="auto"
+        Fraction of synthetic rows in each class. 0 trains the estimator alone, on real rows as they are.
     shares : sequence of float
-        What "auto" tries beside 0.
-    cv : int
-        Inner folds, each of which fits an augmenter.
+        Shares that "auto" tries besides 0.
+    cv : int, default=3
+        Number of inner folds. Each fits an augmenter.
     n_samples : int, optional
-        Synthetic images of each class. None: as many as the largest class has, 100 to 2,000.
+        Synthetic rows of each class. None: as many as the largest class has, between 100 and 2,000.
     random_state : int, RandomState or None
-        Seed of folds and samples; the estimator and augmenter have their own.
+        Seed of folds and samples. The estimator and the augmenter have their seeds as parameters.
 
     Attributes
     ----------
-    classes_ : (K,) array
-        Class values, sorted.
-    estimator_, augmenter_ : estimators
-        Fitted; the augmenter is None where no synthetic rows are used.
+    classes_ : array of shape (K,)
+        Sorted class values.
+    estimator_ : classifier
+        Fitted.
+    augmenter_ : estimator or None
+        Fitted; None if no synthetic rows are used.
     share_ : float
-        The share that is used.
+        Share that is used.
     synthetic_weight_ : float
-        Mean weight of a synthetic row relative to a real one; 0 where none is used.
+        Mean weight of a synthetic row relative to a real one; 0 if none is used.
     balanced_ : bool
-        Whether classes count equally in training.
+        Whether every class counts equally in training.
     verdict_ : str
-        "helps", "no evidence" or "hurts" of synthetic rows against the best without; "insufficient" where it could not
-        be tried; "not tried" where share is a number.
+        "helps", "no evidence" or "hurts": synthetic rows against the best method without. "insufficient" if there were
+        too few rows to cross-validate; "not tried" if `share` is a number.
     report_ : Report or None
-        What inner validation showed, without pictures.
+        Report of the inner cross-validation, without figures.
     n_features_in_ : int
-        Numbers a row.
+        Number of features of a row.
+
+    Notes
+    -----
+    Shares become sample weights if ``estimator.fit`` takes them. Otherwise rows are repeated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from ganaug import AugmentedClassifier, GANAugmenter
+    >>> X, y = np.repeat([[0.0] * 16, [255.0] * 16], 4, axis=0), np.repeat(["dark", "bright"], 4)
+    >>> augmenter = GANAugmenter(image_shape=(4, 4), n_steps=1, width=1, latent_size=2, batch_size=4, filters=None)
+    >>> model = AugmentedClassifier(LogisticRegression(), augmenter, share=0.25, n_samples=2, random_state=0)
+    >>> model.fit(X, y).predict(X[:1])
+    array(['dark'], dtype='<U6')
     """
 
     def __init__(
@@ -109,13 +112,35 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None, **fit_params: Any) -> Self:
-        """Choose the share, fit augmenter and estimator. groups: (N,), kept together by the inner folds.
+        """Select the share, then fit the augmenter and the estimator on all rows.
 
-        sample_weight: (N,), of real rows, for the estimator; the augmenter takes no weights. fit_params: for the
-        estimator's `fit`, by metadata routing where that is on. Raises ValueError for parameters that cannot be used.
+        Parameters
+        ----------
+        X : array of shape (N, ...)
+            Numeric rows, or images of shape (N, H, W) or (N, H, W, C).
+        y : array of shape (N,)
+            Class values.
+        sample_weight : array of shape (N,), optional
+            Weights of the real rows, for the estimator. A synthetic row gets their mean. The augmenter takes none.
+        groups : array of shape (N,), optional
+            Groups that the inner folds keep together.
+        **fit_params
+            For the estimator's `fit`; through metadata routing where it is enabled.
+
+        Returns
+        -------
+        AugmentedClassifier
+            self.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid.
+        TypeError
+            If there are sample weights and the estimator's `fit` takes none.
         """
-        self._check()
-        params = self._routed(fit_params)
+        self._check_parameters()
+        params = self._route(fit_params)
         X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)
         check_classification_targets(y)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -123,108 +148,39 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             raise TypeError(f"{type(self.estimator).__name__}.fit takes no sample_weight.")
         self.classes_ = np.unique(y)
         converted = convert(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
-        rows = _Rows(X, y, converted, weights, params)
+        rows = TrainingRows(X, y, converted, weights, params)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.verdict_ = "not tried"
-        self.report_: Report | None = None
-        share, self.balanced_ = (
-            (self.share, float(self.share) > 0)
-            if self.share != "auto"
-            else self._tried(rows, seed, None if groups is None else np.asarray(groups).astype(str))
-        )
-        self._finish(rows, seed, float(share))
+        selector = ShareSelector(self.estimator, self.augmenter, self.shares, self.cv, self.n_samples, seed)
+        selection = self._select_share(selector, rows, groups)
+        self.share_, self.balanced_ = selection.share, selection.is_balanced
+        self.verdict_, self.report_ = selection.verdict, selection.report
+        self._fit_on_everything(selector, rows)
         return self
 
-    def _finish(self, rows: "_Rows", seed: int, share: float) -> None:
-        """Fit on everything with what was chosen."""
-        images, everything = rows.converted.images, np.arange(len(rows.y))
-        self.augmenter_, self.share_, self.synthetic_weight_ = None, share, 0.0
-        if share > 0:
-            self.augmenter_ = unfitted(self.augmenter).fit(images)
-            synthetic = self._samples(self.augmenter_, images, seed)
-            training = mixed(images, synthetic, share)
+    def _select_share(self, selector: ShareSelector, rows: TrainingRows, groups: Any) -> ShareSelection:
+        """Select the share by cross-validation unless it is a number."""
+        if self.share != "auto":
+            return ShareSelection(float(self.share), float(self.share) > 0, "not tried", None)
+        return selector.select(rows, None if groups is None else np.asarray(groups).astype(str))
+
+    def _fit_on_everything(self, selector: ShareSelector, rows: TrainingRows) -> None:
+        """Fit the augmenter and the estimator on all rows with the selected share."""
+        images, indices = rows.converted.images, np.arange(len(rows.y))
+        self.augmenter_, self.synthetic_weight_ = None, 0.0
+        if self.share_ > 0:
+            self.augmenter_ = clone_unfitted(self.augmenter).fit(images)
+            synthetic = selector.sample(self.augmenter_, images)
+            training = mixed(images, synthetic, self.share_)
             weights = training.sample_weights()
             if len(synthetic):
                 self.synthetic_weight_ = float(
                     weights[training.is_synthetic].mean() / weights[~training.is_synthetic].mean()
                 )
-            self.estimator_ = self._trained(rows, everything, training, synthetic)
-        elif self.balanced_:
-            self.estimator_ = self._trained(rows, everything, balanced(images), None)
+            self.estimator_ = selector.train(rows, indices, training, synthetic)
         else:
-            self.estimator_ = self._trained(rows, everything, None, None)
+            self.estimator_ = selector.train(rows, indices, balanced(images) if self.balanced_ else None, None)
 
-    def _tried(self, rows: "_Rows", seed: int, groups: np.ndarray | None) -> tuple[float, bool]:
-        """The share that inner validation favors, and whether classes are to count equally."""
-        images = rows.converted.images
-        try:
-            if len(images.classes) < 2:
-                raise DataError("there is one class only")
-            splits = folds(images, self.cv, groups=groups, seed=seed)
-            parts = [self._fold(rows, fold, seed) for fold in splits]
-        except DataError as error:
-            warnings.warn(f"no synthetic images are used: {error}", stacklevel=3)
-            self.verdict_ = INSUFFICIENT
-            return 0.0, False
-        tables = {name: table[None] for name, table in gathered(splits, parts).items()}
-        found = Comparison(
-            Predictions(
-                images.labels.numpy(),
-                fold_numbers(splits, len(images)),
-                groups,
-                log_prior(images.counts.values()),
-                {name: tables[name] for name in (PLAIN, OVERSAMPLING)},
-                {share: {share_name(share): tables[share_name(share)]} for share in checked_shares(self.shares)},
-                {},
-                adjust=False,
-            ),
-            seed=seed,
-        )
-        settings = {"classifier": type(self.estimator).__name__, "training images": len(images), "folds": len(splits)}
-        self.report_ = report_on(found, images, images, settings, [], pictures=False)
-        self.verdict_ = found.verdict
-        if found.cautious_share > 0:
-            return found.cautious_share, True
-        plain, even = (found.baselines[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
-        return 0.0, bool(even[0] - even[1:].std() > plain[0])
-
-    def _fold(self, rows: "_Rows", fold: Fold, seed: int) -> dict[str, np.ndarray]:
-        """{way: (n, K) log-probabilities of the fold's test rows}."""
-        part, places = rows.converted.images.take(fold.train), fold.train.numpy()
-        synthetic = self._samples(unfitted(self.augmenter).fit(part), part, seed)
-        fitted = {
-            PLAIN: self._trained(rows, places, None, None),
-            OVERSAMPLING: self._trained(rows, places, balanced(part), None),
-        }
-        for share in checked_shares(self.shares):
-            fitted[share_name(share)] = self._trained(rows, places, mixed(part, synthetic, share), synthetic)
-        shown = rows.X[fold.test.numpy()]
-        return {name: log_probabilities(model, shown, self.classes_) for name, model in fitted.items()}
-
-    def _samples(self, augmenter: Any, images: LabeledImages, seed: int) -> LabeledImages:
-        """Synthetic images of every class that was learned."""
-        each = self.n_samples or min(MAX_SAMPLES, max(100, max(images.counts.values())))
-        return draw(augmenter, dict.fromkeys(images.classes, each), seed, images)
-
-    def _trained(
-        self,
-        rows: "_Rows",
-        places: np.ndarray,
-        training: TrainingSet | None,
-        synthetic: LabeledImages | None,
-    ) -> Any:
-        """A clone of the estimator, fitted on real rows at `places` and synthetic ones; training None: as they are."""
-        X, y = rows.X[places], rows.y[places]
-        own = None if rows.weights is None else rows.weights[places]
-        if synthetic is not None and len(synthetic):
-            new_X, new_y = rows.of(synthetic)
-            X, y = np.concatenate([X, new_X]), np.concatenate([y, new_y])
-            own = None if own is None else np.concatenate([own, np.full(len(new_y), own.mean())])
-        params = rows.params if own is None else {**rows.params, "sample_weight": own}
-        model = clone(self.estimator)
-        return model.fit(X, y, **params) if training is None else fit_rows(model, X, y, training, **params)
-
-    def _check(self) -> None:
+    def _check_parameters(self) -> None:
         if self.share == "auto":
             checked_shares(self.shares)
         elif isinstance(self.share, bool | str) or not 0 <= self.share < 1:
@@ -232,41 +188,68 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if isinstance(self.cv, bool) or not isinstance(self.cv, int | np.integer) or self.cv < 2:
             raise ValueError(f"cv must be a whole number of folds, at least 2; got {self.cv!r}.")
 
-    def _routed(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+    def _route(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        """Those of `fit_params` that the estimator's `fit` takes."""
         if not fit_params:
             return {}
-        routed = process_routing(self, "fit", **fit_params)
-        found: dict[str, Any] = dict(routed.estimator.fit)
-        return found
+        params: dict[str, Any] = dict(process_routing(self, "fit", **fit_params).estimator.fit)
+        return params
 
-    @_has("predict")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
+    @_available_if_estimator_has("predict")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict(self, X: Any) -> np.ndarray:
-        """Class values (N,) of rows."""
-        return self._ask("predict", X)
+        """Predict class values.
 
-    @_has("predict_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
+        Parameters
+        ----------
+        X : array of shape (N, ...)
+            Rows as in `fit`.
+
+        Returns
+        -------
+        array of shape (N,)
+        """
+        return self._call("predict", X)
+
+    @_available_if_estimator_has("predict_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities (N, K), in the order of `classes_`."""
-        return self._ask("predict_proba", X)
+        """Predict probabilities, if the estimator does.
 
-    @_has("predict_log_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
+        Parameters
+        ----------
+        X : array of shape (N, ...)
+            Rows as in `fit`.
+
+        Returns
+        -------
+        array of shape (N, K)
+            In the order of `classes_`.
+        """
+        return self._call("predict_proba", X)
+
+    @_available_if_estimator_has("predict_log_proba")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log-probabilities (N, K), in the order of `classes_`."""
-        return self._ask("predict_log_proba", X)
+        """Predict log-probabilities (N, K), if the estimator does, in the order of `classes_`."""
+        return self._call("predict_log_proba", X)
 
-    @_has("decision_function")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
+    @_available_if_estimator_has("decision_function")  # type: ignore[untyped-decorator]  # scikit-learn ships no types
     def decision_function(self, X: Any) -> np.ndarray:
-        """The estimator's own margins."""
-        return self._ask("decision_function", X)
+        """Return the decision function of the estimator, if it has one: (N,) or (N, K)."""
+        return self._call("decision_function", X)
 
-    def _ask(self, method: str, X: Any) -> np.ndarray:
+    def _call(self, method: str, X: Any) -> np.ndarray:
+        """Call a method of the fitted estimator on validated rows."""
         check_is_fitted(self, "estimator_")
         X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=False)
-        answer: np.ndarray = getattr(self.estimator_, method)(X)
-        return answer
+        result: np.ndarray = getattr(self.estimator_, method)(X)
+        return result
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """sample_weight and groups are for this estimator, everything else for the one inside."""
+        """Route `sample_weight` and `groups` to this estimator, everything else to the wrapped one.
+
+        Returns
+        -------
+        MetadataRouter
+        """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add_self_request(self).add(estimator=self.estimator, method_mapping=mapping)
 
@@ -274,19 +257,3 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The user's rows as they are for the estimator, with what goes into its `fit`; `converted`: for the augmenter."""
-
-    X: np.ndarray
-    y: np.ndarray
-    converted: ConvertedData
-    weights: np.ndarray | None
-    params: dict[str, Any]
-
-    def of(self, synthetic: LabeledImages) -> tuple[np.ndarray, np.ndarray]:
-        """Synthetic images as such rows, and their labels."""
-        X, y = self.converted.append(synthetic)
-        return np.asarray(X)[len(self.X) :], np.asarray(y)[len(self.y) :]

@@ -1,66 +1,78 @@
-"""CycleGAN: learn from two sets of images, without pairs, to turn each into the other (Zhu et al. 2017)."""
+"""CycleGAN: learns from two sets of images, without pairs, to translate each into the other (Zhu et al. 2017)."""
 
-from collections.abc import Sequence
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from ganaug._runtime.lookup import lookup
-from ganaug.estimators.pix2pix import COMMON
-from ganaug.estimators.translator import Translator, cycle_errors
+from ganaug._compat import Interval
+from ganaug.estimators.evaluators import cycle_errors
+from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
+from ganaug.images import LabeledImages
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
 from ganaug.models import augmentations as augment
-from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator
-from ganaug.training.processes import Processes
+from ganaug.sampling.translation_model import TranslationModel
+from ganaug.training.recipe import TranslationRecipe
 from ganaug.training.translation_batches import Domain
-from ganaug.training.translation_steps import CycleGANStep, TranslationRecipe, TranslationStep
+from ganaug.training.translation_steps import CycleGANStep, TranslationStep
 
 
 class CycleGAN(Translator):
-    """Two GANs from image to image that undo each other: `fit(X, Y)`, `transform(X)`, `save`, `load`, `resume`.
+    """Two GANs that translate images between two domains, trained without pairs.
 
     Parameters
     ----------
-    loss : {"lsgan", "non-saturating", "hinge", "vanilla"} or AdversarialLoss
-    cycle_weight : float
-        Of the mean absolute error after translating there and back (Zhu et al. 2017, eq. 3: lambda). The published 10
-        stands beside a least-squares loss without the half of Mao et al. (2017), which ganaug's has: 5 is the same.
-    identity_weight : float
-        Of the mean absolute error of images that are on the right side already (section 5.2); 0 or different channels
-        leave it out. The published choice is half of `cycle_weight`.
-    pool_size : int
-        Earlier translations that the discriminators are shown beside new ones (section 4); 0: none.
+    loss : {"lsgan", "non-saturating", "hinge", "vanilla"} or AdversarialLoss, default="lsgan"
+    cycle_weight : float, default=5
+        Weight of the mean absolute error after translating forward and backward (lambda in eq. 3 of [1]_). The
+        published 10 belongs to a least-squares loss without the factor 1/2 of Mao et al. (2017), which ganaug's loss
+        has; 5 is equivalent.
+    identity_weight : float, default=2.5
+        Weight of the mean absolute error of images that are in the target domain already (section 5.2 of [1]_). The
+        published choice is half of `cycle_weight`. Not used where the domains have different numbers of channels.
     n_steps : int, optional
-        Training steps. None: until the time budget ends, or 200 times through the larger set and at least 2,000.
-    time_budget, batch_size, width, generator_lr, discriminator_lr, betas, ema_half_life, validation_fraction
+        Training steps. None: until the time budget ends, or 200 epochs of the larger set and at least 2,000 steps.
+    time_budget, batch_size, validation_fraction, run_dir, device, verbose, random_state, recipe
         As for `Pix2Pix`.
-    check_every, run_dir, device, precision, random_state
-        As for `Pix2Pix`.
-    augmentation : names joined by commas, sequence or None
-        Of the images of each side as they are drawn: "translation", "flip", "color".
+    augmentation : str, sequence or None, default="translation,flip"
+        Applied to the images of each domain: "translation", "flip", "color", joined by commas. "auto": "translation",
+        and "flip" where images do not differ from their mirror images.
 
     Attributes
     ----------
     model_ : TranslationModel
-        The trained generators of the best check.
-    cycle_error_ : (N,) array
-        Of each image of X, the mean absolute error in [0, 1] of pixels after it was translated there and back: large
-        where the translation lost what the image shows.
-    history_, health_, stop_reason_, n_steps_, best_step_, seconds_
+        The generators of the best check.
+    cycle_error_ : array of shape (N,)
+        For each image of X, the mean absolute error in [0, 1] of pixels after it was translated and translated back.
+        Large where the translation loses what the image shows.
+    history_, health_, stop_reason_, n_steps_, best_step_, seconds_, seed_, data_
         As for `Pix2Pix`; `history_` has the cycle and identity errors in training.
+
+    References
+    ----------
+    .. [1] Zhu et al. (2017). Unpaired image-to-image translation using cycle-consistent adversarial networks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug import CycleGAN, TranslationRecipe
+    >>> dark = np.random.default_rng(0).integers(0, 100, (8, 16, 16), dtype=np.uint8)
+    >>> translator = CycleGAN(n_steps=2, random_state=0, recipe=TranslationRecipe(width=4)).fit(dark, 255 - dark)
+    >>> translator.transform(dark[:2]).shape, translator.cycle_error_.shape
+    ((2, 16, 16), (8,))
     """
 
     kind, paired = "cyclegan", False
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **COMMON,
+        **TRANSLATOR_CONSTRAINTS,
         "cycle_weight": [Interval(Real, 0, None, closed="left")],
         "identity_weight": [Interval(Real, 0, None, closed="left")],
-        "pool_size": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(
@@ -69,89 +81,88 @@ class CycleGAN(Translator):
         *,
         cycle_weight: float = 5.0,
         identity_weight: float = 2.5,
-        pool_size: int = 50,
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int = 4,
-        width: int | None = None,
-        generator_lr: float = 2e-4,
-        discriminator_lr: float = 2e-4,
-        betas: tuple[float, float] = (0.5, 0.999),
         augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
-        ema_half_life: float = 1_000,
         validation_fraction: float = 0.1,
-        check_every: int = 250,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
-        precision: str = "auto",
+        verbose: int | bool = 0,
         random_state: int | np.random.RandomState | None = None,
+        recipe: TranslationRecipe | None = None,
     ) -> None:
         self.loss = loss
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
-        self.pool_size = pool_size
         self.n_steps = n_steps
         self.time_budget = time_budget
         self.batch_size = batch_size
-        self.width = width
-        self.generator_lr = generator_lr
-        self.discriminator_lr = discriminator_lr
-        self.betas = betas
         self.augmentation = augmentation
-        self.ema_half_life = ema_half_life
         self.validation_fraction = validation_fraction
-        self.check_every = check_every
         self.run_dir = run_dir
         self.device = device
-        self.precision = precision
+        self.verbose = verbose
         self.random_state = random_state
+        self.recipe = recipe
 
     def transform(self, X: Any, *, direction: str = "x_to_y") -> np.ndarray:
-        """Images of one side, of any size, translated: uint8, (N, H, W) or (N, H, W, C).
+        """Translate images.
 
-        direction: "x_to_y" for images like X, "y_to_x" for images like Y.
+        Parameters
+        ----------
+        X : array, Tensor or LabeledImages
+            As in `fit`, of any height and width.
+        direction : {"x_to_y", "y_to_x"}
+            "x_to_y" for images like X, "y_to_x" for images like Y.
+
+        Returns
+        -------
+        translations : array of shape (N, H, W) or (N, H, W, C), uint8
         """
-        return self._translated(X, direction, None, 0)
+        return self._transform(X, direction, None, 0)
 
     def cycle_error(self, X: Any, *, direction: str = "x_to_y") -> np.ndarray:
-        """Of each image, the mean absolute error in [0, 1] of pixels after it was translated there and back: (N,)."""
-        found: np.ndarray = cycle_errors(self.model_, self._checked(X, direction), direction).numpy()
-        return found
+        """Return the mean absolute error in [0, 1] of pixels after translating forward and backward: (N,)."""
+        errors: np.ndarray = cycle_errors(self.model_, self._accepted(X, direction), direction).numpy()
+        return errors
 
-    def _fit(self, X: Any, Y: Any, callbacks: Any, *, resume: bool) -> None:
-        super()._fit(X, Y, callbacks, resume=resume)
-        self.cycle_error_ = self.cycle_error(X)
+    def _own_results(self, data: TranslationData, model: TranslationModel) -> dict[str, object]:
+        return {"cycle_error_": cycle_errors(model, model.accepted(data.sources, "x_to_y")).numpy()}
 
-    def _domains(self, sources: Tensor, targets: Tensor) -> tuple[Domain, Domain]:
-        height, width = sources.shape[2:]
-        return Domain((sources.shape[1], height, width)), Domain((targets.shape[1], height, width))
+    def _fitted_json(self) -> dict[str, object]:
+        return {"cycle_error": self.cycle_error_.tolist()}
+
+    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
+        self.cycle_error_ = np.asarray(fitted["cycle_error"], dtype=np.float32)
+
+    def _resolve_augmentation(self, data: TranslationData) -> Any:
+        if self.augmentation != "auto":
+            return self.augmentation
+        return default_augmentation(data.sources, data.targets)
+
+    def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
+        height, width = data.sources.shape[2:]
+        return Domain((data.sources.shape[1], height, width)), Domain((data.targets.shape[1], height, width))
 
     def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
         return nn.ModuleDict(
-            {side: PatchDiscriminator(domain.shape, width) for side, domain in zip("xy", domains, strict=True)}
+            {name: PatchDiscriminator(domain.shape, width) for name, domain in zip("xy", domains, strict=True)}
         )
 
     def _make_step(
-        self, generator: nn.Module, discriminators: nn.Module, recipe: TranslationRecipe, processes: Processes
+        self, generator: Any, discriminators: Any, loss: AdversarialLoss, recipe: TranslationRecipe, **options: Any
     ) -> TranslationStep:
-        assert isinstance(generator, nn.ModuleDict)
-        assert isinstance(discriminators, nn.ModuleDict)
-        return CycleGANStep(generator, discriminators, recipe, processes)
+        weights = {"cycle": self.cycle_weight, "identity": self.identity_weight}
+        return CycleGANStep(generator, discriminators, loss, recipe, weights=weights, **options)
 
-    def _recipe(self, n_steps: int | None, device: torch.device) -> TranslationRecipe:
-        return TranslationRecipe(
-            loss=lookup(LOSSES, self.loss, "loss"),
-            weights={"cycle": self.cycle_weight, "identity": self.identity_weight},
-            rates=(self.generator_lr, self.discriminator_lr),
-            betas=self.betas,
-            ema_half_life=self.ema_half_life,
-            constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
-            augmentations=augment.policy(self.augmentation),
-            pool=self.pool_size,
-            precision=self._precision(device),
-        )
 
-    def _check_params(self) -> None:
-        lookup(LOSSES, self.loss, "loss")
-        augment.policy(self.augmentation)
-        self._precision(torch.device("cpu"))
+def default_augmentation(*domains: Tensor) -> str:
+    """Return "translation,flip" where images do not differ from their mirror images, else "translation".
+
+    Parameters
+    ----------
+    *domains : Tensor of shape (N, C, H, W), uint8
+    """
+    labeled = [LabeledImages(images, torch.zeros(len(images), dtype=torch.int64), ("domain",)) for images in domains]
+    return "translation,flip" if all(keeps_meaning_mirrored(images) for images in labeled) else "translation"

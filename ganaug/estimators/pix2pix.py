@@ -1,7 +1,6 @@
-"""Pix2Pix: learn from pairs of images what turns the one into the other (Isola et al. 2017)."""
+"""Pix2Pix: learns from pairs of images to translate one into the other (Isola et al. 2017)."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
@@ -9,90 +8,85 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
-from torch import Tensor, nn
+from torch import nn
 
-from ganaug._runtime.lookup import lookup
+from ganaug._compat import Interval
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
-from ganaug.estimators.translator import Translator, as_images, check_sides, thumbnails
-from ganaug.metrics.permutation import LIKELY, Tested, dependence_test
+from ganaug.estimators.evaluators import thumbnails
+from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
+from ganaug.metrics.permutation import LIKELY, Tested
+from ganaug.metrics.two_sample_tests import dependence_test
 from ganaug.models import augmentations as augment
-from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator
-from ganaug.training.loop import Callback
-from ganaug.training.processes import Processes
+from ganaug.sampling.translation_model import TranslationModel
+from ganaug.training.recipe import TranslationRecipe
 from ganaug.training.translation_batches import Domain
-from ganaug.training.translation_steps import Pix2PixStep, TranslationRecipe, TranslationStep
+from ganaug.training.translation_steps import Pix2PixStep, TranslationStep
 
-NOT_OF_PAIRS = ("color", "cutout")
-MIN_PAIRS, MAX_PAIRS = 20, 200  # from which on it is said whether they look like pairs, and those looked at
-
-COMMON: dict[str, list[object]] = {
-    "n_steps": [Interval(Integral, 1, None, closed="left"), None],
-    "time_budget": [Interval(Real, 0, None, closed="neither"), None],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "width": [Interval(Integral, 1, None, closed="left"), None],
-    "generator_lr": [Interval(Real, 0, None, closed="neither")],
-    "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
-    "ema_half_life": [Interval(Real, 0, None, closed="left")],
-    "validation_fraction": [Interval(Real, 0, 0.5, closed="both")],
-    "check_every": [Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
-}
+UNSUITABLE_AUGMENTATIONS = ("color", "cutout")
+MIN_PAIRS, MAX_PAIRS = 20, 200  # needed for the test of pairing, and used by it
 
 
 class Pix2Pix(Translator):
-    """A conditional GAN from image to image, of pairs: `fit(X, Y)`, `transform(X)`, `save`, `load`, `resume`.
+    """A conditional GAN that translates images, trained on pairs.
 
     Parameters
     ----------
     num_labels : int, optional
-        X holds label images, (N, H, W), of the numbers 0..num_labels - 1, which become a channel each. None: pixels.
-    loss : {"non-saturating", "lsgan", "hinge", "vanilla"} or AdversarialLoss
-    l1_weight : float
-        Of the mean absolute error to Y, beside the adversarial loss (Isola et al. 2017, eq. 4: lambda).
+        X holds label images (N, H, W) with labels 0..num_labels - 1, which become one channel each. None: X holds
+        pixels.
+    loss : {"non-saturating", "lsgan", "hinge", "vanilla"} or AdversarialLoss, default="non-saturating"
+    l1_weight : float, default=100
+        Weight of the mean absolute error to Y (lambda in eq. 4 of [1]_).
     n_steps : int, optional
-        Training steps. None: until the time budget ends, or 200 times through the pairs and at least 2,000.
+        Training steps. None: until the time budget ends, or 200 epochs and at least 2,000 steps.
     time_budget : float, optional
-        Seconds after which training ends, at the end of a step.
-    batch_size : int
-        Pairs a step.
-    width : int, optional
-        Channels of the first stages. None: 64 on a GPU, as published, and 32 elsewhere.
-    generator_lr, discriminator_lr : float
-        Learning rates of Adam; in the second half of `n_steps` they fall to nothing.
-    betas : (float, float)
-        Adam's averaging of gradient and squared gradient.
-    augmentation : names joined by commas, sequence or None
-        Of both images of a pair alike, as they are drawn: "translation", "flip".
-    ema_half_life : float
-        Half-life, in pairs, of the averaged generator that translates; 0 keeps none.
-    validation_fraction : float
-        Share of the pairs that training is not shown, where it comes to ten: the best check is chosen on them.
-    check_every : int
-        Steps between checks of health and progress, each with a checkpoint and a preview.
+        Seconds after which training ends.
+    batch_size : int, default=4
+        Pairs in a step.
+    augmentation : str, sequence or None, default="translation,flip"
+        Applied to both images of a pair alike: "translation", "flip", joined by commas.
+    validation_fraction : float, default=0.1
+        Fraction of the pairs that training does not see, if it amounts to ten. The best check is chosen on them.
     run_dir : path, optional
         Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
-    device, precision, random_state
+    device, verbose, random_state
         As for `GANAugmenter`.
+    recipe : TranslationRecipe, optional
+        Settings that most users leave as they are. None: `TranslationRecipe()`.
 
     Attributes
     ----------
     model_ : TranslationModel
-        The trained generator of the best check.
-    history_ : DataFrame
-        A row a check: losses, discriminator's accuracy, L1 in training, score (`TranslationEvaluator`), diversity, findings.
-    health_ : list of Finding
-        Every symptom seen, with its value, its threshold and what was done.
+        The generator of the best check.
     pairing_ : Tested or None
-        Whether X says anything about its own Y, from which `fit` warns where not; None of fewer than 20 pairs.
-    stop_reason_, n_steps_, best_step_, seconds_
-        Why training ended, steps done, the step whose state is kept, and seconds spent.
+        Test of whether X depends on Y; `fit` warns where it does not. None if there are fewer than 20 pairs.
+    history_ : DataFrame
+        A row for each check: losses, accuracy of the discriminator, L1 error, score, diversity, findings.
+    health_, stop_reason_, n_steps_, best_step_, seconds_, seed_, data_
+        As for `GANAugmenter`.
+
+    References
+    ----------
+    .. [1] Isola et al. (2017). Image-to-image translation with conditional adversarial networks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug import Pix2Pix, TranslationRecipe
+    >>> masks = np.random.default_rng(0).integers(0, 2, (8, 16, 16))
+    >>> photos = np.stack([masks * 200] * 3, axis=-1).astype(np.uint8)
+    >>> small = TranslationRecipe(width=4)
+    >>> translator = Pix2Pix(num_labels=2, n_steps=2, random_state=0, recipe=small).fit(masks, photos)
+    >>> translator.transform(masks[:1]).shape
+    (1, 16, 16, 3)
     """
 
     kind, paired = "pix2pix", True
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        **COMMON,
+        **TRANSLATOR_CONSTRAINTS,
         "num_labels": [Interval(Integral, 2, 256, closed="both"), None],
         "l1_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -106,18 +100,13 @@ class Pix2Pix(Translator):
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int = 4,
-        width: int | None = None,
-        generator_lr: float = 2e-4,
-        discriminator_lr: float = 2e-4,
-        betas: tuple[float, float] = (0.5, 0.999),
         augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
-        ema_half_life: float = 1_000,
         validation_fraction: float = 0.1,
-        check_every: int = 250,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
-        precision: str = "auto",
+        verbose: int | bool = 0,
         random_state: int | np.random.RandomState | None = None,
+        recipe: TranslationRecipe | None = None,
     ) -> None:
         self.num_labels = num_labels
         self.loss = loss
@@ -125,53 +114,63 @@ class Pix2Pix(Translator):
         self.n_steps = n_steps
         self.time_budget = time_budget
         self.batch_size = batch_size
-        self.width = width
-        self.generator_lr = generator_lr
-        self.discriminator_lr = discriminator_lr
-        self.betas = betas
         self.augmentation = augmentation
-        self.ema_half_life = ema_half_life
         self.validation_fraction = validation_fraction
-        self.check_every = check_every
         self.run_dir = run_dir
         self.device = device
-        self.precision = precision
+        self.verbose = verbose
         self.random_state = random_state
+        self.recipe = recipe
 
     def transform(self, X: Any, *, random_state: int | None = None, start: int = 0) -> np.ndarray:
-        """X, in any form of `fit` and of any size, translated: uint8, (N, H, W) or (N, H, W, C).
+        """Translate images.
 
-        What a mask leaves open is drawn: image i by (random_state or the fit's seed, start + i) alone.
+        Parameters
+        ----------
+        X : array, Tensor or LabeledImages
+            As in `fit`, of any height and width.
+        random_state : int, optional
+            Seed of what X leaves open. None: the seed of the fit.
+        start : int, default=0
+            Image i is drawn from (seed, start + i).
+
+        Returns
+        -------
+        translations : array of shape (N, H, W) or (N, H, W, C), uint8
         """
-        return self._translated(X, "x_to_y", random_state, start)
+        return self._transform(X, "x_to_y", random_state, start)
 
-    def _fit(self, X: Any, Y: Any, callbacks: Sequence[Callback], *, resume: bool) -> None:
-        self._check_params()
-        sources, targets = as_images(X, "X", self.num_labels), as_images(Y, "Y")
-        check_sides(sources, targets, paired=True)
-        self.pairing_ = _pairing(self._domains(sources, targets), sources, targets)
+    def _convert(self, X: Any, Y: Any) -> TranslationData:
+        data = super()._convert(X, Y)
+        self.pairing_ = _test_pairing(self._domains(data), data)
         if self.pairing_ is not None and self.pairing_.p > LIKELY:
-            warnings.warn(
-                f"X and Y do not look like pairs: images of X say no more about their own Y than about another's "
+            warn_user(
+                "X and Y do not look like pairs: images of X depend no more on their own Y than on that of another "
                 f"(distance correlation {self.pairing_.value:.2f}, by chance {self.pairing_.expected:.2f}, "
-                f"p = {self.pairing_.p:.2f}). Check that both are in the same order.",
-                stacklevel=3,
+                f"p = {self.pairing_.p:.2f}). Check that both are in the same order."
             )
-        super()._fit(X, Y, callbacks, resume=resume)
+        return data
 
-    def _told(self) -> dict[str, object]:
+    def _own_results(self, data: TranslationData, model: TranslationModel) -> dict[str, object]:  # noqa: ARG002
+        return {"pairing_": self.pairing_}
+
+    def _own_summary(self, results: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
         if self.pairing_ is None:
-            return {"pairs": "too few to say whether they are pairs"}
-        return {
-            "pairs": "do not look like pairs" if self.pairing_.p > LIKELY else "yes",
-            "pairing": asdict(self.pairing_),
-        }
+            return {"pairs": "too few to test"}
+        verdict = "do not look like pairs" if self.pairing_.p > LIKELY else "yes"
+        return {"pairs": verdict, "pairing": asdict(self.pairing_)}
 
-    def _domains(self, sources: Tensor, targets: Tensor) -> tuple[Domain, Domain]:
-        height, width = sources.shape[2:]
+    def _fitted_json(self) -> dict[str, object]:
+        return {"pairing": None if self.pairing_ is None else asdict(self.pairing_)}
+
+    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
+        self.pairing_ = None if fitted["pairing"] is None else Tested(**fitted["pairing"])
+
+    def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
+        height, width = data.sources.shape[2:]
         return (
-            Domain((sources.shape[1], height, width), self.num_labels),
-            Domain((targets.shape[1], height, width)),
+            Domain((data.sources.shape[1], height, width), self.num_labels),
+            Domain((data.targets.shape[1], height, width)),
         )
 
     def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
@@ -179,37 +178,24 @@ class Pix2Pix(Translator):
         return PatchDiscriminator((source[0] + target[0], *source[1:]), width)
 
     def _make_step(
-        self, generator: nn.Module, discriminators: nn.Module, recipe: TranslationRecipe, processes: Processes
+        self, generator: Any, discriminators: Any, loss: AdversarialLoss, recipe: TranslationRecipe, **options: Any
     ) -> TranslationStep:
-        return Pix2PixStep(generator, discriminators, recipe, processes)
-
-    def _recipe(self, n_steps: int | None, device: torch.device) -> TranslationRecipe:
-        return TranslationRecipe(
-            loss=lookup(LOSSES, self.loss, "loss"),
-            weights={"l1": self.l1_weight},
-            rates=(self.generator_lr, self.discriminator_lr),
-            betas=self.betas,
-            ema_half_life=self.ema_half_life,
-            constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
-            augmentations=augment.policy(self.augmentation),
-            precision=self._precision(device),
-        )
+        return Pix2PixStep(generator, discriminators, loss, recipe, weights={"l1": self.l1_weight}, **options)
 
     def _check_params(self) -> None:
-        lookup(LOSSES, self.loss, "loss")
-        chosen = augment.policy(self.augmentation)
-        if unfit := [name for name in NOT_OF_PAIRS if augment.AUGMENTATIONS[name] in chosen]:
+        super()._check_params()
+        policies = augment.policy(self.augmentation)
+        unsuitable = [name for name in UNSUITABLE_AUGMENTATIONS if augment.AUGMENTATIONS[name] in policies]
+        if unsuitable:
             raise ValueError(
-                f"augmentation {unfit[0]!r} would alter X and Y alike, whose colors mean different things. Use "
-                "translation, flip or None."
+                f"augmentation {unsuitable[0]!r} would alter X and Y alike, but their colors mean different things. "
+                "Use translation, flip or None."
             )
-        self._precision(torch.device("cpu"))
 
 
-def _pairing(domains: tuple[Domain, Domain], sources: Tensor, targets: Tensor) -> Tested | None:
-    """Whether X tells anything about Y, on pixels averaged down to 8 x 8; None of too few pairs to say."""
-    if len(sources) < MIN_PAIRS:
+def _test_pairing(domains: tuple[Domain, Domain], data: TranslationData) -> Tested | None:
+    """Return a test of whether X depends on Y, on pixels averaged to 8 x 8; None for too few pairs."""
+    if len(data.sources) < MIN_PAIRS:
         return None
-    rows = torch.randperm(len(sources), generator=generator(0, "pairing"))[:MAX_PAIRS]
-    first, second = (thumbnails(domain, side[rows]) for domain, side in zip(domains, (sources, targets), strict=True))
-    return dependence_test(first, second)
+    rows = torch.randperm(len(data.sources), generator=generator(0, "pairing"))[:MAX_PAIRS]
+    return dependence_test(thumbnails(domains[0], data.sources[rows]), thumbnails(domains[1], data.targets[rows]))

@@ -1,118 +1,179 @@
-"""What `GANAugmenter()` chooses when it is not told: network, width, batch, steps, augmentation; with reasons."""
+"""What `GANAugmenter` chooses where a parameter leaves it open, each choice with its reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sklearn.base import clone
 
 from ganaug.datasets.holdout import FEWEST
 from ganaug.images import LabeledImages
-from ganaug.io.findings import MIN_IMAGE_SIZE
-from ganaug.metrics.mirror import ENOUGH_TO_TELL, keeps_meaning_mirrored
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
+from ganaug.metrics.mirror_symmetry import ENOUGH_TO_TELL, keeps_meaning_mirrored
 from ganaug.training.engine import precision_for
+from ganaug.training.recipe import TrainingRecipe
 
-NAMED_OPEN = ("network", "augmentation", "patience", "precision")  # left open by "auto"; the others by None
+OPEN_IF_AUTO = ("network", "augmentation", "patience", "precision")  # the others are open if they are None
 MIN_STEPS, MAX_STEPS = 2000, 100_000
+PATIENCE = 30  # checks
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The choices of one fit. `why` has a sentence for each that ganaug made by itself.
+    """The choices of one fit. `print(plan)` shows each with its reason.
 
-    n_steps: None where only a time budget ends the run. patience: checks without a better score after which training
-    stops; None: never.
+    Attributes
+    ----------
+    network : str or Network
+    batch_size : int
+        Real images in a step.
+    n_steps : int or None
+        None: the time budget ends the fit.
+    augmentation : str or sequence or None
+    patience : int or None
+        Checks without a better score after which training stops. None: never.
+    recipe : TrainingRecipe
+        With `width`, `ema_half_life` and `precision` chosen.
+    validation : mapping
+        Class name -> number of images that training does not see.
+    reasons : mapping
+        Name of a choice that ganaug made -> why.
     """
 
     network: Any
-    width: int
     batch_size: int
     n_steps: int | None
     augmentation: Any
-    ema_half_life: float
     patience: int | None
-    precision: str
+    recipe: TrainingRecipe
     validation: Mapping[str, int]
-    why: Mapping[str, str]
+    reasons: Mapping[str, str]
 
     def __str__(self) -> str:
-        lines = []
-        for field in fields(self):
-            if field.name in ("why", "validation"):
-                continue
-            value = getattr(self, field.name)
-            shown = value if isinstance(value, str | int | float | None) else type(value).__name__
-            lines.append(f"{field.name} = {shown}: {self.why.get(field.name, 'as you asked')}.")
-        return "\n".join([*lines, f"held out: {self.why['validation']}."])
+        choices = {
+            "network": self.network,
+            "width": self.recipe.width,
+            "batch_size": self.batch_size,
+            "n_steps": self.n_steps,
+            "augmentation": self.augmentation,
+            "ema_half_life": self.recipe.ema_half_life,
+            "patience": self.patience,
+            "precision": self.recipe.precision,
+        }
+        lines = [
+            f"{name} = {value if isinstance(value, str | int | float | None) else type(value).__name__}: "
+            f"{self.reasons.get(name, 'set by you')}."
+            for name, value in choices.items()
+        ]
+        return "\n".join([*lines, f"validation: {self.reasons['validation']}."])
 
 
-def make_plan(images: LabeledImages, validation: LabeledImages, device: torch.device, given: Mapping[str, Any]) -> Plan:
-    """Choose what `given` leaves open ("auto" or None) for training on `images` on `device`.
+class _Choices:
+    """Collects what the user set and what ganaug chooses, with reasons."""
 
-    images: without what is held out. given: GANAugmenter's parameters.
-    """
-    _, height, width = images.shape
-    vectors, largest = min(height, width) < MIN_IMAGE_SIZE, max(height, width)
-    chosen: dict[str, Any] = {}
-    why: dict[str, str] = {}
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = params
+        self.values: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
 
-    def choose(name: str, value: Any, reason: str) -> None:
-        if isinstance(given[name], str | None) and given[name] == ("auto" if name in NAMED_OPEN else None):
-            chosen[name], why[name] = value, reason
+    def choose(self, name: str, value: Any, reason: str) -> None:
+        """Use `value` where the parameter leaves it open."""
+        requested = self.params[name]
+        is_open = requested is None
+        if name in OPEN_IF_AUTO:  # None is a choice of the user's: no augmentation, no patience
+            is_open = isinstance(requested, str) and requested == "auto"
+        if is_open:
+            self.values[name], self.reasons[name] = value, reason
         else:
-            chosen[name] = given[name]
+            self.values[name] = requested
 
-    choose(
-        "network",
-        "mlp" if vectors else "dcgan",
-        f"{MIN_IMAGE_SIZE} pixels or more a side are needed for convolutions"
-        if vectors
-        else f"convolutions for {height}x{width} pixels; the residual networks cost more a step",
+
+def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.device, params: Mapping[str, Any]) -> Plan:
+    """Choose what the parameters leave open.
+
+    Parameters
+    ----------
+    train, validation : LabeledImages
+        The training images, and those that training does not see.
+    device : torch.device
+    params : mapping
+        Parameters of `GANAugmenter`, with a TrainingRecipe as "recipe".
+    """
+    recipe: TrainingRecipe = params["recipe"]
+    choices = _Choices({**recipe.get_params(deep=False), **params})
+    _, height, width = train.shape
+    is_vector = min(height, width) < MIN_IMAGE_SIZE
+    _choose_networks(choices, height, width)
+    choices.choose("batch_size", 64 if len(train) >= 64 else 16, f"{len(train):,} images to draw from")
+    batch_size = choices.values["batch_size"]
+    if params["time_budget"] is not None and params["n_steps"] is None:
+        choices.values["n_steps"] = None
+        choices.reasons["n_steps"] = f"the time budget of {params['time_budget']:g} s ends the fit"
+    else:
+        n_shown = 600_000 + 150 * len(train)
+        n_steps = min(MAX_STEPS, max(MIN_STEPS, round(n_shown / batch_size / 500) * 500))
+        choices.choose(
+            "n_steps", n_steps, f"{len(train):,} images, {n_steps * batch_size:,} shown if no check stops it"
+        )
+    names, reason = (None, "plain vectors have no pixels to move") if is_vector else _augmentation(train)
+    choices.choose("augmentation", names, reason)
+    half_life = batch_size * 10_000 / 32
+    choices.choose("ema_half_life", half_life, "10,000 images for each 32 of the batch (Karras et al. 2020)")
+    choices.choose("patience", PATIENCE, "checks without a better score; the best state is kept in any case")
+    _choose_precision(choices, device, is_vector=is_vector)
+    counts = {name: count for name, count in validation.counts.items() if count}
+    choices.reasons["validation"] = (
+        f"{len(validation)} images of {len(counts)} classes are held out, for scores and filters"
+        if counts
+        else f"no image is held out, because no class is large enough to give {FEWEST}"
     )
-    if largest <= 32:
-        choose("width", 32, "up to 32 pixels a layer is cheap")
+    values = choices.values
+    chosen_recipe = clone(recipe).set_params(**{name: values[name] for name in ("width", "ema_half_life", "precision")})
+    return Plan(
+        values["network"],
+        batch_size,
+        values["n_steps"],
+        values["augmentation"],
+        values["patience"],
+        chosen_recipe,
+        counts,
+        choices.reasons,
+    )
+
+
+def _choose_networks(choices: _Choices, height: int, width: int) -> None:
+    if min(height, width) < MIN_IMAGE_SIZE:
+        choices.choose("network", "mlp", f"convolutions need {MIN_IMAGE_SIZE} pixels or more on each side")
     else:
-        choose("width", 16, "above 32 pixels half the width, since a layer costs by its pixels")
-    choose("batch_size", 64 if len(images) >= 64 else 16, f"{len(images):,} images to draw from")
-    batch = chosen["batch_size"]
-    if given["time_budget"] is not None and given["n_steps"] is None:
-        chosen["n_steps"], why["n_steps"] = None, f"the time budget of {given['time_budget']:g} s ends the run"
+        reason = f"convolutions for {height}x{width} pixels; a step of the residual networks costs more"
+        choices.choose("network", "dcgan", reason)
+    if max(height, width) <= 32:
+        choices.choose("width", 32, "layers are cheap up to 32 pixels")
     else:
-        seen = 600_000 + 150 * len(images)
-        steps = min(MAX_STEPS, max(MIN_STEPS, round(seen / batch / 500) * 500))
-        choose("n_steps", steps, f"{len(images):,} images: {steps * batch:,} shown in all, early stopping apart")
-    if vectors:
-        choose("augmentation", None, "plain vectors have no pixels to move")
-    else:
-        names, reason = _augmentation(images)
-        choose("augmentation", names, reason)
-    choose("ema_half_life", batch * 10_000 / 32, "10 thousand images for each 32 of the batch (Karras et al. 2020)")
-    choose("patience", 30, "checks without a better score; the best one is kept in any case")
-    if vectors:
-        choose("precision", "fp32", "plain vectors are quick enough")
+        choices.choose("width", 16, "half the width above 32 pixels, because the cost of a layer grows with its pixels")
+
+
+def _choose_precision(choices: _Choices, device: torch.device, *, is_vector: bool) -> None:
+    if is_vector:
+        choices.choose("precision", "fp32", "plain vectors train fast enough")
     elif precision_for("auto", device) == torch.bfloat16:
-        choose("precision", "bf16", f"this {device.type} multiplies in bfloat16, which shortens a step")
+        choices.choose("precision", "bf16", f"this {device.type} multiplies in bfloat16, which makes a step faster")
     else:
-        choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
-    held = {name: count for name, count in validation.counts.items() if count}
-    why["validation"] = (
-        f"{len(validation)} images of {len(held)} classes, for scores and filters"
-        if held
-        else f"nothing: no class is large enough to give {FEWEST} images"
-    )
-    return Plan(**chosen, validation=held, why=why)
+        choices.choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
 
 
 def _augmentation(images: LabeledImages) -> tuple[str, str]:
-    names, why = ["translation"], ["small shifts keep what an image shows"]
+    """Return the names of augmentations that keep the meaning of these images, and the reasons."""
+    names, reasons = ["translation"], ["small shifts do not change what an image shows"]
     if images.shape[0] == 3 and len(images) < 20_000:
         names.append("color")
-        why.append("colors vary with the light, and there are few images")
+        reasons.append("colors vary with the light, and there are few images")
     if keeps_meaning_mirrored(images):
         names.append("flip")
-        why.append("no class differs from its mirror image")
+        reasons.append("in no class do images differ from their mirror images")
     elif len(images) < ENOUGH_TO_TELL:
-        why.append("no flip: too few images to tell whether a mirror image keeps its meaning")
+        reasons.append("no flip: too few images to tell whether mirror images have the same meaning")
     else:
-        why.append("no flip: mirror images differ from the images")
-    return ",".join(names), "; ".join(why)
+        reasons.append("no flip: images differ from their mirror images")
+    return ",".join(names), "; ".join(reasons)

@@ -1,127 +1,304 @@
-"""What every over-sampler shares: how images and labels come in, in any form, and what scikit-learn asks of it."""
+"""The base of the over-samplers: data in any form, scikit-learn's and imbalanced-learn's contracts, and sampling."""
 
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
+import pandas as pd
 from imblearn.utils import check_target_type
-from imblearn.utils._validation import ArraysTransformer
 from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganaug._compat import ArraysTransformer, BaseOverSampler
+from ganaug._runtime.messages import warn_user
 from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_hugging_face
-from ganaug.estimators import base
-from ganaug.images import LabeledImages
-from ganaug.sampling.strategy import Strategy, to_generate
+from ganaug.errors import DataError, RunError, TrainingWarning
+from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
+from ganaug.images import LabeledImages, image_hashes
+from ganaug.io.dataset_checks import LARGEST, MAX_CLASSES
+from ganaug.sampling.conditional_model import ConditionalModel
+from ganaug.sampling.shards import Shard
+from ganaug.sampling.strategy import Strategy, counts_for, to_generate
 from ganaug.training.loop import Callback
 
+Setup = TypeVar("Setup", bound=FitSetup)
+TRAINING_IMAGES = "training_images"
+FILTER_REPORT_COLUMNS = ["class", "drawn", "copies", "mislabeled", "pass_rate", "learned"]
 
-class Sampler(base.Resumable, BaseOverSampler, ABC):  # type: ignore[misc]
-    """The part of GANAugmenter and ClassTranslator that is the same. Abstract."""
+
+@dataclass(frozen=True)
+class SamplerData:
+    """The data of one fit of an over-sampler.
+
+    Attributes
+    ----------
+    images : LabeledImages
+    class_values : array of shape (K,)
+        The user's value for each class.
+    hashes : Tensor of shape (N,), int64
+        A hash of each image.
+    to_generate : dict
+        Label -> images that `sampling_strategy` adds.
+    """
+
+    images: LabeledImages
+    class_values: np.ndarray
+    hashes: Tensor
+    to_generate: dict[int, int]
+
+
+class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
+    """An over-sampler of images. Abstract.
+
+    Fitted attributes that every over-sampler has are documented at `GANAugmenter`.
+    """
 
     sampling_strategy: Strategy
     image_shape: Any
-    model_: Any
-    _to_generate: dict[int, int]
+    model_: ConditionalModel
+
+    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Fit to labeled images.
+
+        Parameters
+        ----------
+        X : LabeledImages, torch Dataset, Hugging Face Dataset, folder, array, tensor, DataFrame or list of files
+            Images, in any form that `ganaug.datasets.convert.convert` reads. Data sets and folders hold their labels.
+        y : array-like of shape (N,), optional
+            Class of each image, for every other form of X.
+        callbacks : sequence of callable
+            Called after every training step with (steps done, dict of logged scalars). A callback that raises
+            `ganaug.training.loop.StopTraining` ends the fit, with a checkpoint from which `resume` continues.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            If the images cannot be trained on (a ValueError).
+        RunError
+            If `run_dir` holds another run.
+        """
+        self._fit(self._prepare(self._convert(X, y)), callbacks, resume=False)
+        return self
+
+    def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+        """Continue the run in `run_dir`, with the same data and parameters, to `n_steps` or `time_budget`.
+
+        On the CPU, the result equals that of an uninterrupted run bit by bit. Parameters as in `fit`.
+
+        Raises
+        ------
+        RunError
+            If there is no run, or it was started with other data or parameters.
+        """
+        self._fit(self._prepare(self._convert(X, y)), callbacks, resume=True)
+        return self
+
+    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, and return X and y with synthetic images after the originals.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        **fit_params
+            Passed to `fit`.
+
+        Returns
+        -------
+        X, y
+            In the container and dtype that came in. A data set that holds its labels is returned as one object.
+        """
+        return self._fit_resample(X, y, **fit_params)
+
+    def sample_blocks(
+        self,
+        counts: int | Mapping[Any, int],
+        *,
+        shard: tuple[int, int] = (0, 1),
+        block_size: int | None = None,
+        random_state: int | None = None,
+        start: int = 0,
+        filtered: bool = True,
+        **options: Any,
+    ) -> Iterator[LabeledImages]:
+        """Yield what `sample` returns, block after block, so that memory does not grow with the number of images.
+
+        Parameters
+        ----------
+        counts, random_state, start, filtered
+            As in `sample`.
+        shard : (int, int), default=(0, 1)
+            (i, n): the i-th, from 0, of n parts, which together are the whole and can be drawn on different machines.
+            Of a class with c images, part i has images c * i // n to c * (i + 1) // n.
+        block_size : int, optional
+            Images in a block. None: as many as take 16 MiB.
+        **options
+            Further parameters of `sample`.
+        """
+        request = self._request(counts)
+        parts = {label: Shard(*shard).part(count) for label, count in request.items()}
+        places = {label: range(part.start + start, part.stop + start) for label, part in parts.items()}
+        drawing = self._drawing_options(random_state, **options)
+        return self.model_.blocks(places, size=block_size, filtered=filtered, **drawing)
+
+    def plan_counts(self, images: LabeledImages) -> dict[str, int]:
+        """Return, by class name, how many images `sampling_strategy` adds to `images`; only classes that get some."""
+        names = np.asarray(images.classes, dtype=object)
+        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
+        return {images.classes[label]: count for label, count in resolved.items()}
+
+    @property
+    def unlearned_classes_(self) -> list[str]:
+        """Names of the classes that `sample` refuses, because too few samples pass the filters."""
+        check_is_fitted(self, "model_")
+        return [self.model_.classes[label] for label in self.model_.unlearned]
+
+    @property
+    def filter_report_(self) -> pd.DataFrame:
+        """By class: samples of a trial, near-copies, mislabeled samples, pass rate, and whether it is learned."""
+        check_is_fitted(self, "model_")
+        rows = [
+            (self.model_.classes[label], stats.drawn, stats.copies, stats.mislabeled, stats.pass_rate, stats.is_learned)
+            for label, stats in self.model_.filter_stats.items()
+        ]
+        return pd.DataFrame(rows, columns=FILTER_REPORT_COLUMNS)
 
     @abstractmethod
-    def sample(self, counts: Any) -> LabeledImages:
-        """Exactly as many synthetic images as asked for, in all or as {class: number}."""
+    def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
+        """Return the options of the model's `sample`, checked."""
 
-    @abstractmethod
-    def _fit(self, converted: ConvertedData, callbacks: Sequence[Callback], *, resume: bool) -> None:
-        """Train; sets model_ and _to_generate, {label: number that `sampling_strategy` adds}."""
-
-    @abstractmethod
-    def _check_params(self) -> None:
-        """Raise ValueError that names the first parameter which cannot be used."""
+    def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
+        """Return the requested number of images by label."""
+        check_is_fitted(self, "model_")
+        return counts_for(counts, self.model_.class_values, self.model_.classes)
 
     def _convert(self, X: Any, y: Any) -> ConvertedData:
+        """Convert a user's data, after the parameters are checked."""
         self._check_params()
-        given = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
-        is_images = given or are_paths(X) or getattr(X, "ndim", 2) in (3, 4)
-        if is_images:
+        is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
+        if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
             converted = convert(X, y, image_shape=self.image_shape)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted
         return self._convert_table(X, y)
 
     def _convert_table(self, X: Any, y: Any) -> ConvertedData:
-        """Rows of numbers, checked and given back as imbalanced-learn does."""
+        """Convert rows of numbers, with the checks and the containers of imbalanced-learn."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         check_classification_targets(y)
         transformer = ArraysTransformer(X, y)
-        values, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        values, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         array, values = validate_data(self, X, values, dtype="numeric")
         converted = convert(array, values, image_shape=self.image_shape)
 
         def append(synthetic: LabeledImages) -> tuple[Any, Any]:
-            both, labels = converted.append(synthetic)
-            labels = label_binarize(labels, classes=np.unique(values)) if one_vs_all else labels
-            given: tuple[Any, Any] = transformer.transform(both, labels)
-            return given
+            rows, labels = converted.append(synthetic)
+            labels = label_binarize(labels, classes=np.unique(values)) if is_one_vs_all else labels
+            containers: tuple[Any, Any] = transformer.transform(rows, labels)
+            return containers
 
         return ConvertedData(converted.images, converted.class_values, append)
 
-    def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Train on labeled images: LabeledImages, a torch Dataset, or X and y in any form of `data.convert.adopt`.
+    def _prepare(self, converted: ConvertedData) -> SamplerData:
+        """Check that a model can be fitted, and resolve the sampling strategy."""
+        images, values = converted.images, converted.class_values
+        check_trainable(images)
+        counts = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
+        return SamplerData(images, values, image_hashes(images.images), counts)
 
-        callbacks: called after every step with (steps done, what the step logged); one may raise StopTraining.
-        Raises DataError (a ValueError) for data that cannot be trained on, RunError where run_dir holds a run.
-        """
-        self._fit(self._convert(X, y), callbacks, resume=False)
-        return self
-
-    def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """Go on with the run in `run_dir`, on the same data with the same parameters, to `n_steps` or `time_budget`.
-
-        On the CPU the result is bit-identical to that of a run that was never stopped.
-        Raises RunError when there is no run, or it was begun with other data or parameters.
-        """
-        self._fit(self._convert(X, y), callbacks, resume=True)
-        return self
-
-    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit, then return (X, y) with synthetic images after the originals, in their own container and dtype."""
-        return self._fit_resample(X, y, **fit_params)
-
-    def plan_counts(self, images: LabeledImages) -> dict[str, int]:
-        """Class name -> how many images `sampling_strategy` asks to add to `images`; only classes that get some."""
-        names = np.asarray(images.classes, dtype=object)
-        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
-        return {images.classes[index]: count for index, count in resolved.items()}
-
-    @property
-    def unlearned_classes_(self) -> list[str]:
-        """Names of the classes of which `sample` hands out nothing: too few samples pass the filters."""
-        check_is_fitted(self, "model_")
-        return [self.model_.classes[label] for label in self.model_.unlearned]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
+    def _describe_data(self, data: SamplerData) -> dict[str, Any]:
+        images = data.images
+        return {
+            "fingerprint": images.fingerprint(data.hashes),
+            "shape": list(images.shape),
+            "counts": images.counts,
+        }
 
     def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
-        self._fit(converted, callbacks, resume=False)
-        learned = {label: n for label, n in self._to_generate.items() if label not in self.model_.unlearned}
-        if len(learned) < len(self._to_generate):
-            names = [self.model_.classes[label] for label in self._to_generate if label not in learned]
-            warnings.warn(
-                f"not learned, and so not filled up: {', '.join(names)} (see filter_report_). Train longer, or add images.",
-                stacklevel=3,
+        data = self._prepare(converted)
+        self._fit(data, callbacks, resume=False)
+        unlearned = set(self.model_.unlearned)
+        counts = {self.model_.classes[k]: count for k, count in data.to_generate.items() if k not in unlearned}
+        return converted.append(self.sample(counts))
+
+    @abstractmethod
+    def sample(self, counts: int | Mapping[Any, int]) -> LabeledImages:
+        """Return exactly as many synthetic images as requested, in total or as {class: number}."""
+
+    def _attributes_of(self, data: SamplerData) -> dict[str, object]:
+        """Return the fitted attributes that depend on the data alone."""
+        return {
+            "classes_": data.class_values,
+            "sampling_strategy_": {data.class_values[label]: count for label, count in data.to_generate.items()},
+            "training_images_": data.hashes,
+            "n_features_in_": int(np.prod(data.images.shape)),
+        }
+
+    def _warn_of_findings(self, data: SamplerData, result: FitResult) -> None:
+        super()._warn_of_findings(data, result)
+        unlearned = set(self.model_.unlearned)
+        names = [data.images.classes[label] for label in data.to_generate if label in unlearned]
+        if names:
+            warn_user(
+                f"not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or add "
+                "images.",
+                TrainingWarning,
             )
-        return converted.append(self.sample({self.model_.classes[label]: count for label, count in learned.items()}))
+
+    def _fitted_json(self) -> dict[str, object]:
+        index = {value: label for label, value in enumerate(self.classes_.tolist())}
+        strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
+        return {"sampling_strategy": strategy}
+
+    def _fitted_tensors(self) -> dict[str, object]:
+        return {TRAINING_IMAGES: self.training_images_}
+
+    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        self.classes_ = self.model_.class_values
+        self.sampling_strategy_ = {self.classes_[label]: count for label, count in fitted["sampling_strategy"]}
+        self.n_features_in_ = int(np.prod(self.model_.shape))
+        if not isinstance(tensors[TRAINING_IMAGES], Tensor):
+            raise RunError("model.safetensors has no hashes of the training images")
+        self.training_images_ = tensors[TRAINING_IMAGES]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.non_deterministic = False
         return tags
+
+
+def check_trainable(images: LabeledImages) -> None:
+    """Raise DataError (or ValueError, with scikit-learn's text) where no conditional model can be fitted."""
+    if len(images.classes) < 2:
+        raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
+    if len(images.classes) > MAX_CLASSES:
+        raise DataError(f"{len(images.classes):,} classes; at most {MAX_CLASSES:,} are supported.")
+    single = [name for name, count in images.counts.items() if count < 2]
+    if single:
+        raise DataError(
+            f"class {single[0]!r} has one image only ({len(single)} such classes), so nothing can be learned about how "
+            "its images vary. Add images or leave the class out."
+        )
+    if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
+        raise DataError(
+            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {LARGEST}x{LARGEST} are supported. Resize "
+            "them, for example with read_folder(..., image_size=128)."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar as a Python one."""
+    return value.item() if isinstance(value, np.generic) else value

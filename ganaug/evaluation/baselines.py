@@ -1,4 +1,23 @@
-"""What a user would do without ganaug, each a function of the real training images. One line adds one."""
+"""The baselines: training methods without synthetic images of a GAN.
+
+`BASELINES` maps a name to a function ``(images, seed) -> TrainingSet`` of the real training images. The utility test
+compares training with synthetic images to the best of them. To add a baseline, add an entry.
+
+Examples
+--------
+>>> import torch
+>>> from dataclasses import replace
+>>> from ganaug import LabeledImages
+>>> from ganaug.evaluation import BASELINES, TrainingSet
+>>> list(BASELINES)
+['real only', 'class weights', 'oversampling', 'classical augmentation', 'SMOTE']
+>>> def square_root_sampling(images, seed):
+...     counts = torch.bincount(images.labels).double()
+...     weights = counts.rsqrt()[images.labels]
+...     return replace(TrainingSet.from_images(images), chances=weights * len(weights) / weights.sum())
+>>> BASELINES["square-root sampling"] = square_root_sampling
+>>> del BASELINES["square-root sampling"]
+"""
 
 import warnings
 from collections.abc import Callable
@@ -8,37 +27,84 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 
-from ganaug.evaluation.training_set import NotPossible, TrainingSet, balanced, class_weighted, once
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, balanced, combine, weight_classes
 from ganaug.images import LabeledImages
 
 TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that are tried
 PLAIN, ADJUSTED = "real only", "logit adjustment"
 
 
-def classically_augmented(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # as all baselines are called
-    """Classes drawn equally often, each image altered by `classical.classical`."""
+def augment_classically(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # the signature of a baseline
+    """Sample every class equally often and alter each image by `ganaug.evaluation.classical.classical`.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images.
+    seed : int
+        Not used: the classifier seeds the augmentation.
+
+    Returns
+    -------
+    TrainingSet
+    """
     return replace(balanced(images), classical=True)
 
 
 def smote(images: LabeledImages, seed: int) -> TrainingSet:
-    """Classes filled up to balance by interpolation between neighbors in pixel space (Chawla et al. 2002)."""
+    """Fill classes up to balance by interpolation between nearest neighbors in pixel space.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images. Up to 5 neighbors of the same class are taken.
+    seed : int
+        Seed of the interpolation.
+
+    Returns
+    -------
+    TrainingSet
+        The real images, then the interpolated ones.
+
+    Raises
+    ------
+    NotApplicableError
+        If a class has fewer than two images.
+
+    References
+    ----------
+    Chawla, N. V. et al. (2002). SMOTE: synthetic minority over-sampling technique. JAIR 16, 321-357.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import smote
+    >>> images = torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1).expand(6, 1, 4, 4)
+    >>> training = smote(LabeledImages(images, torch.tensor([0, 0, 0, 0, 1, 1]), ("common", "rare")), seed=0)
+    >>> training.images.counts
+    {'common': 4, 'rare': 4}
+    """
     fewest = min(images.counts.values())
     if fewest < 2:
-        raise NotPossible("a class has fewer than two training images, so there is nothing to interpolate")
-    rows = images.images.flatten(1).numpy().astype(np.float32)  # whole numbers would wrap around in differences
+        raise NotApplicableError("a class has fewer than two training images, so SMOTE has nothing to interpolate")
+    pixels = images.images.flatten(1).numpy().astype(np.float32)  # differences of uint8 would wrap around
     sampler = SMOTE(k_neighbors=min(5, fewest - 1), random_state=seed % 2**32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that everything is balanced already is no news here
-        found, labels = sampler.fit_resample(rows, images.labels.numpy())
-    new, new_labels = np.rint(found[len(rows) :]).astype(np.uint8), np.asarray(labels[len(rows) :], np.int64)
-    made = LabeledImages(torch.from_numpy(new).view(-1, *images.shape), torch.from_numpy(new_labels), images.classes)
-    return once(images, made)
+        warnings.simplefilter("ignore")  # imbalanced-learn warns where the classes are balanced already
+        resampled, resampled_labels = sampler.fit_resample(pixels, images.labels.numpy())
+    new = np.rint(resampled[len(pixels) :]).astype(np.uint8)
+    new_labels = np.asarray(resampled_labels[len(pixels) :], np.int64)
+    interpolated = LabeledImages(
+        torch.from_numpy(new).view(-1, *images.shape), torch.from_numpy(new_labels), images.classes
+    )
+    return combine(images, interpolated)
 
 
 BASELINES: dict[str, Callable[[LabeledImages, int], TrainingSet]] = {
-    PLAIN: lambda images, seed: TrainingSet.of(images),  # noqa: ARG005
-    "class weights": lambda images, seed: class_weighted(images),  # noqa: ARG005
+    PLAIN: lambda images, seed: TrainingSet.from_images(images),  # noqa: ARG005
+    "class weights": lambda images, seed: weight_classes(images),  # noqa: ARG005
     "oversampling": lambda images, seed: balanced(images),  # noqa: ARG005
-    "classical augmentation": classically_augmented,
+    "classical augmentation": augment_classically,
     "SMOTE": smote,
 }

@@ -1,4 +1,4 @@
-"""Classical augmentation, as a user without ganaug would have it: an Albumentations policy of moderate strength."""
+"""Classical augmentation: an Albumentations policy of moderate strength, as a user without ganaug would choose it."""
 
 import os
 import threading
@@ -10,19 +10,43 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabeledImages
-from ganaug.metrics.mirror import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
 
 Augment = Callable[[Tensor, int], Tensor]
 
 
 def classical(images: LabeledImages) -> Augment:
-    """The policy for a set: (uint8 images (N, C, H, W), seed) -> augmented ones, same shape.
+    """Choose the classical augmentation for a set of images.
 
-    Shift by up to a tenth, scale by up to a tenth, turn by up to 10 degrees, brightness and contrast by up to a fifth,
-    a patch of up to a quarter a side left out; mirrored where no class of `images` differs from its mirror image.
+    Parameters
+    ----------
+    images : LabeledImages
+        Training images. They decide whether the policy contains horizontal flips: only if no class differs from its
+        mirror images.
+
+    Returns
+    -------
+    callable
+        ``(images, seed) -> images``, both uint8 of shape (N, C, H, W). Deterministic in its arguments and safe to call
+        from several threads.
+
+    Notes
+    -----
+    The policy: translation and scaling by up to 10 %, rotation by up to 10 degrees, brightness and contrast by up to
+    20 %, one patch of 10 to 25 % of each side removed (cutout), and possibly a horizontal flip.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import classical
+    >>> images = LabeledImages(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
+    >>> augment = classical(images)
+    >>> augment(images.images, 0).shape
+    torch.Size([2, 1, 16, 16])
     """
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network for news
-    import albumentations as A  # noqa: N812  # as its users write it
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise importing it asks the network for a new version
+    import albumentations as A  # noqa: N812  # the name that its documentation uses
 
     steps: list[A.BasicTransform] = [
         A.Affine(translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), rotate=(-10, 10), p=0.8),
@@ -31,15 +55,15 @@ def classical(images: LabeledImages) -> Augment:
     ]
     if keeps_meaning_mirrored(images):
         steps.append(A.HorizontalFlip(p=0.5))
-    policies = threading.local()  # a policy has a state of its own, and classifiers are trained side by side
+    local = threading.local()  # a policy holds its random state, and classifiers are trained in parallel threads
 
     def augment(batch: Tensor, seed: int) -> Tensor:
-        if not hasattr(policies, "own"):
-            policies.own = A.Compose(deepcopy(steps))
-        policy = policies.own
+        if not hasattr(local, "policy"):
+            local.policy = A.Compose(deepcopy(steps))
+        policy = local.policy
         policy.set_random_seed(seed % 2**32)
         pixels = np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy())
-        found = np.stack([policy(image=image)["image"] for image in pixels])
-        return torch.from_numpy(found).permute(0, 3, 1, 2)
+        augmented = np.stack([policy(image=image)["image"] for image in pixels])
+        return torch.from_numpy(augmented).permute(0, 3, 1, 2)
 
     return augment

@@ -1,61 +1,95 @@
-"""The classifiers by which usefulness is measured. Each is trained on a TrainingSet and gives log-probabilities.
+"""The classifiers that the utility test trains. Each is trained on a `TrainingSet` and predicts log-probabilities.
 
-One line adds one: an entry in CLASSIFIERS, or pass a scikit-learn estimator or a function that returns one.
+A classifier is a callable ``(training, augment, seed) -> predict`` with a `name` and a `key` (see `CNN`). `CLASSIFIERS`
+maps names to classifiers; to add one, add an entry. A scikit-learn classifier, or a function that returns one, can be
+passed instead of a name.
+
+Examples
+--------
+>>> from ganaug.evaluation import CLASSIFIERS, CNN
+>>> list(CLASSIFIERS)
+['cnn', 'features']
+>>> CLASSIFIERS["wide cnn"] = CNN(width=64, name="wide cnn")
+>>> del CLASSIFIERS["wide cnn"]
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.cache import cached, key_of
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.evaluation.classical import Augment
-from ganaug.evaluation.training_set import NotPossible, TrainingSet
+from ganaug.evaluation.sklearn_classifier import Predict, SklearnClassifier, describe, predict_log_probabilities
+from ganaug.evaluation.training_set import TrainingSet
 from ganaug.images import in_passes, to_signed
 from ganaug.metrics.features import efficientnet_features
 from ganaug.models.networks.blocks import to_memory_format
 from ganaug.models.networks.classifier import Classifier as Network
 from ganaug.training.engine import precision_for
 
-Predict = Callable[[Tensor], np.ndarray]  # uint8 (N, C, H, W) -> log-probabilities (N, K), float32
-LEAST = 1e-6  # probability below which a classifier that is wholly sure is not believed
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class CNN:
-    """Three convolutions with batch norm, AdamW with a cosine to zero; a minute or so on two cores.
+    """A small convolutional network, trained from scratch; about a minute on two cores.
 
-    steps: batches of 64 drawn by the set's chances; None: 22 a square root of the number of real images, 100 to 2,000.
-    precision: of the convolutions in training, as `GANAugmenter` has it; bfloat16 takes two thirds of the time.
+    Three convolutions with batch normalization, trained by AdamW with a cosine schedule to zero on batches of 64 images
+    drawn by the sampling weights.
+
+    Attributes
+    ----------
+    steps : int, optional
+        Training steps. None: 22 times the square root of the number of real images, between 100 and 2,000. Synthetic
+        images do not count, so that all training methods take the same number of steps.
+    width : int
+        Channels of the first convolution.
+    lr : float
+        Initial learning rate.
+    precision : str
+        Of the convolutions in training, as for `GANAugmenter`. bfloat16 takes two thirds of the time of float32.
+    name : str
+        Name in the report.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import CNN, TrainingSet
+    >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    >>> training = TrainingSet.from_images(LabeledImages(images, torch.tensor([0, 0, 1, 1]), ("cat", "dog")))
+    >>> predict = CNN(steps=1, width=2)(training, augment=lambda batch, seed: batch, seed=0)
+    >>> predict(images).shape
+    (4, 2)
     """
 
     steps: int | None = None
     width: int = 32
-    rate: float = 2e-3
+    lr: float = 2e-3
     precision: str = "auto"
     name: str = "cnn"
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the convolutions in training; predictions are float32."""
+        """Type of the convolutions in training. Predictions are float32."""
         return precision_for(self.precision, torch.device("cpu"))
 
     @property
     def key(self) -> str:
-        """Names all that its predictions depend on beside data and seed; None where that cannot be named."""
+        """Identifies in the cache everything that predictions depend on, besides data and seed."""
         return f"{self} {self.dtype}"
 
     @freed_memory_kept()
@@ -66,17 +100,17 @@ class CNN:
         with temporary_seed(derive(seed, "classifier")):
             net: nn.Module = to_memory_format(Network(images.shape, len(images.classes), self.width), images.shape)
         draws = generator(seed, "classifier", "batches")
-        rows = torch.multinomial(training.chances, steps * 64, replacement=True, generator=draws).view(steps, 64)
-        optimizer = torch.optim.AdamW(net.parameters(), self.rate, weight_decay=0.01)
+        rows = torch.multinomial(training.chances, steps * BATCH_SIZE, replacement=True, generator=draws)
+        optimizer = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for step, own in enumerate(rows):
-            pixels = images.images[own]
+        for step, batch in enumerate(rows.view(steps, BATCH_SIZE)):
+            pixels = images.images[batch]
             if training.classical:
                 pixels = augment(pixels, derive(seed, "classical", step))
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
                 logits = net(to_memory_format(to_signed(pixels), images.shape))
-            losses = cross_entropy(logits.float(), images.labels[own], reduction="none")
-            loss = (losses * training.weights[own].float()).mean()
+            losses = cross_entropy(logits.float(), images.labels[batch], reduction="none")
+            loss = (losses * training.loss_weights[batch].float()).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -84,146 +118,142 @@ class CNN:
         net.eval()
 
         @torch.no_grad()
-        def log_probabilities(part: Tensor) -> Tensor:
-            return log_softmax(net(to_memory_format(to_signed(part), images.shape)), dim=1)
+        def predict_batch(batch: Tensor) -> Tensor:
+            return log_softmax(net(to_memory_format(to_signed(batch), images.shape)), dim=1)
 
-        return lambda shown: in_passes(log_probabilities, shown).numpy()
+        return lambda test_images: in_passes(predict_batch, test_images).numpy()
 
 
 @dataclass(frozen=True)
 class Features:
-    """EfficientNet-lite0 features, standardized, with a logistic regression on them. Classical augmentation adds two
-    altered versions of each image."""
+    """Logistic regression on standardized EfficientNet-lite0 features.
+
+    Classical augmentation adds altered versions of each real image to the training set.
+
+    Attributes
+    ----------
+    versions : int
+        Altered versions of each real image.
+    strength : float
+        `C` of the logistic regression. The default regularizes strongly, because features outnumber images.
+    name : str
+        Name in the report.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation import Features
+    >>> Features(strength=0.1).key
+    "Features(versions=2, strength=0.1, name='features')"
+    """
 
     versions: int = 2
-    strength: float = 0.01  # C: features outnumber images, so the penalty is strong
+    strength: float = 0.01
     name: str = "features"
 
     @property
     def key(self) -> str:
-        """As `CNN.key`."""
+        """Identifies in the cache everything that predictions depend on, besides data and seed."""
         return repr(self)
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
-        images, found, times = training.images.images, [efficientnet_features(training.images.images)], 1
+        images = training.images.images
+        features, n_versions = [efficientnet_features(images)], 1
         if training.classical:
-            real, times = images[~training.is_synthetic], 1 + self.versions
+            real, n_versions = images[~training.is_synthetic], 1 + self.versions
             altered = [augment(real, derive(seed, "classical", version)) for version in range(self.versions)]
-            found.append(efficientnet_features(torch.cat(altered)))
-        real_places = torch.nonzero(~training.is_synthetic).flatten()
-        places = torch.cat([torch.arange(len(training.images)), *[real_places] * (times - 1)])
+            features.append(efficientnet_features(torch.cat(altered)))
+        real_indices = torch.nonzero(~training.is_synthetic).flatten()
+        indices = torch.cat([torch.arange(len(images)), *[real_indices] * (n_versions - 1)])
         weights = training.sample_weights()
-        weights[real_places] /= times
+        weights[real_indices] /= n_versions  # the versions of an image weigh as much as one image
+        row_weights = weights[indices].numpy()
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed % 2**31)
         )
-        weighted = weights[places].numpy()
-        labels = training.images.labels[places].numpy()
-        features = torch.cat(found).numpy()
         model.fit(
-            features,
-            labels,
-            standardscaler__sample_weight=weighted,
-            logisticregression__sample_weight=weighted,
+            torch.cat(features).numpy(),
+            training.images.labels[indices].numpy(),
+            standardscaler__sample_weight=row_weights,
+            logisticregression__sample_weight=row_weights,
         )
-        known = np.arange(len(training.images.classes))
-        return lambda shown: log_probabilities(model, efficientnet_features(shown).numpy(), known)
+        classes = np.arange(len(training.images.classes))
+        return lambda test_images: predict_log_probabilities(model, efficientnet_features(test_images).numpy(), classes)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A scikit-learn classifier of pixels: rows of C * H * W numbers in [0, 1].
-
-    Chances become sample weights where its `fit` takes them, else repeated rows, as oversampling does.
-    """
-
-    make: Callable[[], Any]
-    name: str
-    key: str | None = None
-
-    def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
-        model = self.make()
-        params: dict[str, Any] = getattr(model, "get_params", dict)()
-        seeded = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
-        if seeded:
-            model.set_params(**seeded)
-        if not has_fit_parameter(model, "sample_weight") and bool((training.weights != training.weights[0]).any()):
-            raise NotPossible(f"{type(model).__name__}.fit takes no sample_weight")
-        images, labels = training.images.images, training.images.labels
-        if training.classical:  # a repeated image is altered each time
-            places = torch.arange(len(images)).repeat_interleave(training.repeats())
-            model.fit(_rows(augment(images[places], derive(seed, "classical"))), labels[places].numpy())
-        else:
-            fit_rows(model, _rows(images), labels.numpy(), training)
-        known = np.arange(len(training.images.classes))
-        return lambda test: log_probabilities(model, _rows(test), known)
-
-
-def fit_rows(model: Any, X: np.ndarray, y: np.ndarray, training: TrainingSet, **params: Any) -> Any:
-    """Fit a scikit-learn classifier on the rows X (N, ...) and y (N,) of `training`; params: for its `fit`.
-
-    Chances become sample weights, times those among `params`, where `fit` takes them; else rows are repeated as often.
-    """
-    if has_fit_parameter(model, "sample_weight"):
-        weights = training.sample_weights().numpy()
-        return model.fit(X, y, **{**params, "sample_weight": weights * params.get("sample_weight", 1.0)})
-    repeated = np.repeat(np.arange(len(y)), training.repeats().numpy())
-    return model.fit(X[repeated], y[repeated], **params)
-
-
-def _rows(images: Tensor) -> np.ndarray:
-    return images.flatten(1).numpy().astype(np.float32) / 255
-
-
-def log_probabilities(model: Any, rows: Any, classes: np.ndarray) -> np.ndarray:
-    """(N, K) of a fitted classifier in the order of `classes` (K,), sorted; of one that knows only some of them too.
-
-    From predict_proba, else decision_function, else predict. No probability is below one in a million.
-    """
-    known = np.searchsorted(classes, model.classes_)
-    if hasattr(model, "predict_proba"):
-        given = np.asarray(model.predict_proba(rows), dtype=np.float64)
-    elif hasattr(model, "decision_function"):
-        margins = np.asarray(model.decision_function(rows), dtype=np.float64)
-        margins = np.stack([-margins, margins], axis=1) / 2 if margins.ndim == 1 else margins
-        given = np.exp(margins - margins.max(1, keepdims=True))
-    else:
-        given = (np.asarray(model.predict(rows))[:, None] == model.classes_).astype(np.float64)
-    table = np.zeros((len(given), len(classes)))
-    table[:, known] = given
-    table = np.maximum(table, LEAST)
-    found: np.ndarray = np.log(table / table.sum(1, keepdims=True)).astype(np.float32)
-    return found
-
-
-Classifier = CNN | Features | Rows
+Classifier = CNN | Features | SklearnClassifier
 CLASSIFIERS: dict[str, Classifier] = {"cnn": CNN(), "features": Features()}
 
 
-def _key(estimator: BaseEstimator) -> str | None:
-    """Names a scikit-learn classifier by its parameters; None where a part of it may change behind its name."""
-    parts = [estimator, *(part for part in estimator.get_params().values() if hasattr(part, "get_params"))]
-    if not all(type(part).__module__.startswith("sklearn.") for part in parts):
-        return None
-    params = {name: repr(value) for name, value in sorted(estimator.get_params().items())}
-    text = f"scikit-learn {sklearn.__version__} {type(estimator).__module__}.{type(estimator).__qualname__} {params}"
-    return None if any(mark in text for mark in (" at 0x", "__main__", "...")) else text
+def predicted(classifier: Classifier, training: TrainingSet, augment: Augment, images: Tensor, seed: int) -> np.ndarray:
+    """Train a classifier and predict, or read the predictions from the cache.
 
+    Parameters
+    ----------
+    classifier : Classifier
+        Its predictions are cached if it has a `key`.
+    training : TrainingSet
+        What it is trained on.
+    augment : callable
+        Classical augmentation, ``(images, seed) -> images``.
+    images : Tensor of shape (M, C, H, W), uint8
+        Images to predict.
+    seed : int
+        Seed of the training.
 
-def classifier_for(given: Any) -> Classifier:
-    """'cnn', 'features', an entry's object, a scikit-learn classifier, or a function that returns one.
-
-    Raises ValueError for an unknown name and TypeError for anything else.
+    Returns
+    -------
+    array of shape (M, K), float32
+        Log-probabilities.
     """
-    if isinstance(given, str):
-        return lookup(CLASSIFIERS, given, "classifier")
-    if isinstance(given, CNN | Features | Rows):
-        return given
-    if isinstance(given, BaseEstimator) and is_classifier(given):
-        return Rows(lambda: clone(given), type(given).__name__, _key(given))
-    if callable(given) and not isinstance(given, BaseEstimator):
-        return Rows(given, getattr(given, "__name__", type(given).__name__))
+
+    def predict() -> np.ndarray:
+        return classifier(training, augment, derive(seed, "train"))(images)
+
+    if classifier.key is None:
+        return predict()
+    augmentation = f"albumentations {version('albumentations')}" if training.classical else "nothing"
+    key = key_of(classifier.key, training.fingerprint(), augmentation, str(seed), images)
+    entry = cached("predictions", key, lambda: {"table": torch.from_numpy(predict())})
+    log_probabilities: np.ndarray = entry["table"].numpy()
+    return log_probabilities
+
+
+def classifier_for(name_or_object: Any) -> Classifier:
+    """Find a classifier by name, or wrap a scikit-learn classifier.
+
+    Parameters
+    ----------
+    name_or_object : str, Classifier, scikit-learn classifier or callable
+        A key of `CLASSIFIERS`, an object of one of its types, a scikit-learn classifier, which is cloned for each
+        training, or a function without arguments that returns an unfitted one.
+
+    Returns
+    -------
+    Classifier
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from ganaug.evaluation import classifier_for
+    >>> classifier_for("cnn").name, classifier_for(LogisticRegression()).name
+    ('cnn', 'LogisticRegression')
+    """
+    if isinstance(name_or_object, str):
+        return lookup(CLASSIFIERS, name_or_object, "classifier")
+    if isinstance(name_or_object, CNN | Features | SklearnClassifier):
+        return name_or_object
+    if isinstance(name_or_object, BaseEstimator) and is_classifier(name_or_object):
+        return SklearnClassifier(lambda: clone(name_or_object), type(name_or_object).__name__, describe(name_or_object))
+    if callable(name_or_object) and not isinstance(name_or_object, BaseEstimator):
+        return SklearnClassifier(name_or_object, getattr(name_or_object, "__name__", type(name_or_object).__name__))
     raise TypeError(
         f"classifier must be one of {', '.join(CLASSIFIERS)}, a scikit-learn classifier, or a function that returns "
-        f"one; got {given!r}."
+        f"one; got {name_or_object!r}."
     )

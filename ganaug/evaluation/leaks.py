@@ -1,4 +1,4 @@
-"""Has the generator seen the images it is judged by? Then what it makes of them says nothing about new images."""
+"""Test for leaks: a generator that was trained on the test images makes the comparison meaningless."""
 
 import torch
 from scipy.stats import binomtest
@@ -8,57 +8,103 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.copies import copy_radius, nearest, nearest_other, sketch
 
-SIGNIFICANT = 1e-3
+MAX_P_VALUE = 1e-3
 MIN_COPIES = 3
-MAX_COMPARED = 5000
+MAX_IMAGES_COMPARED = 5000
 
 
-def refuse_seen(seen: Tensor | None, test: LabeledImages) -> None:
-    """Raise DataError where any test image is among the hashes (N,) of the images a generator was trained on."""
-    if seen is None:
-        return
-    known = torch.isin(image_hashes(test.images), seen)
-    if known.any():
-        raise DataError(
-            f"the generator was trained on {int(known.sum()):,} of the {len(test):,} test images, so the test cannot "
-            "tell whether its images help. Test on images that it has not seen, or fit it anew without these."
-        )
+def check_training_images(training_hashes: Tensor | None, test: LabeledImages) -> None:
+    """Check that a generator was not trained on test images.
 
+    Parameters
+    ----------
+    training_hashes : Tensor of shape (M,), int64, or None
+        `image_hashes` of the images that the generator was trained on. None: unknown, nothing is checked.
+    test : LabeledImages
+        Test images.
 
-def refuse_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledImages) -> None:
-    """Raise DataError where synthetic images repeat test images, exactly or nearly, more often than real images do.
+    Raises
+    ------
+    DataError
+        If any test image is among them.
 
-    A near-copy, mirrored or not, lies within `metrics.copies.copy_radius` of the test images, and nearer to one of them
-    than to any training image. How often real images lie so near to a test image, not counting themselves, is the null
-    (a set may hold similar pictures). Refused at 3 or more copies that are exact, or with a one-sided binomial p below
-    0.001.
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import check_training_images
+    >>> from ganaug.images import image_hashes
+    >>> test = LabeledImages(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([0]), ("cat",))
+    >>> check_training_images(image_hashes(test.images), test)
+    Traceback (most recent call last):
+    ganaug.errors.DataError: the generator was trained on 1 of the 1 test images, ...
     """
-    hashes, known_hashes = image_hashes(test.images), image_hashes(real.images)
-    exact = torch.isin(image_hashes(synthetic.images), hashes[~torch.isin(hashes, known_hashes)])
-    if int(exact.sum()) >= MIN_COPIES:
+    if training_hashes is None:
+        return
+    is_leaked = torch.isin(image_hashes(test.images), training_hashes)
+    if is_leaked.any():
         raise DataError(
-            f"{int(exact.sum()):,} of {len(synthetic):,} synthetic images are test images, pixel for pixel: whatever "
-            "made them has seen the test images. Test on images that it has not seen."
+            f"the generator was trained on {int(is_leaked.sum()):,} of the {len(test):,} test images, so the test "
+            "cannot tell whether its images help. Test on images that it was not trained on, or fit it again without "
+            "these."
         )
-    known, apart = _views(_some(real.images))[0], _views(_some(test.images))[0]
-    radius = copy_radius(apart)
-    shown = _views(_some(synthetic.images))
-    to_test, to_real = (torch.stack([nearest(view, side) for view in shown]).amin(0) for side in (apart, known))
-    copies = int(((to_test <= radius) & (to_test < to_real)).sum())
-    usual = int((nearest(known, apart) <= radius).sum()) + int((nearest_other(apart) <= radius).sum())
-    expected = (usual + 1) / (len(known) + len(apart) + 1)
-    if copies >= MIN_COPIES and binomtest(copies, len(to_test), expected, "greater").pvalue < SIGNIFICANT:
+
+
+def check_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledImages) -> None:
+    """Check that synthetic images do not repeat test images more often than real images do.
+
+    Parameters
+    ----------
+    synthetic : LabeledImages
+        Synthetic images.
+    real : LabeledImages
+        Real training images.
+    test : LabeledImages
+        Real test images.
+
+    Raises
+    ------
+    DataError
+        If at least 3 synthetic images equal test images, or if at least 3 nearly repeat test images and a one-sided
+        binomial test against the rate of real images has a p value below 0.001.
+
+    Notes
+    -----
+    A near-copy, mirrored or not, lies within `ganaug.metrics.copies.copy_radius` of a test image, and closer to it than
+    to any training image. The null rate is how often real images lie that close to another test image, because a data
+    set can contain similar pictures. At most 5,000 images of each set are compared.
+    """
+    test_hashes, real_hashes = image_hashes(test.images), image_hashes(real.images)
+    # an image that is also a training image may have been copied from there
+    is_exact = torch.isin(image_hashes(synthetic.images), test_hashes[~torch.isin(test_hashes, real_hashes)])
+    if int(is_exact.sum()) >= MIN_COPIES:
         raise DataError(
-            f"{copies:,} of {len(to_test):,} synthetic images compared nearly repeat a test image; of as many real "
-            f"images {expected * len(to_test):,.1f} would: whatever made them has seen the test images. Test on images "
-            "that it has not seen."
+            f"{int(is_exact.sum()):,} of {len(synthetic):,} synthetic images are test images, pixel for pixel: their "
+            "generator was trained on the test images. Test on images that it was not trained on."
+        )
+    real_sketches, test_sketches = _views(_subset(real.images))[0], _views(_subset(test.images))[0]
+    radius = copy_radius(test_sketches)
+    views = _views(_subset(synthetic.images))
+    to_test, to_real = (
+        torch.stack([nearest(view, sketches) for view in views]).amin(0) for sketches in (test_sketches, real_sketches)
+    )
+    n_copies = int(((to_test <= radius) & (to_test < to_real)).sum())
+    n_real = int((nearest(real_sketches, test_sketches) <= radius).sum())
+    n_real += int((nearest_other(test_sketches) <= radius).sum())
+    expected = (n_real + 1) / (len(real_sketches) + len(test_sketches) + 1)
+    if n_copies >= MIN_COPIES and binomtest(n_copies, len(to_test), expected, "greater").pvalue < MAX_P_VALUE:
+        raise DataError(
+            f"{n_copies:,} of {len(to_test):,} synthetic images compared nearly repeat a test image; of as many real "
+            f"images {expected * len(to_test):,.1f} would: their generator was trained on the test images. Test on "
+            "images that it was not trained on."
         )
 
 
 def _views(images: Tensor) -> list[Tensor]:
-    """Sketches of images and of their mirror images; plain vectors have none."""
+    """Sketches of images, and of their mirror images unless the images are plain vectors."""
     return [sketch(images), sketch(images.flip(3))] if min(images.shape[2:]) > 1 else [sketch(images)]
 
 
-def _some(images: Tensor) -> Tensor:
-    return images[torch.linspace(0, len(images) - 1, min(len(images), MAX_COMPARED)).long()]
+def _subset(images: Tensor) -> Tensor:
+    """At most MAX_IMAGES_COMPARED images, evenly spaced."""
+    return images[torch.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES_COMPARED)).long()]

@@ -1,7 +1,7 @@
-"""Which real images train and which test: held out or cross-fitted, classes spread evenly, groups kept together."""
+"""Splits of real images into training and test images: stratified by class, with whole groups."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,81 +15,197 @@ from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
 
 GROUP_COLUMN = "group_id"
-ALONE = "row "  # what the group of an image without one is called, before its number
-MIN_TO_SPLIT = 4  # images of a class, so that each fold trains on at least two and tests on one
+ALONE = "row "  # an image without a group gets one by this prefix and its index
+MIN_IMAGES_TO_SPLIT = 4  # of a class: two to train on and one to test on in each of two folds
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Images of one set that train, and that test."""
+    """Indices of the training and test images of one fold.
+
+    Attributes
+    ----------
+    train, test : Tensors of shape (n,), int64
+        Indices into the set that was split.
+    """
 
     train: Tensor
     test: Tensor
 
 
 def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
-    """`n` folds, or fewer where the rarest class has fewer than 2 n images or there are fewer groups; two at least.
+    """Split images into stratified folds for cross-validation.
 
-    groups: (N,); images of one group are never on both sides. Raises DataError where a class cannot be split.
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images.
+    n : int
+        Number of folds. Reduced, to at least 2, where the rarest class has fewer than 2 n images or there are fewer
+        than n groups.
+    groups : array of shape (N,), optional
+        Group of each image. The images of a group are all in the training part or all in the test part of a fold.
+    seed : int
+        Seed of the shuffling.
+
+    Returns
+    -------
+    list of Fold
+        Each image is a test image of exactly one fold.
+
+    Raises
+    ------
+    DataError
+        If a class has fewer than 4 images or too few groups.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import folds
+    >>> labels = torch.tensor([0] * 6 + [1] * 4)
+    >>> images = LabeledImages(torch.zeros(10, 1, 8, 8, dtype=torch.uint8), labels, ("cat", "dog"))
+    >>> [labels[fold.test].tolist() for fold in folds(images, 2)]
+    [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
     """
     name, fewest = min(images.counts.items(), key=lambda pair: pair[1])
-    if fewest < MIN_TO_SPLIT:
+    if fewest < MIN_IMAGES_TO_SPLIT:
         raise DataError(
             f"class {name!r} has {fewest} images: too few to train on some and test on others. Give test images "
             f"(test=, --test), or leave the class out."
         )
-    n = max(2, min(n, fewest // 2))
+    n = max(2, min(n, fewest // 2))  # two test images of the rarest class in each fold, where it has enough
     if groups is not None:
-        n = _fit_to_groups(images, groups, n)
-    place = parts(images.labels.numpy(), n, groups=groups, seed=seed)
-    found = [
-        Fold(torch.from_numpy(np.flatnonzero(place != k)), torch.from_numpy(np.flatnonzero(place == k)))
+        n = _limit_to_groups(images, groups, n)
+    numbers = parts(images.labels.numpy(), n, groups=groups, seed=seed)
+    splits = [
+        Fold(torch.from_numpy(np.flatnonzero(numbers != k)), torch.from_numpy(np.flatnonzero(numbers == k)))
         for k in range(n)
     ]
-    for fold in found:
+    for fold in splits:
         for label, name in enumerate(images.classes):
             if int((images.labels[fold.train] == label).sum()) < 2:
                 raise DataError(
                     f"class {name!r} lies in too few groups: with whole groups held out, a fold has fewer than two of "
                     "its images left to train on. Give test images (test=, --test), or leave the class out."
                 )
-    return found
+    return splits
 
 
 def fold_numbers(folds: Sequence[Fold], n: int) -> np.ndarray:
-    """Which of the folds tests each of `n` images: (n,), int64."""
-    found = np.zeros(n, dtype=np.int64)
+    """Return the number of the fold that tests each image.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Folds of `n` images.
+    n : int
+        Number of images.
+
+    Returns
+    -------
+    array of shape (n,), int64
+    """
+    numbers = np.zeros(n, dtype=np.int64)
     for number, fold in enumerate(folds):
-        found[fold.test.numpy()] = number
-    return found
+        numbers[fold.test.numpy()] = number
+    return numbers
 
 
-def _fit_to_groups(images: LabeledImages, groups: np.ndarray, n: int) -> int:
+def merge_folds(folds: Sequence[Fold], tables: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put the predictions of each fold's test images together.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Folds of N images.
+    tables : sequence of dict of str to array of shape (n, K)
+        For each fold, the predictions of its n test images by method.
+
+    Returns
+    -------
+    dict of str to array of shape (N, K), float32
+        The methods that every fold has.
+    """
+    merged = {}
+    for name in set.intersection(*(set(of_fold) for of_fold in tables)):
+        rows, columns = sum(len(fold.test) for fold in folds), tables[0][name].shape[1]
+        merged[name] = np.empty((rows, columns), np.float32)
+        for fold, of_fold in zip(folds, tables, strict=True):
+            merged[name][fold.test.numpy()] = of_fold[name]
+    return merged
+
+
+def _limit_to_groups(images: LabeledImages, groups: np.ndarray, n: int) -> int:
+    """At most as many folds as groups. Raises DataError for a class in one group only."""
     for label, name in enumerate(images.classes):
-        own = len(np.unique(groups[images.labels.numpy() == label]))
-        if own < 2:
+        n_groups = len(np.unique(groups[images.labels.numpy() == label]))
+        if n_groups < 2:
             raise DataError(
-                f"class {name!r} lies in one group only, so it cannot be on both sides of a split. Give test images "
-                "(test=, --test), or leave the class out."
+                f"class {name!r} lies in one group only, so it cannot be both trained on and tested on. Give test "
+                "images (test=, --test), or leave the class out."
             )
     return min(n, len(np.unique(groups)))
 
 
 def parts(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
-    """A part in 0..n-1 for each image (N,): classes spread evenly over parts, a group in one part only."""
+    """Assign each image to one of `n` folds, stratified by class, a group to one fold only.
+
+    Parameters
+    ----------
+    labels : array of shape (N,)
+        Classes.
+    n : int
+        Number of folds. A class may have fewer images.
+    groups : array of shape (N,), optional
+        Group of each image.
+    seed : int
+        Seed of the shuffling.
+
+    Returns
+    -------
+    array of shape (N,), int64
+        Fold numbers 0 to n - 1.
+    """
     splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(n, shuffle=True, random_state=seed)
-    place = np.zeros(len(labels), dtype=np.int64)
+    numbers = np.zeros(len(labels), dtype=np.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # classes of fewer than n images are met with above
-        for part, (_, own) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
-            place[own] = part
-    return place
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer than n images
+        for number, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
+            numbers[test] = number
+    return numbers
 
 
 def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
-    """The group of each image (N,), or None: as given, the column of metadata that is named, or group_id if there.
+    """Resolve the argument `groups` to one group name for each image.
 
-    An image without a group is one of its own. Raises DataError for a column that is not there.
+    Parameters
+    ----------
+    images : LabeledImages
+        N images.
+    groups : str, sequence of length N, or None
+        A column of the metadata, the groups themselves, or None: the column `group_id` if there is one.
+
+    Returns
+    -------
+    array of shape (N,), str, or None
+        An image without a group forms a group by itself. None if there are no groups.
+
+    Raises
+    ------
+    DataError
+        If the metadata has no such column.
+    ValueError
+        If the number of groups is not the number of images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import groups_of
+    >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
+    >>> groups_of(images, ["patient 1", "patient 1", None]).tolist()
+    ['patient 1', 'patient 1', 'row 2']
     """
     columns = () if images.metadata is None else images.metadata.columns
     if groups is None and GROUP_COLUMN in columns:
@@ -104,5 +220,5 @@ def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | 
     else:
         values = np.asarray(groups)
     if len(values) != len(images):
-        raise ValueError(f"groups must have one entry an image: {len(values)} for {len(images)} images.")
+        raise ValueError(f"groups must have one entry for each image: {len(values)} for {len(images)} images.")
     return np.array([f"{ALONE}{row}" if is_missing(value) else str(value) for row, value in enumerate(values)])

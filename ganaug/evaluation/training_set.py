@@ -1,4 +1,4 @@
-"""What a classifier is trained on: real and synthetic images, how often each is drawn, and how much it counts."""
+"""What a classifier is trained on: real and synthetic images, how often each is drawn, and how much its loss counts."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -6,109 +6,233 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ganaug.datasets.shares import by_share
+from ganaug.datasets.weights import by_share
 from ganaug.images import LabeledImages, concatenate
 
 
-class NotPossible(Exception):  # noqa: N818  # no failure: this way of training does not exist for these images or learner
-    """A classifier cannot be trained in some way; the text says why."""
+class NotApplicableError(Exception):
+    """A training method cannot be applied to these images or this classifier; the message says why.
+
+    A baseline or a classifier raises it. `Trial` then leaves the method out and notes the reason in the report.
+    """
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images with a chance each.
+    """Images with a sampling weight and a loss weight each.
 
-    is_synthetic: bool, (N,). chances: how often each image is drawn, float64, (N,), sum N. weights: how much its loss
-    counts, float64, (N,), mean 1. classical: whether the classical augmentation is applied to what is drawn.
+    Attributes
+    ----------
+    images : LabeledImages
+        N images, real and synthetic.
+    is_synthetic : Tensor of shape (N,), bool
+        Which images are synthetic.
+    chances : Tensor of shape (N,), float64
+        Sampling weights: how often each image is drawn relative to the others. They sum to N.
+    loss_weights : Tensor of shape (N,), float64
+        Factor of the loss of each image. Their mean is 1.
+    classical : bool
+        Whether images that are drawn are altered by the classical augmentation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import TrainingSet, balanced
+    >>> labels = torch.tensor([0, 0, 0, 1])
+    >>> images = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), labels, ("common", "rare"))
+    >>> TrainingSet.from_images(images).chances.tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    >>> balanced(images).chances.tolist()
+    [0.666..., 0.666..., 0.666..., 2.0]
     """
 
     images: LabeledImages
     is_synthetic: Tensor
     chances: Tensor
-    weights: Tensor
+    loss_weights: Tensor
     classical: bool = False
 
     @classmethod
-    def of(cls, images: LabeledImages) -> "TrainingSet":
-        """Real images as they are."""
+    def from_images(cls, images: LabeledImages) -> "TrainingSet":
+        """Make a training set of real images with equal weights.
+
+        Parameters
+        ----------
+        images : LabeledImages
+            Real images.
+
+        Returns
+        -------
+        TrainingSet
+        """
         n = len(images)
         ones = torch.ones(n, dtype=torch.float64)
         return cls(images, torch.zeros(n, dtype=torch.bool), ones, ones)
 
     def fingerprint(self) -> str:
-        """A hash of all that a classifier's training depends on: 16 hexadecimal digits."""
+        """Return a hash of everything that the training of a classifier depends on: 16 hexadecimal digits."""
         digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.classical}".encode(), digest_size=8)
-        for part in (self.is_synthetic, self.chances, self.weights):
-            digest.update(part.numpy().tobytes())
+        for tensor in (self.is_synthetic, self.chances, self.loss_weights):
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
     def sample_weights(self) -> Tensor:
-        """Chances times weights, as scikit-learn's `sample_weight`: float64, (N,), sum the number of real images.
+        """Return `sample_weight` for a scikit-learn classifier: sampling weights times loss weights.
 
-        The sum is the same for every share, because learners weigh their penalty against it.
+        Returns
+        -------
+        Tensor of shape (N,), float64
+            Their sum is the number of real images, whatever is added to them. Regularized classifiers weigh the
+            penalty against this sum, so that a larger one would weaken the regularization.
         """
-        found = self.chances * self.weights
-        return found * (int((~self.is_synthetic).sum()) / found.sum())
+        products = self.chances * self.loss_weights
+        return products * (int((~self.is_synthetic).sum()) / products.sum())
 
     def repeats(self) -> Tensor:
-        """How often to repeat each image, whole numbers (N,), for learners that draw nothing themselves.
+        """Return how often to repeat each image, for classifiers that take no sample weights.
 
-        The real image that is drawn least often comes once. Each class and origin gets its share to within one image;
-        where an image would come less than once, evenly spaced ones of its kind come once.
+        Returns
+        -------
+        Tensor of shape (N,), int64
+            The real image with the smallest sampling weight comes once. The total of each class and origin (real or
+            synthetic) is rounded to whole images. Where images would come less than once, evenly spaced ones of that
+            class and origin come once and the others not at all.
         """
-        wanted = self.chances / self.chances[~self.is_synthetic].min()
+        frequencies = self.chances / self.chances[~self.is_synthetic].min()
         order = torch.argsort(self.images.labels * 2 + self.is_synthetic, stable=True)
-        ends = (wanted[order].cumsum(0) + 0.5).floor().long()
-        found = torch.empty(len(wanted), dtype=torch.int64)
-        found[order] = torch.diff(ends, prepend=torch.zeros(1, dtype=torch.int64))
-        return found
+        # rounding the cumulative sum keeps the total of each class and origin; rounding each image would not
+        ends = (frequencies[order].cumsum(0) + 0.5).floor().long()
+        repeats = torch.empty(len(frequencies), dtype=torch.int64)
+        repeats[order] = torch.diff(ends, prepend=torch.zeros(1, dtype=torch.int64))
+        return repeats
 
 
 def balanced(images: LabeledImages) -> TrainingSet:
-    """Each class drawn equally often: oversampling without copies."""
-    found = TrainingSet.of(images)
-    return replace(found, chances=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
+    """Sample every class equally often (oversampling by sampling weights, without copies).
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images.
+
+    Returns
+    -------
+    TrainingSet
+    """
+    training = TrainingSet.from_images(images)
+    return replace(training, chances=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
 
 
-def class_weighted(images: LabeledImages) -> TrainingSet:
-    """Images drawn as they are, the loss of each class weighted by its rarity (King & Zeng 2001)."""
-    found = TrainingSet.of(images)
-    return replace(found, weights=_scaled(by_share(images.labels, found.is_synthetic, 0.0)))
+def weight_classes(images: LabeledImages) -> TrainingSet:
+    """Weight the loss of each class by the inverse of its frequency (King & Zeng 2001).
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images, sampled equally often.
+
+    Returns
+    -------
+    TrainingSet
+
+    References
+    ----------
+    King, G. & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis 9(2), 137-163.
+    """
+    training = TrainingSet.from_images(images)
+    return replace(training, loss_weights=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
 
 
 def mixed(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
-    """Each class drawn equally often, and in each class that has synthetic images these `share` of the time.
+    """Sample every class equally often, and within each class synthetic images at rate `share`.
 
-    The prior of the classes is the same for every share, so that what a share changes is due to the images.
+    Classes without synthetic images are sampled from real images only. The class prior is the same for every share, so
+    that a difference between shares is due to the images alone.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Real images.
+    synthetic : LabeledImages
+        Synthetic images with the same classes and shape.
+    share : float
+        Fraction of synthetic images among those drawn in a class, in [0, 1).
+
+    Returns
+    -------
+    TrainingSet
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import mixed
+    >>> real = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]), ("cat", "dog"))
+    >>> training = mixed(real, real.take([0, 2]), share=0.25)
+    >>> float(training.chances[training.is_synthetic].sum() / training.chances.sum())
+    0.25
     """
     both = concatenate(images, synthetic)
     is_synthetic = torch.arange(len(both)) >= len(images)
     ones = torch.ones(len(both), dtype=torch.float64)
-    return TrainingSet(both, is_synthetic, _scaled(by_share(both.labels, is_synthetic, share)), ones)
+    return TrainingSet(both, is_synthetic, _normalized(by_share(both.labels, is_synthetic, share)), ones)
 
 
 def together(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
-    """Each class drawn equally often, real and synthetic images of it alike."""
-    both = once(images, synthetic)
-    real = torch.zeros(len(both.images), dtype=torch.bool)
-    return replace(both, chances=_scaled(by_share(both.images.labels, real, 0.0)))
+    """Combine real and synthetic images and sample every class equally often, whatever the origin of its images.
+
+    Parameters
+    ----------
+    images, synthetic : LabeledImages
+        With the same classes and shape.
+
+    Returns
+    -------
+    TrainingSet
+    """
+    both = combine(images, synthetic)
+    no_origin = torch.zeros(len(both.images), dtype=torch.bool)
+    return replace(both, chances=_normalized(by_share(both.images.labels, no_origin, 0.0)))
 
 
 def filled(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
-    """Real images once, and synthetic ones until every class has as many as the largest, or as there are."""
+    """Add synthetic images until every class has as many images as the largest, or until there are no more.
+
+    Parameters
+    ----------
+    images, synthetic : LabeledImages
+        With the same classes and shape. The first synthetic images of each class are taken.
+
+    Returns
+    -------
+    TrainingSet
+        Every image with the same weight.
+    """
     largest = max(images.counts.values())
-    keep = [
+    indices = [
         torch.nonzero(synthetic.labels == label).flatten()[: max(0, largest - count)]
         for label, count in enumerate(images.counts.values())
     ]
-    return once(images, synthetic.take(torch.cat(keep)))
+    return combine(images, synthetic.take(torch.cat(indices)))
 
 
-def once(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
-    """Real and synthetic images, each as often as it is there."""
-    both = TrainingSet.of(concatenate(images, synthetic))
+def combine(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
+    """Combine real and synthetic images, every image with the same weight.
+
+    Parameters
+    ----------
+    images, synthetic : LabeledImages
+        With the same classes and shape.
+
+    Returns
+    -------
+    TrainingSet
+    """
+    both = TrainingSet.from_images(concatenate(images, synthetic))
     return replace(both, is_synthetic=torch.arange(len(both.images)) >= len(images))
 
 
-def _scaled(numbers: Tensor) -> Tensor:
-    return numbers * (len(numbers) / numbers.sum())
+def _normalized(weights: Tensor) -> Tensor:
+    """Weights scaled to mean 1."""
+    return weights * (len(weights) / weights.sum())

@@ -1,67 +1,95 @@
-"""Trains a classifier in every way, on the same images with the same seeds; collects what it says of test images."""
+"""Train a classifier by every training method, on the same images with the same seeds, and collect its predictions."""
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from ganaug._runtime.cache import cached, key_of
 from ganaug._runtime.randomness import derive
 from ganaug._runtime.workers import side_by_side
-from ganaug.errors import ClassNotLearnedError
+from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, draw, get_cache_key, is_fitted
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classical import Augment, classical
-from ganaug.evaluation.classifiers import Classifier
-from ganaug.evaluation.comparison import Predictions, log_prior, share_name
-from ganaug.evaluation.leaks import refuse_copies, refuse_seen
-from ganaug.evaluation.splits import Fold
-from ganaug.evaluation.training_set import NotPossible, TrainingSet, filled, mixed
-from ganaug.images import LabeledImages, concatenate, matched
+from ganaug.evaluation.classifiers import Classifier, predicted
+from ganaug.evaluation.leaks import check_copies, check_training_images
+from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
+from ganaug.evaluation.splits import Fold, merge_folds
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, filled, mixed
+from ganaug.images import LabeledImages
 
-MAX_SAMPLES, MIN_SAMPLES = 2000, 500  # synthetic images of a class that one classifier is given
-NAIVE = "filled to balance"
-Progress = Callable[[str, int, int], None]  # what is done, trainings done, trainings in all
+__all__ = ["FILLED", "MAX_SAMPLES", "MIN_SAMPLES", "Augmenter", "Progress", "Trial", "draw", "predicted"]
 
-
-class Augmenter(Protocol):
-    """All that is asked of an augmenter: any object with these two.
-
-    It may have more: `cache_key() -> str | None`, which names all that its samples depend on beside the training
-    images, so that they can be kept; `training_images_`, the hashes of what it was fitted on; a `fit` with `callbacks`.
-    """
-
-    def fit(self, X: Any, y: Any = None) -> Any: ...
-
-    def sample(self, counts: Mapping[Any, int], *, random_state: int | None = None) -> LabeledImages: ...
+MAX_SAMPLES, MIN_SAMPLES = 2000, 500  # bounds on the synthetic images of a class: as many as the largest class has
+MIN_SEEDS = 2  # that a time budget leaves
+FILLED = "filled to balance"
+Progress = Callable[[str, int, int], None]  # (current task, trainings finished, trainings in total)
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One fold, or the whole: what trains, what tests, the classical augmentation, and seed -> synthetic images."""
+class _Split:
+    """Images to train and test on, their classical augmentation, and a function seed -> synthetic images."""
 
     train: LabeledImages
     test: LabeledImages
     augment: Augment
-    samples: Callable[[int], LabeledImages]
+    sample: Callable[[int], LabeledImages]
 
 
 @dataclass
 class Trial:
-    """Real images, the folds to cross-fit over or the images to test on, and where synthetic images come from.
+    """The trainings of one utility test.
 
-    test: images apart; then `folds` is empty. source: an augmenter, fitted inside each fold (or used as it is, with
-    `test`); or synthetic images. seconds: after which no further seed is begun, the fitting of generators apart.
-    notes: sentences on what was left out, for the reader of the report.
+    Attributes
+    ----------
+    real : LabeledImages
+        Real images to train on; without `test` also to test on, by cross-validation.
+    source : Augmenter or LabeledImages
+        An augmenter, which is cloned and fitted on each training part, or used as it is if it is fitted and there are
+        test images; or synthetic images, which need test images.
+    classifier : Classifier
+        An entry of `CLASSIFIERS`, or what `classifier_for` returns.
+    test : LabeledImages or None
+        Separate test images.
+    folds : sequence of Fold
+        Folds of `real`; empty where there are separate test images.
+    groups : array of shape (N,) or None
+        Group of each test image.
+    shares : sequence of float
+        Synthetic shares to try.
+    seeds : sequence of int
+        One training of each method and fold for each seed.
+    seconds : float, optional
+        Time budget of the trainings, after which no further seed is started. At least two seeds are run. Fitting
+        generators does not count.
+    progress : callable
+        Called with (current task, trainings finished, trainings in total).
+    notes : list of str
+        What was left out and why, for the reader of the report. `run` adds to it.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import Trial, classifier_for
+    >>> pixels = torch.arange(8, dtype=torch.uint8).mul(30).view(8, 1, 1, 1).expand(8, 1, 4, 4)
+    >>> images = LabeledImages(pixels, torch.arange(8) // 4, ("dark", "bright"))
+    >>> real, synthetic, test = images.take([0, 1, 6, 7]), images.take([2, 5]), images.take([3, 4])
+    >>> classifier = classifier_for(lambda: LogisticRegression())
+    >>> trial = Trial(
+    ...     real, synthetic, classifier, test=test, folds=(), groups=None, shares=(0.25,), seeds=(0,)
+    ... )
+    >>> predictions = trial.run(np.arange(2))
+    >>> list(predictions.ours[0.25])
+    ['25% synthetic', '25% synthetic + classical']
+    >>> predictions.baselines["real only"].argmax(2)
+    array([[0, 1]])
     """
 
     real: LabeledImages
@@ -73,223 +101,207 @@ class Trial:
     shares: Sequence[float]
     seeds: Sequence[int]
     seconds: float | None = None
-    progress: Progress = lambda what, done, total: None  # noqa: ARG005
+    progress: Progress = lambda task, done, total: None  # noqa: ARG005
     notes: list[str] = field(default_factory=list)
     _done: int = 0
 
-    def run(self, parts: np.ndarray) -> Predictions:
-        """Train in every way with every seed; fewer seeds where `seconds` end it, two at least."""
-        sides = self._sides()
-        for side in sides:
-            made = side.samples(self.seeds[-1])  # generators are fitted before the clock runs, unless samples are kept
-            if not isinstance(self.source, LabeledImages):
-                refuse_copies(made, side.train, side.test)
-            for seed in self.seeds[:-1] if self._described is not None else ():
-                side.samples(seed)  # are kept, so that a second look has the same
-        began, found = time.perf_counter(), []
-        for seed in self.seeds:
-            found.append(self._one_seed(sides, seed))
-            a_seed = (time.perf_counter() - began) / len(found)
-            if self.seconds is not None and len(found) >= 2 and a_seed * (len(found) + 1) > self.seconds:
-                break
-        if len(found) < len(self.seeds):
-            self.note(f"the time budget ended the comparison after {len(found)} of {len(self.seeds)} seeds")
-        tables = {name: np.stack([one[name] for one in found]) for name in found[0]}
-        ours = {s: {name: tables[name] for name in _names(s) if name in tables} for s in self.shares}
-        return Predictions(
-            (self.real if self.test is None else self.test).labels.numpy(),
-            parts,
-            self.groups,
-            log_prior(self.real.counts.values()),
-            {name: tables[name] for name in BASELINES if name in tables},
-            {share: ways for share, ways in ours.items() if ways},
-            {NAIVE: tables[NAIVE]},
-        )
-
-    def note(self, text: str) -> None:
-        """Say it once."""
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def _sides(self) -> list[_Side]:
-        pairs = [(self.real.take(fold.train), self.real.take(fold.test)) for fold in self.folds]
-        pairs = pairs if self.test is None else [(self.real, self.test)]
-        return [
-            _Side(train, test, classical(train), self._samples_of(train, number))
-            for number, (train, test) in enumerate(pairs, 1)
-        ]
-
-    @property
-    def n_sides(self) -> int:
-        """In how many ways the images are split: the folds, or one with test images apart."""
-        return len(self.folds) or 1
-
-    def _say(self, what: str) -> None:
-        total = len(self.seeds) * self.n_sides * (len(BASELINES) + 2 * len(self.shares) + 1)
-        self.progress(what, self._done, total)
-
-    def _one_seed(self, sides: Sequence[_Side], seed: int) -> dict[str, np.ndarray]:
-        """{way: (N, K) log-probabilities of all test images}."""
-        ways = [self._ways(side, seed) for side in sides]
-        found: list[dict[str, np.ndarray]] = [{} for _ in sides]
-        with side_by_side() as pool:
-            begun = [
-                (place, name, pool.submit(self._predict, side, prepare, seed))
-                for place, side in enumerate(sides)
-                for name, prepare in ways[place].items()
-            ]
-            for place, name, future in begun:
-                self._say(f"seed {seed}: {name}")
-                try:
-                    found[place][name] = future.result()
-                except NotPossible as error:
-                    self.note(f"{name} is left out: {error}")
-                self._done += 1
-        return found[0] if self.test is not None else gathered(self.folds, found)
-
-    def _ways(self, side: _Side, seed: int) -> dict[str, Callable[[], TrainingSet]]:
-        train, synthetic = side.train, side.samples(seed)
-        sets: dict[str, Callable[[], TrainingSet]] = {
-            name: partial(prepare, train, derive(seed, "baseline")) for name, prepare in BASELINES.items()
-        }
-        for share in self.shares:
-            plain, altered = _names(share)
-            sets[plain] = partial(mixed, train, synthetic, share)
-            sets[altered] = partial(_altered, train, synthetic, share)
-        sets[NAIVE] = partial(filled, train, synthetic)
-        return sets
-
-    def _predict(self, side: _Side, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
-        """Log-probabilities (N, K) of the test images. Raises NotPossible where there is no such way."""
-        training = prepare()
-        if training.classical and min(side.train.shape[1:]) == 1:
-            raise NotPossible("plain vectors have no pixels to alter")
-
-        return predicted(self.classifier, training, side.augment, side.test.images, seed)
-
-    def _samples_of(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:
-        """seed -> synthetic images of each class, for classifiers trained on `train`."""
-        if isinstance(self.source, LabeledImages):
-            given = self.source
-            return lambda seed: given  # noqa: ARG005
-        largest = max(train.counts.values())
-        counts = dict.fromkeys(train.classes, min(MAX_SAMPLES, max(MIN_SAMPLES, largest)))
-        fitted: list[Any] = []
-
-        def samples(seed: int) -> LabeledImages:
-            own = derive(seed, "samples") % 2**31
-
-            def drawn() -> dict[str, torch.Tensor]:
-                if not fitted:
-                    fitted.append(self._fitted(train, number))
-                images = draw(fitted[0], counts, own, train)
-                return {"images": images.images, "labels": images.labels}
-
-            key = None if self._described is None else key_of(self._described, train.fingerprint(), f"{counts} {own}")
-            found = drawn() if key is None else cached("synthetic", key, drawn)
-            images = LabeledImages(found["images"], found["labels"], train.classes)
-            for name, count in images.counts.items():
-                if not count:
-                    self.note(f"class {name!r} was not learned: no synthetic images of it are used")
-            return images
-
-        return samples
-
-    @cached_property
-    def _described(self) -> str | None:
-        """What the samples depend on, of the source as it is or as it will be fitted anew."""
-        if isinstance(self.source, LabeledImages):
-            return None
-        as_it_is = self.test is not None and is_fitted(self.source)
-        return cache_key(self.source if as_it_is else unfitted(self.source))
-
-    def _fitted(self, train: LabeledImages, number: int) -> Any:
-        if self.test is not None and is_fitted(self.source):
-            return self.source
-        augmenter = unfitted(self.source)
-        what = f"fitting generator {number} of {self.n_sides}"
-        self._say(what)
-        if "callbacks" not in inspect.signature(augmenter.fit).parameters:
-            return augmenter.fit(train)
-        return augmenter.fit(train, callbacks=[lambda done, logs: self._say(f"{what}, step {done:,}")])  # noqa: ARG005
-
     def refuse_leaks(self) -> None:
-        """Raise DataError where what makes the synthetic images has seen the test images."""
+        """Check that the source of synthetic images was not trained on the test images.
+
+        Raises
+        ------
+        DataError
+            If it was, see `check_copies` and `check_training_images`. Without separate test images there is nothing to
+            check, because augmenters are fitted inside each fold.
+        """
         if self.test is None:
             return
         if isinstance(self.source, LabeledImages):
-            refuse_copies(self.source, self.real, self.test)
+            check_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
-            refuse_seen(getattr(self.source, "training_images_", None), self.test)
+            check_training_images(getattr(self.source, "training_images_", None), self.test)
+
+    def run(self, selection_folds: np.ndarray) -> Predictions:
+        """Train by every method with every seed.
+
+        Parameters
+        ----------
+        selection_folds : array of shape (N,), int
+            Fold of each test image, for `Predictions.folds`.
+
+        Returns
+        -------
+        Predictions
+            Of fewer seeds, but at least two, where the time budget ends the trial.
+
+        Raises
+        ------
+        DataError
+            If an augmenter's samples repeat test images.
+        """
+        splits = self._splits()
+        self._fit_generators(splits)
+        tables = self._run_seeds(splits)
+        with_share = {
+            share: {name: tables[name] for name in _method_names(share) if name in tables} for share in self.shares
+        }
+        return Predictions(
+            (self.real if self.test is None else self.test).labels.numpy(),
+            selection_folds,
+            self.groups,
+            estimate_log_prior(self.real.counts.values()),
+            {name: tables[name] for name in BASELINES if name in tables},
+            {share: methods for share, methods in with_share.items() if methods},
+            {FILLED: tables[FILLED]},
+        )
+
+    @property
+    def n_splits(self) -> int:
+        """Number of folds, or 1 with separate test images."""
+        return len(self.folds) or 1
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _report_progress(self, task: str) -> None:
+        n_methods = len(BASELINES) + 2 * len(self.shares) + 1
+        self.progress(task, self._done, len(self.seeds) * self.n_splits * n_methods)
+
+    def _report_step(self, task: str, step: int, logs: Any) -> None:  # noqa: ARG002  # the signature of a callback
+        self._report_progress(f"{task}, step {step:,}")
+
+    def _splits(self) -> list[_Split]:
+        pairs = [(self.real.take(fold.train), self.real.take(fold.test)) for fold in self.folds]
+        pairs = pairs if self.test is None else [(self.real, self.test)]
+        return [
+            _Split(train, test, classical(train), self._sampler(train, number))
+            for number, (train, test) in enumerate(pairs, 1)
+        ]
+
+    def _fit_generators(self, splits: Sequence[_Split]) -> None:
+        """Fit generators before the time budget starts, unless their samples are cached, and check their samples."""
+        for split in splits:
+            samples = split.sample(self.seeds[-1])
+            if not isinstance(self.source, LabeledImages):
+                check_copies(samples, split.train, split.test)
+            if self._source_key is not None:
+                # all seeds are sampled now, so that the cache holds them even if the time budget ends the trial
+                for seed in self.seeds[:-1]:
+                    split.sample(seed)
+
+    def _run_seeds(self, splits: Sequence[_Split]) -> dict[str, np.ndarray]:
+        """{method: log-probabilities (S, N, K)} of as many seeds as the time budget allows."""
+        started, per_seed = time.perf_counter(), []
+        for seed in self.seeds:
+            per_seed.append(self._run_seed(splits, seed))
+            if self.seconds is None or len(per_seed) < MIN_SEEDS:
+                continue
+            mean_time = (time.perf_counter() - started) / len(per_seed)
+            if mean_time * (len(per_seed) + 1) > self.seconds:
+                break
+        if len(per_seed) < len(self.seeds):
+            self._note(f"the time budget ended the comparison after {len(per_seed)} of {len(self.seeds)} seeds")
+        return {name: np.stack([tables[name] for tables in per_seed]) for name in per_seed[0]}
+
+    def _run_seed(self, splits: Sequence[_Split], seed: int) -> dict[str, np.ndarray]:
+        """{method: log-probabilities (N, K) of all test images}, the methods trained in parallel threads."""
+        methods = [self._methods(split, seed) for split in splits]
+        tables: list[dict[str, np.ndarray]] = [{} for _ in splits]
+        with side_by_side() as pool:
+            futures = [
+                (number, name, pool.submit(self._train_and_predict, split, prepare, seed))
+                for number, split in enumerate(splits)
+                for name, prepare in methods[number].items()
+            ]
+            # in order of submission, so that progress and notes do not depend on the number of threads
+            for number, name, future in futures:
+                self._report_progress(f"seed {seed}: {name}")
+                try:
+                    tables[number][name] = future.result()
+                except NotApplicableError as error:
+                    self._note(f"{name} is left out: {error}")
+                self._done += 1
+        return tables[0] if self.test is not None else merge_folds(self.folds, tables)
+
+    def _methods(self, split: _Split, seed: int) -> dict[str, Callable[[], TrainingSet]]:
+        """Functions that prepare the training set of each method."""
+        train, synthetic = split.train, split.sample(seed)
+        methods: dict[str, Callable[[], TrainingSet]] = {
+            name: partial(prepare, train, derive(seed, "baseline")) for name, prepare in BASELINES.items()
+        }
+        for share in self.shares:
+            plain, with_classical = _method_names(share)
+            methods[plain] = partial(mixed, train, synthetic, share)
+            methods[with_classical] = partial(_mix_and_augment, train, synthetic, share)
+        methods[FILLED] = partial(filled, train, synthetic)
+        return methods
+
+    def _train_and_predict(self, split: _Split, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
+        """Log-probabilities (N, K) of the test images. Raises NotApplicableError where the method cannot be applied."""
+        training = prepare()
+        if training.classical and min(split.train.shape[1:]) == 1:
+            raise NotApplicableError("plain vectors have no pixels to alter")
+        return predicted(self.classifier, training, split.augment, split.test.images, seed)
+
+    def _sampler(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:
+        """Return a function seed -> synthetic images for classifiers trained on `train`, which caches its results."""
+        if isinstance(self.source, LabeledImages):
+            synthetic = self.source
+            return lambda seed: synthetic  # noqa: ARG005
+        largest = max(train.counts.values())
+        counts = dict.fromkeys(train.classes, min(MAX_SAMPLES, max(MIN_SAMPLES, largest)))
+        fitted: list[Any] = []  # fitted when first needed: not at all if all samples are cached
+
+        def sample(seed: int) -> LabeledImages:
+            sample_seed = derive(seed, "samples") % 2**31
+
+            def generate() -> dict[str, torch.Tensor]:
+                if not fitted:
+                    fitted.append(self._fit(train, number))
+                images = draw(fitted[0], counts, sample_seed, train)
+                return {"images": images.images, "labels": images.labels}
+
+            if self._source_key is None:
+                tensors = generate()
+            else:
+                key = key_of(self._source_key, train.fingerprint(), f"{counts} {sample_seed}")
+                tensors = cached("synthetic", key, generate)
+            images = LabeledImages(tensors["images"], tensors["labels"], train.classes)
+            for name, count in images.counts.items():
+                if not count:
+                    self._note(f"class {name!r} was not learned: no synthetic images of it are used")
+            return images
+
+        return sample
+
+    @cached_property
+    def _uses_fitted_source(self) -> bool:
+        return self.test is not None and is_fitted(self.source)
+
+    @cached_property
+    def _source_key(self) -> str | None:
+        """Cache key of the source's samples, besides the training images."""
+        if isinstance(self.source, LabeledImages):
+            return None
+        return get_cache_key(self.source if self._uses_fitted_source else clone_unfitted(self.source))
+
+    def _fit(self, train: LabeledImages, number: int) -> Any:
+        """A clone of the source fitted on `train`, or the source itself where it is used as it is."""
+        if self._uses_fitted_source:
+            return self.source
+        augmenter = clone_unfitted(self.source)
+        task = f"fitting generator {number} of {self.n_splits}"
+        self._report_progress(task)
+        if "callbacks" not in inspect.signature(augmenter.fit).parameters:
+            return augmenter.fit(train)
+        return augmenter.fit(train, callbacks=[partial(self._report_step, task)])
 
 
-def predicted(
-    classifier: Classifier, training: TrainingSet, augment: Augment, images: torch.Tensor, seed: int
-) -> np.ndarray:
-    """Log-probabilities (N, K) of images (N, C, H, W) by a classifier trained on `training`; kept by their content."""
-
-    def predict() -> np.ndarray:
-        return classifier(training, augment, derive(seed, "train"))(images)
-
-    if classifier.key is None:
-        return predict()
-    altered_by = f"albumentations {version('albumentations')}" if training.classical else "nothing"
-    key = key_of(classifier.key, training.fingerprint(), altered_by, str(seed), images)
-    kept = cached("predictions", key, lambda: {"table": torch.from_numpy(predict())})
-    found: np.ndarray = kept["table"].numpy()
-    return found
-
-
-def gathered(folds: Sequence[Fold], found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The tables (n, K) of each fold's test images, put together: {way: (N, K)} for the ways that every fold has."""
-    tables = {}
-    for name in set.intersection(*(set(part) for part in found)):
-        rows, columns = sum(len(fold.test) for fold in folds), found[0][name].shape[1]
-        tables[name] = np.empty((rows, columns), np.float32)
-        for fold, part in zip(folds, found, strict=True):
-            tables[name][fold.test.numpy()] = part[name]
-    return tables
-
-
-def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImages) -> LabeledImages:
-    """Samples of every class that was learned, with the classes of `like`."""
-    with suppress(ClassNotLearnedError):
-        return matched(augmenter.sample(counts, random_state=seed), like, "synthetic")
-    found = replace(like.take([]), metadata=None)
-    for name, count in counts.items():
-        with suppress(ClassNotLearnedError):
-            own = matched(augmenter.sample({name: count}, random_state=seed), like, "synthetic")
-            found = concatenate(found, replace(own, metadata=None))
-    return found
-
-
-def is_fitted(augmenter: Any) -> bool:
-    """Whether `fit` has been called on it, as scikit-learn tells; False where it is no estimator of that kind."""
-    if not hasattr(augmenter, "__sklearn_tags__"):
-        return False
-    with suppress(NotFittedError, TypeError):
-        check_is_fitted(augmenter)
-        return True
-    return False
-
-
-def unfitted(augmenter: Any) -> Any:
-    """A clone to be fitted; without a run folder, which can hold one run only."""
-    fresh = clone(augmenter, safe=False)
-    if getattr(fresh, "run_dir", None) is not None:
-        fresh.set_params(run_dir=None)
-    return fresh
-
-
-def cache_key(augmenter: Any) -> str | None:
-    """What the augmenter says that its samples depend on; None where it does not say."""
-    found: str | None = augmenter.cache_key() if hasattr(augmenter, "cache_key") else None
-    return found
-
-
-def _altered(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
+def _mix_and_augment(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
     return replace(mixed(train, synthetic, share), classical=True)
 
 
-def _names(share: float) -> tuple[str, str]:
+def _method_names(share: float) -> tuple[str, str]:
+    """Names of the methods with a synthetic share: without and with classical augmentation."""
     return share_name(share), f"{share_name(share)} + classical"

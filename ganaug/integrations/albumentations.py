@@ -1,4 +1,4 @@
-"""SyntheticSwap: an Albumentations transform that replaces an image by a synthetic one of its label."""
+"""SyntheticSwap: an Albumentations transform that replaces an image by a synthetic one of its class."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for a newer version
 from albumentations.core.transforms_interface import BaseTransformInitSchema, ImageOnlyTransform
 from pydantic import Field
 from torch.utils.data import get_worker_info
@@ -18,25 +18,65 @@ from ganaug._runtime.randomness import derive
 from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.estimators.augmenter import GANAugmenter
 
-BLOCK = 64  # images drawn in one pass of the generator
-MAX_BYTES = 2**28  # of images kept in memory
+IMAGES_PER_BLOCK = 64  # drawn in one pass of the generator
+MAX_CACHE_BYTES = 2**28
 
 
 class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
-    """With probability p, replaces `image` by a sample of the class that `label` names.
+    """Replace `image` by a synthetic image of the class `label`, with probability p.
 
-    model: folder of a run or a saved model, as `GANAugmenter.load` takes it; a path, so that `A.to_dict` can write it.
-    label: the name under which the label is passed to the pipeline: `transform(image=image, label="cat")`. A class name
-        or class value; a number is a place among the classes where these are names.
-    pool: samples a class to choose among; the same number is always the same image. device: of the generator.
+    Parameters
+    ----------
+    model : str or Path
+        Folder of a run or of a saved model, as for `GANAugmenter.load`. It is a path and not an object, so that
+        `A.to_dict` can serialize it.
+    label : str
+        Name of the argument that passes the label to the pipeline, as in `transform(image=image, label="cat")`. A label
+        is a class name or class value; an int is an index into the classes where class values are names.
+    pool : int
+        Number of synthetic images a class to choose from. The same number always stands for the same image.
+    device : str
+        Device of the generator.
+    p : float
+        Probability of a replacement.
 
-    Use it first in a Compose: what follows then alters real and synthetic images alike. Which sample is taken is drawn
-    from the pipeline's own random state (in a DataLoader's workers also from theirs) and stands in the replay as its
-    number. An image of a class that the generator has not learned stays as it is, with a warning. Raises DataError for
-    an image of another size than the generator's, ValueError for a label that it does not know.
+    Warns
+    -----
+    UserWarning
+        If the generator has not learned the class. The image stays as it is.
+
+    Raises
+    ------
+    DataError
+        If the image has another size than the images of the generator.
+    ValueError
+        If the generator does not know the label.
+
+    Notes
+    -----
+    Put it first in a Compose: the transforms after it then apply to real and synthetic images. The image is chosen with
+    the random state of the pipeline, in a DataLoader worker also with the worker's seed, and ReplayCompose stores its
+    number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import albumentations as A
+    >>> import torch
+    >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe
+    >>> from ganaug.integrations.albumentations import SyntheticSwap
+    >>> images = LabeledImages(torch.zeros(8, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1] * 4), ("cat", "dog"))
+    >>> recipe = TrainingRecipe(width=4)
+    >>> gan = GANAugmenter(n_steps=1, filters=None, recipe=recipe, device="cpu", random_state=0).fit(images)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gan.save(f"{folder}/model")
+    ...     transform = A.Compose([SyntheticSwap(f"{folder}/model", p=1.0), A.HorizontalFlip()], seed=0)
+    ...     image = transform(image=images.images[0].permute(1, 2, 0).numpy(), label="dog")["image"]
+    >>> image.shape, image.dtype
+    ((8, 8, 1), dtype('uint8'))
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]  # noqa: D106  # Albumentations checks arguments by it
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]  # noqa: D106  # Albumentations validates with it
         model: str | Path
         label: str
         pool: int = Field(ge=1)
@@ -48,27 +88,31 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
         super().__init__(p=p)
         self.model, self.label, self.pool, self.device = str(model), label, pool, device
         self._augmenter: GANAugmenter | None = None
-        self._seeded_for: int | None = None
+        self._worker_seed: int | None = None
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     @property
     def targets_as_params(self) -> list[str]:
-        """What the choice of a sample depends on."""
+        """Arguments of the pipeline that `get_params_dependent_on_data` needs."""
         return [self.label]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {"label_index": self._index(data[self.label]), "number": int(self.random_generator.integers(self.pool))}
+        """Choose the synthetic image: class index and number."""
+        number = int(self.random_generator.integers(self.pool))
+        return {"label_index": self._class_index(data[self.label]), "number": number}
 
     def should_apply(self, force_apply: bool = False) -> bool:
-        """As Albumentations has it. Whom it draws for differs by worker and epoch, as torch's worker seed does."""
+        """Decide as Albumentations does, with a random state that differs by worker and epoch, as torch's seed does."""
         worker = get_worker_info()
-        if worker is not None and worker.seed != self._seeded_for:  # else every worker has the same copy of the state
-            self._seeded_for = worker.seed
+        # without a new seed, every worker would have a copy of the same random state
+        if worker is not None and worker.seed != self._worker_seed:
+            self._worker_seed = worker.seed
             seed = derive(worker.seed, "swap", str(self.random_generator.bit_generator.state))
             self.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return bool(super().should_apply(force_apply))
 
     def apply(self, img: np.ndarray, label_index: int, number: int, **params: Any) -> np.ndarray:  # noqa: ARG002
+        """Return the synthetic image with the number of channels and dtype of `img`: (H, W) or (H, W, C)."""
         try:
             pixels = self._sample(label_index, number)
         except ClassNotLearnedError as error:
@@ -86,35 +130,41 @@ class SyntheticSwap(ImageOnlyTransform):  # type: ignore[misc]
         return (pixels / np.float32(255)).astype(img.dtype) if img.dtype.kind == "f" else np.ascontiguousarray(pixels)
 
     def _sample(self, label_index: int, number: int) -> np.ndarray:
-        """Sample `number` of a class: uint8 (H, W, C). Drawn a block at a time; what was used last is kept."""
-        key = label_index, number // BLOCK
+        """Return synthetic image `number` of a class: uint8 (H, W, C).
+
+        Images are drawn in blocks. The cache drops the block that was not used for the longest time.
+        """
+        key = label_index, number // IMAGES_PER_BLOCK
         if key not in self._blocks:
-            gan = self._loaded()
-            drawn = gan.sample({gan.model_.classes[label_index]: BLOCK}, start=key[1] * BLOCK)
-            self._blocks[key] = drawn.images.permute(0, 2, 3, 1).numpy()
-            while sum(block.nbytes for block in self._blocks.values()) > MAX_BYTES and len(self._blocks) > 1:
+            gan = self._load()
+            counts = {gan.model_.classes[label_index]: IMAGES_PER_BLOCK}
+            block = gan.sample(counts, start=key[1] * IMAGES_PER_BLOCK)
+            self._blocks[key] = block.images.permute(0, 2, 3, 1).numpy()
+            while sum(block.nbytes for block in self._blocks.values()) > MAX_CACHE_BYTES and len(self._blocks) > 1:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
-        found: np.ndarray = self._blocks[key][number % BLOCK]
-        return found
+        image: np.ndarray = self._blocks[key][number % IMAGES_PER_BLOCK]
+        return image
 
-    def _index(self, label: Any) -> int:
-        model = self._loaded().model_
+    def _class_index(self, label: Any) -> int:
+        """Return the class index of a label: a class value, class name or, where class values are names, an index."""
+        model = self._load().model_
         value = label.item() if hasattr(label, "item") else label
         if value in model.class_values.tolist():
             return int(model.class_values.tolist().index(value))
         if str(value) in model.classes:
             return model.classes.index(str(value))
-        names = model.class_values.dtype.kind in "OU"  # where class values are numbers, a number is one of them
-        if names and isinstance(value, int) and 0 <= value < len(model.classes):
+        has_name_values = model.class_values.dtype.kind in "OU"  # otherwise a number is a class value and no index
+        if has_name_values and isinstance(value, int) and 0 <= value < len(model.classes):
             return value
-        raise ValueError(f"label {label!r} is no class of {self.model}; its classes are {', '.join(model.classes)}.")
+        raise ValueError(f"Unknown label {label!r} for {self.model}; its classes are {', '.join(model.classes)}.")
 
-    def _loaded(self) -> GANAugmenter:
+    def _load(self) -> GANAugmenter:
+        """Return the model, loaded on first use."""
         if self._augmenter is None:
             self._augmenter = GANAugmenter.load(self.model, self.device)
         return self._augmenter
 
     def __getstate__(self) -> dict[str, Any]:
-        # workers load the model by themselves
+        # each worker loads the model itself
         return {**self.__dict__, "_augmenter": None, "_blocks": OrderedDict()}

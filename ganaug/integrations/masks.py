@@ -1,91 +1,123 @@
-"""Label images that nobody drew: the user's own, altered by Albumentations, for Pix2Pix to make photos of."""
+"""edited_masks: new label images for Pix2Pix, created by editing existing ones with Albumentations."""
 
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network for news
-import albumentations as A  # noqa: N812  # as its manual does
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for a newer version
+import albumentations as A  # noqa: N812  # the name that its manual uses
 import cv2
 from scipy.ndimage import find_objects
-from scipy.ndimage import label as regions
+from scipy.ndimage import label as connected_components
 
 from ganaug._runtime.randomness import derive
 from ganaug.errors import DataError
 
-TRIES = 20  # places looked at for a region to be pasted
+MAX_PASTE_ATTEMPTS = 20
+NEAREST = {
+    "interpolation": cv2.INTER_NEAREST,  # keeps labels whole numbers
+    "mask_interpolation": cv2.INTER_NEAREST,
+    "border_mode": cv2.BORDER_REFLECT_101,
+}
 
 
 def edited_masks(
     masks: np.ndarray, count: int, *, paste: Sequence[int] = (), onto: Sequence[int] | None = None, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` label images (count, H, W) made of masks, uint8 (N, H, W), and which of them each was made of (count,).
+    """Create new label images from existing ones.
 
-    Each is mirrored at random, shifted by up to a tenth, resized by up to a fifth and bent elastically; labels stay
-    whole. paste: labels, such as a defect's, of which one connected region of any mask is put down somewhere else.
-    onto: labels that it may cover; None: all. A region that finds no place in 20 tries is left out. Image i depends on
-    (seed, i) alone. Mirroring exchanges left and right, so do not use this where they differ in meaning.
+    Each is a random mask that is flipped horizontally at random, shifted by up to 10 %, scaled by up to 20 % and, half
+    of the time, deformed elastically. Labels are never interpolated.
 
-    Raises DataError where masks are not uint8 (N, H, W), or hold no pixel of a label to be pasted.
+    Parameters
+    ----------
+    masks : ndarray
+        uint8 label images of shape (N, H, W).
+    count : int
+        Number of label images to create.
+    paste : sequence of int
+        Labels, such as that of a defect, of which one connected region from any mask is pasted at a random place.
+    onto : sequence of int or None
+        Labels that a pasted region may cover; None: all. The region is left out if 20 random places do not fit.
+    seed : int
+        Image i depends on (seed, i) alone.
+
+    Returns
+    -------
+    edited : ndarray
+        uint8 of shape (count, H, W).
+    rows : ndarray
+        int64 of shape (count,): the mask that each is an edit of.
+
+    Raises
+    ------
+    DataError
+        If `masks` are not uint8 of shape (N, H, W), or no mask has a pixel of a label in `paste`.
+
+    Notes
+    -----
+    A flip exchanges left and right, so do not use this where they have different meanings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.integrations.masks import edited_masks
+    >>> masks = np.zeros((2, 32, 32), np.uint8)
+    >>> masks[:, 16:] = 1  # a part
+    >>> masks[0, 20:23, 10:13] = 2  # a defect on it
+    >>> edited, rows = edited_masks(masks, 5, paste=[2], onto=[1])
+    >>> edited.shape, rows.shape, np.unique(edited).tolist()
+    ((5, 32, 32), (5,), [0, 1, 2])
     """
     if masks.ndim != 3 or masks.dtype != np.uint8 or not len(masks):
         raise DataError(f"masks must be uint8, (N, H, W); got {masks.dtype}, {masks.shape}.")
-    cut = [piece for value in paste for piece in _pieces(masks, value)]
     missing = [value for value in paste if not (masks == value).any()]
     if missing:
         raise DataError(f"paste={missing}: no mask holds a pixel of it.")
-    side = min(masks.shape[1:])
-    bend = A.Compose(
+    regions = [region for value in paste for region in _regions(masks, value)]
+    transform = _deformation(min(masks.shape[1:]))
+    edited = np.empty((count, *masks.shape[1:]), np.uint8)
+    rows = np.empty(count, np.int64)
+    for index in range(count):
+        image_seed = derive(seed, "mask", index)
+        rng = np.random.default_rng(image_seed)
+        rows[index] = rng.integers(len(masks))
+        transform.set_random_seed(image_seed % 2**32)
+        edited[index] = transform(image=masks[rows[index]])["image"]
+        if regions:
+            _paste(edited[index], *regions[rng.integers(len(regions))], onto, rng)
+    return edited, rows
+
+
+def _deformation(size: int) -> A.Compose:
+    """Return flip, shift, scaling and elastic deformation for masks with a shorter side of `size` pixels."""
+    return A.Compose(
         [
             A.HorizontalFlip(p=0.5),
-            A.Affine(
-                scale=(0.8, 1.2),
-                translate_percent=(-0.1, 0.1),
-                interpolation=cv2.INTER_NEAREST,
-                mask_interpolation=cv2.INTER_NEAREST,
-                border_mode=cv2.BORDER_REFLECT_101,
-                p=1,
-            ),
-            A.ElasticTransform(
-                alpha=side,
-                sigma=side / 10,
-                interpolation=cv2.INTER_NEAREST,
-                mask_interpolation=cv2.INTER_NEAREST,
-                border_mode=cv2.BORDER_REFLECT_101,
-                p=0.5,
-            ),
+            A.Affine(scale=(0.8, 1.2), translate_percent=(-0.1, 0.1), p=1, **NEAREST),
+            A.ElasticTransform(alpha=size, sigma=size / 10, p=0.5, **NEAREST),
         ]
     )
-    found = np.empty((count, *masks.shape[1:]), np.uint8)
-    rows = np.empty(count, np.int64)
-    for number in range(count):
-        own = derive(seed, "mask", number)
-        draws = np.random.default_rng(own)
-        rows[number] = draws.integers(len(masks))
-        bend.set_random_seed(own % 2**32)
-        found[number] = bend(image=masks[rows[number]])["image"]
-        if cut:
-            _put(found[number], *cut[draws.integers(len(cut))], onto, draws)
-    return found, rows
 
 
-def _pieces(masks: np.ndarray, value: int) -> list[tuple[np.ndarray, int]]:
-    """Every connected region of a label: its shape, bool (h, w), and the label."""
-    pieces = []
+def _regions(masks: np.ndarray, value: int) -> list[tuple[np.ndarray, int]]:
+    """Return all connected regions of a label: (bool array (h, w), label)."""
+    regions = []
     for mask in masks:
-        numbered, _ = regions(mask == value)
-        pieces += [(numbered[box] == number, value) for number, box in enumerate(find_objects(numbered), 1)]
-    return pieces
+        components, _ = connected_components(mask == value)
+        regions += [(components[box] == number, value) for number, box in enumerate(find_objects(components), 1)]
+    return regions
 
 
-def _put(
-    mask: np.ndarray, shape: np.ndarray, value: int, onto: Sequence[int] | None, draws: np.random.Generator
+def _paste(
+    mask: np.ndarray, region: np.ndarray, value: int, onto: Sequence[int] | None, rng: np.random.Generator
 ) -> None:
-    """Draw a place for `shape` where it covers only what it may, and write `value` there."""
-    for _ in range(TRIES):
-        top, left = (draws.integers(room - own + 1) for room, own in zip(mask.shape, shape.shape, strict=True))
-        under = mask[top : top + shape.shape[0], left : left + shape.shape[1]]
-        if onto is None or np.isin(under[shape], onto).all():
-            under[shape] = value
+    """Write `value` into `mask`, in the shape of `region`, at a random place where it covers only labels of `onto`."""
+    height, width = region.shape
+    for _ in range(MAX_PASTE_ATTEMPTS):
+        top, left = rng.integers(mask.shape[0] - height + 1), rng.integers(mask.shape[1] - width + 1)
+        covered = mask[top : top + height, left : left + width]
+        if onto is None or np.isin(covered[region], onto).all():
+            covered[region] = value
             return

@@ -1,1 +1,1 @@
-"""Image folders, archives and stores: listing, decoding, checking, reading, writing and undoing."""
+"""Image folders, archives and stores: list, decode, check, read, write and undo."""

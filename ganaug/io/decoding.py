@@ -1,16 +1,21 @@
-"""One image file -> uint8 pixels, or the reason why not. The only place where ganaug opens a file it did not write.
+"""Decode one image file to uint8 pixels, or say why it cannot be used.
 
-What is converted, and how: the EXIF orientation is applied; transparency is laid on white, as on paper or a web page;
-palette, CMYK and the like become RGB; 1-bit becomes 0 and 255; 16-bit gray is divided by 257, so 65535 becomes 255; of
-several frames or pages the first is taken. With an image size, the whole picture is resized (bicubic, antialiased) and
-its aspect ratio follows: a crop could cut away the very thing that gives the image its class.
+No other module opens image files that ganaug did not write. Images are normalized as follows:
+
+- The EXIF orientation is applied.
+- Transparency is composited on white, the background of paper and web pages.
+- Palette, CMYK and similar modes become RGB. 1-bit images become 0 and 255. 16-bit gray is divided by 257, so that
+  65535 becomes 255.
+- Of several frames or pages, the first is used.
+- With an image size, the whole image is resized (bicubic, antialiased), and its aspect ratio changes with it: a crop
+  could remove the object that gives the image its class.
 """
 
 import hashlib
 import io
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
-    from torch import Tensor  # torch takes seconds to import, and a check of a folder needs none
+    from torch import Tensor  # torch takes seconds to import, and checking a folder does not need it
 
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
@@ -32,15 +37,31 @@ GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 COLOR_MODES = frozenset({"P", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 MAX_PIXELS = 50_000_000
-MAX_BYTES = 2**28
-_TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
-_ORIENTATION = 0x0112
+MAX_FILE_BYTES = 2**28
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded file. `pixels`: (H, W) if gray, (H, W, 3) if RGB; `height`, `width`: upright, before any resizing;
-    `content_hash`: `content_hash` of the file."""
+class DecodedImage:
+    """The pixels of an image file and facts about the file.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (H, W) if gray or (H, W, 3) if RGB, uint8
+    height, width : int
+        Size after applying the orientation and before resizing.
+    mode, format : str
+        Pillow's names of the mode and the format of the file.
+    n_bytes : int
+        Size of the file.
+    is_multiframe : bool
+        Whether the file has several frames or pages.
+    info : dict
+        Pillow's ``info`` of the file.
+    content_hash : str
+        `content_hash` of the file.
+    """
 
     pixels: Pixels
     height: int
@@ -48,13 +69,21 @@ class Picture:
     mode: str
     format: str
     n_bytes: int
-    several_frames: bool
+    is_multiframe: bool
     info: dict[Any, object]
     content_hash: str
 
 
-class UnusableImage(Exception):  # noqa: N818 - a finding about a file, no failure of the program
-    """One file cannot be used: `cause`, and `fix`, what the user can do."""
+class UnusableImage(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
+    """An image file cannot be used.
+
+    Parameters
+    ----------
+    cause : str
+        What is wrong with the file.
+    fix : str, default="Replace it"
+        What the user can do.
+    """
 
     def __init__(self, cause: str, fix: str = "Replace it") -> None:
         super().__init__(cause)
@@ -63,159 +92,269 @@ class UnusableImage(Exception):  # noqa: N818 - a finding about a file, no failu
 
 
 @contextmanager
-def pillow_warnings_judged() -> Iterator[None]:
-    """Decode inside this block: Pillow's bomb warning is an error there, its remarks on odd metadata are not shown."""
+def strict_pillow_warnings() -> Iterator[None]:
+    """Turn Pillow's decompression bomb warning into an error, and hide its warnings about metadata.
+
+    Wrap every use of `decode`, `decode_labels` and `decode_bytes` in this context. It is not part of them, because
+    changing warning filters is not thread-safe.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
-def decode(path: Path, image_size: tuple[int, int] | None = None) -> Picture:
-    """The pixels of one file, resized to `image_size` (height, width) where given. Raises UnusableImage."""
+def decode(path: Path, image_size: tuple[int, int] | None = None) -> DecodedImage:
+    """Decode an image file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    image_size : tuple of int, optional
+        (height, width) to resize to.
+
+    Returns
+    -------
+    DecodedImage
+
+    Raises
+    ------
+    UnusableImage
+        If the file cannot be read, is not an image of one of `FORMATS`, is damaged, or has more than `MAX_FILE_BYTES`
+        or `MAX_PIXELS`.
+    """
     return decode_bytes(_read(path), image_size)
 
 
-def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | None = None) -> Pixels:
-    """The numbers of a label image as they are, of gray values or of a palette: (H, W), resized by the nearest pixel.
+def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> DecodedImage:
+    """Decode the content of an image file. See `decode`.
 
-    Raises UnusableImage, also where a number is not below `num_labels`.
+    Examples
+    --------
+    >>> import io
+    >>> from PIL import Image
+    >>> from ganaug.io.decoding import decode_bytes
+    >>> file = io.BytesIO()
+    >>> Image.new("CMYK", (10, 12)).save(file, "TIFF")
+    >>> image = decode_bytes(file.getvalue(), image_size=(8, 8))
+    >>> image.mode, image.height, image.width, image.pixels.shape
+    ('CMYK', 12, 10, (8, 8, 3))
     """
-
-    def numbers(image: Image.Image, content: bytes, size: tuple[int, int] | None) -> Pixels:  # noqa: ARG001  # as _decode
-        if image.size[0] * image.size[1] > MAX_PIXELS:
-            raise _too_many_pixels(*reversed(image.size))
-        if image.mode not in {"1", "L", "P"} and not image.mode.startswith("I"):
-            raise UnusableImage(
-                f"mode {image.mode!r} is no label image", "Save it as gray or with a palette, a number a label"
-            )
-        if size is not None and image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.NEAREST)
-        found = np.asarray(image).astype(np.int64)
-        low, high = int(found.min()), int(found.max())
-        if low < 0 or high >= num_labels:
-            raise UnusableImage(
-                f"holds the label {low if low < 0 else high}, beyond 0..{num_labels - 1}",
-                "Give the right number of labels, or correct it",
-            )
-        return found.astype(np.uint8)
-
-    return _opened(_read(path), numbers, image_size)
+    return _decode_with(lambda image: _decode(image, content, image_size), content)
 
 
-def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> Picture:
-    """As `decode`, of what is in a file."""
-    return _opened(content, _decode, image_size)
+def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | None = None) -> Pixels:
+    """Decode a label image: the gray values or palette indices as they are stored.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    num_labels : int
+        Number of labels; they are 0 to ``num_labels - 1``.
+    image_size : tuple of int, optional
+        (height, width) to resize to, by the nearest pixel.
+
+    Returns
+    -------
+    ndarray of shape (H, W), uint8
+
+    Raises
+    ------
+    UnusableImage
+        As `decode`, and if the image is in color or has a label outside the range.
+    """
+    return _decode_with(lambda image: _decode_label_image(image, num_labels, image_size), _read(path))
 
 
 def content_hash(content: bytes) -> str:
-    """By which a file is known again: 32 hexadecimal digits."""
+    """Return the hash by which the content of a file is recognized: 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from ganaug.io.decoding import content_hash
+    >>> content_hash(b"")
+    'cae66941d9efbd404e4d88758ea67670'
+    """
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _opened(
-    content: bytes, read: Callable[[Image.Image, bytes, tuple[int, int] | None], T], image_size: tuple[int, int] | None
-) -> T:
-    """What `read` makes of the image in `content`; whatever Pillow raises becomes an UnusableImage."""
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return read(image, content, image_size)
-    except UnusableImage:
-        raise
-    except UnidentifiedImageError:
-        start = content[:12].decode("ascii", "backslashreplace")
-        kinds = ", ".join(FORMATS)
-        raise UnusableImage(
-            f"its content is none of {kinds}; it begins with {start!r}", "Convert or remove it"
-        ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels() from None
-    except MemoryError:
-        raise UnusableImage("decoding it needs more memory than there is", "Scale it down") from None
-    except Exception as error:  # damaged bytes make Pillow's plug-ins raise nearly anything
-        reason = str(error) or type(error).__name__
-        cause = (
-            f"truncated: its {len(content):,} bytes end before the picture does"
-            if "truncated" in reason.lower()
-            else reason
-        )
-        raise UnusableImage(f"damaged ({cause})" if cause is reason else cause) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise UnusableImage("is no regular file", "Remove it")
-        if status.st_size == 0:
-            raise UnusableImage("has zero bytes")
-        if status.st_size > MAX_BYTES:
-            raise UnusableImage(f"has {status.st_size:,} bytes, more than {MAX_BYTES:,}", "Scale it down")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UnusableImage("not found", "Restore it, or remove what refers to it") from None
-    except PermissionError:
-        raise UnusableImage("may not be read (permission denied)", "Allow reading it (chmod u+r)") from None
-    except OSError as error:
-        raise UnusableImage(f"cannot be read: {error.strerror or error}") from None
-
-
-def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | None) -> Picture:
-    width, height = image.size
-    if not width or not height:
-        raise UnusableImage(f"is {height}x{width} (height x width): it has no pixels")
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels(height, width)
-    mode, kind = image.mode, image.format or "?"
-    if image_size is not None:  # a JPEG is decoded at a fraction of its size, never below twice the one wanted
-        image.draft(None, (2 * max(image_size),) * 2)
-    image.load()
-    orientation = 1
-    with suppress(Exception):  # a damaged EXIF block says nothing about the pixels
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if orientation != 1:
-            ImageOps.exif_transpose(image, in_place=True)
-    if orientation in _TURNED:
-        height, width = width, height
-    plain = gray_or_rgb(image)
-    if image_size is not None and plain.size != image_size[::-1]:
-        plain = plain.resize(image_size[::-1], Image.Resampling.BICUBIC)
-    pixels = np.array(plain, dtype=np.uint8)
-    info = dict(image.info)
-    several = False
-    with suppress(Exception):  # only asked now: looking for a second frame can fail where the first is sound
-        several = bool(getattr(image, "is_animated", False))
-    return Picture(pixels, height, width, mode, kind, len(content), several, info, content_hash(content))
-
-
-def _too_many_pixels(height: int | None = None, width: int | None = None) -> UnusableImage:
-    size = "" if height is None or width is None else f"{height:,}x{width:,} (height x width), "
-    return UnusableImage(f"{size}more than {MAX_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
-
-
 def to_pillow(pixels: "Tensor") -> Image.Image:
-    """uint8 (C, H, W) -> an image of mode L or RGB."""
+    """Convert a uint8 tensor of shape (C, H, W) to a Pillow image of mode L or RGB.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.io.decoding import to_pillow
+    >>> image = to_pillow(torch.zeros(3, 8, 10, dtype=torch.uint8))
+    >>> image.mode, image.size
+    ('RGB', (10, 8))
+    """
     array = pixels.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
+def stack_images(images: Sequence[Pixels]) -> "Tensor":
+    """Stack decoded images of one size.
+
+    Parameters
+    ----------
+    images : sequence of ndarrays of shape (H, W) if gray or (H, W, 3) if RGB, uint8
+
+    Returns
+    -------
+    Tensor of shape (N, C, H, W), uint8
+        C is 1 if all images are gray, else 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.io.decoding import stack_images
+    >>> stack_images([np.zeros((8, 9), np.uint8), np.zeros((8, 9, 3), np.uint8)]).shape
+    torch.Size([2, 3, 8, 9])
+    """
+    import torch
+
+    n_channels = 3 if any(pixels.ndim == 3 for pixels in images) else 1
+    rows = [
+        np.broadcast_to(pixels[..., None] if pixels.ndim == 2 else pixels, (*pixels.shape[:2], n_channels))
+        for pixels in images
+    ]
+    return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).contiguous()
+
+
 def gray_or_rgb(image: Image.Image) -> Image.Image:
-    """Any mode that Pillow knows -> mode L or RGB."""
-    target = "L" if image.mode in GRAY_MODES else "RGB"
+    """Convert a Pillow image of any mode to mode L or RGB.
+
+    Raises
+    ------
+    UnusableImage
+        If the mode has no defined black and white, as floating-point images.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> from ganaug.io.decoding import gray_or_rgb
+    >>> transparent = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    >>> gray_or_rgb(transparent).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    target_mode = "L" if image.mode in GRAY_MODES else "RGB"
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _from_16_bits(np.asarray(image))
+        return _from_16_bit(np.asarray(image))
     if image.mode in ALPHA_MODES or (image.mode in {"P", "L", "RGB"} and "transparency" in image.info):
-        paper = Image.new("RGBA", image.size, "white")
-        paper.alpha_composite(image.convert("RGBA"))
-        return paper.convert(target)
+        background = Image.new("RGBA", image.size, "white")
+        background.alpha_composite(image.convert("RGBA"))
+        return background.convert(target_mode)
     if image.mode in {"L", "RGB"}:
         return image
     if image.mode == "1" or image.mode in COLOR_MODES:
-        return image.convert(target)
-    raise UnusableImage(f"mode {image.mode!r} has no agreed black and white", "Convert it to 8-bit gray or RGB")
+        return image.convert(target_mode)
+    raise UnusableImage(f"mode {image.mode!r} has no defined black and white", "Convert it to 8-bit gray or RGB")
 
 
-def _from_16_bits(values: NDArray[np.integer]) -> Image.Image:
+def _read(path: Path) -> bytes:
+    """Read a file, unless it is empty, too large or not a regular file."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a named pipe would block forever
+            raise UnusableImage("is not a regular file", "Remove it")
+        if status.st_size == 0:
+            raise UnusableImage("has zero bytes")
+        if status.st_size > MAX_FILE_BYTES:  # it would be read into memory before Pillow could refuse it
+            raise UnusableImage(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}", "Scale it down")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UnusableImage("does not exist", "Restore it, or remove the reference to it") from None
+    except PermissionError:
+        raise UnusableImage("cannot be read (permission denied)", "Allow reading it (chmod u+r)") from None
+    except OSError as error:
+        raise UnusableImage(f"cannot be read: {error.strerror or error}") from None
+
+
+def _decode_with(decoder: Callable[[Image.Image], T], content: bytes) -> T:
+    """Open `content` with Pillow and apply `decoder`. Every exception of Pillow becomes an UnusableImage."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return decoder(image)
+    except UnusableImage:
+        raise
+    except UnidentifiedImageError:
+        start = content[:12].decode("ascii", "backslashreplace")
+        raise UnusableImage(
+            f"its content is none of {', '.join(FORMATS)}; it begins with {start!r}", "Convert or remove it"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels() from None
+    except MemoryError:
+        raise UnusableImage("there is not enough memory to decode it", "Scale it down") from None
+    except Exception as error:  # damaged bytes make Pillow's plug-ins raise nearly any exception
+        reason = str(error) or type(error).__name__
+        if "truncated" in reason.lower():
+            raise UnusableImage(f"truncated: its {len(content):,} bytes end before the last pixel") from None
+        raise UnusableImage(f"damaged ({reason})") from None
+
+
+def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | None) -> DecodedImage:
+    """Normalize an opened image. See the description of this module."""
+    width, height = image.size
+    if not width or not height:
+        raise UnusableImage(f"is {height}x{width} (height x width): it has no pixels")
+    if width * height > MAX_PIXELS:  # the header has the size, so a bomb is refused before it takes memory
+        raise _too_many_pixels(height, width)
+    mode, file_format = image.mode, image.format or "?"
+    if image_size is not None:  # decode a JPEG at a fraction of its size, but at twice the requested one or more
+        image.draft(None, (2 * max(image_size),) * 2)
+    image.load()
+    orientation = 1
+    with suppress(Exception):  # damaged EXIF data does not affect the pixels
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        if orientation != 1:
+            ImageOps.exif_transpose(image, in_place=True)
+    if orientation in _TRANSPOSED:
+        height, width = width, height
+    converted = gray_or_rgb(image)
+    if image_size is not None and converted.size != image_size[::-1]:
+        converted = converted.resize(image_size[::-1], Image.Resampling.BICUBIC)
+    pixels = np.array(converted, dtype=np.uint8)
+    info = dict(image.info)
+    is_multiframe = False
+    with suppress(Exception):  # last: searching for a second frame can fail although the first is valid
+        is_multiframe = bool(getattr(image, "is_animated", False))
+    return DecodedImage(
+        pixels, height, width, mode, file_format, len(content), is_multiframe, info, content_hash(content)
+    )
+
+
+def _decode_label_image(image: Image.Image, num_labels: int, image_size: tuple[int, int] | None) -> Pixels:
+    """Read the labels of an opened image."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _too_many_pixels(height, width)
+    if image.mode not in {"1", "L", "P"} and not image.mode.startswith("I"):
+        raise UnusableImage(
+            f"mode {image.mode!r} is not the mode of a label image",
+            "Save it as gray or with a palette, with one number per label",
+        )
+    if image_size is not None and image.size != image_size[::-1]:
+        image = image.resize(image_size[::-1], Image.Resampling.NEAREST)
+    labels = np.asarray(image).astype(np.int64)
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= num_labels:
+        raise UnusableImage(
+            f"has the label {lowest if lowest < 0 else highest}, outside 0..{num_labels - 1}",
+            "Pass the right number of labels, or correct the image",
+        )
+    return labels.astype(np.uint8)
+
+
+def _too_many_pixels(height: int | None = None, width: int | None = None) -> UnusableImage:
+    """Build the error for an image of more than `MAX_PIXELS`."""
+    size = "" if height is None or width is None else f"{height:,}x{width:,} (height x width), "
+    return UnusableImage(f"{size}more than {MAX_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
+
+
+def _from_16_bit(values: NDArray[np.integer]) -> Image.Image:
+    """Scale 0..65535 to 0..255, rounded."""
     if values.min() < 0 or values.max() > 65535:
-        raise UnusableImage("has 32-bit values beyond 0..65535", "Convert it to 8-bit or 16-bit gray")
+        raise UnusableImage("has 32-bit values outside 0..65535", "Convert it to 8-bit or 16-bit gray")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

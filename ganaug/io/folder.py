@@ -1,7 +1,7 @@
-"""Labeled image folders: inspect, read, write, augment, undo. Reading lives here, the rest in the modules imported.
+"""Read labeled image folders. The functions to inspect, write, augment and undo are imported here as well.
 
-A folder has one of two forms: class folders (DATA/cat/1.png, DATA/dog/7.jpg), or images anywhere below it together with
-DATA/metadata.csv, whose columns are `file_name`, `label` and any others, which are kept.
+A folder has one of two forms: class folders (``DATA/cat/1.png``, ``DATA/dog/7.jpg``), or images anywhere below it
+together with ``DATA/metadata.csv``, whose columns are `file_name`, `label` and any others, which are kept.
 """
 
 import os
@@ -18,20 +18,20 @@ from torch import Tensor
 
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import Pixels, UnusableImage, decode, pillow_warnings_judged
-from ganaug.io.findings import ImageEntry
+from ganaug.io.dataset_checks import ImageEntry
+from ganaug.io.decoding import Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, list_images
-from ganaug.io.manifest import Undone, undo
+from ganaug.io.manifest import UndoResult, undo
 from ganaug.io.output import check_output
-from ganaug.io.preflight import FolderInspection, as_size, examine, inspect_folder
+from ganaug.io.preflight import FolderInspection, inspect_folder, inspect_listing, parse_image_size
 from ganaug.io.store import is_store, open_store
 from ganaug.io.table import is_true
-from ganaug.io.threads import Progress, in_threads
+from ganaug.io.threads import Progress, map_in_threads
 from ganaug.io.writing import augment_folder, augment_in_place, check_not_augmented, write_folder
 
 __all__ = [
     "FolderInspection",
-    "Undone",
+    "UndoResult",
     "augment_folder",
     "augment_in_place",
     "check_not_augmented",
@@ -44,7 +44,7 @@ __all__ = [
     "write_folder",
 ]
 
-IN_MEMORY = 2 * 2**30  # bytes of pixels; beyond it they live in a memory-mapped temporary file
+MAX_BYTES_IN_MEMORY = 2 * 2**30  # of pixels; more are kept in a memory-mapped temporary file
 
 
 def read_folder(
@@ -54,31 +54,53 @@ def read_folder(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> LabeledImages:
-    """Read class folders, or images with metadata.csv, as `LabeledImages`.
+    """Read a folder of labeled images.
 
-    image_size: (height, width), or one number for both, in 8..256; the whole picture is resized, antialiased, and its
-        aspect ratio follows. None keeps the native size, which must then be the same for all.
-    skip_bad: leave unusable files out instead of raising.
-    progress: called with (files done, files in all).
+    Parameters
+    ----------
+    path : path
+        Class folders, a folder with metadata.csv (columns `file_name` and `label`), or a store (`build_store`), which
+        is opened as it is and read when its images are used.
+    image_size : int or tuple of int, optional
+        Size, or (height, width), in 8..256, to resize to. The whole image is resized, antialiased, and its aspect ratio
+        changes with it. By default images keep their size, which must be the same for all.
+    skip_bad : bool, default=False
+        Leave unusable files out instead of raising an exception.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of files.
 
-    Classes are sorted; images are gray (one channel) if every file is, RGB otherwise. `metadata` has file_name, label
-    and every other column of metadata.csv as text, but for ganaug's own `is_synthetic` (bool), `class_index`, `seed`.
-    A store (`build_store`) is opened as it is, and its images are read as they are used.
-    Raises DataError that lists all that is wrong with the folder: see `inspect_folder`.
+    Returns
+    -------
+    LabeledImages
+        Classes are sorted. Images have one channel if all files are gray, else three. The metadata has `file_name`,
+        `label` and the other columns of metadata.csv as text, except for ganaug's `is_synthetic` (bool), `class_index`
+        and `seed` (integers).
+
+    Raises
+    ------
+    DataError
+        It lists everything that is wrong with the folder, up to ten files.
+    OutputError
+        If images of more than 2 GiB do not fit on the disk of temporary files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from ganaug import read_folder
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for file in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+    ...         path = Path(root, file)
+    ...         path.parent.mkdir(exist_ok=True)
+    ...         Image.new("L", (10, 12)).save(path)
+    ...     images = read_folder(root, image_size=8)
+    >>> images.counts, images.shape
+    ({'cat': 2, 'dog': 2}, (1, 8, 8))
     """
     if is_store(path):
-        return _stored(Path(path), as_size(image_size))
+        return _open_store(Path(path), parse_image_size(image_size))
     return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
-
-
-def _stored(path: Path, size: tuple[int, int] | None) -> LabeledImages:
-    images = open_store(path)
-    if size is not None and images.shape[1:] != size:
-        height, width = images.shape[1:]
-        raise DataError(
-            f"{path}: is a store of {height}x{width} images, and {size[0]}x{size[1]} are asked for. Build another one."
-        )
-    return images
 
 
 def read_and_inspect(
@@ -88,7 +110,14 @@ def read_and_inspect(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> tuple[LabeledImages, FolderInspection]:
-    """`read_folder`, and the inspection it rests on; each file is decoded once, but for sets beyond 2 GiB."""
+    """Read a folder as `read_folder` does, and return its inspection as well.
+
+    Each file is decoded once, or twice if the images take more than 2 GiB.
+
+    Returns
+    -------
+    tuple of LabeledImages and FolderInspection
+    """
     inspection, images = _read(list_images(Path(path)), image_size, skip_bad, progress)
     index = {name: label for label, name in enumerate(inspection.classes)}
     labels = torch.tensor([index[entry.label] for entry in inspection.entries], dtype=torch.int64)
@@ -101,65 +130,98 @@ def read_files(
     image_size: int | tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """The images at `paths`, in that order: uint8, (N, C, H, W). Otherwise as `read_folder`, with its DataError."""
+    """Read image files without labels.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+        May contain a path more than once.
+    image_size, progress
+        As in `read_folder`.
+
+    Returns
+    -------
+    Tensor of shape (N, C, H, W), uint8
+        In the order of `paths`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or if the sizes differ.
+    """
     candidates = [Candidate(str(path), "") for path in paths]
     return _read(Listing(Path(), "files", candidates=candidates), image_size, skip_bad=False, progress=progress)[1]
+
+
+def _open_store(path: Path, size: tuple[int, int] | None) -> LabeledImages:
+    """Open a store. Raises DataError if its images have another size."""
+    images = open_store(path)
+    if size is not None and images.shape[1:] != size:
+        height, width = images.shape[1:]
+        raise DataError(
+            f"{path}: is a store of {height}x{width} images; {size[0]}x{size[1]} were requested. Build another store."
+        )
+    return images
 
 
 def _read(
     listing: Listing, image_size: int | tuple[int, int] | None, skip_bad: bool, progress: Progress | None
 ) -> tuple[FolderInspection, Tensor]:
-    kept = _Kept()
-    inspection = examine(listing, as_size(image_size), progress, kept.add)
+    """Inspect the files of a listing, and load them into one tensor."""
+    buffer = _PixelBuffer(MAX_BYTES_IN_MEMORY)
+    inspection = inspect_listing(listing, parse_image_size(image_size), progress, buffer.add)
     inspection.raise_for_errors(skip_bad=skip_bad)
     images = _allocate((len(inspection.entries), *inspection.shape))
-    with pillow_warnings_judged():
-        source = kept.drain() if kept.complete else _decode_again(inspection, progress)
+    with strict_pillow_warnings():
+        source = _decode_again(inspection, progress) if buffer.has_overflowed else buffer.drain()
         for row, pixels in zip(images.numpy(), source, strict=True):
             row[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # gray fills all channels
     return inspection, images
 
 
-class _Kept:
-    """Decoded images, in order, until there are too many of them."""
+class _PixelBuffer:
+    """Decoded images in order. It drops all of them once they exceed `max_bytes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.pixels: deque[Pixels] = deque()
-        self.room = IN_MEMORY
+        self.n_bytes_left = max_bytes
 
     def add(self, pixels: Pixels) -> None:
-        self.room -= pixels.nbytes
-        if self.complete:
-            self.pixels.append(pixels)
-        else:
+        self.n_bytes_left -= pixels.nbytes
+        if self.has_overflowed:
             self.pixels.clear()
+        else:
+            self.pixels.append(pixels)
 
     @property
-    def complete(self) -> bool:
-        return self.room >= 0
+    def has_overflowed(self) -> bool:
+        return self.n_bytes_left < 0
 
     def drain(self) -> Iterator[Pixels]:
-        while self.pixels:  # each is freed as it is copied, so the set is never in memory twice
+        while self.pixels:  # each image is freed once it is copied, so the set is never in memory twice
             yield self.pixels.popleft()
 
 
 def _decode_again(inspection: FolderInspection, progress: Progress | None) -> Iterator[Pixels]:
-    def pixels(entry: ImageEntry) -> Pixels:
+    """Decode the inspected images a second time."""
+
+    def decode_entry(entry: ImageEntry) -> Pixels:
         try:
             return decode(inspection.root / entry.file, inspection.image_size).pixels
         except UnusableImage as error:
             raise DataError(f"{inspection.root / entry.file}: {error.cause}; it changed while it was read.") from error
 
-    return in_threads(pixels, inspection.entries, progress)
+    return map_in_threads(decode_entry, inspection.entries, progress)
 
 
 def _allocate(shape: tuple[int, int, int, int]) -> Tensor:
+    """Allocate a uint8 tensor in memory, or in a temporary file if it is large."""
     size = int(np.prod(shape, dtype=np.int64))
-    if size <= IN_MEMORY:
+    if size <= MAX_BYTES_IN_MEMORY:
         return torch.empty(shape, dtype=torch.uint8)
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    if free < size:  # a sparse file that cannot be filled later kills the process, without any message
+    if free < size:  # writing to a sparse file on a full disk kills the process without a message
         raise OutputError(
             f"{folder}: needs {size:,} bytes for the images, {free:,} are free. Free space, or set TMPDIR."
         )
@@ -168,19 +230,22 @@ def _allocate(shape: tuple[int, int, int, int]) -> Tensor:
     try:
         return torch.from_file(name, shared=True, size=size, dtype=torch.uint8).view(shape)
     finally:
-        Path(name).unlink()  # the mapping keeps it alive, and nothing is left behind, not even after kill -9
+        Path(name).unlink()  # the mapping keeps the content, and nothing is left behind, not even after kill -9
 
 
 def _metadata(inspection: FolderInspection, labels: Tensor) -> pd.DataFrame:
+    """Collect the metadata of the inspected images. ganaug's columns get their types; all others stay text."""
     entries = inspection.entries
-    frame = pd.DataFrame([{"file_name": entry.file, "label": entry.label, **(entry.row or {})} for entry in entries])
-    marked = pd.Series([entry.marked for entry in entries], dtype=bool)
+    frame = pd.DataFrame(
+        [{"file_name": entry.file, "label": entry.label, **(entry.metadata or {})} for entry in entries]
+    )
+    is_marked = pd.Series([entry.is_marked for entry in entries], dtype=bool)
     if "is_synthetic" in frame:
-        frame["is_synthetic"] = marked | frame["is_synthetic"].map(is_true).astype(bool)
-    elif marked.any():
-        frame["is_synthetic"] = marked
+        frame["is_synthetic"] = is_marked | frame["is_synthetic"].map(is_true).astype(bool)
+    elif is_marked.any():
+        frame["is_synthetic"] = is_marked
     if "class_index" in frame:
         frame["class_index"] = labels.numpy()
-    if "seed" in frame and "model_hash" in frame:  # a column `seed` alone is the user's own
+    if "seed" in frame and "model_hash" in frame:  # without `model_hash`, `seed` is the user's column
         frame["seed"] = pd.to_numeric(frame["seed"], errors="coerce").astype("Int64")
     return frame

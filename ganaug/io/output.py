@@ -1,7 +1,5 @@
-"""Put files into a new folder or archive, whole or not at all; say clearly when there is no room or no right to."""
+"""Write files into a new folder, completely or not at all, and say clearly if there is no space or no permission."""
 
-import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -9,27 +7,35 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from glob import escape
-from itertools import islice
 from pathlib import Path
 
 from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.optional import import_datasets
-from ganaug._runtime.storage import locked
+from ganaug._runtime.locks import locked
 from ganaug.errors import OutputError, RunError
-from ganaug.io.listing import MANIFEST, METADATA
-from ganaug.io.manifest import Manifest, place, sha256
+from ganaug.io.manifest import Manifest, sha256, write_file
 from ganaug.io.names import safe_name
-from ganaug.io.table import Row, is_missing, table
-from ganaug.io.tars import END, member
-from ganaug.io.threads import Progress, in_threads
+from ganaug.io.paths import MANIFEST, METADATA
+from ganaug.io.table import Row, encode_table
+from ganaug.io.threads import Progress, map_in_threads
 
-BLOCK = 4096  # a file takes whole blocks of the disk
-ROW_GROUP = 1000  # images of a Parquet file that are written together
+DISK_BLOCK = 4096  # bytes; a file takes whole blocks
 
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file to be written. `file`: relative to OUT; `content`: makes its bytes, when asked; `n_bytes`: at most."""
+    """An image file to be written.
+
+    Attributes
+    ----------
+    file : str
+        Path relative to the output folder, with forward slashes.
+    content : callable
+        Returns the bytes of the file.
+    n_bytes : int
+        Upper bound of the size.
+    row : mapping
+        Its row of metadata.csv.
+    """
 
     file: str
     content: Callable[[], bytes]
@@ -39,9 +45,19 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is to be written. files: may be made one after another as they are asked for. n_bytes: at most, on disk.
+    """Everything that is to be written into one output.
 
-    classes: the class names in label order, for what needs them all.
+    Attributes
+    ----------
+    files : iterable of NewFile
+        May be generated on demand.
+    folders : tuple of str
+        Class folders, sorted.
+    n_files : int
+    n_bytes : int
+        Upper bound of the space on the disk.
+    classes : tuple of str
+        Class names in label order, for archives that store all of them.
     """
 
     files: Iterable[NewFile]
@@ -51,31 +67,63 @@ class Contents:
     classes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, files: Sequence[NewFile]) -> "Contents":
-        """Of files that are all known."""
+    def from_files(cls, files: Sequence[NewFile]) -> "Contents":
+        """Derive folders, counts and sizes from a complete list of files."""
         folders = sorted({new.file.split("/")[0] for new in files})
         return cls(files, tuple(folders), len(files), on_disk(new.n_bytes for new in files))
 
 
 def on_disk(sizes: Iterable[int]) -> int:
-    """Bytes that files of `sizes` bytes take on a disk, at most."""
-    return sum((size // BLOCK + 2) * BLOCK for size in sizes)
+    """Return an upper bound of the bytes that files of these sizes take on a disk.
+
+    Examples
+    --------
+    >>> from ganaug.io.output import on_disk
+    >>> on_disk([100, 5000])
+    20480
+    """
+    return sum((size // DISK_BLOCK + 2) * DISK_BLOCK for size in sizes)
 
 
 def check_output(out: str | Path, data: str | Path | None = None) -> Path:
-    """OUT, resolved, if a data set may be written there: absent or an empty folder, and not inside DATA.
+    """Check that a new data set may be written to a folder.
 
-    Raises OutputError that says what to do.
+    Parameters
+    ----------
+    out : path
+        Must not exist, or be an empty folder.
+    data : path, optional
+        Data folder that must not contain `out`.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`, resolved.
+
+    Raises
+    ------
+    OutputError
+        With what to do.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ganaug.io.output import check_output
+    >>> with tempfile.TemporaryDirectory() as data:
+    ...     check_output(f"{data}/out", data)
+    Traceback (most recent call last):
+    ...
+    ganaug.errors.OutputError: ... lies inside ... Choose a folder outside.
     """
     target = Path(out).resolve()
     if data is not None and target.is_relative_to(Path(data).resolve()):
         raise OutputError(f"{out}: lies inside {data}, where it would be taken for a class. Choose a folder outside.")
     with naming(target):
-        blocking = next(parent for parent in (target, *target.parents) if parent.exists())
-    if not blocking.is_dir():
-        raise OutputError(f"{out}: {'is' if blocking == target else f'{blocking} is'} a file. Choose a new folder.")
+        existing = next(parent for parent in (target, *target.parents) if parent.exists())
+    if not existing.is_dir():
+        raise OutputError(f"{out}: {'is' if existing == target else f'{existing} is'} a file. Choose a new folder.")
     if target.is_mount():
-        raise OutputError(f"{out}: is a mount point, which cannot be put in place whole. Choose a folder inside it.")
+        raise OutputError(f"{out}: is a mount point, which cannot be replaced as a whole. Choose a folder inside it.")
     with naming(target):
         names = sorted(path.name for path in target.iterdir()) if target.exists() else []
     if MANIFEST in names:
@@ -86,10 +134,23 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
 
 
 def check_room(folder: Path, n_bytes: int) -> None:
-    """Raise OutputError where `folder` may not be written, or its disk has no room for so many bytes."""
+    """Check that a folder can be written and that its disk has enough free space.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        May not exist yet.
+    n_bytes : int
+        Space that is needed.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or if there is too little space.
+    """
     existing = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f"{existing}: may not be written. Choose another folder, or allow writing.")
+        raise OutputError(f"{existing}: cannot be written. Choose another folder, or allow writing.")
     free = shutil.disk_usage(existing).free
     if n_bytes > free:
         raise OutputError(
@@ -100,14 +161,37 @@ def check_room(folder: Path, n_bytes: int) -> None:
 
 @freed_memory_kept()
 def publish(contents: Contents, out: str | Path, progress: Progress | None) -> Path:
-    """Write the files, their metadata.csv and the manifest beside OUT, then rename the whole to OUT; returns OUT."""
+    """Write a data folder: the files, metadata.csv and the manifest.
+
+    Everything is written to a temporary folder beside `out`, which is then renamed to `out`.
+
+    Parameters
+    ----------
+    contents : Contents
+    out : path
+        Must not exist, or be an empty folder.
+    progress : callable or None
+        Called as ``progress(done, total)`` with numbers of files.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`.
+
+    Raises
+    ------
+    OutputError
+        If `out` is not empty, or if writing fails.
+    RunError
+        If another process writes to `out`.
+    """
     target = check_output(out)
     check_room(target, contents.n_bytes)
-    made_root = not target.exists()
+    is_new_root = not target.exists()
     index = {folder: position for position, folder in enumerate(contents.folders)}  # as ImageFolder numbers them
     hashes: dict[str, str] = {}
     rows: list[Row] = []
-    with naming(target, contents.n_bytes), staged(target) as staging:
+    with naming(target, contents.n_bytes), staging_path(target) as staging:
         for folder in ("", *contents.folders):
             (staging / folder).mkdir(parents=True)
 
@@ -116,104 +200,35 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
             (staging / new.file).write_bytes(content)
             return new, sha256(content)
 
-        for new, digest in in_threads(write, contents.files, progress, total=contents.n_files):
+        for new, digest in map_in_threads(write, contents.files, progress, total=contents.n_files):
             hashes[new.file] = digest
             rows.append({**new.row, "class_index": index[new.file.split("/")[0]]})
-        listed = table(rows)
-        place(staging / METADATA, listed, lasting=True)
-        made = (*(["."] if made_root else []), *contents.folders)
-        Manifest(hashes | {METADATA: sha256(listed)}, made).write(staging)
-        if not made_root:
-            target.rmdir()
+        metadata = encode_table(rows)
+        write_file(staging / METADATA, metadata, sync=True)
+        new_folders = (*(["."] if is_new_root else []), *contents.folders)
+        Manifest(hashes | {METADATA: sha256(metadata)}, new_folders).write(staging)
+        if not is_new_root:
+            target.rmdir()  # Windows does not rename a folder onto an existing one
         staging.rename(target)
     return Path(out)
 
 
-def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) -> str:
-    """Write the tar archive OUT, in WebDataset's form: for each image `<key>.png`, `<key>.cls` (its label as a number)
-    and `<key>.json` (its row); returns its SHA-256. The bytes depend on the images alone.
-    """
-    with _archive(contents, out, progress) as (staging, files), open(staging, "wb") as archive:
-        for new, content in files:
-            key = new.file.rsplit(".", 1)[0].replace(".", "_")  # the name up to its first dot is the key
-            row = {name: None if is_missing(value) else value for name, value in new.row.items()}
-            archive.write(member(f"{key}.png", content))
-            archive.write(member(f"{key}.cls", str(row["class_index"]).encode()))
-            archive.write(member(f"{key}.json", json.dumps(row, default=lambda value: value.item()).encode()))
-        archive.write(END)
-    return _sha256_of(Path(out))
-
-
-def publish_parquet(contents: Contents, out: str | Path, progress: Progress | None) -> str:
-    """Write the Parquet file OUT as Hugging Face's datasets writes them: `image` (PNG), `label` (a ClassLabel), and the
-    columns of provenance; returns its SHA-256. Raises DataError where datasets is not installed.
-    """
-    datasets = import_datasets()
-    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped,unused-ignore]
-
-    kinds = {"is_synthetic": "bool", "seed": "int64", "model_hash": "string", "ganaug_version": "string"}
-    features = datasets.Features(
-        {
-            "image": datasets.Image(),
-            "label": datasets.ClassLabel(names=list(contents.classes)),
-            **{name: datasets.Value(kind) for name, kind in kinds.items()},
-        }
-    )
-    with (
-        _archive(contents, out, progress) as (staging, files),
-        pq.ParquetWriter(staging, features.arrow_schema) as writer,
-    ):
-        while part := list(islice(files, ROW_GROUP)):
-            columns = {name: [_or_none(new.row.get(name)) for new, _ in part] for name in kinds}
-            columns["image"] = [{"bytes": content, "path": new.file} for new, content in part]
-            columns["label"] = [contents.classes.index(str(new.row["label"])) for new, _ in part]
-            writer.write_table(pa.Table.from_pydict(columns, schema=writer.schema))
-    return _sha256_of(Path(out))
-
-
-def _or_none(value: object) -> object:
-    return None if is_missing(value) else value.item() if hasattr(value, "item") else value
-
-
 @contextmanager
-def _archive(
-    contents: Contents, out: str | Path, progress: Progress | None
-) -> Iterator[tuple[Path, Iterator[tuple[NewFile, bytes]]]]:
-    """A path to write one file to, and all contents, encoded; the file becomes OUT when the block ends well."""
-    target = Path(out)
-    check_room(target.parent, contents.n_bytes)
+def staging_path(target: Path) -> Iterator[Path]:
+    """Provide a temporary path beside `target`, and remove what is left there at the end.
 
-    def encoded(new: NewFile) -> tuple[NewFile, bytes]:
-        return new, new.content()
-
-    with freed_memory_kept(), naming(target, contents.n_bytes), staged(target) as staging:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield staging, in_threads(encoded, contents.files, progress, total=contents.n_files)
-        with open(staging, "rb+") as file:
-            os.fsync(file.fileno())
-        staging.replace(target)
-
-
-def _sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A path beside `target` to put things together at; what is still there at the end is removed.
-
-    So is what a killed process left of the same target. Raises RunError where another process is writing it.
+    What a killed process left for the same target is removed as well. Raises RunError if another process writes to
+    `target`.
     """
     name = f".{safe_name(target.name)}"
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(locked(target.parent, f"{name}.writing"))
+            stack.enter_context(locked(target.parent, f"{name}.writing"))
         except RunError as error:
             raise RunError(f"{target}: another run is writing it. Wait for it, or choose another folder.") from error
-        for left in target.parent.glob(f"{escape(name)}.partial-*"):
-            remove(left)
+        # safe only while the lock is held: another process could be writing to such a folder
+        for leftover in target.parent.glob(f"{escape(name)}.partial-*"):
+            remove(leftover)
         staging = target.parent / f"{name}.partial-{secrets.token_hex(4)}"
         try:
             yield staging
@@ -222,7 +237,7 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Take a file or a folder away, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -231,7 +246,18 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def naming(target: Path, n_bytes: int | None = None) -> Iterator[None]:
-    """Turn what the system says into an OutputError that names the path, and how much was to be written at most."""
+    """Turn an OSError inside the block into an OutputError that names the path.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+    n_bytes : int, optional
+        Upper bound of what is written, for the message.
+
+    Raises
+    ------
+    OutputError
+    """
     try:
         yield
     except OutputError:

@@ -1,4 +1,4 @@
-"""One look at a data folder before any long work: each unusable file with its cause, and all else that would fail."""
+"""Check a data folder before any long work: every unusable file with its cause, and everything else that would fail."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -7,22 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, pillow_warnings_judged
-from ganaug.io.findings import LARGEST, MIN_IMAGE_SIZE, ImageEntry, set_errors, set_warnings
+from ganaug.io.dataset_checks import LARGEST, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
+from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.provenance import info_is_marked
-from ganaug.io.threads import Progress, in_threads
+from ganaug.io.threads import Progress, map_in_threads
 
-SHOWN = 10  # unusable files named in an error; `problems` and `ganaug check` have them all
+MAX_PROBLEMS_SHOWN = 10  # in an error; `FolderInspection.problems` and `ganaug check` list all
 
 
 @dataclass(frozen=True)
 class FolderInspection:
-    """What `inspect_folder` found. `errors` stop training; `problems` do unless they are skipped; `warnings` do not.
+    """Everything that `inspect_folder` knows about a data folder.
 
-    form: 'folders', 'metadata', or 'files' for a bare list of files.
-    classes: sorted as torchvision's ImageFolder sorts them, empty ones included.
-    duplicates: groups of files whose decoded pixels are equal. image_size: (height, width) to resize to, or None.
+    Attributes
+    ----------
+    root : pathlib.Path
+    form : {"folders", "metadata", "files"}
+        Class folders, metadata.csv, or a list of files without classes.
+    image_size : tuple of int or None
+        (height, width) that the images are resized to. None if they keep their size.
+    classes : tuple of str
+        Sorted as torchvision's ImageFolder sorts them, including empty ones.
+    entries : tuple of ImageEntry
+        The images that can be used.
+    duplicates : tuple of tuples of str
+        Groups of files with equal decoded pixels.
+    problems : tuple of Problem
+        Files that cannot be used. They prevent training unless they are skipped.
+    warnings : tuple of str
+        They do not prevent training.
+    errors : tuple of str
+        They prevent training.
     """
 
     root: Path
@@ -38,8 +54,8 @@ class FolderInspection:
     @property
     def counts(self) -> dict[str, int]:
         """Class name -> number of usable images, in class order."""
-        found = Counter(entry.label for entry in self.entries)
-        return {name: found[name] for name in self.classes}
+        counts = Counter(entry.label for entry in self.entries)
+        return {name: counts[name] for name in self.classes}
 
     @property
     def sizes(self) -> dict[tuple[int, int], int]:
@@ -53,28 +69,38 @@ class FolderInspection:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) that the images are read as; gray only if every one is. Needs one common size."""
+        """(channels, height, width) of the images when read; one channel only if all are gray. Needs one size."""
         height, width = self.image_size or next(iter(self.sizes))
         return (1 if all(mode in GRAY_MODES for mode in self.modes) else 3), height, width
 
     def raise_for_errors(self, *, skip_bad: bool = False) -> None:
-        """Raise DataError that names every error, and up to ten unusable files unless `skip_bad` leaves those out."""
+        """Raise an exception if the folder cannot be used.
+
+        Parameters
+        ----------
+        skip_bad : bool, default=False
+            Accept unusable files, which are then left out.
+
+        Raises
+        ------
+        DataError
+            It names every error and up to ten unusable files.
+        """
         problems = () if skip_bad else self.problems
         if not self.errors and not problems:
             return
-        lines = [f"{error}." for error in self.errors] + [str(problem) for problem in problems[:SHOWN]]
-        if len(problems) > SHOWN:
-            lines.append(
-                f"... and {len(problems) - SHOWN:,} more unusable files; `ganaug check {self.root}` lists them all."
-            )
+        lines = [f"{error}." for error in self.errors] + [str(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
+        if len(problems) > MAX_PROBLEMS_SHOWN:
+            n_more = len(problems) - MAX_PROBLEMS_SHOWN
+            lines.append(f"... and {n_more:,} more unusable files; `ganaug check {self.root}` lists them all.")
         if problems:
-            lines.append("To go on without the unusable files: --skip-bad (in Python skip_bad=True).")
+            lines.append("To leave unusable files out: --skip-bad (in Python skip_bad=True).")
         if len(lines) > 1 or not lines[0].startswith(str(self.root)):
             lines.insert(0, f"{'These files' if self.form == 'files' else self.root} cannot be used:")
         raise DataError("\n  ".join(lines))
 
     def to_dict(self) -> dict[str, object]:
-        """Everything but the list of sound images, as JSON takes it."""
+        """Return everything except the usable images, as values that JSON can represent."""
         return {
             "root": str(self.root),
             "form": self.form,
@@ -83,7 +109,7 @@ class FolderInspection:
             "sizes": [{"height": height, "width": width, "images": n} for (height, width), n in self.sizes.items()],
             "modes": self.modes,
             "duplicates": [list(group) for group in self.duplicates],
-            "problems": [{"file": bad.file, "cause": bad.cause, "fix": bad.fix} for bad in self.problems],
+            "problems": [vars(problem) for problem in self.problems],
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
@@ -92,80 +118,157 @@ class FolderInspection:
 def inspect_folder(
     path: str | Path, *, image_size: int | tuple[int, int] | None = None, progress: Progress | None = None
 ) -> FolderInspection:
-    """Open every image of a folder once and report what was found; raises nothing for what it finds.
+    """Open every image of a folder once, and report everything that would fail later.
 
-    image_size: (height, width), or one number for both, that the images shall be resized to; then mixed sizes are well.
-    progress: called with (files done, files in all). Raises DataError only for an image_size outside 8..256.
+    Parameters
+    ----------
+    path : path
+        Class folders, or a folder with metadata.csv.
+    image_size : int or tuple of int, optional
+        Size, or (height, width), in 8..256, that the images will be resized to. Images of different sizes are then
+        accepted.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of files.
+
+    Returns
+    -------
+    FolderInspection
+        What is wrong with the folder is reported, not raised. See `FolderInspection.raise_for_errors`.
+
+    Raises
+    ------
+    DataError
+        If `image_size` is outside 8..256.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from ganaug.io.preflight import inspect_folder
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for file in ("cat/1.png", "cat/2.png", "dog/1.png"):
+    ...         path = Path(root, file)
+    ...         path.parent.mkdir(exist_ok=True)
+    ...         Image.new("L", (10, 12)).save(path)
+    ...     inspection = inspect_folder(root)
+    >>> inspection.counts, inspection.shape
+    ({'cat': 2, 'dog': 1}, (1, 12, 10))
+    >>> print(inspection.errors[0])
+    one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    return examine(list_images(Path(path)), as_size(image_size), progress)
+    return inspect_listing(list_images(Path(path)), parse_image_size(image_size), progress)
 
 
-def examine(
+def inspect_listing(
     listing: Listing,
     image_size: tuple[int, int] | None,
     progress: Progress | None = None,
-    keep: Callable[[Pixels], object] | None = None,
+    on_pixels: Callable[[Pixels], object] | None = None,
 ) -> FolderInspection:
-    """`inspect_folder` that hands each entry's resized pixels to `keep`, so that reading needs no second decoding."""
+    """Open every image of a listing once.
+
+    Parameters
+    ----------
+    listing : Listing
+    image_size : tuple of int or None
+        (height, width) to resize to.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of files.
+    on_pixels : callable, optional
+        Called with the resized pixels of each usable image, in order, so that reading a folder decodes each file once.
+
+    Returns
+    -------
+    FolderInspection
+    """
     entries, problems = [], list(listing.problems)
-    with pillow_warnings_judged():
-        for finding, pixels in in_threads(
-            lambda candidate: _look(listing.root, candidate, image_size, keep is not None), listing.candidates, progress
-        ):
-            if isinstance(finding, Problem):
-                problems.append(finding)
+    with strict_pillow_warnings():
+        keep_pixels = on_pixels is not None
+        results = map_in_threads(
+            lambda candidate: _inspect_file(listing.root, candidate, image_size, keep_pixels),
+            listing.candidates,
+            progress,
+        )
+        for result, pixels in results:
+            if isinstance(result, Problem):
+                problems.append(result)
                 continue
-            entries.append(finding)
-            if keep is not None and pixels is not None:
-                keep(pixels)
+            entries.append(result)
+            if on_pixels is not None and pixels is not None:
+                on_pixels(pixels)
     groups = defaultdict(list)
     for entry in entries:
-        groups[entry.digest].append(entry)
-    repeated = [group for group in groups.values() if len(group) > 1]
+        groups[entry.pixel_hash].append(entry)
+    duplicates = [group for group in groups.values() if len(group) > 1]
     return FolderInspection(
         root=listing.root,
         form=listing.form,
         image_size=image_size,
         classes=tuple(sorted(listing.classes)),
         entries=tuple(entries),
-        duplicates=tuple(tuple(entry.file for entry in group) for group in repeated),
+        duplicates=tuple(tuple(entry.file for entry in group) for group in duplicates),
         problems=tuple(sorted(problems, key=lambda problem: problem.file)),
-        warnings=(*listing.warnings, *set_warnings(entries, repeated)),
-        errors=(*listing.errors, *set_errors(listing, entries, len(problems), image_size)),
+        warnings=(*listing.warnings, *find_warnings(entries, duplicates)),
+        errors=(*listing.errors, *find_errors(listing, entries, len(problems), image_size)),
     )
 
 
-def as_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """(height, width) from one number or two. Raises DataError outside 8..256."""
+def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Normalize an image size.
+
+    Parameters
+    ----------
+    image_size : int or tuple of int or None
+        Size, or (height, width).
+
+    Returns
+    -------
+    tuple of int or None
+        (height, width).
+
+    Raises
+    ------
+    DataError
+        If the size is outside 8..256.
+
+    Examples
+    --------
+    >>> from ganaug.io.preflight import parse_image_size
+    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size(None)
+    ((64, 64), (48, 64), None)
+    """
     if image_size is None:
         return None
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     if not (MIN_IMAGE_SIZE <= height <= LARGEST and MIN_IMAGE_SIZE <= width <= LARGEST):
-        raise DataError(f"image_size must lie in {MIN_IMAGE_SIZE}..{LARGEST}, height and width; got {image_size}.")
+        raise DataError(f"image_size must be within {MIN_IMAGE_SIZE}..{LARGEST} in height and width; got {image_size}.")
     return height, width
 
 
-def _look(
-    root: Path, candidate: Candidate, image_size: tuple[int, int] | None, wanted: bool
+def _inspect_file(
+    root: Path, candidate: Candidate, image_size: tuple[int, int] | None, keep_pixels: bool
 ) -> tuple[ImageEntry | Problem, Pixels | None]:
+    """Decode one file. Returns its entry, and its pixels if `keep_pixels`; or a problem and None."""
     try:
-        picture = decode(root / candidate.file, image_size)
+        image = decode(root / candidate.file, image_size)
     except UnusableImage as error:
         return Problem(candidate.file, error.cause, error.fix), None
-    digest = hashlib.blake2b(repr(picture.pixels.shape).encode(), digest_size=16)
-    digest.update(picture.pixels.data)
+    # with the shape: images of different shapes can have equal bytes
+    pixel_hash = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=16)
+    pixel_hash.update(image.pixels.data)
     entry = ImageEntry(
         file=candidate.file,
         label=candidate.label,
-        height=picture.height,
-        width=picture.width,
-        mode=picture.mode,
-        format=picture.format,
-        n_bytes=picture.n_bytes,
-        several_frames=picture.several_frames,
-        marked=info_is_marked(picture.info),
-        digest=digest.hexdigest(),
-        content_hash=picture.content_hash,
-        row=candidate.row,
+        height=image.height,
+        width=image.width,
+        mode=image.mode,
+        format=image.format,
+        n_bytes=image.n_bytes,
+        is_multiframe=image.is_multiframe,
+        is_marked=info_is_marked(image.info),
+        pixel_hash=pixel_hash.hexdigest(),
+        content_hash=image.content_hash,
+        metadata=candidate.metadata,
     )
-    return entry, picture.pixels if wanted else None
+    return entry, image.pixels if keep_pixels else None  # up to 4,096 results wait in memory

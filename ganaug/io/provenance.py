@@ -1,10 +1,13 @@
-"""Marks inside a PNG that say it is synthetic: readable by people, by asset managers (IPTC, in XMP) and by ganaug.
+"""Marks inside a PNG that say it is synthetic: for people, for asset managers (IPTC term in XMP) and for ganaug.
 
-The IPTC term is the one that search engines and picture libraries read:
+A copy of the file keeps all marks. Of the files that Pillow saves again, a JPEG or GIF keeps the comment, and a PNG or
+TIFF keeps the color profile, whose copyright is `STATEMENT` too (`encoding.png`). A WebP keeps what is passed to it
+(``xmp=``), and a BMP keeps nothing.
+
+References
+----------
+The IPTC term that search engines and picture libraries read:
 https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
-
-A copy of the file keeps them. Of what Pillow saves anew, a JPEG or GIF keeps the comment, a PNG or TIFF the color
-profile, whose copyright is `STATEMENT` too (`encoding.png`); a WebP keeps what it is told to (`xmp=`), a BMP nothing.
 """
 
 import json
@@ -28,7 +31,7 @@ STATEMENT = f"Synthetic image: {SOURCE_TYPE}"
 KEY = "ganaug"
 XMP_KEY = "XML:com.adobe.xmp"
 
-_SOURCE_TYPE_FOUND = re.compile(rb"%b\b|%b" % (TERM.encode(), TERM.encode("utf-16-be")))  # profiles are in UTF-16
+_TERM_PATTERN = re.compile(rb"%b\b|%b" % (TERM.encode(), TERM.encode("utf-16-be")))  # color profiles hold UTF-16
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -41,47 +44,97 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="r"?>"""
 
 
-def mark(label: str, *, seed: int | None, model_hash: str, version: str = __version__) -> PngInfo:
-    """The text chunks for `Image.save(..., pnginfo=...)` of one synthetic image of class `label`.
+def make_mark(label: str, *, seed: int | None, model_hash: str, version: str = __version__) -> PngInfo:
+    """Build the text chunks that mark one PNG as synthetic.
 
-    `Software`; `comment`, the IPTC source type; `ganaug`, a JSON object of label, seed, model_hash and version; and XMP
-    with the source type.
+    Parameters
+    ----------
+    label : str
+        Class of the image.
+    seed : int or None
+        Seed of the image.
+    model_hash : str
+        Hash of the model that generated it.
+    version : str, optional
+        Version of ganaug.
+
+    Returns
+    -------
+    PIL.PngImagePlugin.PngInfo
+        For ``Image.save(..., pnginfo=...)``. It holds ``Software``; ``comment``, the IPTC source type; ``ganaug``, a
+        JSON object of label, seed, model_hash and version; and XMP with the source type.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from ganaug.io.provenance import is_marked, make_mark, read_mark
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "cat.png")
+    ...     Image.new("L", (8, 8)).save(path, pnginfo=make_mark("cat", seed=7, model_hash="ab12"))
+    ...     is_marked(path), read_mark(path)["seed"]
+    (True, 7)
     """
     software = f"ganaug {version}"
     facts = {"synthetic": True, "label": label, "seed": seed, "model_hash": model_hash, "version": version}
     chunks = PngInfo()
     chunks.add_text("Software", software.encode("latin-1", "replace"))
     chunks.add_text("comment", STATEMENT)
-    chunks.add_text(KEY, json.dumps(facts))  # ASCII by json's escapes, whatever the class is called
+    chunks.add_text(KEY, json.dumps(facts))  # json escapes everything outside ASCII
     chunks.add_itxt(XMP_KEY, _xmp(label, software))
     return chunks
 
 
 @lru_cache(maxsize=1024)
 def _xmp(label: str, software: str) -> str:
+    """Fill in the XMP packet."""
     texts = {"source_type": SOURCE_TYPE, "software": software, "label": label}
-    # XML 1.0 has no way to write control characters, not even escaped
+    # XML 1.0 cannot represent control characters, not even escaped ones
     return _XMP.format(**{key: escape(_NOT_XML.sub("\ufffd", text)) for key, text in texts.items()})
 
 
 def is_marked(image: Image.Image | Path | str) -> bool:
-    """Whether a picture says in text, comment, profile or XMP that a trained generator made it, ganaug or another.
+    """Return whether an image says that a trained generator created it, ganaug or another one.
 
-    An `Image` must be loaded already, since a PNG may keep its text behind its pixels.
-    Raises DataError where a path cannot be read.
+    Parameters
+    ----------
+    image : PIL.Image.Image or path
+        An `Image` must be loaded, because a PNG may store its text after its pixels.
+
+    Returns
+    -------
+    bool
+        True if the text, the comment, the color profile or the XMP has the IPTC term, or if ganaug's text is there.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as an image.
     """
     return info_is_marked((image if isinstance(image, Image.Image) else _load(Path(image))).info)
 
 
 def info_is_marked(info: Mapping[Any, object]) -> bool:
-    """`is_marked` for the `info` of a loaded Pillow image."""
+    """Apply `is_marked` to the ``info`` of a loaded Pillow image."""
     texts = (info.get(key) or b"" for key in ("xmp", "comment", "icc_profile"))
-    said = b" ".join(text if isinstance(text, bytes) else str(text).encode(errors="replace") for text in texts)
-    return _SOURCE_TYPE_FOUND.search(said) is not None or isinstance(info.get(KEY), str)
+    statements = b" ".join(text if isinstance(text, bytes) else str(text).encode(errors="replace") for text in texts)
+    return _TERM_PATTERN.search(statements) is not None or isinstance(info.get(KEY), str)
 
 
 def read_mark(path: Path | str) -> dict[str, object] | None:
-    """What `mark` wrote into the PNG at `path`: label, seed, model_hash, version; None where nothing is there."""
+    """Read what `make_mark` wrote into a PNG.
+
+    Returns
+    -------
+    dict or None
+        With the keys label, seed, model_hash and version. None if the file has no such mark.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as an image.
+    """
     try:
         facts = json.loads(str(_load(Path(path)).info.get(KEY)))
     except ValueError:
@@ -90,6 +143,7 @@ def read_mark(path: Path | str) -> dict[str, object] | None:
 
 
 def _load(path: Path) -> Image.Image:
+    """Open and load an image with Pillow."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.load()

@@ -1,4 +1,4 @@
-"""OUT/metadata.csv: a row an image, readable by Hugging Face datasets, by pandas and by ganaug itself."""
+"""The file metadata.csv: one row per image, readable by Hugging Face datasets, by pandas and by ganaug."""
 
 import csv
 import io
@@ -8,42 +8,95 @@ import pandas as pd
 
 from ganaug.io.names import as_cell, is_formula
 
-OWN_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
+STANDARD_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
 
 Row = Mapping[str, object]
 
 
-def row_of(file: str, label: str, class_index: int, source: Row) -> Row:
-    """The row of one image; `source` has what else is known of it, and its own columns."""
+def make_row(file: str, label: str, class_index: int, metadata: Row) -> Row:
+    """Build the metadata row of one image.
+
+    Parameters
+    ----------
+    file : str
+        Path relative to the folder, with forward slashes.
+    label : str
+        Name of the class.
+    class_index : int
+        Label as a number.
+    metadata : mapping
+        Everything else that is known about the image, including the user's columns.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> from ganaug.io.table import make_row
+    >>> make_row("cat/1.png", "cat", 0, {"site": "A"})
+    {'site': 'A', 'file_name': 'cat/1.png', 'label': 'cat', 'class_index': 0, 'is_synthetic': False}
+    """
     return {
-        **source,
+        **metadata,
         "file_name": file,
         "label": label,
         "class_index": class_index,
-        "is_synthetic": is_true(source.get("is_synthetic")),
+        "is_synthetic": is_true(metadata.get("is_synthetic")),
     }
 
 
-def table(rows: Iterable[Row]) -> bytes:
-    """metadata.csv: ganaug's columns, then all others in order of appearance; UTF-8, missing values as empty cells.
+def encode_table(rows: Iterable[Row]) -> bytes:
+    """Encode rows as the content of metadata.csv.
 
-    What a spreadsheet would take for a formula gets a quote in front (`names.as_cell`), which `read_folder` takes away,
-    or, as a path, `./`.
+    Parameters
+    ----------
+    rows : iterable of mapping
+        As `make_row` returns them.
+
+    Returns
+    -------
+    bytes
+        CSV in UTF-8. `STANDARD_COLUMNS` come first, then all others in order of appearance. Missing values become empty
+        cells. The first rows contain every combination of class and `is_synthetic`.
+
+    Notes
+    -----
+    A cell that a spreadsheet would evaluate gets a leading quote (`names.as_cell`), which `read_folder` removes. A path
+    gets ``./`` instead, because other readers would take the quote for a part of the path.
+
+    Examples
+    --------
+    >>> from ganaug.io.table import encode_table, make_row
+    >>> print(encode_table([make_row("cat/1.png", "cat", 0, {"site": "=A"})]).decode())
+    file_name,label,is_synthetic,class_index,seed,model_hash,ganaug_version,site
+    cat/1.png,cat,False,0,,,,'=A
+    <BLANKLINE>
     """
     ordered = _representatives_first(list(rows))
-    columns = dict.fromkeys(OWN_COLUMNS) | dict.fromkeys(name for row in ordered for name in row)
-    text = io.StringIO(newline="")
-    plain, quoted = (csv.writer(text, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    columns = dict.fromkeys(STANDARD_COLUMNS) | dict.fromkeys(name for row in ordered for name in row)
+    text = io.StringIO(newline="")  # line ends inside cells stay as they are
+    minimal, quoted = (
+        csv.writer(text, lineterminator="\n", quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
     for cells in (
         [as_cell(name) for name in columns],
         *([_cell(name, row.get(name)) for name in columns] for row in ordered),
     ):
-        (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)  # which csv would leave bare
+        has_carriage_return = any("\r" in cell for cell in cells)  # csv would leave it unquoted
+        (quoted if has_carriage_return else minimal).writerow(cells)
     return text.getvalue().encode()
 
 
 def is_true(value: object) -> bool:
-    """A flag from a frame or from a CSV cell; what is missing is false."""
+    """Read a flag from a data frame or a CSV cell. A missing value is False.
+
+    Examples
+    --------
+    >>> from ganaug.io.table import is_true
+    >>> is_true("True"), is_true(1.0), is_true("no"), is_true(float("nan"))
+    (True, True, False, False)
+    """
     if value is True or value is False:
         return value
     if isinstance(value, str):
@@ -52,33 +105,49 @@ def is_true(value: object) -> bool:
 
 
 def is_missing(value: object) -> bool:
-    """None, NaN, NA, NaT, or an empty cell."""
-    if type(value) in (str, bool, int):  # nearly all; asking pandas takes ten times as long
+    """Return whether a value is None, NaN, NA, NaT or an empty cell.
+
+    Examples
+    --------
+    >>> from ganaug.io.table import is_missing
+    >>> is_missing(None), is_missing(""), is_missing(0)
+    (True, True, False)
+    """
+    if type(value) in (str, bool, int):  # nearly all values; pandas takes ten times as long
         return value == ""
     return value is None or bool(pd.isna(value)) or value == ""  # type: ignore[call-overload]
 
 
-def whole(value: object) -> int | None:
-    """A seed from a frame, where missing neighbors may have made it a float, or from a CSV cell."""
+def as_integer(value: object) -> int | None:
+    """Read an integer from a CSV cell, or from a data frame, where missing values in its column can make it a float.
+
+    Examples
+    --------
+    >>> from ganaug.io.table import as_integer
+    >>> as_integer(7.0), as_integer("7"), as_integer("")
+    (7, 7, None)
+    """
     return None if is_missing(value) else int(str(value).removesuffix(".0"))
 
 
 def _representatives_first(rows: Sequence[Row]) -> list[Row]:
-    # Hugging Face datasets takes each column's type from the first 10,000 rows: they must hold every class, and
-    # synthetic rows beside original ones, or a column that is empty so far gets a type that later rows do not fit
-    seen: set[tuple[object, object]] = set()
+    """Move the first row of each combination of class and `is_synthetic` to the top."""
+    # Hugging Face datasets infers column types from the first 10,000 rows. Without every class, and synthetic rows
+    # beside original ones, a column that is empty there gets a type that later rows do not fit.
+    combinations: set[tuple[object, object]] = set()
     first: list[Row] = []
     rest: list[Row] = []
     for row in rows:
-        kind = (row["label"], row["is_synthetic"])
-        (rest if kind in seen else first).append(row)
-        seen.add(kind)
+        combination = (row["label"], row["is_synthetic"])
+        (rest if combination in combinations else first).append(row)
+        combinations.add(combination)
     return first + rest
 
 
 def _cell(column: str, value: object) -> str:
+    """Format one cell."""
     if is_missing(value):
         return ""
     if column == "file_name" and is_formula(str(value)):
-        return f"./{value}"  # of a class -7, say; a quote in front would be part of the path to other readers
-    return as_cell(str(whole(value)) if column == "seed" and not isinstance(value, str) else str(value))
+        return f"./{value}"  # for example in the folder of a class "-7"
+    return as_cell(str(as_integer(value)) if column == "seed" and not isinstance(value, str) else str(value))

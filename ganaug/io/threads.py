@@ -1,7 +1,7 @@
-"""One small thread pool for files: Pillow, hashing and the disk all let go of the interpreter while they work.
+"""Run file work in a small thread pool: Pillow, hashing and the disk release the interpreter lock while they work.
 
-Small images are not worth it: of 0.15 ms for one of 28x28, most holds the interpreter, and threads that hand it to and
-fro take twice as long as one does alone.
+Threads do not pay for small images. Decoding a 28x28 image takes 0.15 ms, most of it with the lock held, and threads
+that pass the lock back and forth take twice as long as one thread alone.
 """
 
 import os
@@ -15,58 +15,83 @@ from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-Progress = Callable[[int, int], object]  # (files done, files in all), called on the caller's thread
+Progress = Callable[[int, int], object]  # (files done, files in total), called on the caller's thread
 
-TOGETHER = 16  # files a task: handing over one small file at a time costs as much as decoding it
-BRIEF = 0.35e-3  # seconds of work on one file, below which threads lose on two cores
-AHEAD = 256  # tasks that wait at most, so that items which are made as they are asked for do not pile up
+ITEMS_PER_TASK = 16  # submitting one small file at a time costs as much as decoding it
+MIN_THREADED_SECONDS = 0.35e-3  # time per item below which threads are slower, measured on two cores
+MAX_PENDING_TASKS = 256  # bounds the memory of items that are generated on demand
 
 
-def in_threads(
-    work: Callable[[T], R], items: Iterable[T], progress: Progress | None = None, *, total: int | None = None
+def map_in_threads(
+    function: Callable[[T], R], items: Iterable[T], progress: Progress | None = None, *, total: int | None = None
 ) -> Iterator[R]:
-    """`work(item)` for each item, in order. The first exception ends it, and work not yet begun is dropped.
+    """Apply a function to each item in a thread pool, and yield the results in order.
 
-    Items are taken from their iterator on the caller's thread while others are worked on. total: how many there are,
-    for those that have no length. While items are brief work, the caller's thread does them.
+    The caller's thread takes the items from their iterator while the pool works on earlier ones. As long as the items
+    take too little time for threads to pay, the caller's thread does the work itself.
+
+    Parameters
+    ----------
+    function : callable
+        Applied to each item.
+    items : iterable
+        May be a generator; at most 4,096 items wait in memory.
+    progress : callable, optional
+        Called as ``progress(done, total)`` on the caller's thread.
+    total : int, optional
+        Number of items, for an iterable without a length. Without it, `progress` is not called.
+
+    Yields
+    ------
+    object
+        ``function(item)`` for each item, in order. The first exception is raised, and tasks that have not started are
+        dropped.
+
+    Examples
+    --------
+    >>> from ganaug.io.threads import map_in_threads
+    >>> list(map_in_threads(len, ["a", "bb", "ccc"]))
+    [1, 2, 3]
     """
-    alone, spent = True, 0.0
+    use_threads, seconds_spent, n_done = False, 0.0, 0
     total = len(items) if isinstance(items, Sized) else total
-    source, done = iter(items), 0
+    remaining = iter(items)
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="ganaug-files")
-    waiting: deque[Future[list[R]]] = deque()
+    pending: deque[Future[list[R]]] = deque()
     try:
         while True:
-            task = list(islice(source, TOGETHER))
-            if task and alone:
-                results, seconds = _timed(work, task)
-                waiting.append(_had(results))
-                spent += seconds * len(task)
-                alone = spent < BRIEF * (done + len(task))  # over all so far: one slow moment says little
+            task = list(islice(remaining, ITEMS_PER_TASK))
+            if task and not use_threads:
+                results, seconds = _map_timed(function, task)
+                pending.append(_completed(results))
+                seconds_spent += seconds * len(task)
+                # the mean over all items so far: a single slow moment says little
+                use_threads = seconds_spent >= MIN_THREADED_SECONDS * (n_done + len(task))
             elif task:
-                waiting.append(pool.submit(lambda own: [work(item) for item in own], task))
-            while waiting and (not task or len(waiting) > AHEAD or waiting[0].done()):
-                results = waiting.popleft().result()
+                pending.append(pool.submit(lambda part: [function(item) for item in part], task))
+            while pending and (not task or len(pending) > MAX_PENDING_TASKS or pending[0].done()):
+                results = pending.popleft().result()
                 yield from results
-                done += len(results)
+                n_done += len(results)
                 if progress is not None and total is not None:
-                    progress(done, total)
+                    progress(n_done, total)
             if not task:
                 return
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the whole queue
 
 
-def _timed(work: Callable[[T], R], task: list[T]) -> tuple[list[R], float]:
-    """(results, median seconds an item)."""
-    results, marks = [], [perf_counter()]
-    for item in task:
-        results.append(work(item))
-        marks.append(perf_counter())
-    return results, median(after - before for before, after in pairwise(marks))
+def _map_timed(function: Callable[[T], R], items: list[T]) -> tuple[list[R], float]:
+    """Apply `function` to each item. Returns the results and the median seconds per item."""
+    results, times = [], [perf_counter()]
+    for item in items:
+        results.append(function(item))
+        times.append(perf_counter())
+    return results, median(end - start for start, end in pairwise(times))
 
 
-def _had(results: list[R]) -> Future[list[R]]:
-    found: Future[list[R]] = Future()
-    found.set_result(results)
-    return found
+def _completed(results: list[R]) -> Future[list[R]]:
+    """Wrap results in a future that is done."""
+    future: Future[list[R]] = Future()
+    future.set_result(results)
+    return future

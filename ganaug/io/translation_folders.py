@@ -1,4 +1,4 @@
-"""Read the two sides of a translation from folders: two folders, one folder of both, or pictures side by side."""
+"""Read the two domains of an image translation: two folders, one folder with both, or images side by side."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,31 +6,50 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from ganaug.errors import DataError
-from ganaug.io.decoding import SUFFIXES, Pixels, UnusableImage, decode, decode_labels, pillow_warnings_judged
-from ganaug.io.threads import Progress, in_threads
+from ganaug.io.decoding import (
+    SUFFIXES,
+    Pixels,
+    UnusableImage,
+    decode,
+    decode_labels,
+    stack_images,
+    strict_pillow_warnings,
+)
+from ganaug.io.threads import Progress, map_in_threads
 
 T = TypeVar("T")
-UNPAIRED = ("trainA", "trainB")
-SHOWN = 10
+UNPAIRED_FOLDERS = ("trainA", "trainB")
+PAIRED_FOLDERS = ("mask", "photo")
+MAX_FILES_SHOWN = 10
+NO_PARTNER = "has no partner of the same name"
 
 
 @dataclass(frozen=True)
 class Side:
-    """Images of one size. images: uint8, (N, C, H, W). files: relative to `root`. skipped: files left out, and why."""
+    """The images of one domain, all of one size.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+    images : Tensor of shape (N, C, H, W), uint8
+    files : tuple of str
+        Paths relative to `root`, with forward slashes.
+    skipped : dict
+        File -> why it was left out.
+    """
 
     root: Path
     images: Tensor
     files: tuple[str, ...]
     skipped: dict[str, str]
 
-    def take(self, where: Sequence[int]) -> "Side":
-        """Those images alone."""
-        return Side(self.root, self.images[list(where)], tuple(self.files[row] for row in where), self.skipped)
+    def take(self, indices: Sequence[int]) -> "Side":
+        """Return the images at these indices, in that order."""
+        return Side(self.root, self.images[list(indices)], tuple(self.files[row] for row in indices), self.skipped)
 
 
 def read_side(
@@ -41,11 +60,41 @@ def read_side(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Side:
-    """Every image below `root`, in the order of names; gray if every file is, else RGB.
+    """Read every image below a folder.
 
-    image_size: (height, width) to resize to, label images by the nearest pixel. num_labels: label images, whose pixels
-    or palette numbers are taken as they are. Raises DataError that names the unusable files, sizes that differ, and
-    labels beyond `num_labels`.
+    Parameters
+    ----------
+    root : path
+    image_size : tuple of int, optional
+        (height, width) to resize to; label images by the nearest pixel.
+    num_labels : int, optional
+        Read label images: gray values or palette indices in ``0..num_labels - 1``, as they are stored.
+    skip_bad : bool, default=False
+        Leave unusable files out instead of raising an exception.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of files.
+
+    Returns
+    -------
+    Side
+        In the order of file names; gray if all files are gray, else RGB.
+
+    Raises
+    ------
+    DataError
+        If files are unusable, if sizes differ, or if there is no image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from ganaug.io.translation_folders import read_side
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for name in ("b.png", "a.png"):
+    ...         Image.new("L", (10, 12)).save(f"{root}/{name}")
+    ...     images = read_side(root)
+    >>> images.files, images.images.shape
+    (('a.png', 'b.png'), torch.Size([2, 1, 12, 10]))
     """
 
     def read(path: Path) -> Pixels:
@@ -53,67 +102,7 @@ def read_side(
             return decode(path, image_size).pixels
         return decode_labels(path, num_labels, image_size)
 
-    return _side(Path(root), _each(Path(root), read, progress), skip_bad=skip_bad)
-
-
-def _each(folder: Path, read: Callable[[Path], T], progress: Progress | None) -> dict[str, T | str]:
-    """What `read` makes of every image below `folder`; why it is unusable, as a text."""
-
-    def look(file: str) -> T | str:
-        try:
-            return read(folder / file)
-        except UnusableImage as error:
-            return f"{error.cause}. {error.fix}."
-
-    files = list(_files(folder))
-    with pillow_warnings_judged():
-        return dict(zip(files, in_threads(look, files, progress), strict=True))
-
-
-def _side(folder: Path, found: Mapping[str, Pixels | str], *, skip_bad: bool) -> Side:
-    """The images, put together. Raises DataError for unusable ones without `skip_bad`, and for sizes that differ."""
-    skipped = {file: pixels for file, pixels in found.items() if isinstance(pixels, str)}
-    kept = {file: pixels for file, pixels in found.items() if not isinstance(pixels, str)}
-    if skipped and not (skip_bad and kept):
-        shown = [f"{folder / file}: {why}" for file, why in list(skipped.items())[:SHOWN]]
-        more = [f"... and {len(skipped) - SHOWN:,} more."] * (len(skipped) > SHOWN)
-        fix = ["To go on without them: --skip-bad (in Python skip_bad=True)."] if kept else []
-        raise DataError("\n  ".join([f"{folder}: {len(skipped):,} files cannot be used:", *shown, *more, *fix]))
-    sizes = {pixels.shape[:2]: file for file, pixels in kept.items()}
-    if len(sizes) > 1:
-        told = ", ".join(f"{height}x{width} ({file})" for (height, width), file in sorted(sizes.items())[:SHOWN])
-        raise DataError(f"{folder}: {len(sizes)} sizes (height x width): {told}. Choose one with --image-size.")
-    color = any(pixels.ndim == 3 for pixels in kept.values())
-    rows = [
-        np.broadcast_to(p[..., None] if p.ndim == 2 else p, (*p.shape[:2], 3 if color else 1)) for p in kept.values()
-    ]
-    images = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).contiguous()
-    return Side(folder, images, tuple(kept), skipped)
-
-
-def _halves(
-    root: Path, *, image_size: tuple[int, int] | None, skip_bad: bool, progress: Progress | None
-) -> tuple[Side, Side]:
-    """The left and the right halves of the images below `root`."""
-    found = _each(root, lambda path: _cut(decode(path).pixels, image_size), progress)
-    left, right = (
-        {file: pair if isinstance(pair, str) else pair[half] for file, pair in found.items()} for half in (0, 1)
-    )
-    return _side(root, left, skip_bad=skip_bad), _side(root, right, skip_bad=skip_bad)
-
-
-def _cut(pixels: Pixels, image_size: tuple[int, int] | None) -> tuple[Pixels, Pixels]:
-    """Cut first and resized then, so that neither half has a trace of the other."""
-    width = pixels.shape[1]
-    if width % 2:
-        raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side are of equal width")
-
-    def resized(half: Pixels) -> Pixels:
-        if image_size is None or half.shape[:2] == image_size:
-            return half
-        return np.asarray(Image.fromarray(half).resize(image_size[::-1], Image.Resampling.BICUBIC))
-
-    return resized(pixels[:, : width // 2]), resized(pixels[:, width // 2 :])
+    return _stack(Path(root), _read_all(Path(root), read, progress), skip_bad=skip_bad)
 
 
 def read_sides(
@@ -128,88 +117,176 @@ def read_sides(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Side, Side]:
-    """X and Y from two folders; from one that holds trainA and trainB, or mask and photo; or from images side by side.
+    """Read the domains X and Y of an image translation.
 
-    swapped: X is on the right of images side by side.
-    In pairs, X and Y are matched by the path without its ending; what has no partner is an error, or skipped.
+    Parameters
+    ----------
+    first, second : path
+        Folders of X and Y. Without `second`, `first` contains ``trainA`` and ``trainB``, or ``mask`` and ``photo`` if
+        `paired`, or images side by side.
+    paired : bool
+        Match X and Y by their path without its suffix. A file without a partner is an error, or skipped.
+    side_by_side : bool, default=False
+        Each image of `first` is a pair: X is its left half and Y its right half.
+    swapped : bool, default=False
+        X is the right half.
+    image_size, num_labels, skip_bad, progress
+        As in `read_side`. Label images are those of X.
+
+    Returns
+    -------
+    tuple of Side
+        X and Y; if `paired`, of equal length and in the same order.
+
+    Raises
+    ------
+    DataError
+        As `read_side`; if the folders are missing; or if files have no partner or the same name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from ganaug.io.translation_folders import read_sides
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for file in ("mask/1.png", "mask/2.png", "photo/2.jpg", "photo/1.jpg"):
+    ...         path = Path(root, file)
+    ...         path.parent.mkdir(exist_ok=True)
+    ...         Image.new("L", (8, 8)).save(path)
+    ...     masks, photos = read_sides(root, None, paired=True, num_labels=2)
+    >>> masks.files, photos.files
+    (('1.png', '2.png'), ('1.jpg', '2.jpg'))
     """
-    more = {"image_size": image_size, "skip_bad": skip_bad, "progress": progress}
     if side_by_side:
         if second is not None:
-            raise DataError("images side by side lie in one folder: give only that one.")
+            raise DataError("images side by side are in one folder: pass only that one.")
         if num_labels is not None:
-            raise DataError("images side by side are pixels on both sides: num_labels does not go with them.")
-        left, right = _halves(Path(first), **more)  # type: ignore[arg-type]
+            raise DataError("images side by side are no label images: leave num_labels out.")
+        left, right = _read_halves(Path(first), image_size=image_size, skip_bad=skip_bad, progress=progress)
         return (right, left) if swapped else (left, right)
     if second is None:
-        first, second = _within(Path(first), paired=paired)
-    x = read_side(first, num_labels=num_labels, **more)  # type: ignore[arg-type]
-    y = read_side(second, **more)  # type: ignore[arg-type]
-    return _matched(x, y, skip_bad=skip_bad) if paired else (x, y)
+        first, second = _find_folders(Path(first), paired=paired)
+    x = read_side(first, image_size=image_size, num_labels=num_labels, skip_bad=skip_bad, progress=progress)
+    y = read_side(second, image_size=image_size, skip_bad=skip_bad, progress=progress)
+    return _match(x, y, skip_bad=skip_bad) if paired else (x, y)
 
 
-def _within(root: Path, *, paired: bool) -> tuple[Path, Path]:
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder.")
-    if (root / UNPAIRED[0]).is_dir() and (root / UNPAIRED[1]).is_dir():
-        return root / UNPAIRED[0], root / UNPAIRED[1]
-    if paired and (root / "mask").is_dir() and (root / "photo").is_dir():
-        return root / "mask", root / "photo"
-    raise DataError(
-        f"{root}: holds neither trainA and trainB nor, for pairs, mask and photo. Give two folders, or --side-by-side "
-        "for images that hold both halves."
-    )
+def _read_all(folder: Path, read: Callable[[Path], T], progress: Progress | None) -> dict[str, T | str]:
+    """Apply `read` to every image below a folder. Returns its results, or why a file is unusable, by file."""
+
+    def read_or_explain(file: str) -> T | str:
+        try:
+            return read(folder / file)
+        except UnusableImage as error:
+            return f"{error.cause}. {error.fix}."
+
+    files = list(_find_files(folder))
+    with strict_pillow_warnings():
+        return dict(zip(files, map_in_threads(read_or_explain, files, progress), strict=True))
 
 
-def _matched(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
-    rows = [_by_stem(side) for side in (x, y)]
-    common = [stem for stem in rows[0] if stem in rows[1]]
-    alone = [
-        [side.files[row] for stem, row in own.items() if stem not in other]
-        for side, own, other in (
-            (x, rows[0], rows[1]),
-            (y, rows[1], rows[0]),
-        )
-    ]
-    lonely = [f"{side.root / file}" for side, files in zip((x, y), alone, strict=True) for file in files]
-    if not common or (lonely and not skip_bad):
-        raise DataError(
-            f"{x.root}, {y.root}: {len(lonely):,} images have no partner of the same name, such as {lonely[0]}. Rename "
-            "them, pass --skip-bad to leave them out, or fit without pairs."
-        )
-    x, y = (
-        replace(side, skipped=side.skipped | dict.fromkeys(files, "has no partner of the same name"))
-        for side, files in zip((x, y), alone, strict=True)
-    )
-    return x.take([rows[0][stem] for stem in common]), y.take([rows[1][stem] for stem in common])
-
-
-def _by_stem(side: Side) -> dict[str, int]:
-    """Path without its ending -> row. Raises DataError where two files have the same."""
-    found: dict[str, int] = {}
-    for row, file in enumerate(side.files):
-        if (other := found.setdefault(_stem(file), row)) != row:
-            raise DataError(
-                f"{side.root}: {side.files[other]} and {file} differ in their ending alone. Remove or rename one."
-            )
-    return found
-
-
-def _stem(file: str) -> str:
-    return PurePosixPath(file).with_suffix("").as_posix()
-
-
-def _files(folder: Path) -> Iterator[str]:
+def _find_files(folder: Path) -> Iterator[str]:
+    """Yield the images below a folder, by their names. Raises DataError if there are none, or if a link leads out."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder.")
-    root, found = folder.resolve(), 0
+    root, n_files = folder.resolve(), 0
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or path.is_dir():
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if is_hidden or path.suffix.lower() not in SUFFIXES or path.is_dir():
             continue
-        if not path.resolve().is_relative_to(root):
+        if not path.resolve().is_relative_to(root):  # it could copy private files into a data set
             raise DataError(f"{path}: is a link that leads out of {folder}. Remove it, or copy the image.")
-        found += 1
+        n_files += 1
         yield path.relative_to(folder).as_posix()
-    if not found:
-        raise DataError(f"{folder}: holds no image ({', '.join(sorted(SUFFIXES))}).")
+    if not n_files:
+        raise DataError(f"{folder}: contains no image ({', '.join(sorted(SUFFIXES))}).")
+
+
+def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool) -> Side:
+    """Stack the images of one domain. Raises DataError for unusable files without `skip_bad`, or if sizes differ."""
+    skipped = {file: pixels for file, pixels in results.items() if isinstance(pixels, str)}
+    usable = {file: pixels for file, pixels in results.items() if not isinstance(pixels, str)}
+    if skipped and not (skip_bad and usable):  # without any usable image, skipping does not help
+        lines = [f"{folder}: {len(skipped):,} files cannot be used:"]
+        lines += [f"{folder / file}: {cause}" for file, cause in list(skipped.items())[:MAX_FILES_SHOWN]]
+        if len(skipped) > MAX_FILES_SHOWN:
+            lines.append(f"... and {len(skipped) - MAX_FILES_SHOWN:,} more.")
+        if usable:
+            lines.append("To leave them out: --skip-bad (in Python skip_bad=True).")
+        raise DataError("\n  ".join(lines))
+    examples = {pixels.shape[:2]: file for file, pixels in usable.items()}
+    if len(examples) > 1:
+        shown = sorted(examples.items())[:MAX_FILES_SHOWN]
+        sizes = ", ".join(f"{height}x{width} ({file})" for (height, width), file in shown)
+        raise DataError(f"{folder}: {len(examples)} sizes (height x width): {sizes}. Choose one with --image-size.")
+    return Side(folder, stack_images(list(usable.values())), tuple(usable), skipped)
+
+
+def _read_halves(
+    root: Path, *, image_size: tuple[int, int] | None, skip_bad: bool, progress: Progress | None
+) -> tuple[Side, Side]:
+    """Read the left and the right halves of the images below a folder."""
+    results = _read_all(root, lambda path: _split(decode(path).pixels, image_size), progress)
+    left, right = (
+        {file: halves if isinstance(halves, str) else halves[position] for file, halves in results.items()}
+        for position in (0, 1)
+    )
+    return _stack(root, left, skip_bad=skip_bad), _stack(root, right, skip_bad=skip_bad)
+
+
+def _split(pixels: Pixels, image_size: tuple[int, int] | None) -> tuple[Pixels, Pixels]:
+    """Split an image into halves, then resize them: resizing first would mix pixels of both."""
+    width = pixels.shape[1]
+    if width % 2:
+        raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side have equal width")
+
+    def resize(half: Pixels) -> Pixels:
+        if image_size is None or half.shape[:2] == image_size:
+            return half
+        return np.asarray(Image.fromarray(half).resize(image_size[::-1], Image.Resampling.BICUBIC))
+
+    return resize(pixels[:, : width // 2]), resize(pixels[:, width // 2 :])
+
+
+def _find_folders(root: Path, *, paired: bool) -> tuple[Path, Path]:
+    """Find the folders of X and Y in one folder."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder.")
+    for names in (UNPAIRED_FOLDERS, *([PAIRED_FOLDERS] if paired else [])):
+        if all((root / name).is_dir() for name in names):
+            return root / names[0], root / names[1]
+    raise DataError(
+        f"{root}: holds neither trainA and trainB nor, for pairs, mask and photo. Pass two folders, or "
+        "--side-by-side for images that contain both halves."
+    )
+
+
+def _match(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
+    """Pair the images of two domains by name. Raises DataError if some have no partner, unless `skip_bad`."""
+    x_rows, y_rows = _rows_by_stem(x), _rows_by_stem(y)
+    common = [stem for stem in x_rows if stem in y_rows]
+    x_unpaired = [x.files[row] for stem, row in x_rows.items() if stem not in y_rows]
+    y_unpaired = [y.files[row] for stem, row in y_rows.items() if stem not in x_rows]
+    unpaired = [x.root / file for file in x_unpaired] + [y.root / file for file in y_unpaired]
+    if not common or (unpaired and not skip_bad):
+        raise DataError(
+            f"{x.root}, {y.root}: {len(unpaired):,} images have no partner of the same name, such as {unpaired[0]}. "
+            "Rename them, pass --skip-bad to leave them out, or fit without pairs."
+        )
+    # the caller lists all skipped files, whatever the reason
+    x = replace(x, skipped=x.skipped | dict.fromkeys(x_unpaired, NO_PARTNER))
+    y = replace(y, skipped=y.skipped | dict.fromkeys(y_unpaired, NO_PARTNER))
+    return x.take([x_rows[stem] for stem in common]), y.take([y_rows[stem] for stem in common])
+
+
+def _rows_by_stem(domain: Side) -> dict[str, int]:
+    """Return a dict from the path without its suffix to the row. Raises DataError if two files have the same one."""
+    rows: dict[str, int] = {}
+    for row, file in enumerate(domain.files):
+        stem = PurePosixPath(file).with_suffix("").as_posix()
+        if (previous := rows.setdefault(stem, row)) != row:
+            raise DataError(
+                f"{domain.root}: {domain.files[previous]} and {file} differ only in their suffix. Remove or rename one."
+            )
+    return rows

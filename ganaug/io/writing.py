@@ -1,62 +1,115 @@
-"""Write class folders of images with metadata.csv, whole or not at all; add to a folder in place, undoably."""
+"""Write class folders of images with metadata.csv, completely or not at all, or add images to a folder reversibly."""
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial as bind
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from torch import Tensor
-
-from ganaug._runtime.storage import changing
-from ganaug._version import __version__
+from ganaug._runtime.locks import changing
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash
-from ganaug.io.encoding import png
-from ganaug.io.listing import MANIFEST, METADATA
-from ganaug.io.manifest import Manifest, place, sha256, undone
-from ganaug.io.names import safe_name, unused
+from ganaug.io.image_files import image_files, max_overhead
+from ganaug.io.manifest import Manifest, sha256, undo_locked, write_file
+from ganaug.io.names import safe_name, unique_name
 from ganaug.io.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
+from ganaug.io.paths import MANIFEST, METADATA
 from ganaug.io.preflight import FolderInspection
-from ganaug.io.provenance import STATEMENT, mark
 from ganaug.io.signing import Sign
-from ganaug.io.table import Row, is_missing, is_true, row_of, table, whole
-from ganaug.io.threads import Progress, in_threads
-
-MARKS = 3072  # bytes of text, XMP and color profile in a synthetic PNG, and then some
-SIGNATURE = 32768  # of a signed manifest: room for a chain of certificates
+from ganaug.io.table import Row, encode_table, make_row
+from ganaug.io.threads import Progress, map_in_threads
 
 
 def write_folder(
     images: LabeledImages, out: str | Path, *, sign: Sign | None = None, progress: Progress | None = None
 ) -> Path:
-    """Write `OUT/<class>/*.png` and OUT/metadata.csv; returns OUT. ImageFolder, Hugging Face and timm read it as it is.
+    """Write images as PNG files into class folders, with metadata.csv.
 
-    Rows of `images.metadata` where `is_synthetic` is true get the marks of `provenance.mark` and, without a `file_name`
-    of their own, the name `synthetic-<model hash>-<seed>.png`; its other columns follow ganaug's in metadata.csv.
-    A class name that is not safe as a folder's becomes a slug (`names.safe_name`); metadata.csv keeps the name itself.
-    sign: what each of them passes last, for example a `signing.Signer`.
-    Everything is put together in `.<OUT>.partial-*` beside OUT, which a killed process leaves behind, and then renamed.
-    Raises OutputError, naming the path, where OUT exists and is not empty, or cannot be written.
+    ImageFolder, Hugging Face datasets and timm can read the folder.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Images whose metadata has a true `is_synthetic` are marked as synthetic inside the PNG.
+    out : path
+        The new folder. Must not exist, or be empty.
+    sign : callable, optional
+        Applied to the bytes of each synthetic PNG, for example a `ganaug.io.signing.Signer`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of files.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`, with ``<class>/*.png`` and ``metadata.csv``.
+
+    Raises
+    ------
+    OutputError
+        If `out` is not empty, or if it cannot be written.
+
+    Notes
+    -----
+    A synthetic image without a `file_name` in its metadata is called ``synthetic-<model hash>-<seed>.png``. In
+    metadata.csv, ganaug's columns come first and those of the metadata follow. A class name that is not safe as the
+    name of a folder becomes a slug, and metadata.csv keeps the name itself.
+
+    The files are written to ``.<OUT>.partial-*`` beside `out`, which is then renamed. A killed process leaves that
+    folder behind, and the next one removes it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import torch
+    >>> from ganaug import LabeledImages, write_folder
+    >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     out = write_folder(images, f"{root}/out")
+    ...     sorted(path.relative_to(out).as_posix() for path in out.glob("*/*.png"))
+    ['cat/image-000001.png', 'cat/image-000002.png', 'dog/image-000003.png']
     """
     folders = {name: safe_name(name) for name in images.classes}
-    return publish(Contents.of([*_encoded(images, images.classes, folders, defaultdict(set), sign)]), out, progress)
+    files = [*image_files(images, images.classes, folders, defaultdict(set), sign)]
+    return publish(Contents.from_files(files), out, progress)
 
 
 def streamed(
     blocks: Iterable[LabeledImages], counts: Mapping[str, int], shape: Sequence[int], sign: Sign | None = None
 ) -> Contents:
-    """Blocks of images, drawn one after another while the ones before are written.
+    """Describe an output of images that are generated block by block while earlier ones are written.
 
-    counts: of each class name over all blocks, in the order of the classes. shape: (C, H, W) of an image. sign: as for
-    `write_folder`.
+    Parameters
+    ----------
+    blocks : iterable of LabeledImages
+    counts : mapping
+        Class name -> number of images over all blocks, in label order.
+    shape : sequence of int
+        (C, H, W) of an image.
+    sign : callable, optional
+        As in `write_folder`.
+
+    Returns
+    -------
+    Contents
+        For `output.publish`, `archives.publish_tar` or `archives.publish_parquet`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.io.writing import streamed
+    >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
+    >>> contents = streamed([images], images.counts, images.shape)
+    >>> contents.folders, contents.n_files
+    (('cat', 'dog'), 3)
     """
-    folders, taken = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
-    files = (new for block in blocks for new in _encoded(block, tuple(counts), folders, taken, sign))
+    folders, used_names = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
+    files = (new for block in blocks for new in image_files(block, tuple(counts), folders, used_names, sign))
     n_files = sum(counts.values())
-    needed = sorted({folders[name] for name, count in counts.items() if count})
-    return Contents(files, tuple(needed), n_files, n_files * on_disk([math.prod(shape) + _beside(sign)]), tuple(counts))
+    n_bytes = n_files * on_disk([math.prod(shape) + max_overhead(sign)])
+    non_empty = sorted({folders[name] for name, count in counts.items() if count})
+    return Contents(files, tuple(non_empty), n_files, n_bytes, tuple(counts))
 
 
 def augment_folder(
@@ -67,153 +120,153 @@ def augment_folder(
     sign: Sign | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Write OUT: the usable originals byte for byte, and the synthetic images beside them; returns OUT.
+    """Write a new folder with the original images, byte for byte, and synthetic images.
 
-    Originals keep their file names, in OUT/<class>/; a number is added where two would meet. `data.problems` are not
-    copied. Otherwise as `write_folder`. Raises DataError where `synthetic` has a class that `data` has not.
+    Parameters
+    ----------
+    data : FolderInspection
+        The original folder. Its usable images are copied into class folders and keep their file names, with a number
+        added where two names collide. Its `problems` are left out.
+    synthetic : LabeledImages
+        Its classes must be among those of `data`.
+    out : path
+        The new folder. Must not exist, or be empty.
+    sign, progress
+        As in `write_folder`.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`.
+
+    Raises
+    ------
+    DataError
+        If `synthetic` has a class that `data` lacks, or if an original image changed since it was inspected.
+    OutputError
+        As in `write_folder`, and if `out` lies inside the original folder.
     """
-    check_output(out, data.root)
-    taken: dict[str, set[str]] = defaultdict(set)
+    check_output(out, data.root)  # `publish` checks again, but does not know the data folder
+    used_names: dict[str, set[str]] = defaultdict(set)
     folders = {name: safe_name(name) for name in data.classes}
     originals = []
     for row, entry in zip(_original_rows(data), data.entries, strict=True):
         folder = folders[entry.label]
-        file = f"{folder}/{unused(safe_name(PurePosixPath(entry.file).name), taken[folder])}"
-        content = bind(_read, data.root / entry.file, entry.content_hash)
+        file = f"{folder}/{unique_name(safe_name(PurePosixPath(entry.file).name), used_names[folder])}"
+        content = partial(_read_unchanged, data.root / entry.file, entry.content_hash)
         originals.append(NewFile(file, content, entry.n_bytes, {**row, "file_name": file}))
-    return publish(Contents.of([*originals, *_encoded(synthetic, data.classes, folders, taken, sign)]), out, progress)
+    new_files = image_files(synthetic, data.classes, folders, used_names, sign)
+    return publish(Contents.from_files([*originals, *new_files]), out, progress)
 
 
 def augment_in_place(
     data: FolderInspection, synthetic: LabeledImages, *, sign: Sign | None = None, progress: Progress | None = None
 ) -> Path:
-    """Add the synthetic images and a metadata.csv to DATA itself; returns DATA. `undo` takes them away again.
+    """Add synthetic images and metadata.csv to a data folder. `undo` removes them.
 
-    No original is touched. The manifest is written first, so `undo` works after a kill; a failure undoes itself.
-    Raises OutputError where DATA holds a manifest already, or cannot be written, RunError where another process adds.
+    No original image is changed. The manifest is written first, so that `undo` works after a kill. If writing fails,
+    everything is undone.
+
+    Parameters
+    ----------
+    data : FolderInspection
+        The folder to add to.
+    synthetic : LabeledImages
+        Its classes must be among those of `data`.
+    sign, progress
+        As in `write_folder`.
+
+    Returns
+    -------
+    pathlib.Path
+        The data folder.
+
+    Raises
+    ------
+    DataError
+        If `synthetic` has a class that `data` lacks.
+    OutputError
+        If the folder has a manifest already, or if it cannot be written.
+    RunError
+        If another process adds to the folder.
     """
-    with changing(data.root):
-        return _added(data, synthetic, sign, progress)
-
-
-def _added(data: FolderInspection, synthetic: LabeledImages, sign: Sign | None, progress: Progress | None) -> Path:
-    """`augment_in_place`, for who holds DATA."""
     root = data.root
-    check_not_augmented(root)
-    folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
-    for folder in set(folders.values()):
-        if not (root / folder).resolve().is_relative_to(root.resolve()):
-            raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
-    taken = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
-    files = [*_encoded(synthetic, data.classes, folders, taken, sign)]
-    check_room(root, on_disk(new.n_bytes for new in files))
-    contents = list(in_threads(lambda new: new.content(), files))  # no larger than `synthetic`, which is in memory too
-    listed = table([*_original_rows(data), *(new.row for new in files)])
-    before = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
-    needed = sorted({new.file.split("/")[0] for new in files})
-    manifest = Manifest(
-        {new.file: sha256(content) for new, content in zip(files, contents, strict=True)} | {METADATA: sha256(listed)},
-        tuple(folder for folder in needed if not (root / folder).exists()),
-        None if before is None else before.decode(),
-    )
-    with naming(root):
-        manifest.write(root)
-        try:
-            for folder in needed:
-                (root / folder).mkdir(exist_ok=True)
-            for done, (new, content) in enumerate(zip(files, contents, strict=True), start=1):
-                place(root / new.file, content)
-                if progress is not None:
-                    progress(done, len(files))
-            place(root / METADATA, listed, lasting=True)
-        except BaseException:
-            undone(root)
-            raise
+    with changing(root):
+        check_not_augmented(root)
+        files = _files_to_add(data, synthetic, sign)
+        check_room(root, on_disk(new.n_bytes for new in files))
+        contents = list(map_in_threads(lambda new: new.content(), files))  # smaller than `synthetic`, also in memory
+        metadata = encode_table([*_original_rows(data), *(new.row for new in files)])
+        _add(root, {new.file: content for new, content in zip(files, contents, strict=True)}, metadata, progress)
     return root
 
 
 def check_not_augmented(root: Path) -> None:
-    """Raise OutputError where ganaug wrote to `root` before."""
+    """Raise OutputError if ganaug wrote or added to `root` before."""
     if (root / MANIFEST).exists():
         raise OutputError(
             f"{root}: was written or added to by ganaug before. Undo that first, or write to a new folder."
         )
 
 
+def _files_to_add(data: FolderInspection, synthetic: LabeledImages, sign: Sign | None) -> list[NewFile]:
+    """Name the synthetic images so that they collide with no file of the data folder."""
+    root = data.root
+    folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
+    for folder in set(folders.values()):
+        if not (root / folder).resolve().is_relative_to(root.resolve()):
+            raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
+    used_names = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
+    return list(image_files(synthetic, data.classes, folders, used_names, sign))
+
+
+def _add(root: Path, contents: Mapping[str, bytes], metadata: bytes, progress: Progress | None) -> None:
+    """Write the manifest, the files and metadata.csv into `root`, and undo them if one of them fails."""
+    previous = (root / METADATA).read_bytes() if (root / METADATA).exists() else None
+    folders = sorted({file.split("/")[0] for file in contents})
+    manifest = Manifest(
+        {file: sha256(content) for file, content in contents.items()} | {METADATA: sha256(metadata)},
+        tuple(folder for folder in folders if not (root / folder).exists()),
+        None if previous is None else previous.decode(),
+    )
+    with naming(root):
+        manifest.write(root)  # first, so that undo works after a kill at any later moment
+        try:
+            for folder in folders:
+                (root / folder).mkdir(exist_ok=True)
+            for n_done, (file, content) in enumerate(contents.items(), start=1):
+                write_file(root / file, content)
+                if progress is not None:
+                    progress(n_done, len(contents))
+            write_file(root / METADATA, metadata, sync=True)
+        except BaseException:
+            undo_locked(root)
+            raise
+
+
 def _original_rows(data: FolderInspection) -> list[Row]:
+    """Return the rows of metadata.csv of the images that are there already."""
     index = {name: label for label, name in enumerate(data.classes)}
     return [
-        row_of(entry.file, entry.label, index[entry.label], {"is_synthetic": entry.marked, **(entry.row or {})})
+        make_row(
+            entry.file, entry.label, index[entry.label], {"is_synthetic": entry.is_marked, **(entry.metadata or {})}
+        )
         for entry in data.entries
     ]
 
 
-def _encoded(
-    images: LabeledImages,
-    classes: tuple[str, ...],
-    folders: Mapping[str, str],
-    taken: Mapping[str, set[str]],
-    sign: Sign | None,
-) -> Iterator[NewFile]:
-    """A PNG for each image, named after what its metadata says; `taken` has the names in use by folder."""
-    unknown = sorted(set(images.classes) - set(classes))
-    if unknown:
-        raise DataError(
-            f"synthetic images of class {unknown} do not belong to the data, whose classes are {list(classes)}."
-        )
-    index = {name: label for label, name in enumerate(classes)}
-    sources: list[dict[str, object]] = [{} for _ in range(len(images))]
-    if images.metadata is not None:
-        columns = {str(name): column.tolist() for name, column in images.metadata.items()}  # to_dict is slow on strings
-        sources = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or sources
-    for number, (source, label) in enumerate(zip(sources, images.labels.tolist(), strict=True)):
-        name = images.classes[label]
-        folder = folders[name]
-        file = f"{folder}/{unused(_file_name(source, number), taken[folder])}"
-        pixels = images.images[number]
-        content = bind(_png, pixels, name, source if is_true(source.get("is_synthetic")) else None, sign)
-        yield NewFile(file, content, pixels.numel() + _beside(sign), row_of(file, name, index[name], source))
-
-
-def _file_name(source: Row, number: int) -> str:
-    given = source.get("file_name")
-    if not is_missing(given):
-        return safe_name(f"{PurePosixPath(str(given)).stem}.png")
-    if not is_true(source.get("is_synthetic")):
-        return f"image-{number + 1:06d}.png"
-    seed = whole(source.get("seed"))
-    return f"synthetic-{str(source.get('model_hash', ''))[:8] or 'unknown'}-{number if seed is None else seed}.png"
-
-
-def _png(pixels: Tensor, label: str, synthetic: Row | None, sign: Sign | None) -> bytes:
-    if synthetic is None:
-        return png(pixels)
-    version = synthetic.get("ganaug_version")
-    marks = mark(
-        label,
-        seed=whole(synthetic.get("seed")),
-        model_hash=str(synthetic.get("model_hash", "")),
-        version=__version__ if is_missing(version) else str(version),
-    )
-    content = png(pixels, marks, statement=STATEMENT)
-    return content if sign is None else sign(content)
-
-
-def _beside(sign: Sign | None) -> int:
-    """Bytes of a file that are not pixels, at most."""
-    return MARKS if sign is None else MARKS + SIGNATURE
-
-
-def _read(path: Path, expected: str) -> bytes:
-    """The bytes that were checked. Raises DataError where the file is gone, or another by now."""
+def _read_unchanged(path: Path, expected_hash: str) -> bytes:
+    """Read a file that was inspected. Raises DataError if it vanished or changed since then."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read any more: {error.strerror or error}. Restore it, or check again."
         ) from error
-    if content_hash(content) != expected:
-        raise DataError(f"{path}: changed since it was checked. Leave it alone while ganaug works, and begin again.")
+    if content_hash(content) != expected_hash:
+        raise DataError(
+            f"{path}: changed since it was checked. Do not change files while ganaug works, and start again."
+        )
     return content
 
 

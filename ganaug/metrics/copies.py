@@ -1,4 +1,7 @@
-"""Near-copies: synthetic images that lie closer to a training image than training images lie to each other."""
+"""Near-copies by feature distance: synthetic images much closer to a training image than training images to each other.
+
+See `ganaug.metrics.aligned_copies` for copies that are shifted, mirrored, darker or brighter.
+"""
 
 from functools import lru_cache
 
@@ -7,62 +10,175 @@ import torch
 from torch import Tensor
 
 from ganaug.images import in_passes, pooled
-from ganaug.metrics.distance import distances
+from ganaug.metrics.distance import pairwise_distances
 
-SKETCH = 128
-CHUNK = 2048  # rows whose distances are held at once
+SKETCH_SIZE = 128
+MAX_SIDE = 32  # pixels a side that a sketch is computed from
+MIN_SIDE = 8  # images with a shorter side are plain vectors, which are not averaged
+ROWS_PER_PASS = 2048  # rows of a matrix of distances that are in memory at once
 QUANTILE = 0.01
-SAME = 1e-6  # relative distance below which two training images are one image twice
+DUPLICATE = 1e-6  # distance, relative to the largest norm, up to which two training images are duplicates
 
 
 def nearest(points: Tensor, others: Tensor) -> Tensor:
-    """Euclidean distance from each row of (N, D) to the nearest row of (M, D): (N,). Needs M >= 1."""
-    parts = [distances(part, others).amin(dim=1) for part in torch.split(points, CHUNK)]
+    """Compute the Euclidean distance from each point to the nearest point of another set.
+
+    Parameters
+    ----------
+    points, others : Tensor
+        (N, D) and (M, D), with M >= 1.
+
+    Returns
+    -------
+    Tensor
+        float64, (N,).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.metrics import nearest
+    >>> nearest(torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0], [9.0]]))
+    tensor([1., 3.], dtype=torch.float64)
+    """
+    parts = [pairwise_distances(part, others).amin(dim=1) for part in torch.split(points, ROWS_PER_PASS)]
     return torch.cat(parts)
 
 
 def nearest_other(points: Tensor) -> Tensor:
-    """Distance from each row of (N, D) to the nearest row that is not the same: (N,); infinity where there is none."""
-    same = SAME * float(points.norm(dim=1).amax()) if len(points) else 0.0
-    found = [torch.empty(0)]
-    for part in torch.split(points, CHUNK):
-        others = distances(part, points)
-        found.append(others.masked_fill(others <= same, torch.inf).amin(dim=1))
-    return torch.cat(found)
+    """Compute the distance from each point to the nearest different point of the same set.
+
+    Parameters
+    ----------
+    points : Tensor
+        (N, D).
+
+    Returns
+    -------
+    Tensor
+        (N,); infinity for a point that differs from no other point. Duplicates do not count as different.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.metrics import nearest_other
+    >>> nearest_other(torch.tensor([[0.0], [0.0], [3.0]])).tolist()
+    [3.0, 3.0, 3.0]
+    """
+    duplicate = DUPLICATE * float(points.norm(dim=1).amax()) if len(points) else 0.0
+    parts = [torch.empty(0)]
+    for part in torch.split(points, ROWS_PER_PASS):
+        distances = pairwise_distances(part, points)
+        parts.append(distances.masked_fill(distances <= duplicate, torch.inf).amin(dim=1))
+    return torch.cat(parts)
 
 
 def copy_radius(training: Tensor) -> float:
-    """Half the distance at which 1 % of training images (N, D) have their nearest other one; 0 where there is no pair.
+    """Compute the distance to a training image within which a synthetic image counts as its copy.
 
-    A synthetic image within it is nearer to a training image than nearly all training images are to each other, by a
-    factor of two. The quantile, and not the smallest distance, so that a few pictures that are in the set twice, saved
-    anew, do not switch the test off; those that are there twice exactly are taken once.
+    Parameters
+    ----------
+    training : Tensor
+        Features or sketches of the training images, (N, D).
+
+    Returns
+    -------
+    float
+        Half the 1 % quantile of the distances from training images to their nearest different one; 0 where no two
+        differ.
+
+    Notes
+    -----
+    A synthetic image within this radius is nearer to a training image than nearly all training images are to each
+    other, by a factor of two. The smallest distance would not do: a few images that were stored twice with different
+    compression would make the radius nearly 0. Exact duplicates count once.
+
+    References
+    ----------
+    Meehan, Chaudhuri & Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020,
+    compare with distances of real points too. The quantile and the factor are ganaug's.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.metrics import copy_radius
+    >>> copy_radius(torch.tensor([[0.0], [1.0], [2.0], [3.0]]))
+    0.5
     """
-    found = nearest_other(training)
-    found = found[found < torch.inf]
-    return float(found.quantile(QUANTILE)) / 2 if len(found) else 0.0
+    distances = nearest_other(training)
+    distances = distances[distances < torch.inf]
+    return float(distances.quantile(QUANTILE)) / 2 if len(distances) else 0.0
 
 
 def near_copies(synthetic: Tensor, training: Tensor, radius: float) -> Tensor:
-    """Which rows of (N, D) lie within `radius` of a training row (M, D): bool, (N,)."""
+    """Find the synthetic images that lie within a radius of a training image.
+
+    Parameters
+    ----------
+    synthetic, training : Tensor
+        Features or sketches (N, D) and (M, D).
+    radius : float
+        The radius, for example `copy_radius(training)`.
+
+    Returns
+    -------
+    Tensor
+        bool, (N,).
+
+    References
+    ----------
+    Meehan, Chaudhuri & Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.metrics import copy_radius, near_copies, sketch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> training = torch.randint(0, 256, (50, 1, 16, 16), dtype=torch.uint8, generator=generator)
+    >>> synthetic = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8, generator=generator)
+    >>> synthetic[0] = training[7]
+    >>> sketches = sketch(training)
+    >>> near_copies(sketch(synthetic), sketches, copy_radius(sketches))
+    tensor([ True, False, False, False])
+    """
     return nearest(synthetic, training) <= radius
 
 
 def sketch(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, 128): pixels averaged down to at most 32 x 32, then projected at random.
+    """Project images at random to 128 numbers that preserve distances but do not show the images.
 
-    The projection is always the same and keeps Euclidean distances within some 6 % (Johnson & Lindenstrauss 1984), but
-    not what the image shows, so that a model can carry the sketches of its training images.
+    A model can store the sketches of its training images without storing the images.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8, (N, C, H, W). They are averaged down to at most 32 x 32 pixels first.
+
+    Returns
+    -------
+    Tensor
+        float32, (N, 128). The projection is always the same one. It preserves Euclidean distances to about 6 %.
+
+    References
+    ----------
+    Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.metrics import sketch
+    >>> sketch(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
+    torch.Size([2, 128])
     """
-    # plain vectors stay whole: their neighbors have nothing to do with each other
-    largest = max(images.shape[2:]) if min(images.shape[2:]) < 8 else 32
+    # neighboring numbers of a plain vector are unrelated, so it is not averaged
+    max_side = max(images.shape[2:]) if min(images.shape[2:]) < MIN_SIDE else MAX_SIDE
     channels, height, width = images.shape[1:]
-    matrix = _projection(channels * min(largest, height) * min(largest, width))
-    return in_passes(lambda part: pooled(part, largest).flatten(1) @ matrix, images)
+    matrix = _projection(channels * min(max_side, height) * min(max_side, width))
+    return in_passes(lambda part: pooled(part, max_side).flatten(1) @ matrix, images)
 
 
 @lru_cache(maxsize=4)
 def _projection(length: int) -> Tensor:
-    draws = np.random.Generator(np.random.Philox(key=0)).standard_normal((length, SKETCH), dtype=np.float32)
-    projection: Tensor = torch.from_numpy(draws) / SKETCH**0.5
+    """The projection matrix of sketches: float32, (length, 128)."""
+    draws = np.random.Generator(np.random.Philox(key=0)).standard_normal((length, SKETCH_SIZE), dtype=np.float32)
+    projection: Tensor = torch.from_numpy(draws) / SKETCH_SIZE**0.5
     return projection

@@ -1,4 +1,25 @@
-"""Adversarial losses as data. One line adds one: an entry in LOSSES, or pass an `AdversarialLoss` of your own."""
+"""Adversarial losses, as data.
+
+A loss is an :class:`AdversarialLoss`: two functions of logits, the penalties that it needs, and how it is trained. The
+dictionary `LOSSES` names those that ship with ganaug. To add a loss, add an entry there, or pass an `AdversarialLoss`.
+
+References
+----------
+- Goodfellow et al. (2014), "Generative Adversarial Nets".
+- Mao et al. (2017), "Least Squares Generative Adversarial Networks".
+- Lim & Ye (2017), "Geometric GAN".
+- Arjovsky et al. (2017), "Wasserstein GAN".
+- Gulrajani et al. (2017), "Improved Training of Wasserstein GANs".
+- Huang et al. (2024), "The GAN is dead; long live the GAN! A Modern GAN Baseline".
+
+Examples
+--------
+>>> from ganaug.models import LOSSES
+>>> sorted(LOSSES)
+['hinge', 'lsgan', 'non-saturating', 'relativistic', 'vanilla', 'wgan', 'wgan-gp']
+>>> LOSSES["wgan-gp"].critic_steps
+5
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +32,40 @@ from ganaug.models.penalties import PENALTIES, Penalty
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """What the discriminator and the generator minimize.
+    """The objectives of discriminator and generator, and what training with them requires.
 
-    discriminator: (logits of real (N,), logits of fake (N,)) -> scalar.
-    generator: logits of fake (N,) -> scalar; of a relativistic loss, (logits of real, logits of fake) -> scalar.
-    penalties: what the loss cannot do without; see `penalties`.
-    critic_steps: discriminator updates for each generator update.
-    relativistic: row i of real is compared with row i of fake, of the same class, also in the generator's turn.
-    allows_batch_norm: False where the discriminator must treat each image by itself.
-    decision: the logit above which the discriminator says "real", from which its accuracy is read; None for a Wasserstein
-        discriminator, whose level means nothing: there it is the middle between the mean logits of real and fake.
+    Parameters
+    ----------
+    discriminator : callable
+        ``(real, fake) -> loss``. Takes the logits of real and of fake images, each of shape (N,), and returns the
+        scalar that the discriminator minimizes.
+    generator : callable
+        ``(fake) -> loss``. Takes the logits of fake images, shape (N,), and returns the scalar that the generator
+        minimizes. With `relativistic`, ``(real, fake) -> loss``.
+    penalties : tuple of Penalty, default=()
+        Penalties without which this loss does not train. Those that the user selects come on top.
+    critic_steps : int, default=1
+        Discriminator updates per generator update.
+    relativistic : bool, default=False
+        Whether row i of the real logits is compared with row i of the fake logits, which is of the same class. The
+        generator's loss then takes the real logits too.
+    allows_batch_norm : bool, default=True
+        False if the discriminator must score each image independently of the rest of the batch.
+    decision : float or None, default=0.0
+        Logit above which the discriminator is counted as predicting "real"; its accuracy is measured with it. None for
+        a loss that is invariant to a shift of all logits, such as Wasserstein: the threshold is then the midpoint
+        between the mean logit of real and that of fake images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import AdversarialLoss, hinge_discriminator, negated_mean
+    >>> loss = AdversarialLoss(hinge_discriminator, negated_mean, critic_steps=2)
+    >>> real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])
+    >>> loss.discriminator(real, fake).item()  # (0 + 0.5) / 2 + (0 + 1) / 2
+    0.75
+    >>> loss.generator(fake).item()
+    0.5
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -33,52 +78,225 @@ class AdversarialLoss:
 
 
 def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross entropy of real against fake (Goodfellow et al. 2014, eq. 1)."""
+    """Binary cross-entropy of real against fake images (Goodfellow et al. 2014, eq. 1).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The mean of log(1 + exp(-real)) plus the mean of log(1 + exp(fake)).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import logistic_discriminator
+    >>> logistic_discriminator(torch.tensor([0.0]), torch.tensor([0.0]))  # 2 log 2
+    tensor(1.3863)
+    """
     return softplus(-real).mean() + softplus(fake).mean()
 
 
 def minimax_generator(fake: Tensor) -> Tensor:
-    """log(1 - D(G(z))), which saturates when the discriminator is sure (Goodfellow et al. 2014, eq. 1)."""
+    """Mean of log(1 - D(G(z))), whose gradient vanishes where D is confident (Goodfellow et al. 2014, eq. 1).
+
+    Parameters
+    ----------
+    fake : Tensor of shape (N,)
+        Logits of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import minimax_generator
+    >>> minimax_generator(torch.tensor([0.0]))  # log(1 - 0.5)
+    tensor(-0.6931)
+    """
     return -softplus(fake).mean()
 
 
 def non_saturating_generator(fake: Tensor) -> Tensor:
-    """-log D(G(z)), with a gradient also when the discriminator is sure (Goodfellow et al. 2014, section 3)."""
+    """Mean of -log D(G(z)), whose gradient persists where D is confident (Goodfellow et al. 2014, section 3).
+
+    Parameters
+    ----------
+    fake : Tensor of shape (N,)
+        Logits of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import non_saturating_generator
+    >>> non_saturating_generator(torch.tensor([0.0]))  # -log 0.5
+    tensor(0.6931)
+    """
     return softplus(-fake).mean()
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Least squares to 1 for real and 0 for fake (Mao et al. 2017, eq. 9)."""
+    """Half the mean squared distance of real logits to 1 and of fake logits to 0 (Mao et al. 2017, eq. 9).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import least_squares_discriminator
+    >>> least_squares_discriminator(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])).item()  # (1/2 + 4/2) / 2
+    1.25
+    """
     return ((real - 1).square().mean() + fake.square().mean()) / 2
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
-    """Least squares to 1 (Mao et al. 2017, eq. 9)."""
+    """Half the mean squared distance of fake logits to 1 (Mao et al. 2017, eq. 9).
+
+    Parameters
+    ----------
+    fake : Tensor of shape (N,)
+        Logits of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import least_squares_generator
+    >>> least_squares_generator(torch.tensor([1.0, -1.0])).item()  # (0 + 4) / 2 / 2
+    1.0
+    """
     return (fake - 1).square().mean() / 2
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss of the discriminator (Lim & Ye 2017, eq. 2)."""
+    """Hinge loss of the discriminator (Lim & Ye 2017, eq. 2).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The mean of max(0, 1 - real) plus the mean of max(0, 1 + fake).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import hinge_discriminator
+    >>> hinge_discriminator(torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])).item()  # (0 + 0.5) / 2 + (0 + 1) / 2
+    0.75
+    """
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Minus the discriminator's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2)."""
+    """Negative of the critic's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import wasserstein_discriminator
+    >>> wasserstein_discriminator(torch.tensor([3.0, 1.0]), torch.tensor([0.0, 1.0])).item()  # 0.5 - 2
+    -1.5
+    """
     return fake.mean() - real.mean()
 
 
 def negated_mean(fake: Tensor) -> Tensor:
-    """-mean of the discriminator on fakes (Arjovsky et al. 2017, eq. 3; Lim & Ye 2017, eq. 3)."""
+    """Negative mean logit of fake images (Arjovsky et al. 2017, eq. 3; Lim & Ye 2017, eq. 3).
+
+    Parameters
+    ----------
+    fake : Tensor of shape (N,)
+        Logits of fake images.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import negated_mean
+    >>> negated_mean(torch.tensor([-1.0, 2.0])).item()
+    -0.5
+    """
     return -fake.mean()
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Logistic loss of each real image against its fake partner (Huang et al. 2024, eq. 2)."""
+    """Logistic loss on the difference of each pair of a real and a fake image (Huang et al. 2024, eq. 2).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images; row i of both is of the same class.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import relativistic_discriminator
+    >>> relativistic_discriminator(torch.tensor([7.0]), torch.tensor([7.0]))  # log 2
+    tensor(0.6931)
+    """
     return softplus(fake - real).mean()
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """The same pairs with the sides changed (Huang et al. 2024, eq. 2)."""
+    """`relativistic_discriminator` with real and fake exchanged (Huang et al. 2024, eq. 2).
+
+    Parameters
+    ----------
+    real, fake : Tensor of shape (N,)
+        Logits of real and of fake images; row i of both is of the same class.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models import relativistic_discriminator, relativistic_generator
+    >>> real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])
+    >>> torch.equal(relativistic_generator(real, fake), relativistic_discriminator(fake, real))
+    True
+    """
     return softplus(real - fake).mean()
 
 
@@ -87,10 +305,11 @@ LOSSES: dict[str, AdversarialLoss] = {
     "non-saturating": AdversarialLoss(logistic_discriminator, non_saturating_generator),
     "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, decision=0.5),
     "hinge": AdversarialLoss(hinge_discriminator, negated_mean),
-    # the spectral norm of the discriminator stands in for weight clipping (Miyato et al. 2018)
+    # spectral normalization of the discriminator replaces weight clipping (Miyato et al. 2018)
     "wgan": AdversarialLoss(
         wasserstein_discriminator, negated_mean, critic_steps=5, allows_batch_norm=False, decision=None
     ),
+    # the penalty acts on each image by itself; batch norm would couple those of a batch (Gulrajani et al. 2017, sec. 4)
     "wgan-gp": AdversarialLoss(
         wasserstein_discriminator,
         negated_mean,
@@ -99,7 +318,7 @@ LOSSES: dict[str, AdversarialLoss] = {
         allows_batch_norm=False,
         decision=None,
     ),
-    # converges only with its two penalties (Huang et al. 2024, section 2.2); the level of its logits means nothing
+    # converges only with both penalties (Huang et al. 2024, section 2.2); only differences of its logits have a meaning
     "relativistic": AdversarialLoss(
         relativistic_discriminator,
         relativistic_generator,

@@ -1,4 +1,4 @@
-"""A comparison of ways to train as a report: its sentences, rows and pictures."""
+"""A comparison of training methods as a report: its sentences, rows and figures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,158 +10,222 @@ from ganaug.evaluation.baselines import ADJUSTED, PLAIN
 from ganaug.evaluation.comparison import HELPS, HURTS, MIN_GROUPS, MIN_IMAGES, Comparison, Method
 from ganaug.evaluation.scores import Interval, interval, share_interval
 from ganaug.images import LabeledImages
-from ganaug.reports.plots import classes_figure, curve_figure, shares_figure
-from ganaug.reports.report import Report, Row
+from ganaug.reports.comparison_figures import class_figure, curve_figure, share_figure
+from ganaug.reports.report import Report
+from ganaug.reports.rows import Figure, Row
 
+METHODS, RECALL = "Training methods", "Recall by class: best with synthetic images and best without"
+GAIN = "gain over best without"
 STATES = {HELPS: "pass", HURTS: "fail"}
-LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the others are against the best without
+LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the other metrics compare with the baseline
+SIGNIFICANCE = 0.05  # of a change of the recall of a class, adjusted for the number of classes
 
 
 def report_on(
-    found: Comparison,
+    comparison: Comparison,
     real: LabeledImages,
-    tested: LabeledImages,
+    test: LabeledImages,
     settings: dict[str, Any],
     notes: Sequence[str],
     *,
     pictures: bool = True,
 ) -> Report:
-    """The report of a comparison of classifiers trained on `real` and tested on `tested`; pictures take a second."""
-    best, baseline = found.best, found.best_baseline
-    changes, p_values = found.classes(best)
-    gains = [n for n, c, p in zip(real.classes, changes, p_values, strict=True) if p < 0.05 and c.value > 0]
-    losses = [n for n, c, p in zip(real.classes, changes, p_values, strict=True) if p < 0.05 and c.value < 0]
-    gain = found.gain(best)
-    notes = [*notes, *_too_little(found)]
+    """Report a comparison of classifiers.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Scores of the training methods.
+    real, test : LabeledImages
+        Images that the classifiers were trained and tested on.
+    settings : dict
+        Facts to add to the report.
+    notes : sequence of str
+        Remarks for the reader, without a final period.
+    pictures : bool
+        Whether to draw figures, which takes about a second.
+
+    Returns
+    -------
+    Report
+        Of kind "utility".
+    """
+    best, baseline = comparison.best, comparison.best_baseline
+    changes, p_values = comparison.classes(best)
+    gain = comparison.gain(best)
+    significant = [
+        (name, change.value)
+        for name, change, p in zip(real.classes, changes, p_values, strict=True)
+        if p < SIGNIFICANCE
+    ]
+    gaining = [name for name, change in significant if change > 0]
+    losing = [name for name, change in significant if change < 0]
+    notes = [*notes, *_reliability_notes(comparison)]
     facts = {
-        "share": found.share,
+        "share": comparison.share,
         "gain": gain.value,
         "gain_interval": [gain.low, gain.high],
-        "gaining_classes": gains,
-        "losing_classes": losses,
+        "gaining_classes": gaining,
+        "losing_classes": losing,
         **settings,
         "best without, how often": dict(Counter(baseline.chosen)),
         "best with, how often": dict(Counter(best.chosen)),
-        **({} if found.gated is None else {"gated, how often": dict(Counter(found.gated.chosen))}),
+        **({} if comparison.gated is None else {"gated, how often": dict(Counter(comparison.gated.chosen))}),
         "notes": notes,
     }
-    figures = [shares_figure(found), classes_figure(real.classes, changes, p_values)] if pictures else []
-    if pictures and found.is_uneven:
-        figures.insert(1, curve_figure(found))
     return Report(
         "utility",
         "Do synthetic images help?",
-        found.verdict,
-        (*_sentences(found, gain, gains, losses), *(f"Note: {note}." for note in notes)),
-        (*_way_rows(found), *_class_rows(found, real, tested, changes, p_values)),
+        comparison.verdict,
+        (*_sentences(comparison, gain, gaining, losing), *(f"Note: {note}." for note in notes)),
+        (*_method_rows(comparison), *_class_rows(comparison, real, test, changes, p_values)),
         facts,
-        tuple(figures),
+        _figures(comparison, real.classes, changes, p_values) if pictures else (),
     )
 
 
-def _too_little(found: Comparison) -> list[str]:
-    groups, n_seeds = found.given.groups, len(found.given.baselines[PLAIN])
+def _reliability_notes(comparison: Comparison) -> list[str]:
+    """Remarks on results that rest on too few images, groups or seeds."""
+    groups, n_seeds = comparison.given.groups, len(comparison.given.baselines[PLAIN])
     if groups is not None and len(np.unique(groups)) < MIN_GROUPS:
-        return [f"fewer than {MIN_GROUPS} groups of test images: too few to tell, whatever the figures say"]
-    if not found.solid.any():
-        return [f"no class has {MIN_IMAGES} test images: too few to tell, whatever the figures say"]
+        return [f"fewer than {MIN_GROUPS} groups of test images are too few for a verdict"]
+    if not comparison.solid.any():
+        return [f"no class has {MIN_IMAGES} test images, which is too few for a verdict"]
     if n_seeds == 1:
-        return ["one seed: the intervals do not know how far one training differs from the next"]
+        return ["one seed: the intervals do not include the differences between trainings"]
     return []
 
 
-def _sentences(found: Comparison, gain: Interval, gains: list[str], losses: list[str]) -> list[str]:
-    used = found.shares.get(found.share, found.best)
-    baseline, of_best = often(found.best_baseline), in_points(gain)
-    if found.verdict == HELPS:
+def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losing: list[str]) -> list[str]:
+    """Verdict, recommendation, and the classes that gain or lose."""
+    recommended = comparison.shares.get(comparison.share, comparison.best)
+    baseline = most_selected(comparison.best_baseline)
+    against = f"compared with the best method without them ({baseline})"
+    if comparison.verdict == HELPS:
         first = (
-            f"Training with {often(used)} images: {of_best} of balanced accuracy over the best "
-            f"that was found without them ({baseline}). Use share={found.share:g}."
+            f"Synthetic images help: they change balanced accuracy by {format_points(gain)} {against}. "
+            f"Use share={comparison.share:g} ({most_selected(recommended)})."
         )
-    elif found.verdict == HURTS:
+    elif comparison.verdict == HURTS:
+        which = "every share above the smallest" if len(comparison.shares) > 1 else "the share that was tried"
         first = (
-            f"Synthetic images cost balanced accuracy against the best that was found without them ({baseline}) at every "
-            f"share tried that is not the smallest: {of_best} at the least harmful. Use none (share=0)."
+            f"Synthetic images hurt: {which} lowers balanced accuracy {against}. The best share changes it by "
+            f"{format_points(gain)}. Do not use synthetic images (share=0)."
         )
     else:
         first = (
-            f"No share of synthetic images was shown to be better than the best that was found without them ({baseline}): "
-            f"{of_best} of balanced accuracy. Use none (share=0), and {baseline} instead."
+            "No evidence that synthetic images help: they change balanced accuracy by "
+            f"{format_points(gain)} {against}. "
+            f"Train without synthetic images (share=0), with {baseline}."
         )
-        above = found.above_curve(found.best)
+        above = comparison.above_curve(comparison.best)
         if gain.low > 0 and above is not None and above.low <= 0:
-            first += " What is gained on rare classes, class-wise offsets may gain at less cost to the common ones."
-    sentences = [first]
-    if gains or losses:
-        told = [f"{', '.join(gains)} gain" if gains else "", f"{', '.join(losses)} lose" if losses else ""]
-        sentences.append(f"By class, at 5 % adjusted for their number: {'; '.join(part for part in told if part)}.")
-    return sentences
-
-
-def in_points(one: Interval) -> str:
-    """'+1.2 points (+0.3 to +2.1)'."""
-    return f"{100 * one.value:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
-
-
-def often(way: Method) -> str:
-    """What a way chose most often."""
-    return max(way.chosen, key=way.chosen.count) if way.chosen else way.name
-
-
-def _way_rows(found: Comparison) -> list[Row]:
-    rows: list[Row] = []
-    for way in (*found.baselines.values(), *found.shares.values(), *found.others.values()):
-        rows += _rows_of(found, way, judged=way.name not in found.given.baselines and way.name != ADJUSTED)
-    rows += _rows_of(found, found.best_baseline, judged=False)
-    rows += _rows_of(found, found.best, judged=True)
-    rows += [] if found.gated is None else _rows_of(found, found.gated, judged=False)
-    return [row for row in rows if row.subject != found.best_baseline.name or row.metric in LEVELS]
-
-
-def _rows_of(found: Comparison, way: Method, *, judged: bool) -> list[Row]:
-    note = f"chosen: {', '.join(sorted(set(way.chosen)))}" if set(way.chosen) - {way.name} else ""
-    own, baseline = way.scores, found.best_baseline.scores
-    figures = {
-        "balanced accuracy": share_interval(own.balanced_accuracy),
-        "gain over best without": found.gain(way),
-        "above offset curve": found.above_curve(way),
-        "macro F1": share_interval(own.macro_f1),
-        "gain in macro F1": interval(own.macro_f1 - baseline.macro_f1),
-        "calibration error (ECE)": share_interval(own.ece),
-        "change of ECE": interval(own.ece - baseline.ece),
-    }
-    return [
-        Row(
-            "Ways to train",
-            way.name,
-            metric,
-            one.value,
-            one.low,
-            one.high,
-            state=STATES.get(found.verdict_on(way), "") if judged and metric == "gain over best without" else "",
-            note=note,
-        )
-        for metric, one in figures.items()
-        if one is not None
+            first += (
+                " Class-wise offsets, such as logit adjustment, may reach the same recall of rare classes at a lower "
+                "cost to common classes."
+            )
+    changes = [
+        f"{verb} for {'class' if len(names) == 1 else 'classes'} {', '.join(names)}"
+        for verb, names in (("increases", gaining), ("decreases", losing))
+        if names
     ]
+    if not changes:
+        return [first]
+    test = "significant at 5 %, adjusted for the number of classes"
+    return [first, f"Recall {' and '.join(changes)} ({test})."]
+
+
+def format_points(interval: Interval) -> str:
+    """Format a difference of two shares.
+
+    Parameters
+    ----------
+    interval : Interval
+        Difference in [-1, 1].
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from ganaug.evaluation.scores import Interval
+    >>> from ganaug.reports.comparison import format_points
+    >>> format_points(Interval(0.012, 0.003, 0.021))
+    '+1.2 percentage points (+0.3 to +2.1)'
+    """
+    low, value, high = (100 * part for part in (interval.low, interval.value, interval.high))
+    return f"{value:+.1f} percentage points ({low:+.1f} to {high:+.1f})"
+
+
+def most_selected(method: Method) -> str:
+    """Name of the method that was selected most often, for the parts of the test images and the seeds."""
+    return max(method.chosen, key=method.chosen.count) if method.chosen else method.name
+
+
+def _method_rows(comparison: Comparison) -> list[Row]:
+    """Rows of every training method, and of the best ones."""
+    rows: list[Row] = []
+    for method in (*comparison.baselines.values(), *comparison.shares.values(), *comparison.others.values()):
+        is_baseline = method.name in comparison.given.baselines or method.name == ADJUSTED
+        rows += _score_rows(comparison, method, is_judged=not is_baseline)
+    rows += _score_rows(comparison, comparison.best_baseline, is_judged=False)
+    rows += _score_rows(comparison, comparison.best, is_judged=True)
+    rows += [] if comparison.gated is None else _score_rows(comparison, comparison.gated, is_judged=False)
+    # the best baseline has no gain over itself
+    return [row for row in rows if row.subject != comparison.best_baseline.name or row.metric in LEVELS]
+
+
+def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> list[Row]:
+    """Scores of a method, and their differences from those of the best baseline."""
+    note = f"selected: {', '.join(sorted(set(method.chosen)))}" if set(method.chosen) - {method.name} else ""
+    scores, baseline = method.scores, comparison.best_baseline.scores
+    results = {
+        "balanced accuracy": share_interval(scores.balanced_accuracy),
+        GAIN: comparison.gain(method),
+        "above offset curve": comparison.above_curve(method),
+        "macro F1": share_interval(scores.macro_f1),
+        "gain in macro F1": interval(scores.macro_f1 - baseline.macro_f1),
+        "calibration error (ECE)": share_interval(scores.ece),
+        "change in ECE": interval(scores.ece - baseline.ece),
+    }
+    rows = []
+    for metric, result in results.items():
+        if result is not None:
+            state = STATES.get(comparison.verdict_on(method), "") if is_judged and metric == GAIN else ""
+            rows.append(
+                Row(METHODS, method.name, metric, result.value, result.low, result.high, state=state, note=note)
+            )
+    return rows
 
 
 def _class_rows(
-    found: Comparison,
+    comparison: Comparison,
     real: LabeledImages,
-    tested: LabeledImages,
+    test: LabeledImages,
     changes: Sequence[Interval],
     p_values: np.ndarray,
 ) -> list[Row]:
-    section, rows = "Classes: recall of the best with synthetic images against the best without", []
+    """Recall of each class with the best method with synthetic images and the best without."""
+    rows = []
+    methods = {"recall, best without": comparison.best_baseline, "recall, best with": comparison.best}
     for label, name in enumerate(real.classes):
         p, change = float(p_values[label]), changes[label]
-        state = "pass" if p < 0.05 and change.value > 0 else "fail" if p < 0.05 else ""
-        state, note = (state, "") if found.solid[label] else ("insufficient", "too few test images, or groups of them")
-        rows.append(Row(section, name, "training images", real.counts[name]))
-        rows.append(Row(section, name, "test images", tested.counts[name]))
-        for metric, way in {"without": found.best_baseline, "with": found.best}.items():
-            one = share_interval(way.scores.recall[:, label])
-            rows.append(Row(section, name, metric, one.value, one.low, one.high))
-        rows.append(Row(section, name, "change", change.value, change.low, change.high, p=p, state=state, note=note))
+        state = "" if not p < SIGNIFICANCE else "pass" if change.value > 0 else "fail"
+        state, note = (state, "") if comparison.solid[label] else ("insufficient", "too few test images or groups")
+        rows.append(Row(RECALL, name, "training images", real.counts[name]))
+        rows.append(Row(RECALL, name, "test images", test.counts[name]))
+        for metric, method in methods.items():
+            recall = share_interval(method.scores.recall[:, label])
+            rows.append(Row(RECALL, name, metric, recall.value, recall.low, recall.high))
+        metric = "change in recall"
+        rows.append(Row(RECALL, name, metric, change.value, change.low, change.high, p=p, state=state, note=note))
     return rows
+
+
+def _figures(
+    comparison: Comparison, classes: Sequence[str], changes: Sequence[Interval], p_values: np.ndarray
+) -> tuple[Figure, ...]:
+    """Gains by share, the trade-off between rare and common classes if there are any, and changes by class."""
+    curve = [curve_figure(comparison)] if comparison.is_uneven else []
+    return (share_figure(comparison), *curve, class_figure(classes, changes, p_values))

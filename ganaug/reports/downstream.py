@@ -1,11 +1,10 @@
-"""What synthetic images do to a classifier for each group of test images: rows of a bias report."""
+"""Rows of a bias report on classifiers: their performance for each group of test images, with and without synthetic
+images."""
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from fairlearn.metrics import MetricFrame
-from sklearn.metrics import accuracy_score
 
 from ganaug.errors import DataError
 from ganaug.evaluation.classifiers import Classifier
@@ -14,12 +13,40 @@ from ganaug.evaluation.scores import Interval, Resamples, interval, share_interv
 from ganaug.evaluation.training_set import balanced, together
 from ganaug.evaluation.trial import predicted
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.metrics.fairness import FEWEST
-from ganaug.reports.attributes import checked_values, codes, texts
-from ganaug.reports.report import Row
+from ganaug.metrics.attribute_shift import FEWEST
+from ganaug.reports.attributes import check_values, column_texts, encode
+from ganaug.reports.group_scores import GroupScores, group_scores
+from ganaug.reports.rows import Row
 
-DOWNSTREAM, GAP = "A classifier on the test images, by group", "largest gap"
-WITHOUT, WITH, CHANGE = "accuracy, real only", "accuracy, with synthetic", "change"
+GROUP_PERFORMANCE = "Classifier performance by group"
+GROUP_RECALL = "Classifier recall by class and group"
+LARGEST_GAP, SMALLEST_RATIO = "largest gap", "smallest ratio"
+EQUALIZED_ODDS = "equalized odds difference"
+REAL_ONLY, WITH_SYNTHETIC = "real only", "with synthetic"
+ONE_SEED = "one training: the interval does not include the differences between trainings"
+
+
+def check_test(test: LabeledImages, names: list[str]) -> None:
+    """Check the attributes of the test images before anything is trained.
+
+    Parameters
+    ----------
+    test : LabeledImages
+        Test images with metadata.
+    names : list of str
+        Columns.
+
+    Raises
+    ------
+    DataError
+        If the test images lack an attribute, or it has fewer than 2 or more than 20 values.
+    """
+    columns = set() if test.metadata is None else set(test.metadata.columns)
+    for name in names:
+        if name not in columns:
+            known = ", ".join(sorted(columns)) or "none"
+            raise DataError(f"attribute {name!r} is not a column of the metadata of the test images. Columns: {known}.")
+        check_values(name, column_texts(test, name), "test")
 
 
 def downstream_rows(
@@ -33,107 +60,223 @@ def downstream_rows(
     n_seeds: int,
     seed: int,
 ) -> list[Row]:
-    """Accuracy for each value of each attribute, and the largest gap between values, without and with synthetic images.
+    """Train classifiers with and without synthetic images, and compare their performance by group of test images.
 
-    Classifiers draw every class equally often. Intervals come from a paired bootstrap of test images, or of whole
-    `groups` (N,) of them, and of trainings; p values are of a change for the worse. Raises DataError where a test image
-    is a training image too, or an attribute is not among the test images' metadata.
+    Classifiers draw every class equally often.
+
+    Parameters
+    ----------
+    real, synthetic : LabeledImages
+        Training images.
+    test : LabeledImages
+        N real images with the attributes as metadata.
+    names : list of str
+        Attributes; each of their values defines a group.
+    classifier : Classifier
+        As `evaluation.classifiers.classifier_for` returns it.
+    groups : ndarray, shape (N,), optional
+        Cluster (patient, slide) of each test image; clusters are resampled as a whole.
+    n_seeds : int
+        Trainings with each set of images.
+    seed : int
+        First seed.
+
+    Returns
+    -------
+    list of Row
+        Accuracy, balanced accuracy and recall of each class by group, the largest gap and the smallest ratio between
+        groups, and the equalized odds difference. Intervals come from a paired bootstrap of test images (or clusters)
+        and trainings. p values are one-sided, for a change for the worse of the accuracy of a group, the largest gap in
+        accuracy, and the equalized odds difference.
+
+    Raises
+    ------
+    DataError
+        If a test image is a training image too.
+
+    References
+    ----------
+    Hardt, Price & Srebro 2016, "Equality of Opportunity in Supervised Learning", definition 2.1.
     """
-    twice = int(torch.isin(image_hashes(test.images), image_hashes(real.images)).sum())
-    if twice:
-        raise DataError(f"{twice} test images are training images too: give test= images that were held apart.")
-    sets = balanced(real), together(real, synthetic)
-    guesses = [
-        np.stack([predicted(classifier, training, _unaltered, test.images, seed + n).argmax(1) for n in range(n_seeds)])
-        for training in sets
+    n_shared = int(torch.isin(image_hashes(test.images), image_hashes(real.images)).sum())
+    if n_shared:
+        raise DataError(
+            f"{n_shared} test images are training images too: pass test= images that are not among the training images."
+        )
+    tables = [
+        np.stack([predicted(classifier, training, _unchanged, test.images, seed + n) for n in range(n_seeds)])
+        for training in (balanced(real), together(real, synthetic))
     ]
     rows: list[Row] = []
     for name in names:
-        rows += _of_attribute(test, name, guesses, groups, n_seeds, seed)
+        rows += _attribute_rows(test, name, tables, groups, seed)
     return rows
 
 
-def checked_test(test: LabeledImages, names: list[str]) -> None:
-    """Raise DataError, before anything is trained, where the test images lack an attribute or have one value of it."""
-    there = set() if test.metadata is None else set(test.metadata.columns)
-    for name in names:
-        if name not in there:
-            has = ", ".join(sorted(there)) or "none"
-            raise DataError(f"attribute {name!r} is not among the metadata of the test images ({has}).")
-        checked_values(name, texts(test, name), "test")
+def worsening_p(change: Interval, *, sign: int) -> float:
+    """One-sided p value of a change.
 
+    Parameters
+    ----------
+    change : Interval
+        A change with its two-sided p value.
+    sign : {-1, 1}
+        Direction that counts as worse.
 
-def _unaltered(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
-    return batch
+    Returns
+    -------
+    float
 
-
-def _of_attribute(
-    test: LabeledImages, name: str, guesses: list[np.ndarray], groups: np.ndarray | None, n_seeds: int, seed: int
-) -> list[Row]:
-    own = texts(test, name)
-    values = checked_values(name, own, "test")
-    who = codes(own, values)
-    known = np.flatnonzero(who >= 0)
-    labels, who = test.labels.numpy()[known], who[known]
-    clusters = None if groups is None else groups[known]
-    resamples = Resamples.draw(who, n_seeds, groups=clusters, seed=seed)
-    enough = np.array([_enough(who == value, clusters) for value in range(len(values))])
-    frames = [_frame(labels, found[:, known], who) for found in guesses]
-    drawn = [_accuracy(found[:, known] == labels, who, len(values), resamples) for found in guesses]
-    rows, note = [], "one training: what another would differ by is not known" if n_seeds == 1 else ""
-    for value, text in enumerate(values):
-        subject = f"{name} = {text}"
-        rows.append(Row(DOWNSTREAM, subject, "test images", int((who == value).sum())))
-        if not enough[value]:
-            rows.append(Row(DOWNSTREAM, subject, CHANGE, None, state="insufficient", note=f"fewer than {FEWEST}"))
-            continue
-        for metric, frame, own_draws in zip((WITHOUT, WITH), frames, drawn, strict=True):
-            found = share_interval(own_draws[:, value])
-            rows.append(Row(DOWNSTREAM, subject, metric, frame.by_group[value], found.low, found.high))
-        change = interval(drawn[1][:, value] - drawn[0][:, value])
-        p = worse(change, sign=-1)
-        rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, p, note=note))
-    if enough.sum() < 2:
-        return rows
-    gaps = [np.ptp(own_draws[:, enough], axis=1) for own_draws in drawn]
-    subject = f"{name}: {GAP}"
-    for metric, own_gaps in zip((WITHOUT, WITH), gaps, strict=True):
-        found = share_interval(own_gaps)
-        rows.append(Row(DOWNSTREAM, subject, metric, found.value, found.low, found.high))
-    change = interval(gaps[1] - gaps[0])
-    p = worse(change, sign=1)
-    rows.append(Row(DOWNSTREAM, subject, CHANGE, change.value, change.low, change.high, p, note=note))
-    return rows
-
-
-def worse(change: Interval, *, sign: int) -> float:
-    """One-sided p value of a change in the direction of `sign`."""
+    Examples
+    --------
+    >>> from ganaug.evaluation.scores import Interval
+    >>> from ganaug.reports.downstream import worsening_p
+    >>> loss = Interval(-0.1, -0.2, 0.0, p=0.04)
+    >>> worsening_p(loss, sign=-1), worsening_p(loss, sign=1)
+    (0.02, 0.98)
+    """
     return change.p / 2 if change.value * sign > 0 else 1 - change.p / 2
 
 
-def _enough(own: np.ndarray, clusters: np.ndarray | None) -> bool:
-    return bool(own.sum() >= FEWEST and (clusters is None or len(np.unique(clusters[own])) >= MIN_GROUPS))
+def _unchanged(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
+    """No augmentation."""
+    return batch
 
 
-def _frame(labels: np.ndarray, guesses: np.ndarray, who: np.ndarray) -> Any:
-    """Fairlearn's table of accuracy by group, over all trainings: guesses (S, N)."""
-    n_seeds = len(guesses)
-    return MetricFrame(
-        metrics=accuracy_score,
-        y_true=np.tile(labels, n_seeds),
-        y_pred=guesses.ravel(),
-        sensitive_features=np.tile(who, n_seeds),
-    )
+@dataclass(frozen=True)
+class _Groups:
+    """The test images that have an attribute, by its value. labels, codes, clusters: (n,) each."""
+
+    name: str
+    subjects: list[str]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    codes: np.ndarray
+    clusters: np.ndarray | None
+
+    @classmethod
+    def of(cls, test: LabeledImages, name: str, known: np.ndarray, clusters: np.ndarray | None) -> "_Groups":
+        """Groups of the images at `known`."""
+        column = column_texts(test, name)
+        values = check_values(name, column, "test")
+        return cls(
+            name,
+            [f"{name} = {value}" for value in values],
+            test.classes,
+            test.labels.numpy()[known],
+            encode(column, values)[known],
+            None if clusters is None else clusters[known],
+        )
+
+    def is_enough(self, members: np.ndarray) -> bool:
+        """Whether a group, a mask, has enough images and clusters to say something about it."""
+        n_clusters = MIN_GROUPS if self.clusters is None else len(np.unique(self.clusters[members]))
+        return bool(members.sum() >= FEWEST and n_clusters >= MIN_GROUPS)
+
+    def insufficient(self, section: str, subject: str, metric: str) -> Row:
+        """A row without a number for a group that is too small."""
+        reason = f"fewer than {FEWEST} test images" + ("" if self.clusters is None else f" or {MIN_GROUPS} groups")
+        return Row(section, subject, metric, None, state="insufficient", note=reason)
 
 
-def _accuracy(right: np.ndarray, who: np.ndarray, n_values: int, resamples: Resamples) -> np.ndarray:
-    """Accuracy of each group in each resample: right (S, N) -> (B + 1, A); NaN for a group that a resample lacks."""
-    member = (who[:, None] == np.arange(n_values)).astype(float)
-    weights = resamples.images.astype(float)
-    hits = sum(
-        (weights @ (member * own[:, None])) * share[:, None]
-        for own, share in zip(right, resamples.seeds.T, strict=True)
-    )
+def _attribute_rows(
+    test: LabeledImages, name: str, tables: list[np.ndarray], clusters: np.ndarray | None, seed: int
+) -> list[Row]:
+    """Rows of one attribute. tables: log-probabilities (S, N, K) without and with synthetic images."""
+    known = np.flatnonzero([text is not None for text in column_texts(test, name)])
+    groups = _Groups.of(test, name, known, clusters)
+    n_seeds = len(tables[0])
+    resamples = Resamples.draw(groups.codes, n_seeds, groups=groups.clusters, seed=seed)
+    scores = [
+        group_scores(groups.labels, table[:, known], groups.codes, len(groups.subjects), resamples) for table in tables
+    ]
+    note = ONE_SEED if n_seeds == 1 else ""
+    rows = _performance_rows(groups, scores, note)
+    if len(groups.classes) > 1:  # of one class, recall is accuracy
+        rows += _recall_rows(groups, scores, note)
+    return rows
+
+
+def _performance_rows(groups: _Groups, scores: list[GroupScores], note: str) -> list[Row]:
+    """Accuracy and balanced accuracy of each group, and the gap and the ratio between groups."""
+    rows: list[Row] = []
+    accuracy, balanced_accuracy = ([getattr(one, key) for one in scores] for key in ("accuracy", "balanced_accuracy"))
+    has_enough = np.zeros(len(groups.subjects), dtype=bool)
+    for value, subject in enumerate(groups.subjects):
+        members = groups.codes == value
+        has_enough[value] = groups.is_enough(members)
+        rows.append(Row(GROUP_PERFORMANCE, subject, "test images", int(members.sum())))
+        if not has_enough[value]:
+            rows.append(groups.insufficient(GROUP_PERFORMANCE, subject, "change in accuracy"))
+            continue
+        draws = [one[:, value] for one in accuracy]
+        rows += _compare(GROUP_PERFORMANCE, subject, "accuracy", draws, worse=-1, note=note)
+        absent = [text for label, text in enumerate(groups.classes) if label not in groups.labels[members]]
+        mean_of = f"mean over the other classes: no test images of {', '.join(absent)} in this group" if absent else ""
+        draws = [one[:, value] for one in balanced_accuracy]
+        rows += _compare(GROUP_PERFORMANCE, subject, "balanced accuracy", draws, note=mean_of)
+    if has_enough.sum() < 2:
+        return rows
+    for title, summarize, worse in ((LARGEST_GAP, _gap, 1), (SMALLEST_RATIO, _ratio, None)):
+        subject, remark = f"{groups.name}: {title}", "" if worse is None else note
+        draws = [summarize(one[:, has_enough]) for one in accuracy]
+        rows += _compare(GROUP_PERFORMANCE, subject, "accuracy", draws, worse=worse, note=remark)
+        draws = [summarize(one[:, has_enough]) for one in balanced_accuracy]
+        rows += _compare(GROUP_PERFORMANCE, subject, "balanced accuracy", draws)
+    return rows
+
+
+def _recall_rows(groups: _Groups, scores: list[GroupScores], note: str) -> list[Row]:
+    """Recall of each class in each group, and the equalized odds difference."""
+    rows: list[Row] = []
+    has_enough = np.zeros((len(groups.subjects), len(groups.classes)), dtype=bool)
+    for label, text in enumerate(groups.classes):
+        for value, group in enumerate(groups.subjects):
+            subject, members = f"{text}: {group}", (groups.codes == value) & (groups.labels == label)
+            has_enough[value, label] = groups.is_enough(members)
+            rows.append(Row(GROUP_RECALL, subject, "test images", int(members.sum())))
+            if not has_enough[value, label]:
+                rows.append(groups.insufficient(GROUP_RECALL, subject, "change in recall"))
+                continue
+            rows += _compare(GROUP_RECALL, subject, "recall", [one.recall[:, value, label] for one in scores])
+    is_comparable = has_enough.sum(axis=0) >= 2
+    if not is_comparable.any():
+        return rows
+    names = [text for text, is_in in zip(groups.classes, is_comparable, strict=True) if is_in]
+    gaps = [one.recall_gaps(has_enough)[:, is_comparable] for one in scores]
+    subject = f"{groups.name}: {EQUALIZED_ODDS}"
+    *levels, change = _compare(GROUP_RECALL, subject, "recall", [one.max(axis=1) for one in gaps], worse=1, note=note)
+    for level, one in zip(levels, gaps, strict=True):
+        # a maximum is larger in nearly every resample than in the sample, so its bootstrap interval would mislead
+        rows.append(replace(level, low=None, high=None, note=f"largest for class {names[int(one[0].argmax())]}"))
+    return [*rows, change]
+
+
+def _compare(
+    section: str, subject: str, metric: str, draws: list[np.ndarray], *, worse: int | None = None, note: str = ""
+) -> list[Row]:
+    """Rows of a metric without and with synthetic images, and of its change.
+
+    draws: the metric without and with, (B + 1,) each. worse: sign of a change for the worse, which is then tested;
+    None: the change is not judged.
+    """
+    rows = []
+    for training, values in zip((REAL_ONLY, WITH_SYNTHETIC), draws, strict=True):
+        level = share_interval(values)
+        rows.append(Row(section, subject, f"{metric}, {training}", level.value, level.low, level.high))
+    change = interval(draws[1] - draws[0])
+    p = None if worse is None else worsening_p(change, sign=worse)
+    return [*rows, Row(section, subject, f"change in {metric}", change.value, change.low, change.high, p, note=note)]
+
+
+def _gap(draws: np.ndarray) -> np.ndarray:
+    """Largest less smallest score of the groups in each resample: (B + 1, A) -> (B + 1,)."""
+    gap: np.ndarray = np.ptp(draws, axis=1)
+    return gap
+
+
+def _ratio(draws: np.ndarray) -> np.ndarray:
+    """Smallest over largest score of the groups in each resample: (B + 1, A) -> (B + 1,); NaN if the largest is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = hits / (weights @ member)
-    return found
+        ratio: np.ndarray = draws.min(axis=1) / draws.max(axis=1)
+    return ratio

@@ -1,8 +1,7 @@
-"""Report: findings with their intervals and a verdict; the same for a program, a terminal, a notebook and a browser."""
+"""Report: results with intervals and a verdict, for a program, a terminal, a notebook and a browser."""
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,63 +9,49 @@ from typing import Any
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Column
+from rich.table import Table as TerminalTable
 
 from ganaug._runtime.storage import write_bytes, writing
 from ganaug._runtime.terminal import printable
 from ganaug._version import __version__
+from ganaug.reports.page import render_fragment, render_page
+from ganaug.reports.rows import Figure, Row, Table, arrange_tables
 
-SCHEMA = "ganaug-report/1"
-STATES = ("pass", "warn", "fail", "insufficient", "")  # "": a figure that is not judged
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure. section, subject, metric: where it stands: which table, which row, which column.
-
-    low, high: its 95 % interval. p: adjusted for the number of tests of its report. state: one of STATES.
-    """
-
-    section: str
-    subject: str
-    metric: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    state: str = ""
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("value", "low", "high", "p"):
-            number = getattr(self, name)
-            object.__setattr__(self, name, None if number is None or not math.isfinite(number) else float(number))
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "-"
-        shown = f"{self.value:,.0f}" if self.value == int(self.value) and abs(self.value) >= 2 else f"{self.value:.3f}"
-        if self.low is not None and self.high is not None:
-            shown += f" [{self.low:.3f}, {self.high:.3f}]"
-        return shown if self.p is None else f"{shown} {p_value(self.p)}"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture of a page. file: an SVG's text, or a PNG's bytes. caption: what it shows and how to read it. alt: what
-    somebody who cannot see it has to know, where the caption does not say that."""
-
-    file: str | bytes
-    caption: str
-    alt: str = ""
+SCHEMA = "ganaug-report/2"  # docs/report.schema.json
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. kind: 'utility', 'diversity', 'bias', or 'synthetic' for the last two.
+    """Results with their intervals, a verdict, and sentences that say what they mean.
 
-    summary: sentences, the most important first. facts: settings, counts and choices that a program may want, as JSON
-    can hold them.
+    `utility_report`, `diversity_report` and `bias_report` return one. A terminal (Rich) and a notebook display it.
+
+    Parameters
+    ----------
+    kind : str
+        "utility", "diversity", "bias", or "synthetic" for the last two together.
+    title : str
+        The question that the report answers.
+    verdict : str
+        "helps", "no evidence" or "hurts" for "utility"; otherwise "pass", "warn", "fail" or "insufficient".
+    summary : tuple of str
+        Sentences, the most important first.
+    rows : tuple of Row
+        The numbers.
+    facts : mapping
+        Settings, counts and choices that a program may need, as JSON can store them.
+    figures : tuple of Figure
+        Pictures of the page.
+
+    Examples
+    --------
+    >>> from ganaug.reports import Report, Row
+    >>> row = Row("Classes", "cat", "coverage", 0.95, 0.9, 0.98, p=0.4, state="pass")
+    >>> report = Report("diversity", "As diverse as real images?", "pass", ("No deviation found.",), (row,))
+    >>> report.to_frame()[["subject", "metric", "value", "state"]]
+      subject    metric  value state
+    0     cat  coverage   0.95  pass
     """
 
     kind: str
@@ -78,11 +63,23 @@ class Report:
     figures: tuple[Figure, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a figure: section, subject, metric, value, low, high, p, state, note."""
+        """Return the rows as a table.
+
+        Returns
+        -------
+        DataFrame
+            Columns section, subject, metric, value, low, high, p, state, note.
+        """
         return pd.DataFrame([asdict(row) for row in self.rows])
 
     def to_dict(self) -> dict[str, Any]:
-        """What `to_json` writes; its schema is docs/report.schema.json."""
+        """Return the report without figures as plain Python objects.
+
+        Returns
+        -------
+        dict
+            The keys that docs/report.schema.json describes.
+        """
         return {
             "schema": SCHEMA,
             "ganaug_version": __version__,
@@ -94,70 +91,135 @@ class Report:
         }
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """The report as JSON text, also written to `path` if given. Missing figures are null, never NaN."""
+        """Return the report as JSON text.
+
+        Parameters
+        ----------
+        path : path, optional
+            File to write the text to as well.
+
+        Returns
+        -------
+        str
+            JSON by docs/report.schema.json. Numbers that do not exist are null, never NaN.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import json
+        >>> from ganaug.reports import Report
+        >>> json.loads(Report("bias", "Composition", "pass", (), ()).to_json())["schema"]
+        'ganaug-report/2'
+        """
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
             write_bytes(Path(path), text.encode())
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """One page that needs nothing else: no script, no request. Also written to `path` if given."""
-        from ganaug.reports.page import page
+        """Return the report as one HTML page that contains its figures and needs no network.
 
-        text = page(self)
+        Parameters
+        ----------
+        path : path, optional
+            File to write the page to as well.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        text = render_page(self)
         if path is not None:
             write_bytes(Path(path), text.encode())
         return text
 
     def write(self, page: str | Path, as_json: str | Path | None = None) -> None:
-        """Write the page and the JSON, or neither. Raises OutputError where one cannot be written."""
+        """Write the HTML page and the JSON. If one of them fails, neither file is written.
+
+        Parameters
+        ----------
+        page : path
+            File for the HTML page.
+        as_json : path, optional
+            File for the JSON.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written.
+        """
         if as_json is None:
             self.to_html(page)
             return
-        with writing(Path(page)) as first, writing(Path(as_json)) as second:
-            first.write_text(self.to_html(), encoding="utf-8")
-            second.write_text(self.to_json(), encoding="utf-8")
+        with writing(Path(page)) as html_file, writing(Path(as_json)) as json_file:
+            html_file.write_text(self.to_html(), encoding="utf-8")
+            json_file.write_text(self.to_json(), encoding="utf-8")
 
-    def tables(self) -> dict[str, tuple[list[str], dict[str, dict[str, Row]]]]:
-        """{section: (metrics in order, {subject: {metric: row}})}."""
-        found: dict[str, tuple[list[str], dict[str, dict[str, Row]]]] = {}
-        for row in self.rows:
-            metrics, subjects = found.setdefault(row.section, ([], {}))
-            if row.metric not in metrics:
-                metrics.append(row.metric)
-            subjects.setdefault(row.subject, {})[row.metric] = row
-        return found
+    def tables(self) -> dict[str, Table]:
+        """Arrange the rows as one table for each section.
+
+        Returns
+        -------
+        dict of str to Table
+            {section: (metrics in order, {subject: {metric: row}})}.
+        """
+        return arrange_tables(self.rows)
 
     def _repr_html_(self) -> str:
-        from ganaug.reports.page import fragment
-
-        return fragment(self)
+        return render_fragment(self)
 
     def __rich__(self) -> RenderableType:
-        parts: list[RenderableType] = [f"[bold]{_safe(self.title)}: {_safe(self.verdict)}[/]", ""]
-        parts += [_safe(sentence) for sentence in self.summary]
+        parts: list[RenderableType] = [f"[bold]{_plain(self.title)}: {_plain(self.verdict)}[/]", ""]
+        parts += [_plain(sentence) for sentence in self.summary]
         for section, (metrics, subjects) in self.tables().items():
-            columns = [Column(_safe(metric), overflow="fold") for metric in ("", *metrics)]
-            table = Table(*columns, title=_safe(section), title_justify="left")
+            columns = [Column(_plain(metric), overflow="fold") for metric in ("", *metrics)]
+            table = TerminalTable(*columns, title=_plain(section), title_justify="left")
             for subject, cells in subjects.items():
-                shown = [_colored(cells[metric]) if metric in cells else "" for metric in metrics]
-                table.add_row(_safe(subject), *shown)
+                texts = [_colored(cells[metric]) if metric in cells else "" for metric in metrics]
+                table.add_row(_plain(subject), *texts)
             parts += ["", table]
         return Group(*parts)
 
 
-def p_value(p: float) -> str:
-    """As it is written: p=0.012, or p<0.001."""
-    return f"p={p:.3f}" if p >= 0.001 else "p<0.001"
-
-
 def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
-    """Several reports as one, with the worst verdict; facts by the kind of report they are from."""
+    """Combine several reports into one.
+
+    Parameters
+    ----------
+    kind, title : str
+        Of the combined report.
+    reports : sequence of Report
+        At least one; verdicts are "pass", "warn", "fail" or "insufficient".
+
+    Returns
+    -------
+    Report
+        Summaries, rows and figures one after another, and the worst verdict. The name of each fact starts with the
+        kind of its report.
+
+    Examples
+    --------
+    >>> from ganaug.reports import Report, joined
+    >>> parts = [Report("diversity", "", "pass", (), (), {"n": 5}), Report("bias", "", "warn", (), (), {"n": 7})]
+    >>> report = joined("synthetic", "Are the synthetic images good?", parts)
+    >>> report.verdict, dict(report.facts)
+    ('warn', {'diversity: n': 5, 'bias: n': 7})
+    """
     verdicts = {report.verdict for report in reports}
     return Report(
         kind,
         title,
-        next(state for state in ("fail", "warn", "insufficient", "pass") if state in verdicts),
+        # unlike among the rows of one report, an insufficient part outweighs a part that passes
+        next(verdict for verdict in ("fail", "warn", "insufficient", "pass") if verdict in verdicts),
         tuple(sentence for report in reports for sentence in report.summary),
         tuple(row for report in reports for row in report.rows),
         {f"{report.kind}: {name}": value for report in reports for name, value in report.facts.items()},
@@ -165,17 +227,12 @@ def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
     )
 
 
-def worst(rows: Iterable[Row]) -> str:
-    """The verdict on rows: fail, else warn, else pass; insufficient where none of these was found."""
-    states = {row.state for row in rows}
-    return next((state for state in ("fail", "warn", "pass") if state in states), "insufficient")
-
-
-def _safe(text: str) -> str:
-    """`text` without markup of rich and without control characters."""
+def _plain(text: str) -> str:
+    """Escape Rich markup and control characters."""
     return escape(printable(text))
 
 
 def _colored(row: Row) -> str:
+    """Rich markup of a cell in the color of its state."""
     color = {"pass": "green", "warn": "yellow", "fail": "red", "insufficient": "dim"}.get(row.state)
     return f"[{color}]{escape(str(row))}[/]" if color else escape(str(row))

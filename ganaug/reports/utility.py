@@ -1,4 +1,4 @@
-"""utility_report: do synthetic images help a classifier, compared with the best that can be done without them?"""
+"""utility_report: do synthetic images help a classifier, compared with the best method without them?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ import torch
 from ganaug.errors import DataError
 from ganaug.evaluation.classifiers import classifier_for
 from ganaug.evaluation.comparison import Comparison
-from ganaug.evaluation.splits import ALONE, fold_numbers, folds, groups_of, parts
+from ganaug.evaluation.splits import ALONE, Fold, fold_numbers, folds, groups_of, parts
 from ganaug.evaluation.trial import Augmenter, Progress, Trial
 from ganaug.images import LabeledImages, image_hashes, matched
-from ganaug.io.origin import marked_synthetic
+from ganaug.io.synthetic import marked_synthetic
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 
 SHARES = (0.1, 0.25, 0.5)
-N_PARTS = 5  # of the test images, among which choosing and scoring take turns
+N_PARTS = 5  # of the test images; a method is selected on all parts but the one that scores it
 
 
 def utility_report(
@@ -35,125 +35,219 @@ def utility_report(
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare training with synthetic images to training without, on real images that neither side saw.
+    """Compare classifiers trained with synthetic images to classifiers trained without, on real test images.
 
-    real: what classifiers are trained on; without `test` also what they are tested on, cross-fitted over `n_folds`.
-    augmenter_or_synthetic: an augmenter, of which a clone is fitted inside each fold (with `test`: on `real`, or used
-        as it is where it is fitted already); or synthetic images, which need `test`.
-    classifier: 'cnn', 'features' (EfficientNet-lite0 and a logistic regression), a scikit-learn classifier, or a
-        function that returns one. It is trained anew for each way, seed and fold, all with the same number of steps.
-    test: real images that nothing was trained on. groups: (N,) for `real`, or a column of metadata; a group (a patient,
-        a slide) is never on both sides and is resampled as a whole. None: the column group_id where there is one.
-    shares: synthetic parts to try, each in (0, 1), of what is drawn in each class; classes are drawn equally often.
-    time_budget: seconds after which no further seed is begun; the fitting of generators is not limited by it.
-    progress: called with (what is done, trainings done, trainings in all).
+    The baselines are real images only, class weights, oversampling, logit adjustment (Menon et al. 2021), classical
+    augmentation and SMOTE. Each method and seed trains a new classifier, all for the same number of steps.
 
-    The verdict is `helps`, `no evidence` or `hurts`, against the best of: real only, class weights, oversampling, logit
-    adjustment (Menon et al. 2021), classical augmentation, SMOTE. `facts` has the recommended `share` (0: use none),
-    and the classes that gain and lose. Raises DataError where the test images have leaked into the generator.
+    Parameters
+    ----------
+    real : LabeledImages
+        Training images. Without `test` also the test images, by cross-fitting over `n_folds`.
+    augmenter_or_synthetic : Augmenter or LabeledImages
+        An augmenter, of which a clone is fitted inside each fold (with `test`: on `real`, or used as it is if it is
+        fitted already). Or synthetic images, which need `test`.
+    classifier : str, estimator or callable
+        "cnn", "features" (EfficientNet-lite0 and a logistic regression), a scikit-learn classifier, or a function that
+        returns one.
+    test : LabeledImages, optional
+        Real images that nothing was trained on.
+    groups : str or array of shape (N,), optional
+        Group of each image of `real` (a patient, a slide), or a column of metadata. A group is never split between
+        training and test images, and is resampled as a whole. None: the column `group_id`, if there is one.
+    shares : sequence of float
+        Synthetic shares to try, each in (0, 1), of what is drawn from each class. Classes are drawn equally often.
+    n_seeds : int
+        Classifiers for each method and fold.
+    n_folds : int
+        Folds without `test`; fewer if a class is small.
+    time_budget : float, optional
+        Seconds after which no further seed starts. It does not limit the fitting of generators.
+    resamples : int
+        Bootstrap resamples of the intervals.
+    random_state : int
+        First seed.
+    progress : callable, optional
+        Called with (current step, trainings done, trainings in total).
+
+    Returns
+    -------
+    Report
+        Verdict "helps", "no evidence" or "hurts", against the best baseline. `facts` contains the recommended `share`
+        (0: use no synthetic images) and the classes that gain and lose.
+
+    Raises
+    ------
+    DataError
+        If test images leaked into the generator, a class is too small to split, or image sets do not match.
+    ValueError
+        If a parameter is invalid, or `test` is missing for synthetic images.
+
+    Examples
+    --------
+    Eight digits of each class; other real digits stand for the samples of a perfect generator:
+
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from ganaug import LabeledImages, utility_report
+    >>> digits = load_digits()
+    >>> pixels = torch.from_numpy(digits.images[:, None] * 15.9).to(torch.uint8)
+    >>> everything = LabeledImages(pixels, torch.from_numpy(digits.target), tuple("0123456789"))
+    >>> real, perfect, test = (everything.take(range(*rows)) for rows in ((0, 80), (80, 800), (800, 1797)))
+    >>> options = {"classifier": LogisticRegression(C=10), "shares": (0.5,), "n_seeds": 2, "resamples": 50}
+    >>> report = utility_report(real, perfect, test=test, **options)
+    >>> report.verdict, report.facts["share"]
+    ('helps', 0.5)
     """
     shares = checked_shares(shares)
     if n_seeds < 1 or n_folds < 2:
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
-    chosen = classifier_for(classifier)
+    trainer = classifier_for(classifier)
     notes: list[str] = []
-    real, groups = _without_synthetic(real, groups, notes)
-    source = augmenter_or_synthetic
-    if isinstance(source, LabeledImages):
-        if test is None:
-            raise ValueError(
-                "synthetic images without test images: their generator may have seen any of the real ones. Give test= "
-                "real images that it has not seen, or an augmenter, which is then fitted inside each fold."
-            )
-        source = matched(source, real, "synthetic")
-    own_groups = groups_of(real, groups)
+    real, groups = _drop_synthetic(real, groups, notes)
+    source = _check_source(augmenter_or_synthetic, real, test)
     if test is not None:
-        test, _ = _without_synthetic(matched(test, real, "test"), None, notes)
-        test, test_groups = _held_apart(real, test, groups, own_groups, notes)
-        splits, tested, bundles = [], test, test_groups
-        place = _parts(test, bundles, random_state)
-    else:
-        splits, tested, bundles = folds(real, n_folds, groups=own_groups, seed=random_state), real, own_groups
-        place = fold_numbers(splits, len(real))
+        test, _ = _drop_synthetic(matched(test, real, "test"), None, notes)
+    test, test_groups, splits, place = _split(real, test, groups, n_folds, random_state, notes)
     trial = Trial(
         real,
         source,
-        chosen,
+        trainer,
         test=test,
         folds=splits,
-        groups=bundles,
+        groups=test_groups,
         shares=shares,
         seeds=range(random_state, random_state + n_seeds),
         seconds=time_budget,
-        progress=progress or (lambda what, done, total: None),  # noqa: ARG005
+        progress=progress or (lambda step, done, total: None),  # noqa: ARG005
         notes=notes,
     )
     trial.refuse_leaks()
     predictions = trial.run(place)
     settings = {
-        "classifier": chosen.name,
+        "classifier": trainer.name,
         "training images": len(real),
-        "test images": len(tested) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
+        "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
         "seeds": len(next(iter(predictions.baselines.values()))),
-        "groups": None if bundles is None else len(np.unique(bundles)),
+        "groups": None if test_groups is None else len(np.unique(test_groups)),
     }
-    return report_on(Comparison(predictions, resamples=resamples, seed=random_state), real, tested, settings, notes)
+    comparison = Comparison(predictions, resamples=resamples, seed=random_state)
+    return report_on(comparison, real, real if test is None else test, settings, notes)
 
 
 def checked_shares(shares: Sequence[float]) -> list[float]:
-    """The shares, sorted. Raises ValueError for none, or one outside (0, 1)."""
-    found = sorted({float(share) for share in shares})
-    if not found or not all(0 < share < 1 for share in found):
+    """Return the distinct shares, sorted.
+
+    Parameters
+    ----------
+    shares : sequence of float
+        Synthetic shares.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is not in (0, 1).
+
+    Examples
+    --------
+    >>> from ganaug.reports.utility import checked_shares
+    >>> checked_shares([0.5, 0.1, 0.5])
+    [0.1, 0.5]
+    """
+    distinct = sorted({float(share) for share in shares})
+    if not distinct or not all(0 < share < 1 for share in distinct):
         raise ValueError(f"shares must be numbers in (0, 1), at least one; got {shares!r}.")
-    return found
+    return distinct
 
 
-def _without_synthetic(images: LabeledImages, groups: Any, notes: list[str]) -> tuple[LabeledImages, Any]:
-    """`images` and their groups, less those that metadata marks as synthetic."""
-    keep = ~marked_synthetic(images.metadata, len(images))
-    if bool(keep.all()):
+def _check_source(
+    source: Augmenter | LabeledImages, real: LabeledImages, test: LabeledImages | None
+) -> Augmenter | LabeledImages:
+    """The augmenter as it is, or the synthetic images with the classes of the real ones."""
+    if not isinstance(source, LabeledImages):
+        return source
+    if test is None:
+        raise ValueError(
+            "synthetic images need test=: their generator may have been trained on any of the real images. Pass real "
+            "images that it was not trained on, or pass an augmenter, which is then fitted inside each fold."
+        )
+    return matched(source, real, "synthetic")
+
+
+def _drop_synthetic(images: LabeledImages, groups: Any, notes: list[str]) -> tuple[LabeledImages, Any]:
+    """The images and their groups without those that metadata marks as synthetic."""
+    is_real = ~marked_synthetic(images.metadata, len(images))
+    if bool(is_real.all()):
         return images, groups
-    notes.append(f"{int((~keep).sum()):,} images marked as synthetic are not taken for real ones")
-    kept = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[keep.numpy()]
-    return images.take(keep), kept
+    notes.append(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the real images")
+    remaining = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[is_real.numpy()]
+    return images.take(is_real), remaining
 
 
-def _held_apart(
+def _split(
+    real: LabeledImages,
+    test: LabeledImages | None,
+    groups: str | Sequence[Any] | np.ndarray | None,
+    n_folds: int,
+    seed: int,
+    notes: list[str],
+) -> tuple[LabeledImages | None, np.ndarray | None, list[Fold], np.ndarray]:
+    """The test images, the groups of what is tested, the folds (none with test images), and the part of each image."""
+    group_ids = groups_of(real, groups)
+    if test is not None:
+        test, test_groups = _check_separation(real, test, groups, group_ids, notes)
+        return test, test_groups, [], _test_parts(test, test_groups, seed)
+    splits = folds(real, n_folds, groups=group_ids, seed=seed)
+    return None, group_ids, splits, fold_numbers(splits, len(real))
+
+
+def _check_separation(
     real: LabeledImages,
     test: LabeledImages,
     groups: str | Sequence[Any] | np.ndarray | None,
-    own_groups: np.ndarray | None,
+    real_groups: np.ndarray | None,
     notes: list[str],
 ) -> tuple[LabeledImages, np.ndarray | None]:
-    """The test images and their groups, less those that are among the training images too."""
-    twice = torch.isin(image_hashes(test.images), image_hashes(real.images))
-    if twice.any():
-        notes.append(f"{int(twice.sum())} test images are training images too and are left out")
-    if twice.all():
-        raise DataError("every test image is a training image too: give images that were held apart.")
-    found = groups_of(test, groups if isinstance(groups, str) or groups is None else None)
-    if groups is not None and not isinstance(groups, str) and found is None:
+    """The test images and their groups without those that are training images too.
+
+    Raises DataError if none remains, or if a group is among both.
+    """
+    is_shared = torch.isin(image_hashes(test.images), image_hashes(real.images))
+    if is_shared.any():
+        notes.append(f"{int(is_shared.sum())} test images are training images too and are left out")
+    if is_shared.all():
+        raise DataError("every test image is a training image too: pass test images that were not trained on.")
+    test_groups = groups_of(test, groups if isinstance(groups, str) or groups is None else None)
+    if groups is not None and not isinstance(groups, str) and test_groups is None:
         raise DataError(
-            "groups are given for the training images alone, so whether test images are of the same ones cannot be "
-            "told: give groups= as the name of a column that both have, or images with a column group_id."
+            "groups= is an array of the groups of the training images, so it cannot be checked whether test images "
+            "belong to the same groups. Pass groups= as the name of a column of metadata that both sets have, or add "
+            "a column group_id to both."
         )
-    if found is not None and own_groups is not None:
-        found = np.array([f"test {name}" if name.startswith(ALONE) else name for name in found])
-    if found is not None and own_groups is not None and np.isin(found, own_groups).any():
-        both = np.unique(found[np.isin(found, own_groups)])
-        raise DataError(
-            f"group {str(both[0])!r} ({len(both)} in all) is among training and test images: images of one patient or "
-            "slide are no independent test. Split by whole groups."
-        )
-    test = test.take(~twice)
-    lacking = [name for name, count in test.counts.items() if count == 0]
-    if lacking:
-        notes.append(f"no test images of {', '.join(lacking)}: nothing is said about these classes")
-    return test, None if found is None else found[~twice.numpy()]
+    if test_groups is not None and real_groups is not None:
+        # images without a group form groups of one, numbered by row in both sets
+        test_groups = np.array([f"test {name}" if name.startswith(ALONE) else name for name in test_groups])
+        overlap = np.unique(test_groups[np.isin(test_groups, real_groups)])
+        if len(overlap):
+            raise DataError(
+                f"group {str(overlap[0])!r} (one of {len(overlap)}) has training and test images: images of one "
+                "patient or slide are not an independent test. Split by whole groups."
+            )
+    test = test.take(~is_shared)
+    absent = [name for name, count in test.counts.items() if count == 0]
+    if absent:
+        notes.append(f"no test images of {', '.join(absent)}: these classes are not judged")
+    return test, None if test_groups is None else test_groups[~is_shared.numpy()]
 
 
-def _parts(test: LabeledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
-    most = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
-    if most < 2:
+def _test_parts(test: LabeledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """Part of each test image, from 0: (N,). Groups stay whole."""
+    n_parts = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
+    if n_parts < 2:
         return np.arange(len(test)) % 2
-    return parts(test.labels.numpy(), most, groups=groups, seed=seed)
+    return parts(test.labels.numpy(), n_parts, groups=groups, seed=seed)

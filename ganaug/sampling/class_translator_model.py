@@ -1,34 +1,37 @@
-"""What ClassTranslator samples from: translators of common classes into rare ones."""
+"""The model of ClassTranslator: translators of common classes into rare ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import UnionType
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ganaug._runtime.randomness import derive, generator, image_seeds
-from ganaug._version import __version__
-from ganaug.errors import ClassNotLearnedError
+from ganaug._runtime.randomness import derive, generator
+from ganaug._runtime.storage import Tree
 from ganaug.images import LabeledImages, to_signed, to_uint8
-from ganaug.models import augmentations as augment
-from ganaug.sampling.filters import KEPT, Filters, FilterStats
+from ganaug.models import augmentations
+from ganaug.sampling.conditional_model import ConditionalModel, Samples, classes_from
+from ganaug.sampling.filters import Filters, FilterStats
 from ganaug.sampling.translation_model import TranslationModel
-
-MAX_REDRAWS = 200
-TRIAL = 128  # translations of each class from which its yield is measured
-COLUMNS = (
-    *("label", "is_synthetic", "class_index", "seed", "redraws", "source_class", "source_row", "model_hash"),
-    "ganaug_version",
-)
 
 
 @dataclass(frozen=True)
 class ClassTranslation:
-    """From one common class to a rare one.
+    """The translation of one common class into a rare one.
 
-    sources: uint8 (N, C, H, W), the images whose content survives; rows: where those were in what `fit` was given (N,).
+    Attributes
+    ----------
+    source : str
+        Name of the common class.
+    model : TranslationModel
+        The trained CycleGAN.
+    sources : Tensor of shape (N, C, H, W), uint8
+        Images of the common class that are translated.
+    rows : Tensor of shape (N,), int64
+        Their rows in what `fit` received.
     """
 
     source: str
@@ -36,97 +39,141 @@ class ClassTranslation:
     sources: Tensor
     rows: Tensor
 
-    def draw(self, seeds: Tensor) -> tuple[Tensor, Tensor]:
-        """Translations, uint8 (M, C, H, W), and the training images they came from (M,); row i depends on seed i alone.
+    def draw(self, seeds: Tensor) -> Tensor:
+        """Return translations, uint8 (N, C, H, W); row i depends on seeds[i] alone.
 
-        A source is shifted by up to an eighth before it is translated, since one image gives one translation.
+        Each source image is shifted by up to an eighth of its size before it is translated, because the translation of
+        an image is deterministic.
         """
-        chosen, shifted = [], []
+        shifted = []
         for seed in seeds.tolist():
-            draws = generator(seed, "source")
-            row = int(torch.randint(len(self.sources), (), generator=draws))
-            chosen.append(row)
-            shifted.append(to_uint8(augment.translation(to_signed(self.sources[row : row + 1]), draws)))
-        return self.model.translate(torch.cat(shifted), seeds), self.rows[chosen]
+            row, draws = self._choose(seed)
+            shifted.append(to_uint8(augmentations.translation(to_signed(self.sources[row : row + 1]), draws)))
+        return self.model.translate(torch.cat(shifted), seeds)
+
+    def source_rows(self, seeds: Tensor) -> Tensor:
+        """Return, for each seed, the row of the source image in what `fit` received: (N,)."""
+        return self.rows[[self._choose(seed)[0] for seed in seeds.tolist()]]
+
+    def _choose(self, seed: int) -> tuple[int, torch.Generator]:
+        draws = generator(seed, "source")
+        return int(torch.randint(len(self.sources), (), generator=draws)), draws
 
 
 @dataclass(frozen=True)
-class ClassTranslatorModel:
-    """The bridges of a fit, by label, with the classes and the filters that every translation passes."""
+class ClassTranslatorModel(ConditionalModel):
+    """The translators of a fit, by label.
 
-    class_translations: Mapping[int, ClassTranslation]
+    Attributes
+    ----------
+    translations : mapping
+        Label of the rare class -> its `ClassTranslation`.
+    shape, classes, class_values, seed, filters, filter_stats
+        As in `ConditionalModel`.
+    """
+
+    kind: ClassVar[str] = "class-translator"  # type: ignore[misc]
+    fields: ClassVar[Mapping[str, type | UnionType]] = {
+        **dict.fromkeys(("shape", "classes", "class_values"), list),
+        **dict.fromkeys(("translations", "filter_stats"), dict),
+    }
+
+    translations: Mapping[int, ClassTranslation]
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     class_values: np.ndarray
     seed: int
-    filters: Filters | None
-    filter_stats: Mapping[int, FilterStats]
-
-    def hash(self) -> str:
-        """16 hexadecimal digits that name all translators."""
-        return f"{derive(0, *(class_translation.model.hash() for class_translation in self.class_translations.values())):016x}"[
-            :16
-        ]
+    filters: Filters | None = None
+    filter_stats: Mapping[int, FilterStats] = field(default_factory=dict)
 
     @property
-    def unlearned(self) -> list[int]:
-        """Labels without a translator, or of which too few translations pass the filters."""
-        found = [label for label in range(len(self.classes)) if label not in self.class_translations]
-        return found + [label for label, seen in self.filter_stats.items() if not seen.learned]
+    def device(self) -> torch.device:
+        """Device of the translators; the CPU if there is none."""
+        return next((translation.model.device for translation in self.translations.values()), torch.device("cpu"))
 
-    def sample(self, counts: Mapping[int, int], *, seed: int, start: int = 0, filtered: bool = True) -> LabeledImages:
-        """Exactly `counts` ({label: n}) images, class by class. Raises ClassNotLearnedError for a class of `unlearned`."""
-        bad = [self.classes[label] for label, count in counts.items() if count and label in self.unlearned]
-        if bad and (filtered or any(self.classes.index(name) not in self.class_translations for name in bad)):
-            raise ClassNotLearnedError(
-                f"class {', '.join(map(repr, bad))} is not learned: no translator was fitted for it, or next to none of "
-                "its translations look like the class. Name it in sampling_strategy, train longer, or add real images."
-            )
-        parts = [self._of_class(label, n, seed, start, filtered=filtered) for label, n in counts.items() if n]
-        images = torch.cat([torch.empty(0, *self.shape, dtype=torch.uint8), *(part[0] for part in parts)])
-        labels = torch.cat([torch.empty(0, dtype=torch.int64), *(part[1] for part in parts)])
-        metadata = pd.concat([part[2] for part in parts], ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-        return LabeledImages(images, labels, self.classes, metadata)
+    @property
+    def learnable(self) -> list[int]:
+        """Labels that have a translator."""
+        return sorted(self.translations)
 
-    def _of_class(
-        self, label: int, count: int, seed: int, start: int, *, filtered: bool
-    ) -> tuple[Tensor, Tensor, pd.DataFrame]:
-        name, class_translation = self.classes[label], self.class_translations[label]
-        seeds, labels = image_seeds(seed, name, start, count), torch.full((count,), label)
-        images, rows = class_translation.draw(seeds)
-        redraws, waiting = torch.zeros(count, dtype=torch.int64), torch.arange(count)
-        for attempt in range(1, MAX_REDRAWS + 1):
-            if self.filters is None or not filtered or not len(waiting):
-                break
-            waiting = waiting[self.filters.judge(images[waiting], labels[waiting]) != KEPT]
-            if attempt == MAX_REDRAWS and len(waiting):
-                raise ClassNotLearnedError(
-                    f"class {name!r} is not learned: some images were rejected {MAX_REDRAWS} times."
-                )
-            seeds[waiting] = image_seeds(seed, f"{name}/redraw {attempt}", start, count)[waiting]
-            redraws[waiting] += 1
-            if len(waiting):
-                images[waiting], rows[waiting] = class_translation.draw(seeds[waiting])
-        about = {
-            "label": name,
-            "is_synthetic": True,
-            "class_index": label,
-            "seed": seeds.numpy(),
-            "redraws": redraws.numpy(),
-            "source_class": class_translation.source,
-            "source_row": rows.numpy(),
-            "model_hash": class_translation.model.hash(),
-            "ganaug_version": __version__,
+    def hash(self) -> str:
+        """Return 16 hexadecimal digits that identify all translators."""
+        return f"{derive(0, *(self.translations[label].model.hash() for label in self.learnable)):016x}"[:16]
+
+    def draw(self, labels: Tensor, seeds: Tensor) -> Tensor:
+        """Return translations, uint8 (N, C, H, W); row i depends on labels[i] and seeds[i] alone."""
+        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)
+        for label in torch.unique(labels).tolist():
+            rows = torch.nonzero(labels == label).flatten()
+            images[rows] = self.translations[label].draw(seeds[rows])
+        return images
+
+    def sample(
+        self, counts: Mapping[int, int], *, seed: int | None = None, start: int = 0, filtered: bool = True
+    ) -> LabeledImages:
+        """Draw as `ConditionalModel.sample`."""
+        return self.sample_with(self.draw, self._sources_of, counts, seed=seed, start=start, filtered=filtered)
+
+    def _sources_of(self, samples: Samples) -> dict[str, Any]:
+        """Return, as columns of metadata, the class and the row of the image that was translated."""
+        source_rows = torch.empty(len(samples.labels), dtype=torch.int64)
+        for label in torch.unique(samples.labels).tolist():
+            rows = samples.labels == label
+            source_rows[rows] = self.translations[label].source_rows(samples.seeds[rows])
+        return {
+            "source_class": [self.translations[label].source for label in samples.labels.tolist()],
+            "source_row": source_rows.numpy(),
         }
-        return images, labels, pd.DataFrame(about)
 
+    def with_filter_stats(self) -> "ClassTranslatorModel":
+        """Return this model with what its filters reject in a trial of every class it can draw."""
+        return replace(self, filter_stats=self.measure_filters())
 
-def trial_filter_stats(model: ClassTranslatorModel) -> dict[int, FilterStats]:
-    """By label, what the model's filters take of trial translations."""
-    if model.filters is None:
-        return {}
-    found: dict[int, FilterStats] = {}
-    for label, class_translation in model.class_translations.items():
-        images, _ = class_translation.draw(image_seeds(model.seed, f"{model.classes[label]}/trial", 0, TRIAL))
-        found |= model.filters.filter_stats(images, torch.full((TRIAL,), label))
-    return found
+    def networks(self) -> nn.Module:
+        """Return all translators in one module."""
+        return nn.ModuleList([self.translations[label].model.networks() for label in self.learnable])
+
+    def describe(self) -> dict[str, object]:
+        """Return the fields of `model.json`."""
+        translations = {
+            self.classes[label]: {"source": translation.source, **translation.model.describe()}
+            for label, translation in self.translations.items()
+        }
+        return {**self.describe_classes(), "translations": translations}
+
+    def tensors(self) -> Tree:
+        """Return weights and source images of each translator, and what the filters need."""
+        return {
+            "translations": {
+                self.classes[label]: {
+                    **translation.model.tensors(),
+                    "sources": translation.sources,
+                    "rows": translation.rows,
+                }
+                for label, translation in self.translations.items()
+            },
+            "filters": None if self.filters is None else self.filters.tree(),
+        }
+
+    @classmethod
+    def build(cls, description: Mapping[str, Any], tensors: Any, **options: Any) -> "ClassTranslatorModel":
+        """Return the model that a file describes. There are no options."""
+        del options
+        common = classes_from(description)
+        shape, classes = common["shape"], common["classes"]
+        translations = {}
+        for name, fields in description["translations"].items():
+            stored = tensors["translations"][name]
+            sources, rows = stored["sources"], stored["rows"]
+            if sources.dtype != torch.uint8 or tuple(sources.shape[1:]) != shape or rows.shape != sources.shape[:1]:
+                raise ValueError(f"the source images of class {name!r} have another size than the description")
+            if fields["source"] not in classes or not len(sources):
+                raise ValueError(f"class {name!r} has no source images of a known class")
+            model = TranslationModel.build({**fields, "kind": "cyclegan"}, stored)
+            translations[classes.index(name)] = ClassTranslation(fields["source"], model, sources, rows)
+        filters = tensors["filters"]
+        return cls(
+            translations=translations,
+            filters=None if filters is None else Filters.from_tree(filters, shape, len(classes)),
+            **common,
+        )

@@ -1,4 +1,4 @@
-"""What keeps a sample from being handed out: it nearly repeats a training image, or does not look like its class."""
+"""Filters: reject samples that nearly copy a training image, or that do not look like their class."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,93 +9,139 @@ from torch import Tensor
 
 from ganaug._runtime.lookup import listed, unknown
 from ganaug.images import LabeledImages
-from ganaug.metrics.traces import Traces
+from ganaug.metrics.copy_detection import Traces
 from ganaug.models.networks.blocks import Shape
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 
 FILTERS = ("copies", "label")
-FLOOR = 0.1  # a class of whose samples fewer than this share of what real images reach pass is not learned
-USABLE = 0.5  # share of real images that a auxiliary classifier must recognize to be heard
-TRIAL = 128  # samples a class from which its yield is measured
-MAX_COMPARED = 100_000  # training images with which samples are compared; beyond, as many of each class, spread evenly
-KEPT, COPY, MISLABELED = 0, 1, 2
+MIN_PASS_RATE = 0.1  # of what real images reach; a class whose samples pass less often counts as unlearned
+MIN_RECALL = 0.5  # of an auxiliary classifier on real images; below, its opinion is not used
+TRIAL_SAMPLES = 128  # samples of a class from which its pass rate is measured
+MAX_COMPARED = 100_000  # training images with which samples are compared, over all classes
+PASSED, COPY, MISLABELED = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class FilterStats:
-    """Of `drawn` samples of a class, how many each filter took away; floor: the share that must pass."""
+    """What the filters rejected of a trial of one class.
+
+    Attributes
+    ----------
+    drawn : int
+        Samples drawn in the trial.
+    copies : int
+        Samples that nearly copy a training image.
+    mislabeled : int
+        Samples that the auxiliary classifier does not recognize as their class.
+    min_pass_rate : float
+        Pass rate below which the class counts as unlearned.
+
+    Examples
+    --------
+    >>> from ganaug.sampling.filters import FilterStats
+    >>> stats = FilterStats(drawn=100, copies=5, mislabeled=15)
+    >>> stats.pass_rate, stats.is_learned
+    (0.8, True)
+    """
 
     drawn: int
     copies: int
     mislabeled: int
-    floor: float = FLOOR
+    min_pass_rate: float = MIN_PASS_RATE
 
     @property
-    def share(self) -> float:
-        """Share of samples that pass."""
+    def pass_rate(self) -> float:
+        """Fraction of samples that pass every filter; 1 if none was drawn."""
         return 1 - (self.copies + self.mislabeled) / self.drawn if self.drawn else 1.0
 
     @property
-    def learned(self) -> bool:
-        """Whether enough pass for the class to be handed out."""
-        return self.share >= self.floor
+    def is_learned(self) -> bool:
+        """Whether enough samples pass for the class to be sampled."""
+        return self.pass_rate >= self.min_pass_rate
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Judges samples.
+    """The filters of one model.
 
-    auxiliary classifier: None turns the filter "label" off. traces: of the training images of each class; None turns "copies" off.
+    Attributes
+    ----------
+    auxiliary_classifier : AuxiliaryClassifier or None
+        Judges whether a sample looks like its class. None: no filter "label".
+    traces : tuple of Traces or None
+        Of each class, what identifies copies of its training images. None: no filter "copies".
     """
 
     auxiliary_classifier: AuxiliaryClassifier | None
     traces: tuple[Traces, ...] | None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
-        """uint8 (N, C, H, W), labels (N,) -> KEPT, COPY or MISLABELED for each, (N,)."""
-        verdict = torch.full((len(images),), KEPT)
+        """Return PASSED, COPY or MISLABELED for each image.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+        labels : Tensor of shape (N,), int64
+
+        Returns
+        -------
+        verdicts : Tensor of shape (N,), int64
+        """
+        verdicts = torch.full((len(images),), PASSED)
         if self.auxiliary_classifier is not None:
-            verdict[~self.auxiliary_classifier.recognizes(images, labels)] = MISLABELED
+            verdicts[~self.auxiliary_classifier.recognizes(images, labels)] = MISLABELED
         if self.traces is not None:
             for label in torch.unique(labels).tolist():
-                own = torch.nonzero(labels == label).flatten()
-                verdict[own[self.traces[label].are_copies(images[own])]] = COPY
-        return verdict
+                rows = torch.nonzero(labels == label).flatten()
+                verdicts[rows[self.traces[label].are_copies(images[rows])]] = COPY
+        return verdicts
 
-    def filter_stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:
-        """What each filter takes of trial samples, by label."""
-        verdict, floor = (
-            self.judge(images, labels),
-            FLOOR * (1.0 if self.auxiliary_classifier is None else self.auxiliary_classifier.recall),
-        )
-        found = {}
+    def stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:
+        """Return what the filters reject of trial samples, by label. Shapes as in `judge`."""
+        verdicts = self.judge(images, labels)
+        recall = 1.0 if self.auxiliary_classifier is None else self.auxiliary_classifier.recall
+        stats = {}
         for label in torch.unique(labels).tolist():
-            own = verdict[labels == label]
-            found[label] = FilterStats(len(own), int((own == COPY).sum()), int((own == MISLABELED).sum()), floor)
-        return found
+            of_class = verdicts[labels == label]
+            n_copies, n_mislabeled = int((of_class == COPY).sum()), int((of_class == MISLABELED).sum())
+            stats[label] = FilterStats(len(of_class), n_copies, n_mislabeled, MIN_PASS_RATE * recall)
+        return stats
 
     def tree(self) -> dict[str, Any]:
-        """As `storage.write_tree` takes it."""
-        traces = {str(k): asdict(own) for k, own in enumerate(self.traces or ())}
+        """Return the filters as a nested dict of tensors and numbers, for a model file."""
+        classifier = self.auxiliary_classifier
         return {
-            "traces": traces,
-            "auxiliary_classifier": None if self.auxiliary_classifier is None else self.auxiliary_classifier.tree(),
+            "traces": {str(label): asdict(traces) for label, traces in enumerate(self.traces or ())},
+            "auxiliary_classifier": None if classifier is None else classifier.tree(),
         }
 
     @classmethod
     def from_tree(cls, tree: Any, shape: Shape, n_classes: int) -> "Filters":
-        """What `tree` gave."""
-        traces = tree["traces"]
-        auxiliary_classifier = (
-            None
-            if tree["auxiliary_classifier"] is None
-            else AuxiliaryClassifier.from_tree(tree["auxiliary_classifier"], shape, n_classes)
-        )
-        return cls(auxiliary_classifier, tuple(Traces(**traces[str(k)]) for k in range(n_classes)) if traces else None)
+        """Return the filters that `tree` described. shape: (C, H, W) of the images."""
+        traces, stored = tree["traces"], tree["auxiliary_classifier"]
+        classifier = None if stored is None else AuxiliaryClassifier.from_tree(stored, shape, n_classes)
+        return cls(classifier, tuple(Traces(**traces[str(label)]) for label in range(n_classes)) if traces else None)
 
 
 def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    """'copies', names joined by commas, a list of names, or None -> the names. Raises ValueError for an unknown one."""
+    """Return the names of the requested filters.
+
+    Parameters
+    ----------
+    names : str, sequence of str or None
+        Names joined by commas, a list of names, or None for no filter.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> from ganaug.sampling.filters import filter_names
+    >>> filter_names("copies, label")
+    ('copies', 'label')
+    """
     parts = listed(names, "filters")
     for part in parts:
         if part not in FILTERS:
@@ -106,25 +152,30 @@ def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
 def make_filters(
     names: tuple[str, ...], images: LabeledImages, auxiliary_classifier: AuxiliaryClassifier | None
 ) -> Filters | None:
-    """The filters of `names`, for samples of a generator that was trained on `images`; None where there are none.
+    """Return the filters for samples of a model that was trained on `images`, or None if there are none.
 
-    A auxiliary classifier that recognizes fewer than half of the real images is not heard.
+    Parameters
+    ----------
+    names : tuple of str
+        Names out of `FILTERS`.
+    images : LabeledImages
+        The training images.
+    auxiliary_classifier : AuxiliaryClassifier or None
+        Used by the filter "label" if it recognizes at least half of the real images.
     """
-    auxiliary_classifier = (
-        auxiliary_classifier
-        if "label" in names and auxiliary_classifier is not None and auxiliary_classifier.recall >= USABLE
-        else None
-    )
-    if auxiliary_classifier is None and "copies" not in names:
+    is_usable = auxiliary_classifier is not None and auxiliary_classifier.recall >= MIN_RECALL
+    classifier = auxiliary_classifier if "label" in names and is_usable else None
+    if classifier is None and "copies" not in names:
         return None
-    # held at half precision already here, so that a loaded model judges as the fitted one does
-    traces = tuple(_traces(images, name).half() for name in images.classes) if "copies" in names else None
-    return Filters(auxiliary_classifier, traces)
+    # at half precision from the start, so that a loaded model rejects the same samples as the fitted one
+    traces = tuple(_traces_of(images, name).half() for name in images.classes) if "copies" in names else None
+    return Filters(classifier, traces)
 
 
-def _traces(images: LabeledImages, name: str) -> Traces:
-    """Of one class."""
-    rows, most = images.rows_of(name), max(1, MAX_COMPARED // len(images.classes))
+def _traces_of(images: LabeledImages, name: str) -> Traces:
+    """Return the traces of one class, of every n-th image where there are too many."""
+    rows = images.rows_of(name)
     if len(images) > MAX_COMPARED:
-        rows = rows[:: max(1, -(-len(rows) // most))]
+        limit = max(1, MAX_COMPARED // len(images.classes))
+        rows = rows[:: max(1, -(-len(rows) // limit))]
     return Traces.of(images.images[rows])

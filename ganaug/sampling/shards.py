@@ -1,4 +1,4 @@
-"""A large synthetic set in parts, each made by itself: by any machine, in any order, again after a crash."""
+"""Write a large synthetic set in shards, each independent of the others: on any machine, in any order, restartable."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,22 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganaug._runtime.storage import locked, read_json, write_json
+from ganaug._runtime.locks import locked
+from ganaug._runtime.storage import read_json, write_json
 from ganaug._version import __version__
 from ganaug.errors import OutputError
-from ganaug.io.listing import MANIFEST
+from ganaug.io.archives import publish_parquet, publish_tar
 from ganaug.io.manifest import undo
-from ganaug.io.output import Contents, naming, publish, publish_parquet, publish_tar
+from ganaug.io.output import Contents, naming, publish
+from ganaug.io.paths import MANIFEST
 from ganaug.io.threads import Progress
 
-ARCHIVES = {"tar": publish_tar, "parquet": publish_parquet}
-FORMS = ("folder", *ARCHIVES)
-RECORD = re.compile(rf"shard-\d{{5,}}-of-\d{{5,}}(\.(json|{'|'.join(ARCHIVES)}))?")
+ARCHIVE_WRITERS = {"tar": publish_tar, "parquet": publish_parquet}
+SHARD_NAME = re.compile(rf"shard-\d{{5,}}-of-\d{{5,}}(\.(json|{'|'.join(ARCHIVE_WRITERS)}))?")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number`, from 0, of `of` parts. Raises ValueError where there is no such part."""
+    """One of several parts of a synthetic set.
+
+    Parameters
+    ----------
+    number : int
+        Index of the shard, from 0.
+    of : int
+        Number of shards.
+
+    Raises
+    ------
+    ValueError
+        If `number` is not in 0..of - 1.
+
+    Examples
+    --------
+    >>> from ganaug.sampling.shards import Shard
+    >>> Shard(3, 64).name
+    'shard-00003-of-00064'
+    >>> [Shard(k, 3).part(10) for k in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
 
     number: int
     of: int
@@ -32,11 +54,22 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """As WebDataset counts: shard-00003-of-00064."""
+        """File name without suffix, as WebDataset names shards: shard-00003-of-00064."""
         return f"shard-{self.number:05d}-of-{self.of:05d}"
 
     def part(self, count: int) -> range:
-        """Which of `count` images are in it. All parts together are each image once, and sizes differ by at most 1."""
+        """Return the indices of `count` images that belong to this shard.
+
+        Parameters
+        ----------
+        count : int
+            Number of images in all shards.
+
+        Returns
+        -------
+        range
+            Over all shards, each index occurs once; sizes of shards differ by at most 1.
+        """
         return range(count * self.number // self.of, count * (self.number + 1) // self.of)
 
 
@@ -49,50 +82,86 @@ def write_shard(
     form: str = "folder",
     progress: Progress | None = None,
 ) -> bool:
-    """Write OUT/<shard>/ (class folders and metadata.csv), OUT/<shard>.tar (WebDataset) or .parquet; then <shard>.json.
+    """Write one shard and, when it is complete, its record `<shard>.json`.
 
-    request: what all shards of OUT are parts of, as JSON can hold it. False where this shard is there already; what an
-    earlier attempt left is taken away. Raises OutputError where OUT holds anything else, or shards of another request,
-    and RunError where another process writes this shard.
+    Parameters
+    ----------
+    contents : callable
+        () -> Contents. Called only if the shard is not there yet.
+    shard : Shard
+        Which shard to write.
+    out : str or Path
+        Folder of all shards.
+    request : mapping
+        What all shards in `out` are part of, such as model hash and counts; stored in the record as JSON.
+    form : str
+        "folder" (class folders and metadata.csv), "tar" (WebDataset) or "parquet".
+    progress : callable or None
+        Receives the progress of writing.
+
+    Returns
+    -------
+    bool
+        Whether the shard was written; False if it was complete already. What a killed attempt left is replaced.
+
+    Raises
+    ------
+    OutputError
+        If `out` holds other files or shards of another request, or cannot be written.
+    RunError
+        If another process is writing this shard.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> from ganaug.io.writing import streamed
+    >>> from ganaug.sampling.shards import Shard, write_shard
+    >>> images = fashion_mnist_lt().take(range(4))
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     for _ in range(2):
+    ...         write_shard(lambda: streamed(iter([images]), images.counts, images.shape), Shard(0, 1), out, {})
+    True
+    False
     """
     folder = Path(out)
-    about = {"ganaug_version": __version__, "form": form, "shards": shard.of, **request}
-    check_shards(folder, about)
+    description = {"ganaug_version": __version__, "form": form, "shards": shard.of, **request}
+    _check_shards(folder, description)
     target = folder / (shard.name if form == "folder" else f"{shard.name}.{form}")
-    record, lock = folder / f"{shard.name}.json", f".{shard.name}.lock"
-    with locked(folder, lock):
+    record, lock_name = folder / f"{shard.name}.json", f".{shard.name}.lock"
+    with locked(folder, lock_name):
         if record.exists() and target.exists():
             return False
-        if (target / MANIFEST).exists():  # killed between the last file and the record
+        if (target / MANIFEST).exists():  # a process was killed after the last file and before the record
             undo(target)
-        made = contents()
-        found: dict[str, Any] = {"shard": shard.number, "n_images": made.n_files}
+        shard_contents = contents()
+        result: dict[str, Any] = {"shard": shard.number, "n_images": shard_contents.n_files}
         if form == "folder":
-            publish(made, target, progress)
+            publish(shard_contents, target, progress)
         else:
-            found["sha256"] = ARCHIVES[form](made, target, progress)
-        write_json(record, about | found)
+            result["sha256"] = ARCHIVE_WRITERS[form](shard_contents, target, progress)
+        write_json(record, description | result)
     return True
 
 
-def check_shards(folder: Path, about: Mapping[str, Any]) -> None:
-    """Raise OutputError where `folder` holds other things than shards, or shards that `about` does not describe."""
+def _check_shards(folder: Path, description: Mapping[str, Any]) -> None:
+    """Raise OutputError if `folder` holds other files than shards, or shards that `description` does not describe."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise OutputError(f"{folder}: is a file. Choose a folder for the shards.")
     with naming(folder):
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    strangers = [name for name in names if not RECORD.fullmatch(name)]
-    if strangers:
+    other_files = [name for name in names if not SHARD_NAME.fullmatch(name)]
+    if other_files:
         raise OutputError(
-            f"{folder}: holds {strangers[0]!r}, which is no shard. Choose a new folder, or one that holds shards alone."
+            f"{folder}: holds {other_files[0]!r}, which is no shard. Choose a new folder, or one with shards only."
         )
-    for name in [name for name in names if name.endswith(".json")][:1]:  # those there agree with each other
-        found = read_json(folder / name)
-        other = [key for key, value in about.items() if found.get(key) != value]
-        if other:
+    for name in [name for name in names if name.endswith(".json")][:1]:  # all records in a folder agree
+        record = read_json(folder / name)
+        changed = [key for key, value in description.items() if record.get(key) != value]
+        if changed:
             raise OutputError(
-                f"{folder / name}: is of another request ({other[0]} was {found.get(other[0])!r} and is "
-                f"{about[other[0]]!r}). Ask for the same as there, or choose another folder."
+                f"{folder / name}: is of another request ({changed[0]} was {record.get(changed[0])!r} and is "
+                f"{description[changed[0]]!r}). Make the same request, or choose another folder."
             )

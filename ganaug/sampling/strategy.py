@@ -1,4 +1,4 @@
-"""A request for samples, in any form users know, resolved once into {class index: how many}."""
+"""Resolve a request for samples, in any supported form, to {class index: number of images}."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -9,19 +9,49 @@ from imblearn.utils import check_sampling_strategy
 from ganaug._runtime.lookup import unknown
 
 Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
-NAMED = ("all", "auto", "majority", "minority", "not majority", "not minority")
+STRATEGY_NAMES = ("all", "auto", "majority", "minority", "not majority", "not minority")
 
 
 def to_generate(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
-    """imbalanced-learn's `sampling_strategy` -> {class index: number to generate}, only classes that get some.
+    """Resolve imbalanced-learn's `sampling_strategy` to the number of images to generate for each class.
 
-    strategy: 'minority', 'not minority', 'not majority', 'all', 'auto', a dict of *final* counts by class value or
-        name, a callable y -> such a dict, or a ratio in (0, 1] for two classes.
-    y: (N,) class values. values: (K,) the sorted class values. names: their names.
-    Raises ValueError with imbalanced-learn's own texts, and the known classes where one is unknown.
+    Parameters
+    ----------
+    strategy : str, float, dict or callable
+        'minority', 'not minority', 'not majority', 'all' or 'auto'; a dict of class value or name -> *final* count; a
+        callable y -> such a dict; or, for two classes, the ratio of minority to majority in (0, 1].
+    y : ndarray
+        Class value of each image, (N,).
+    values : ndarray
+        Sorted class values, (K,).
+    names : sequence of str
+        Class names, in the order of `values`.
+
+    Returns
+    -------
+    dict of int to int
+        Class index -> number of images to generate; only classes that need some.
+
+    Raises
+    ------
+    ValueError
+        With the messages of imbalanced-learn, extended by the known classes when a class is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.sampling.strategy import to_generate
+    >>> y = np.array(["cat", "cat", "cat", "dog"])
+    >>> to_generate("auto", y, np.unique(y), ("cat", "dog"))
+    {1: 2}
+    >>> to_generate({"dog": 10}, y, np.unique(y), ("cat", "dog"))
+    {1: 9}
     """
-    if isinstance(strategy, str) and strategy not in NAMED:
-        raise ValueError(unknown("sampling_strategy", strategy, [name for name in NAMED if name != "majority"]))
+    if isinstance(strategy, str) and strategy not in STRATEGY_NAMES:
+        # imbalanced-learn refuses "majority" for over-sampling with a message that users know
+        raise ValueError(
+            unknown("sampling_strategy", strategy, [name for name in STRATEGY_NAMES if name != "majority"])
+        )
     if callable(strategy):
         strategy = strategy(y)
     if isinstance(strategy, Mapping):
@@ -32,49 +62,81 @@ def to_generate(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Se
         if "not present in the data" in str(error):
             raise ValueError(f"{error} Known classes: {', '.join(names)}.") from error
         raise
-    index = {value: position for position, value in enumerate(values.tolist())}
-    return {index[_plain(value)]: int(count) for value, count in resolved.items() if count > 0}
+    index_of = {value: index for index, value in enumerate(values.tolist())}
+    return {index_of[_as_python(value)]: int(count) for value, count in resolved.items() if count > 0}
 
 
 def counts_for(request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
-    """What `sample` was asked for -> {class index: how many}, in class order.
+    """Resolve the `counts` argument of `sample`.
 
-    An int is the total, shared out as evenly as whole numbers allow, earlier classes first.
-    Raises ValueError for an unknown class, one named twice, or a count below 0 or not whole.
+    Parameters
+    ----------
+    request : int or mapping
+        Total number of images, divided as evenly as possible with the remainder to the first classes; or a mapping of
+        class value or name -> number of images.
+    values : ndarray
+        Sorted class values, (K,).
+    names : sequence of str
+        Class names, in the order of `values`.
+
+    Returns
+    -------
+    dict of int to int
+        Class index -> number of images, in class order; only classes with at least one.
+
+    Raises
+    ------
+    TypeError
+        If `request` is neither an int nor a mapping.
+    ValueError
+        If a class is unknown or named twice, or a count is negative or not an integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.sampling.strategy import counts_for
+    >>> counts_for(5, np.array([0, 7]), ("cat", "dog"))
+    {0: 3, 1: 2}
+    >>> counts_for({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
+    {1: 4}
     """
     if isinstance(request, bool) or not isinstance(request, int | np.integer | Mapping):
         raise TypeError(f"counts must be a whole number or a dict of class -> whole number; got {request!r}.")
     if not isinstance(request, Mapping):
-        each, rest = divmod(_whole(request, "the total"), len(values))
-        shares = {index: each + (index < rest) for index in range(len(values))}
+        per_class, remainder = divmod(_check_count(request, "the total"), len(values))
+        shares = {index: per_class + (index < remainder) for index in range(len(values))}
         return {index: count for index, count in shares.items() if count}
-    index = {value: position for position, value in enumerate(values.tolist())}
-    wanted = {key: _whole(count, f"class {key!r}") for key, count in _by_value(request, values, names).items()}
-    strangers = [key for key in wanted if key not in index]
-    if strangers:
-        raise ValueError(unknown("class", str(strangers[0]), list(names)))
-    return {index[key]: count for key, count in sorted(wanted.items(), key=lambda pair: index[pair[0]]) if count}
+    index_of = {value: index for index, value in enumerate(values.tolist())}
+    by_value = _by_value(request, values, names)
+    counts = {value: _check_count(count, f"class {value!r}") for value, count in by_value.items()}
+    unknown_values = [value for value in counts if value not in index_of]
+    if unknown_values:
+        raise ValueError(unknown("class", str(unknown_values[0]), list(names)))
+    ordered = sorted(counts.items(), key=lambda pair: index_of[pair[0]])
+    return {index_of[value]: count for value, count in ordered if count}
 
 
 def _by_value(request: Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[Hashable, int]:
-    """The request with each key as a class value: itself, or the class of that name."""
+    """Return the request with class values as keys. A key is a class value if it equals one, else a class name."""
     known = values.tolist()
-    found: dict[Hashable, int] = {}
+    counts: dict[Hashable, int] = {}
     for key, count in request.items():
-        value = _plain(key)
+        value = _as_python(key)
         if value not in known and str(value) in names:
             value = known[list(names).index(str(value))]
-        if value in found:
+        if value in counts:
             raise ValueError(f"class {key!r} is named twice.")
-        found[value] = count
-    return found
+        counts[value] = count
+    return counts
 
 
-def _plain(value: Hashable) -> Hashable:
+def _as_python(value: Hashable) -> Hashable:
+    """Convert a NumPy scalar to the Python type."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _whole(count: object, what: str) -> int:
+def _check_count(count: object, what: str) -> int:
+    """Return `count` as an int. Raises ValueError if it is negative or not an integer."""
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise ValueError(f"{what}: the number of samples must be a whole number of at least 0; got {count!r}.")
     return int(count)

@@ -1,44 +1,47 @@
-"""A trained translator: what turns images of one side into images of the other, and how it is kept in files."""
+"""A trained translator: turns images of one domain into images of another, and is saved and loaded."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import UnionType
+from typing import Any, ClassVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ganaug._runtime.randomness import image_seeds, temporary_seed
-from ganaug._runtime.storage import check_about, read_json, read_tree, write_json, write_tree
+from ganaug._runtime.storage import Tree
 from ganaug._version import __version__
-from ganaug.errors import DataError, RunError
+from ganaug.errors import DataError
 from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
-from ganaug.io.findings import MIN_IMAGE_SIZE
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.output import publish
 from ganaug.io.threads import Progress
 from ganaug.io.writing import streamed
 from ganaug.models.networks.translation import ResNetTranslator, UNetGenerator
+from ganaug.sampling.model_files import StoredModel, check_sizes, hash_weights
 from ganaug.training.translation_batches import Domain
 
-FORMAT = 1
-FIELDS = {
-    **dict.fromkeys(("ganaug_version", "model_hash", "kind"), str),
-    **dict.fromkeys(("width", "seed"), int),
-    **dict.fromkeys(("params", "data"), dict),
-    "domains": list,
-}  # of model.json, beside its format; the whole is docs/model.schema.json
-LARGEST = 512  # pixels a side
-PASS_PIXELS = 2**20  # of the images of one pass, at most
-BLOCK = 2**22  # pixels that are translated before any is handed on
+MAX_TRANSLATED_SIZE = 512  # pixels, of the longer side
+MAX_PASS_PIXELS = 2**20  # pixels of the images of one forward pass
+MAX_BLOCK_PIXELS = 2**22  # pixels that are translated before any is returned
 DIRECTIONS = ("x_to_y", "y_to_x")
 
 
 def generators(kind: str, domains: tuple[Domain, Domain], width: int) -> nn.Module:
-    """The networks of 'pix2pix' or 'cyclegan', with fresh weights."""
+    """Return the generators of "pix2pix" or "cyclegan", with initial weights.
+
+    Parameters
+    ----------
+    kind : {"pix2pix", "cyclegan"}
+    domains : (Domain, Domain)
+        X and Y.
+    width : int
+        Channels of the first layers.
+    """
     shapes = domains[0].shape, domains[1].shape
     if kind == "pix2pix":
         return UNetGenerator(*shapes, width)
@@ -48,8 +51,23 @@ def generators(kind: str, domains: tuple[Domain, Domain], width: int) -> nn.Modu
 
 
 @dataclass(frozen=True)
-class TranslationModel:
-    """Generators in evaluation mode. kind: 'pix2pix' or 'cyclegan'. domains: of X and of Y, at the size of the fit."""
+class TranslationModel(StoredModel):
+    """Generators in evaluation mode.
+
+    Attributes
+    ----------
+    generator : nn.Module
+        One network (Pix2Pix), or a ModuleDict of both directions (CycleGAN).
+    kind : {"pix2pix", "cyclegan"}
+    domains : (Domain, Domain)
+        X and Y, at the image size of the fit.
+    width : int
+        Channels of the first layers.
+    seed : int
+        Seed of the fit, and the default seed of translations.
+    """
+
+    fields: ClassVar[Mapping[str, type | UnionType]] = {"domains": list, "width": int}
 
     generator: nn.Module
     kind: str
@@ -59,33 +77,41 @@ class TranslationModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the generators are."""
+        """Device of the generators."""
         return next(self.generator.parameters()).device
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Those it has learned."""
+        """The directions in which the model translates."""
         return DIRECTIONS if self.kind == "cyclegan" else DIRECTIONS[:1]
 
     def hash(self) -> str:
-        """16 hexadecimal digits that name weights and sides."""
-        found = hashlib.blake2b(repr((self.kind, self.domains)).encode(), digest_size=8)
-        for name, value in sorted(self.generator.state_dict().items()):
-            found.update(name.encode())
-            found.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
+        """Return 16 hexadecimal digits that identify weights and domains."""
+        return hash_weights((self.kind, self.domains), self.generator)
 
     def accepted(self, images: Tensor, direction: str, what: str = "X") -> Tensor:
-        """uint8 (N, C, H, W) as `translate` takes them: gray ones as RGB where that is wanted.
+        """Return images as `translate` takes them; gray images become RGB where the model needs RGB.
 
-        Raises ValueError for a direction that was not learned, DataError for images of another kind or size.
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+        direction : {"x_to_y", "y_to_x"}
+        what : str
+            What the images are, for error messages.
+
+        Raises
+        ------
+        ValueError
+            If the model does not translate in this direction.
+        DataError
+            If the images have an unsupported size, or RGB images meet a model for gray images.
         """
         if direction not in self.directions:
             raise ValueError(f"direction must be one of {', '.join(self.directions)}; got {direction!r}.")
         channels, (height, width) = self.domains[direction == "y_to_x"].size[0], images.shape[2:]
-        if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > LARGEST:
+        if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > MAX_TRANSLATED_SIZE:
             raise DataError(
-                f"{what}: is {height}x{width} pixels; {MIN_IMAGE_SIZE} to {LARGEST} a side can be translated."
+                f"{what}: is {height}x{width} pixels; each side must have {MIN_IMAGE_SIZE} to {MAX_TRANSLATED_SIZE}."
             )
         if images.shape[1] not in (1, channels):
             raise DataError(f"{what}: is RGB, and this translator takes gray images. Convert them to gray.")
@@ -93,41 +119,66 @@ class TranslationModel:
 
     @torch.no_grad()
     def translate(self, images: Tensor, seeds: Tensor, direction: str = "x_to_y") -> Tensor:
-        """uint8 (N, C, H, W) of one side, of any H and W, -> uint8 (N, C', H, W) of the other.
+        """Translate images.
 
-        Row i depends on image i and, where the network draws (Pix2Pix), on seed i alone.
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+            Images of one domain, of any height and width.
+        seeds : Tensor of shape (N,), int64
+            Row i of the result depends on images[i] and, for Pix2Pix, on seeds[i] alone.
+        direction : {"x_to_y", "y_to_x"}
+
+        Returns
+        -------
+        translations : Tensor of shape (N, C', H, W), uint8
         """
         source = self.domains[direction == "y_to_x"]
         network = self.generator if self.kind == "pix2pix" else self.generator[direction]  # type: ignore[index]
 
-        def passed(rows: Tensor) -> Tensor:
+        def translations_of(rows: Tensor) -> Tensor:
             inputs = source.signed(images[rows]).to(self.device)
-            drawn = (partial(_rows_uniform, _sources(seeds[rows])),) if self.kind == "pix2pix" else ()
-            return to_uint8(network(inputs, *drawn)).cpu()
+            dropout = (partial(_uniform_rows, _generators_of(seeds[rows])),) if self.kind == "pix2pix" else ()
+            return to_uint8(network(inputs, *dropout)).cpu()
 
-        size = max(1, min(PASS, PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
-        return in_passes(passed, torch.arange(len(images)), size)
+        size = max(1, min(PASS, MAX_PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
+        return in_passes(translations_of, torch.arange(len(images)), size)
 
     def blocks(
         self, images: Tensor, files: Sequence[str], direction: str, *, draws: int = 1, seed: int | None = None
     ) -> Iterator[LabeledImages]:
-        """Images of `files` translated, a few at a time, with a row of provenance each; `folders` says the class names.
+        """Yield translations, a few at a time, with a row of provenance each.
 
-        Of label images each block is followed by one of the labels themselves, with the same file names.
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+        files : sequence of str
+            File name of each image. The class of a translation is its folder, see `folders`.
+        direction : {"x_to_y", "y_to_x"}
+        draws : int, default=1
+            Translations of each image.
+        seed : int, optional
+            None: the seed of the fit.
+
+        Yields
+        ------
+        LabeledImages
+            Translations. For label images, each block is followed by a block of the label images themselves, with the
+            same file names.
         """
         domain, classes = self.domains[direction == "y_to_x"], tuple(self.folders(files, direction))
-        size = max(1, BLOCK // max(1, images.shape[2] * images.shape[3]))
+        size = max(1, MAX_BLOCK_PIXELS // max(1, images.shape[2] * images.shape[3]))
         for start in range(0, len(images), size):
-            own = torch.arange(start, min(len(images), start + size)).repeat_interleave(draws)
-            draw = torch.arange(len(own)) % draws
-            seeds = image_seeds(self.seed if seed is None else seed, "translated", start * draws, len(own))
-            made = self.translate(images[own], seeds, direction)
-            about = pd.DataFrame(
+            rows = torch.arange(start, min(len(images), start + size)).repeat_interleave(draws)
+            draw_numbers = torch.arange(len(rows)) % draws
+            seeds = image_seeds(self.seed if seed is None else seed, "translated", start * draws, len(rows))
+            metadata = pd.DataFrame(
                 {
                     "file_name": [
-                        _name(files[row], k, draws) for row, k in zip(own.tolist(), draw.tolist(), strict=True)
+                        _file_name(files[row], number, draws)
+                        for row, number in zip(rows.tolist(), draw_numbers.tolist(), strict=True)
                     ],
-                    "source": [files[row] for row in own.tolist()],
+                    "source": [files[row] for row in rows.tolist()],
                     "is_synthetic": True,
                     "seed": seeds.numpy(),
                     "direction": direction,
@@ -135,11 +186,12 @@ class TranslationModel:
                     "ganaug_version": __version__,
                 }
             )
-            labels = torch.tensor([classes.index(_folder(files[row], domain)) for row in own.tolist()])
-            yield LabeledImages(made, labels, classes, about)
+            labels = torch.tensor([classes.index(_folder(files[row], domain)) for row in rows.tolist()])
+            yield LabeledImages(self.translate(images[rows], seeds, direction), labels, classes, metadata)
             if domain.num_labels is not None:
-                kept = about[["file_name", "source"]].assign(is_synthetic=False)
-                yield LabeledImages(images[own], torch.full_like(labels, classes.index("mask")), classes, kept)
+                mask_metadata = metadata[["file_name", "source"]].assign(is_synthetic=False)
+                mask_labels = torch.full_like(labels, classes.index("mask"))
+                yield LabeledImages(images[rows], mask_labels, classes, mask_metadata)
 
     def write(
         self,
@@ -153,93 +205,73 @@ class TranslationModel:
         sign: Callable[[bytes], bytes] | None = None,
         progress: Progress | None = None,
     ) -> Path:
-        """Write the translations of images of `files` into the new folder `out`, each with its marks and provenance.
+        """Write translations into the new folder `out`, each with its marks and provenance.
 
-        `out/photo` and `out/mask` of label images, by equal names; else the class folders of `files`, or `translated`.
+        Translations of label images go to `out/photo`, the label images to `out/mask`, with equal names. Other
+        translations go to the class folders of `files`, or to `out/translated`. Parameters as in `blocks`; `sign` signs
+        the bytes of a PNG file, `progress` is called with (done, total).
         """
         shape = (3, *images.shape[2:])
         blocks = self.blocks(images, files, direction, draws=draws, seed=seed)
         return publish(streamed(blocks, self.folders(files, direction, draws=draws), shape, sign), out, progress)
 
     def folders(self, files: Sequence[str], direction: str, *, draws: int = 1) -> dict[str, int]:
-        """Folder -> how many images of `blocks` belong into it."""
+        """Return, for each output folder, the number of images of `blocks` that belong into it."""
         domain = self.domains[direction == "y_to_x"]
         counts = Counter(_folder(file, domain) for file in files)
         if domain.num_labels is not None:
             counts["mask"] = len(files)
         return {name: count * draws for name, count in sorted(counts.items())}
 
-    def save(self, folder: Path, extra: Mapping[str, object]) -> None:
-        """Write `model.json` and `generator.safetensors` into `folder`. Nothing in them can run code."""
-        write_tree(folder / "generator.safetensors", {"generator": self.generator.state_dict()})
-        about = {
-            "format": FORMAT,
-            "ganaug_version": __version__,
-            "model_hash": self.hash(),
-            "kind": self.kind,
-            "domains": [asdict(domain) for domain in self.domains],
-            "width": self.width,
-            "seed": self.seed,
-        }
-        write_json(folder / "model.json", {**about, **extra})
+    def networks(self) -> nn.Module:
+        """Return the generators."""
+        return self.generator
+
+    def describe(self) -> dict[str, object]:
+        """Return the fields of `model.json`."""
+        return {"domains": [asdict(domain) for domain in self.domains], "width": self.width, "seed": self.seed}
+
+    def tensors(self) -> Tree:
+        """Return the weights."""
+        return {"generator": self.generator.state_dict()}
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device) -> tuple["TranslationModel", dict[str, Any]]:
-        """Read what `save` wrote -> (model, description). Raises RunError for a damaged, altered or newer model."""
-        about: dict[str, Any] = read_json(folder / "model.json")
-        if about.get("kind") not in ("pix2pix", "cyclegan"):
-            raise RunError(f"{folder}: holds no translator. `ganaug translate fit` and Pix2Pix or CycleGAN make one.")
-        check_about(folder / "model.json", about, FORMAT, FIELDS)
-        state: Any = read_tree(folder / "generator.safetensors")
-        try:
-            kind, width = about["kind"], about["width"]
-            first, second = about["domains"]
-            pair = _domain(first), _domain(second)
-            with torch.device("meta"), temporary_seed(0):  # before memory is taken for what a file merely says
-                described = {name: value.shape for name, value in generators(kind, pair, width).state_dict().items()}
-            if described != {name: value.shape for name, value in state["generator"].items()}:
-                raise ValueError("they are of other sizes")
-            with temporary_seed(0):
-                generator = generators(kind, pair, width)
-            generator.load_state_dict(state["generator"])
-            model = cls(generator.eval().requires_grad_(False), kind, pair, width, about["seed"])
-        except Exception as error:  # whatever the words of a file that anybody may have written come to
-            raise RunError(
-                f"{folder}: model.json and generator.safetensors do not fit each other ({error})."
-            ) from error
-        if model.hash() != about.get("model_hash"):
-            raise RunError(f"{folder}: the weights are not those that model.json names: one of the two was altered.")
-        if not all(bool(value.isfinite().all()) for value in model.generator.state_dict().values()):
-            raise RunError(f"{folder}: some weights are not finite. Use another checkpoint, or fit again.")
-        model.generator.to(device)
-        return model, about
-
-
-def model_folder(folder: str | Path) -> Path:
-    """Of a run folder its model, else the folder itself."""
-    where = Path(folder)
-    return where / "model" if (where / "model" / "model.json").exists() else where
+    def build(cls, description: Mapping[str, Any], tensors: Any, **options: Any) -> "TranslationModel":
+        """Return the model that a file describes. There are no options."""
+        del options
+        kind, width = description["kind"], description["width"]
+        first, second = description["domains"]
+        domains = _domain(first), _domain(second)
+        with torch.device("meta"), temporary_seed(0):
+            check_sizes(generators(kind, domains, width), tensors["generator"])
+        with temporary_seed(0):
+            generator = generators(kind, domains, width)
+        generator.load_state_dict(tensors["generator"])
+        return cls(generator.eval().requires_grad_(False), kind, domains, width, description["seed"])
 
 
 def _folder(file: str, domain: Domain) -> str:
+    """Return the output folder of the translation of one file."""
     parts = PurePosixPath(file).parts
     return "photo" if domain.num_labels is not None else parts[0] if len(parts) > 1 else "translated"
 
 
-def _name(file: str, draw: int, draws: int) -> str:
+def _file_name(file: str, draw: int, draws: int) -> str:
+    """Return the file name of one of `draws` translations of a file."""
     stem = PurePosixPath(file).stem
     return f"{stem}.png" if draws == 1 else f"{stem}-{draw + 1}.png"
 
 
-def _domain(about: Mapping[str, Any]) -> Domain:
-    channels, height, width = about["size"]
-    return Domain((channels, height, width), about["num_labels"])
+def _domain(fields: Mapping[str, Any]) -> Domain:
+    """Return the domain that `model.json` describes."""
+    channels, height, width = fields["size"]
+    return Domain((channels, height, width), fields["num_labels"])
 
 
-def _sources(seeds: Tensor) -> list[torch.Generator]:
+def _generators_of(seeds: Tensor) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
 
 
-def _rows_uniform(sources: list[torch.Generator], *shape: int) -> Tensor:
-    """(N, ...), each row from a source of its own."""
+def _uniform_rows(sources: list[torch.Generator], *shape: int) -> Tensor:
+    """Return uniform numbers (N, ...) in [0, 1), each row from its own generator."""
     return torch.stack([torch.rand(shape[1:], generator=source) for source in sources])

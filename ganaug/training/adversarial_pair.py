@@ -1,4 +1,4 @@
-"""The networks that train against each other, each with its optimizer and its learning rate."""
+"""A generator and a discriminator that train against each other, each with its optimizer and learning rate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,20 @@ from ganaug.training.processes import Processes, shared
 
 
 class AdversarialPair:
-    """Modules by name ('generator', 'discriminator'), with fused Adam of a rate each; what every step does with them.
+    """Networks by name, each with a fused Adam optimizer; what every training step does with them.
 
-    modules: on their device; `sides[name]` is the module as all processes share it. rates: learning rates. A step calls
-    `descend` after its backward pass; a run slows a side down by `scale`.
+    A step calls `descend` after its backward pass. A run lowers the learning rate of one network by `scale`.
+
+    Parameters
+    ----------
+    modules : mapping
+        "generator" and "discriminator" -> module on its device. `pair[name]` is the module as all processes share it.
+    rates : mapping
+        Name -> learning rate.
+    betas : (float, float)
+        Decay rates of Adam's moments.
+    processes : Processes
+        Those that train together.
     """
 
     def __init__(
@@ -27,7 +37,7 @@ class AdversarialPair:
         self.processes, self.rates = processes, dict(rates)
         self.modules = {name: shared(module, processes) for name, module in modules.items()}
         self.factors = dict.fromkeys(modules, 1.0)
-        self.share = 1.0
+        self.fraction = 1.0
         self.device = next(next(iter(modules.values())).parameters()).device
         fused = self.device.type in ("cpu", "cuda")
         self.optimizers = {
@@ -39,28 +49,28 @@ class AdversarialPair:
         return self.modules[name]
 
     def descend(self, name: str) -> None:
-        """One step of the optimizer along the gradients that are there, averaged over processes."""
+        """Update one network by its gradients, averaged over processes."""
         self.processes.average(self.modules[name].parameters())
         self.optimizers[name].step()
 
-    def decay(self, share: float) -> None:
-        """Set every rate to this share of what it was first, and `scale` on top."""
-        self.share = share
+    def decay(self, fraction: float) -> None:
+        """Multiply every learning rate by a fraction of its first value, on top of `scale`."""
+        self.fraction = fraction
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.rates[name] * self.factors[name] * share
+                group["lr"] = self.rates[name] * self.factors[name] * fraction
 
     def scale(self, name: str, factor: float) -> None:
-        """Multiply the learning rate of one side, as it was first set, by `factor`."""
+        """Set the learning rate of one network to `factor` times its first value."""
         self.factors[name] = factor
-        self.decay(self.share)
+        self.decay(self.fraction)
 
     def gradient_norm(self, name: str) -> Tensor:
-        """Of the gradients that the last backward pass left, scalar."""
+        """Return the norm of the gradients of the last backward pass, a scalar."""
         return nn.utils.get_total_norm([p.grad for p in self.modules[name].parameters() if p.grad is not None])
 
     def state_dict(self) -> Tree:
-        """Weights, optimizers and what they were slowed down by."""
+        """Return weights, optimizer states and the factors of the learning rates."""
         return {
             **{name: module.state_dict() for name, module in self.modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -68,18 +78,21 @@ class AdversarialPair:
         }
 
     def load_state_dict(self, state: Any) -> None:
-        """Continue from `state_dict()`."""
+        """Continue from a `state_dict()`."""
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
         for name, optimizer in self.optimizers.items():
             saved = state["optimizers"][name]
-            moments = {int(key): value for key, value in saved["state"].items()}  # names of a stored tree are strings
+            moments = {int(key): value for key, value in saved["state"].items()}  # keys of a stored tree are strings
             optimizer.load_state_dict({**saved, "state": moments})
-            for parameter, own in optimizer.state.items():
-                # in the parameter's memory format, else Adam rounds in another order than it did before
-                own |= {key: _in_memory_format_of(value, parameter) for key, value in own.items()}
+            for parameter, state_of_parameter in optimizer.state.items():
+                # in another memory format Adam would round in another order
+                state_of_parameter |= {
+                    key: _in_memory_format_of(value, parameter) for key, value in state_of_parameter.items()
+                }
         self.factors = {name: float(factor) for name, factor in state["factors"].items()}
 
 
 def _in_memory_format_of(value: Tensor, parameter: Tensor) -> Tensor:
+    """Return a moment in the memory format of its parameter; scalars as they are."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

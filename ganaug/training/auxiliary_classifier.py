@@ -1,4 +1,7 @@
-"""The auxiliary classifier: a small classifier of the real images that says of a sample whether it looks like its class."""
+"""The auxiliary classifier: a small classifier of the real images that decides whether a sample looks like its class.
+
+It filters samples, and it can guide the generator during training.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,17 +19,28 @@ from ganaug.models.networks.classifier import Classifier
 from ganaug.training.batches import BalancedBatches
 
 WIDTH = 16
-QUANTILE = 0.05
+BATCH_SIZE = 64
+MIN_STEPS, MAX_STEPS = 30, 1000
+THRESHOLD_QUANTILE = 0.05
+MAX_RECALL_IMAGES = 2000  # training images from which recall is measured if there are no held-out ones
 
 
 @dataclass(frozen=True)
 class AuxiliaryClassifier:
-    """net: logits of images in [-1, 1]. margins: (K,), how far a class must lead, in log-odds, to count as recognized.
+    """A trained classifier, and the logit margin that each class requires.
 
-    A class's margin is the lead that 95 % of its held-out real images reach, and at most 0: a sample is refused only
-    where it is less like its class than nearly all real images are. Classes of which none are held out take the mean
-    of the others' margins, or 0 where nothing is held out.
-    recall: mean over classes of the share of real images recognized; of held-out ones where there are any.
+    The logit margin of an image is the logit of its class minus the largest other logit; below 0 the image is
+    misclassified. An image is *recognized* if its margin reaches the threshold of its class.
+
+    Parameters
+    ----------
+    net : Classifier
+        Maps images in [-1, 1] to logits (N, K).
+    margins : Tensor of shape (K,)
+        Margin threshold of each class, at most 0. See :func:`compute_margin_thresholds`.
+    recall : float, default=1.0
+        Mean over classes of the fraction of real images that are recognized. Measured on held-out images if there are
+        any.
     """
 
     net: Classifier
@@ -34,24 +48,25 @@ class AuxiliaryClassifier:
     recall: float = 1.0
 
     def logits(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> (N, K), on the CPU."""
-        return self._passes(self.net, images)
+        """Compute logits: uint8 (N, C, H, W) -> (N, K), on the CPU."""
+        return self._in_passes(self.net, images)
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> (N, D), on the CPU: what the last layer sees."""
-        return self._passes(self.net.features, images)
+        """Compute the features before the last layer: uint8 (N, C, H, W) -> (N, D), on the CPU."""
+        return self._in_passes(self.net.features, images)
 
     @torch.no_grad()
-    def _passes(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    def _in_passes(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """Apply part of the network to uint8 images, in passes of equal size."""
         device = next(self.net.parameters()).device
         channels, height, width = images.shape[1:]
         shape = (channels, height, width)
         return in_passes(
-            lambda part: function(to_memory_format(to_signed(part.to(device)), shape)).float().cpu(), images
+            lambda rows: function(to_memory_format(to_signed(rows.to(device)), shape)).float().cpu(), images
         )
 
     def tree(self) -> dict[str, object]:
-        """As `storage.write_tree` takes it."""
+        """Return the weights, thresholds and recall, for `storage.write_tree`."""
         return {
             "net": {name: value.cpu() for name, value in self.net.state_dict().items()},
             "margins": self.margins,
@@ -62,75 +77,158 @@ class AuxiliaryClassifier:
     def from_tree(
         cls, tree: Any, shape: Shape, n_classes: int, device: torch.device | str = "cpu"
     ) -> "AuxiliaryClassifier":
-        """What `tree` gave."""
-        net = untrained(shape, n_classes, 0)
+        """Restore the classifier from what `tree` returned.
+
+        Parameters
+        ----------
+        tree : dict
+        shape : tuple of int
+            (C, H, W) of the images.
+        n_classes : int
+        device : torch.device or str, default="cpu"
+            Where the network runs; results are on the CPU.
+
+        Returns
+        -------
+        AuxiliaryClassifier
+        """
+        net = build_network(shape, n_classes, 0)
         net.load_state_dict(tree["net"])
         return cls(net.to(device).eval().requires_grad_(False), tree["margins"], float(tree["recall"]))
 
     def leads(self, images: Tensor, labels: Tensor) -> Tensor:
-        """By how much each image's own class leads the best other one, in log-odds: (N,); below 0 where it does not."""
-        return lead(self.logits(images), labels)
+        """Compute logit margins of uint8 images (N, C, H, W) with labels (N,): (N,)."""
+        return compute_logit_margins(self.logits(images), labels)
 
     def shortfall(self, images: Tensor, labels: Tensor) -> Tensor:
-        """By how much images in [-1, 1] fall short of their class's margin, mean; differentiable, on their device."""
-        return relu(self.margins.to(labels.device)[labels] - lead(self.net(images), labels)).mean()
+        """Mean amount by which logit margins miss the thresholds; differentiable, to guide the generator.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W)
+            In [-1, 1], on the device of the network.
+        labels : int64 Tensor of shape (N,)
+
+        Returns
+        -------
+        Tensor of shape ()
+            0 if every image is recognized: the generator is not rewarded for exceeding a threshold.
+        """
+        thresholds = self.margins.to(labels.device)[labels]
+        return relu(thresholds - compute_logit_margins(self.net(images), labels)).mean()
 
     def recognizes(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Which images are recognized as of their own class: bool, (N,)."""
+        """Decide which uint8 images (N, C, H, W) are recognized as of their class `labels` (N,): bool, (N,)."""
         return self.leads(images, labels) >= self.margins[labels]
 
 
-def lead(logits: Tensor, labels: Tensor) -> Tensor:
-    """logits (N, K), labels (N,) -> own logit less the largest other one, (N,)."""
-    own = logits.gather(1, labels[:, None]).squeeze(1)
-    return own - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
+def compute_logit_margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Subtract the largest other logit from the logit of each label.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (N, K)
+    labels : int64 Tensor of shape (N,)
+
+    Returns
+    -------
+    Tensor of shape (N,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.auxiliary_classifier import compute_logit_margins
+    >>> compute_logit_margins(torch.tensor([[2.0, 0.5, 1.0], [0.0, 3.0, 4.0]]), torch.tensor([0, 1]))
+    tensor([ 1., -1.])
+    """
+    label_logits = logits.gather(1, labels[:, None]).squeeze(1)
+    return label_logits - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
 
 
 def train_auxiliary_classifier(
     train: LabeledImages, validation: LabeledImages, *, seed: int, device: torch.device
 ) -> AuxiliaryClassifier:
-    """Train on `train`, all classes alike, shifted a little and with smoothed labels; set margins on `validation`.
+    """Train the auxiliary classifier, and set its margin thresholds on held-out images.
 
-    22 * sqrt(N) batches of 64, at most 1,000: seconds on a laptop.
+    Parameters
+    ----------
+    train : LabeledImages
+    validation : LabeledImages
+        Held-out images; may be empty.
+    seed : int
+    device : torch.device
+
+    Returns
+    -------
+    AuxiliaryClassifier
+
+    Notes
+    -----
+    Classes are drawn equally often, images are shifted randomly, and labels are smoothed. Training takes
+    22 * sqrt(N) batches of 64 images, at most 1,000: seconds on a laptop.
     """
-    steps = min(1000, max(30, round(22 * len(train) ** 0.5)))
-    net = untrained(train.shape, len(train.classes), seed).to(device)
-    batches = BalancedBatches(train, 64, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
-    policies = [] if net.vectors else [augment.translation]
+    net = _train_network(train, seed=seed, device=device)
+    classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
+    thresholds = compute_margin_thresholds(classifier.leads(validation.images, validation.labels), validation)
+    classifier = replace(classifier, margins=thresholds)
+    if not len(validation):  # evenly spaced, so that all classes of a sorted set are represented
+        validation = train.take(torch.linspace(0, len(train) - 1, min(len(train), MAX_RECALL_IMAGES)).long())
+    return replace(classifier, recall=_mean_recall(classifier, validation))
+
+
+def _train_network(train: LabeledImages, *, seed: int, device: torch.device) -> Classifier:
+    """Train the network of the auxiliary classifier."""
+    n_steps = min(MAX_STEPS, max(MIN_STEPS, round(22 * len(train) ** 0.5)))
+    net = build_network(train.shape, len(train.classes), seed).to(device)
+    batches = BalancedBatches(train, BATCH_SIZE, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
+    augmentations = [] if net.takes_vectors else [augment.translation]
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step in range(steps):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    for step in range(n_steps):
         batch = batches(step)
-        shown = to_memory_format(augment.apply(policies, batch.images, batch.generator), train.shape)
-        loss = cross_entropy(net(shown), batch.labels, label_smoothing=0.1)
+        images = to_memory_format(augment.apply(augmentations, batch.images, batch.generator), train.shape)
+        loss = cross_entropy(net(images), batch.labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    auxiliary_classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
-    auxiliary_classifier = replace(
-        auxiliary_classifier,
-        margins=margins(auxiliary_classifier.leads(validation.images, validation.labels), validation),
-    )
-    some = torch.linspace(0, len(train) - 1, min(len(train), 2000)).long()
-    known = validation if len(validation) else train.take(some)
-    right = auxiliary_classifier.recognizes(known.images, known.labels)
-    found = [float(right[known.labels == label].float().mean()) for label in torch.unique(known.labels).tolist()]
-    return replace(auxiliary_classifier, recall=sum(found) / len(found))
+    return net
 
 
-def margins(leads: Tensor, validation: LabeledImages) -> Tensor:
-    """`Auxiliary classifier.margins` from the leads (N,) of the held-out images."""
-    found = {
-        label: float(leads[validation.labels == label].quantile(QUANTILE).clamp_max(0))
+def _mean_recall(classifier: AuxiliaryClassifier, images: LabeledImages) -> float:
+    """Mean over the classes of `images` of the fraction that is recognized."""
+    is_recognized = classifier.recognizes(images.images, images.labels).float()
+    recalls = [float(is_recognized[images.labels == label].mean()) for label in torch.unique(images.labels).tolist()]
+    return sum(recalls) / len(recalls)
+
+
+def compute_margin_thresholds(logit_margins: Tensor, validation: LabeledImages) -> Tensor:
+    """Compute the margin threshold of each class: the 5 % quantile over its held-out images, and at most 0.
+
+    So a sample is rejected only if it resembles its class less than nearly all real images do.
+
+    Parameters
+    ----------
+    logit_margins : Tensor of shape (N,)
+        Logit margins of the held-out images.
+    validation : LabeledImages
+        The N held-out images.
+
+    Returns
+    -------
+    Tensor of shape (K,)
+        A class without held-out images takes the mean threshold of the others. All are 0 if nothing is held out.
+    """
+    thresholds = {
+        label: float(logit_margins[validation.labels == label].quantile(THRESHOLD_QUANTILE).clamp_max(0))
         for label, count in enumerate(validation.counts.values())
         if count
     }
-    usual = sum(found.values()) / len(found) if found else 0.0
-    return torch.tensor([found.get(label, usual) for label in range(len(validation.classes))])
+    mean = sum(thresholds.values()) / len(thresholds) if thresholds else 0.0
+    return torch.tensor([thresholds.get(label, mean) for label in range(len(validation.classes))])
 
 
-def untrained(shape: Shape, n_classes: int, seed: int) -> Classifier:
-    """The auxiliary classifier's network before training, in the memory format that it is used in."""
+def build_network(shape: Shape, n_classes: int, seed: int) -> Classifier:
+    """Build the untrained network of the auxiliary classifier, in the memory format that it is used in."""
     with temporary_seed(derive(seed, "auxiliary_classifier")):
         return to_memory_format(Classifier(shape, n_classes, WIDTH), shape)

@@ -1,4 +1,9 @@
-"""The moving average of the generator's weights, which is what samples are drawn from."""
+"""Exponential moving average of the generator's weights. Samples are drawn from the averaged generator.
+
+References
+----------
+Karras et al. (2020), "Training Generative Adversarial Networks with Limited Data".
+"""
 
 import copy
 
@@ -7,9 +12,37 @@ from torch import nn
 
 
 class MovingAverage:
-    """Exponential moving average; its half-life in images ramps up from 5 % of those seen (Karras et al. 2020).
+    """Exponential moving average of the parameters and floating-point buffers of a module.
 
-    Running statistics of batch norm are averaged alike, so that the average evaluates as one network.
+    Parameters
+    ----------
+    module : nn.Module
+        Its current weights are the first average.
+    half_life : float
+        Images after which a weight's contribution has halved. 0 keeps the current weights.
+    ramp : float, default=0.05
+        The half-life is at most this fraction of the images processed so far (Karras et al. 2020).
+
+    Attributes
+    ----------
+    module : nn.Module
+        A copy of the module in evaluation mode, which holds the average.
+
+    Notes
+    -----
+    Running statistics of batch norm are averaged too, so that they match the averaged weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.averaging import MovingAverage
+    >>> module = torch.nn.Linear(1, 1, bias=False)
+    >>> _ = torch.nn.init.zeros_(module.weight)
+    >>> average = MovingAverage(module, half_life=100)
+    >>> _ = torch.nn.init.ones_(module.weight)
+    >>> average.update(n_images=10_000, batch_size=100)  # one half-life
+    >>> average.module.weight.item()
+    0.5
     """
 
     def __init__(self, module: nn.Module, half_life: float, ramp: float = 0.05) -> None:
@@ -20,8 +53,16 @@ class MovingAverage:
         self._averages = [*self.module.parameters(), *(b for b in self.module.buffers() if b.is_floating_point())]
 
     @torch.no_grad()
-    def update(self, images_seen: int, batch: int) -> None:
-        """Take in the current weights, after `images_seen` images of which the last `batch` are new."""
-        half_life = min(self.half_life, images_seen * self.ramp)
-        weight = 1 - 0.5 ** (batch / half_life) if half_life else 1.0
+    def update(self, n_images: int, batch_size: int) -> None:
+        """Include the current weights in the average.
+
+        Parameters
+        ----------
+        n_images : int
+            Images processed since the start of training.
+        batch_size : int
+            Images processed since the last update.
+        """
+        half_life = min(self.half_life, n_images * self.ramp)
+        weight = 1 - 0.5 ** (batch_size / half_life) if half_life else 1.0
         torch._foreach_lerp_(self._averages, self._sources, weight)

@@ -1,4 +1,4 @@
-"""Training batches, indexed straight from uint8 tensors: no DataLoader, no copies but the batch itself."""
+"""Training batches, indexed directly from uint8 tensors: no DataLoader, and no copy but the batch itself."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,16 @@ from ganaug.training.windows import Windows
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step gets. images: float in [-1, 1], (B, C, H, W). labels: int64, (B,). Both on the device.
+    """The input of one training step.
 
-    generator: the source of every further draw in this step, so that the step depends on (seed, step) alone.
+    Parameters
+    ----------
+    images : float32 Tensor of shape (B, C, H, W)
+        In [-1, 1], on the device of training.
+    labels : int64 Tensor of shape (B,)
+        On the same device.
+    generator : torch.Generator
+        Source of all further randomness in the step, so that the step depends on (seed, step) only.
     """
 
     images: Tensor
@@ -23,11 +30,44 @@ class Batch:
 
 
 class BalancedBatches:
-    """Batch number `step` of a set: a class first, by a power of its count, then an image of it, with replacement.
+    """Batches by number. Each image is drawn with replacement: first its class, then an image of that class.
 
-    power: 1 draws as the set is, 0 draws each class equally often, between them is tempered (Mahajan et al. 2018).
-    Stateless: `batches(step)` is the same whenever and in whatever order it is asked for. Of several processes, number
-    `part` of `parts` gets the rows part, part + parts, ... of the batch. Images of a store come from `Windows`.
+    Parameters
+    ----------
+    images : LabeledImages
+        In memory, or in a store; images of a store are read through `Windows`.
+    batch_size : int
+        Images per batch, over all processes.
+    seed : int
+    power : float
+        A class is drawn with a probability proportional to its count raised to this power: 1 draws classes as often as
+        they occur, 0 draws all equally often (Mahajan et al. 2018).
+    device : torch.device or str, default="cpu"
+    part, parts : int, default=0, 1
+        Rank of this process and number of processes. The process receives rows part, part + parts, ... of each batch.
+
+    Notes
+    -----
+    Batches have no state: ``batches(step)`` is the same whenever and in whatever order it is called.
+
+    References
+    ----------
+    Mahajan et al. (2018), "Exploring the Limits of Weakly Supervised Pretraining".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.training.batches import BalancedBatches
+    >>> images = torch.randint(0, 256, (10, 1, 8, 8), dtype=torch.uint8)
+    >>> labels = torch.tensor([0] * 9 + [1])
+    >>> batches = BalancedBatches(LabeledImages(images, labels, ("cat", "owl")), 1000, seed=0, power=0.0)
+    >>> batches(7).images.shape
+    torch.Size([1000, 1, 8, 8])
+    >>> torch.bincount(batches(7).labels)  # about as many of each class
+    tensor([...])
+    >>> torch.equal(batches(7).images, batches(7).images)
+    True
     """
 
     def __init__(
@@ -45,24 +85,28 @@ class BalancedBatches:
         self.seed, self.part, self.parts = seed, part, parts
         counts = torch.bincount(images.labels, minlength=len(images.classes))
         weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
-        chances = weights / weights.sum()
-        self.edges = chances.cumsum(0)
-        self.last = int(torch.nonzero(counts).max())
-        self.windows = Windows(images, chances, batch_size, seed=seed, device=device)
+        probabilities = weights / weights.sum()
+        self.cumulative = probabilities.cumsum(0)
+        self.last_label = int(torch.nonzero(counts).max())
+        self.windows = Windows(images, probabilities, batch_size, seed=seed, device=device)
 
     def __call__(self, step: int) -> Batch:
+        """Return batch number `step`."""
         pool = self.windows(step)
-        draws = self._generator("cpu", "batch", step)
-        uniform = torch.rand(2, self.batch_size, generator=draws, dtype=torch.float64)
-        labels = torch.searchsorted(self.edges, uniform[0], right=True).clamp_max_(self.last)
-        within = (uniform[1] * pool.counts[labels]).long()
-        where = pool.order[pool.starts[labels] + within][self.part :: self.parts]
+        # drawn on the CPU, so that every device trains on the same images
+        generator = self._generator("cpu", "batch", step)
+        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)
+        # rounding can leave the sum of probabilities below 1, and a class without images must not be drawn
+        labels = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp_max_(self.last_label)
+        within_class = (uniform[1] * pool.counts[labels]).long()
+        rows = pool.order[pool.starts[labels] + within_class][self.part :: self.parts]
         labels = labels[self.part :: self.parts]
-        own = draws if self.device.type == "cpu" else self._generator(self.device, "step", step)
-        return Batch(to_signed(pool.images[where.to(self.device)]), labels.to(self.device), own)
+        step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
+        return Batch(to_signed(pool.images[rows.to(self.device)]), labels.to(self.device), step_generator)
 
-    def _generator(self, device: torch.device | str, *path: str | int) -> SharedGenerator:
-        made = SharedGenerator(device)
-        made.manual_seed(derive(self.seed, *path))
-        made.part, made.parts = self.part, self.parts
-        return made
+    def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
+        """Create the generator for a purpose, which draws the rows of this process."""
+        generator = SharedGenerator(device)
+        generator.manual_seed(derive(self.seed, *purpose))
+        generator.part, generator.parts = self.part, self.parts
+        return generator

@@ -1,4 +1,4 @@
-"""Where training runs, and at what precision."""
+"""The device and the precision of training."""
 
 from functools import cache
 from pathlib import Path
@@ -8,13 +8,33 @@ import torch
 from ganaug._runtime.launch import part_of_launch, place_on_host
 from ganaug._runtime.lookup import unknown
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "fp32")
 
 
 def device_for(name: str | torch.device) -> torch.device:
-    """'auto' (a GPU when there is one), 'cpu', 'cuda', 'cuda:1', 'mps' or a device -> the device.
+    """Resolve the parameter `device` of an estimator.
 
-    Raises ValueError when the name is unknown or no such device is here.
+    Parameters
+    ----------
+    name : str or torch.device
+        "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps", or a device, which is returned
+        unchanged. Of several launched processes, each gets a GPU of its host for "auto" and "cuda".
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or torch finds no such device.
+
+    Examples
+    --------
+    >>> from ganaug.training.engine import device_for
+    >>> device_for("cpu")
+    device(type='cpu')
     """
     if isinstance(name, torch.device):
         return name
@@ -22,31 +42,57 @@ def device_for(name: str | torch.device) -> torch.device:
         raise ValueError(f"device must be a name or a torch.device; got {name!r}.")
     if name == "auto":
         if torch.cuda.is_available():
-            return _own_gpu()
+            return _gpu_of_process()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind = name.split(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise ValueError(unknown("device", name, ["auto", "cpu", "cuda", "mps"]))
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
-        raise ValueError(f"device {name!r} was asked for, but torch sees none here. Use device='cpu' or 'auto'.")
+    device_type = name.split(":")[0]
+    if device_type not in DEVICES[1:]:
+        raise ValueError(unknown("device", name, list(DEVICES)))
+    if (device_type == "cuda" and not torch.cuda.is_available()) or (
+        device_type == "mps" and not torch.backends.mps.is_available()
+    ):
+        raise ValueError(f"device {name!r} was requested, but torch finds none. Use device='cpu' or 'auto'.")
     if name == "cuda":
-        return _own_gpu()
+        return _gpu_of_process()
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"device {name!r} is none: {error}. Write 'cuda' or 'cuda:1'.") from error
+        raise ValueError(f"device {name!r} is not valid: {error}. Write 'cuda' or 'cuda:1'.") from error
 
 
-def _own_gpu() -> torch.device:
-    """The one GPU, or that of this process among those launched on the host."""
+def _gpu_of_process() -> torch.device:
+    """Return the default GPU, or, of several processes on this host, the GPU of this one."""
     return torch.device("cuda", place_on_host()) if part_of_launch()[1] > 1 else torch.device("cuda")
 
 
 def precision_for(name: str, device: torch.device) -> torch.dtype:
-    """'auto' (bfloat16 where the processor multiplies in it, else float32), 'bf16', 'fp32' -> the convolutions' dtype.
+    """Resolve the parameter `precision` of an estimator to the dtype of convolutions.
 
-    Raises ValueError for another name. Weights, averages, losses and penalties are float32 at any precision; on a GPU
-    autocast also takes the spectral norm's power iteration to bfloat16.
+    Parameters
+    ----------
+    name : {"auto", "bf16", "fp32"}
+        "auto" is bfloat16 if the processor multiplies it in hardware, else float32.
+    device : torch.device
+
+    Returns
+    -------
+    torch.dtype
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Notes
+    -----
+    Weights, averages, losses and penalties are float32 at any precision. On a GPU, autocast also runs the power
+    iteration of spectral normalization in bfloat16.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.engine import precision_for
+    >>> precision_for("fp32", torch.device("cpu"))
+    torch.float32
     """
     if name not in PRECISIONS:
         raise ValueError(unknown("precision", str(name), list(PRECISIONS)))
@@ -56,14 +102,15 @@ def precision_for(name: str, device: torch.device) -> torch.dtype:
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Check whether a device multiplies bfloat16 in hardware; emulation is slower than float32."""
     if device.type == "cpu":
-        return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+        return not _cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @cache
-def processor_flags() -> frozenset[str]:
-    """What Linux says the processor can do; nothing on other systems."""
+def _cpu_flags() -> frozenset[str]:
+    """Read the feature flags of the CPU; empty on systems other than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,7 @@
-"""Is training well? Named symptoms with thresholds, watched at every check, and what is done about each."""
+"""Signs of failing adversarial training: symptoms with thresholds, judged at every check, and the action for each.
+
+The dictionary `SYMPTOMS` holds them all.
+"""
 
 import math
 from collections.abc import Mapping
@@ -12,45 +15,54 @@ Action = Literal[
 
 @dataclass(frozen=True)
 class Symptom:
-    """Something that can go wrong in adversarial training.
+    """A failure of adversarial training.
 
-    meaning: in words, for the report. threshold: the number that the measured value is held against. action: what is
-    done at once. ends: what happens when the action was taken `RETRIES` times in vain; 'stop' keeps the best
-    checkpoint, 'fail' raises TrainingError, 'go on' leaves it at the warning. spoils: whether the state at such a check
-    is unfit to be kept as the best.
+    Parameters
+    ----------
+    meaning : str
+        Description for the report.
+    threshold : float
+        Limit of the measured value.
+    action : str
+        What the run does at once.
+    final_action : {"stop", "fail", "continue"}
+        What the run does after the action did not help `MAX_RETRIES` times: stop and keep the best checkpoint, raise
+        TrainingError, or only warn.
+    spoils : bool, default=True
+        Whether the state at such a check is excluded from becoming the best checkpoint.
     """
 
     meaning: str
     threshold: float
     action: Action
-    ends: Literal["stop", "fail", "go on"]
+    final_action: Literal["stop", "fail", "continue"]
     spoils: bool = True
 
 
-RETRIES = 3
-GRACE = 10  # checks, from the start or a roll-back, until samples of a class must differ from each other
-NEXT_TO_NOTHING = 0.05  # diversity that is a collapse after the grace even where it grows
-RECOVERED = 2 * GRACE  # checks without a symptom after which earlier ones no longer count
+MAX_RETRIES = 3
+GRACE_CHECKS = 10  # after the start or a roll-back, before a class may be judged without having been diverse
+COLLAPSED_DIVERSITY = 0.05  # below it a class has collapsed after the grace checks, even if its diversity grows
+RECOVERY_CHECKS = 2 * GRACE_CHECKS  # checks in a row without a symptom that reset the count of retries
 
 SYMPTOMS: dict[str, Symptom] = {
-    "nan": Symptom("a loss, gradient or weight is not a finite number", 0.0, "roll back, halve both rates", "fail"),
+    "nan": Symptom("a loss, gradient, weight or score is not finite", 0.0, "roll back, halve both rates", "fail"),
     "vanishing-gradient": Symptom(
-        "the discriminator gives the generator next to no gradient (share of the largest gradient norm of this run)",
+        "the generator receives almost no gradient: its norm relative to the largest of this run",
         1e-3,
         "roll back, halve the discriminator's rate",
         "stop",
     ),
     "mode-collapse": Symptom(
-        "samples of a class are nearly all alike (their mean distance as a share of that between real images)",
+        "samples of a class are nearly identical: their mean distance relative to that between real images",
         0.25,
         "roll back, halve both rates",
         "stop",
     ),
     "discriminator-ahead": Symptom(
-        "the discriminator tells real from fake nearly always (its accuracy; about 0.5 is convergence)",
+        "the discriminator is nearly always right: its accuracy, where 0.5 is convergence",
         0.98,
         "halve the discriminator's rate",
-        "go on",
+        "continue",
         spoils=False,
     ),
 }
@@ -58,7 +70,27 @@ SYMPTOMS: dict[str, Symptom] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One symptom at one step: the value measured, what it was held against, which class, and what was done."""
+    """A symptom at one step.
+
+    Parameters
+    ----------
+    step : int
+    symptom : str
+        A name in `SYMPTOMS`.
+    value, threshold : float
+        The measured value and its limit.
+    subject : str
+        The class or the logged number concerned; empty if none.
+    action : str
+        What the run did.
+
+    Examples
+    --------
+    >>> from ganaug.training.health import Finding
+    >>> print(Finding(1500, "mode-collapse", 0.11, 0.25, "owl", "roll back, halve both rates"))
+    step 1,500: mode-collapse in class 'owl': 0.11, threshold 0.25 (samples of a class are nearly identical: their mean
+    distance relative to that between real images); roll back, halve both rates
+    """
 
     step: int
     symptom: str
@@ -68,18 +100,28 @@ class Finding:
     action: str
 
     def __str__(self) -> str:
-        where = f" in class {self.subject!r}" if self.subject else ""
+        kind = "class " if self.symptom == "mode-collapse" else ""
+        location = f" in {kind}{self.subject!r}" if self.subject else ""
         return (
-            f"step {self.step:,}: {self.symptom}{where}: {self.value:.3g} against {self.threshold:g} "
+            f"step {self.step:,}: {self.symptom}{location}: {self.value:.3g}, threshold {self.threshold:g} "
             f"({SYMPTOMS[self.symptom].meaning}); {self.action}"
         )
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a check measured on samples. score: distance to the real images, lower is better. diversity: by class.
+    """What a check measures on samples.
 
-    Both over the classes with enough real images to compare with, or over all where none has.
+    Parameters
+    ----------
+    score : float
+        Distance of samples to real images; lower is better.
+    diversity : mapping of str to float
+        For each class, the mean distance between samples relative to that between real images.
+
+    Notes
+    -----
+    Both are computed over the classes with enough real images to compare with, or over all classes if none has.
     """
 
     score: float
@@ -87,36 +129,69 @@ class Evaluation:
 
 
 class Health:
-    """Judges each check against those before it; remembers what it needs in `state_dict`."""
+    """Judges each check of a run in light of the earlier ones.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        All symptoms so far, in order.
+    largest_gradient : float
+        Largest gradient norm of the generator at a check without a symptom.
+    best_diversity : dict of str to float
+        Largest diversity of each class.
+    checks : int
+        Checks since the start or the last roll-back.
+    healthy_checks : int
+        Checks in a row without a symptom.
+    retries : dict of str to int
+        How often the action of each symptom was taken.
+
+    Examples
+    --------
+    >>> from ganaug.training.health import Evaluation, Health
+    >>> health = Health()
+    >>> health.judge(100, {"gradient_generator": 1.0}, Evaluation(0.2, {"owl": 0.9}))
+    >>> health.judge(200, {"gradient_generator": 1.0}, Evaluation(0.2, {"owl": 0.1})).symptom
+    'mode-collapse'
+    """
 
     def __init__(self) -> None:
         self.largest_gradient = 0.0
         self.best_diversity: dict[str, float] = {}
         self.checks = 0
-        self.well = 0
+        self.healthy_checks = 0
         self.retries: dict[str, int] = {}
         self.findings: list[Finding] = []
 
     def judge(self, step: int, means: Mapping[str, float], evaluation: Evaluation) -> Finding | None:
-        """The gravest symptom at this check, or None.
+        """Judge a check, and record the most severe symptom.
 
-        means: the mean of each logged number since the last check; missing where nothing was logged.
+        Parameters
+        ----------
+        step : int
+        means : mapping of str to float
+            Mean of each logged number since the last check. A number that was not logged is absent.
+        evaluation : Evaluation
+
+        Returns
+        -------
+        Finding or None
+            None if there is no symptom.
         """
         self.checks += 1
-        found = self._gravest(means, evaluation)
-        before = dict(self.best_diversity)
+        most_severe = self._most_severe(means, evaluation)
         for name, ratio in evaluation.diversity.items():
-            self.best_diversity[name] = max(ratio, before.get(name, 0.0))
-        self.well = self.well + 1 if found is None else 0
-        if found is None:
+            self.best_diversity[name] = max(ratio, self.best_diversity.get(name, 0.0))
+        self.healthy_checks = self.healthy_checks + 1 if most_severe is None else 0
+        if most_severe is None:
             self.largest_gradient = max(self.largest_gradient, means.get("gradient_generator", 0.0))
-            self.retries = {} if self.well >= RECOVERED else self.retries
+            self.retries = {} if self.healthy_checks >= RECOVERY_CHECKS else self.retries
             return None
-        name, value, subject = found
-        tries = self.retries.get(name, 0)
-        self.retries[name] = tries + 1
+        name, value, subject = most_severe
+        n_retries = self.retries.get(name, 0)
+        self.retries[name] = n_retries + 1
         symptom = SYMPTOMS[name]
-        action = symptom.action if tries < RETRIES else symptom.ends
+        action = symptom.action if n_retries < MAX_RETRIES else symptom.final_action
         if action.startswith("roll back"):
             self.checks = 0
         finding = Finding(step, name, value, symptom.threshold, subject, action)
@@ -124,60 +199,67 @@ class Health:
         return finding
 
     def conclude(self, step: int, evaluation: Evaluation) -> None:
-        """At the end of training, without grace: a class whose samples are nearly all alike is a finding."""
-        threshold = SYMPTOMS["mode-collapse"].threshold
-        poor = {name: ratio for name, ratio in evaluation.diversity.items() if ratio < threshold}
-        if poor and not (self.findings and self.findings[-1].step == step):
-            worst = min(poor, key=lambda name: poor[name])
-            what = "training has ended; train longer, or leave the class out"
-            self.findings.append(Finding(step, "mode-collapse", poor[worst], threshold, worst, what))
+        """Record at the end of training a class whose samples are nearly identical, without grace checks.
 
-    def _gravest(self, means: Mapping[str, float], evaluation: Evaluation) -> tuple[str, float, str] | None:
-        broken = [(name, value) for name, value in means.items() if not math.isfinite(value)]
-        if broken or not math.isfinite(evaluation.score):
-            return "nan", math.nan, broken[0][0] if broken else "samples"
+        Parameters
+        ----------
+        step : int
+        evaluation : Evaluation
+            Of the last check.
+        """
+        threshold = SYMPTOMS["mode-collapse"].threshold
+        collapsed = {name: ratio for name, ratio in evaluation.diversity.items() if ratio < threshold}
+        if collapsed and not (self.findings and self.findings[-1].step == step):
+            worst = min(collapsed, key=lambda name: collapsed[name])
+            advice = "training has ended; train longer, or leave the class out"
+            self.findings.append(Finding(step, "mode-collapse", collapsed[worst], threshold, worst, advice))
+
+    def _most_severe(self, means: Mapping[str, float], evaluation: Evaluation) -> tuple[str, float, str] | None:
+        """Return the (name, value, subject) of the most severe symptom, or None."""
+        not_finite = [name for name, value in means.items() if not math.isfinite(value)]
+        if not_finite or not math.isfinite(evaluation.score):
+            return "nan", math.nan, not_finite[0] if not_finite else "samples"
         gradient = means.get("gradient_generator")
         if gradient is not None and gradient <= SYMPTOMS["vanishing-gradient"].threshold * self.largest_gradient:
             return "vanishing-gradient", gradient / max(self.largest_gradient, 1e-30), ""
         collapsed = {
             name: ratio
             for name, ratio in evaluation.diversity.items()
-            if ratio < SYMPTOMS["mode-collapse"].threshold and self._has_fallen(name, ratio)
+            if ratio < SYMPTOMS["mode-collapse"].threshold and self._has_collapsed(name, ratio)
         }
         if collapsed:
             worst = min(collapsed, key=lambda name: collapsed[name])
             return "mode-collapse", collapsed[worst], worst
         accuracy = min(means.get("accuracy_real", 0.0), means.get("accuracy_fake", 0.0))
-        if (
-            accuracy > SYMPTOMS["discriminator-ahead"].threshold
-            and self.retries.get("discriminator-ahead", 0) <= RETRIES
-        ):
+        # once its final action, a warning, was recorded, it is not repeated at every check
+        is_new = self.retries.get("discriminator-ahead", 0) <= MAX_RETRIES
+        if accuracy > SYMPTOMS["discriminator-ahead"].threshold and is_new:
             return "discriminator-ahead", accuracy, ""
         return None
 
-    def _has_fallen(self, name: str, ratio: float) -> bool:
-        """Whether the class was diverse before, or had its time and does not get better either."""
+    def _has_collapsed(self, name: str, ratio: float) -> bool:
+        """Decide whether a class of low diversity was diverse before, or does not improve after the grace checks."""
         best = self.best_diversity.get(name, 0.0)
         if best >= 2 * SYMPTOMS["mode-collapse"].threshold:
             return True
-        return self.checks > GRACE and (ratio <= best or ratio < NEXT_TO_NOTHING)
+        return self.checks > GRACE_CHECKS and (ratio <= best or ratio < COLLAPSED_DIVERSITY)
 
     def state_dict(self) -> dict[str, object]:
-        """What later judgements depend on."""
+        """Return everything that later judgments depend on."""
         return {
             "largest_gradient": self.largest_gradient,
             "best_diversity": self.best_diversity,
             "checks": self.checks,
-            "well": self.well,
+            "well": self.healthy_checks,
             "retries": self.retries,
             "findings": [asdict(finding) for finding in self.findings],
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continue from `state_dict()`."""
+        """Restore what `state_dict` returned."""
         self.largest_gradient = float(state["largest_gradient"])  # type: ignore[arg-type]
         self.best_diversity = dict(state["best_diversity"])  # type: ignore[call-overload]
         self.checks = int(state["checks"])  # type: ignore[call-overload]
-        self.well = int(state["well"])  # type: ignore[call-overload]
+        self.healthy_checks = int(state["well"])  # type: ignore[call-overload]
         self.retries = dict(state["retries"])  # type: ignore[call-overload]
         self.findings = [Finding(**finding) for finding in state["findings"]]  # type: ignore[attr-defined]

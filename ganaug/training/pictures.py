@@ -1,4 +1,4 @@
-"""What a person looks at while and after training: the grid of real beside synthetic images, and the curves."""
+"""Pictures of training: grids of real and synthetic images, and training curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,66 +11,131 @@ from torch.nn.functional import interpolate
 from ganaug._runtime.storage import writing
 from ganaug._runtime.terminal import one_line
 
-INK, PAPER = 30, 255
+TEXT_COLOR, BACKGROUND_COLOR = (30, 30, 30), (255, 255, 255)
+FONT_SIZE = 14
+HEADER_HEIGHT, MIN_ROW_HEIGHT, MIN_COLUMN_WIDTH = 24, 18, 88  # pixels; the last two fit a line and a short name
+MAX_NAME_LENGTH = 24
+GAP = 16  # pixels between real and synthetic images
+PREVIEW_SIZE, COLUMN_SIZE = 48, 96  # pixels to which the longer side of smaller images is enlarged
 
 
 def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
-    """A grid with a row for each class: its name, real images, a gap, synthetic images.
+    """Draw a grid with a row for each class: its name, real images, a gap, synthetic images.
 
-    rows: class name -> (real, synthetic), each uint8 (n, C, H, W), all of one C, H and W.
+    Parameters
+    ----------
+    rows : mapping of str to (Tensor, Tensor)
+        Class name to its real and its synthetic images, each uint8 of shape (n, C, H, W), with the same C, H and W.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB. Images smaller than 48 pixels are enlarged by a whole factor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.pictures import preview
+    >>> images = torch.zeros(2, 3, 48, 48, dtype=torch.uint8)
+    >>> preview({"owl": (images, images), "cat": (images, images)}).mode
+    'RGB'
     """
     shape = next(iter(rows.values()))[0].shape[1:]
-    zoom = max(1, round(48 / max(shape[1:])))
-    height, width = max(18, shape[1] * zoom + 2), shape[2] * zoom + 2  # 18: a line of text
-    most_real = max(len(real) for real, _ in rows.values())
-    most_synthetic = max(len(synthetic) for _, synthetic in rows.values())
-    font = ImageFont.load_default(size=14)
-    label_width = 12 + max(int(font.getlength(one_line(name, 24))) for name in [*rows, "class"])
-    gap, head = 16, 24
-    synthetic_left = label_width + most_real * width + gap
-    canvas = Image.new("RGB", (synthetic_left + most_synthetic * width, head + len(rows) * height), (PAPER,) * 3)
-    pen = ImageDraw.Draw(canvas)
-    pen.text((label_width, 4), "real", fill=(INK,) * 3, font=font)
-    pen.text((synthetic_left, 4), "synthetic", fill=(INK,) * 3, font=font)
+    zoom = max(1, round(PREVIEW_SIZE / max(shape[1:])))
+    height, width = max(MIN_ROW_HEIGHT, shape[1] * zoom + 2), shape[2] * zoom + 2
+    max_real = max(len(real) for real, _ in rows.values())
+    max_synthetic = max(len(synthetic) for _, synthetic in rows.values())
+    font = ImageFont.load_default(size=FONT_SIZE)
+    label_width = 12 + max(int(font.getlength(one_line(name, MAX_NAME_LENGTH))) for name in [*rows, "class"])
+    synthetic_left = label_width + max_real * width + GAP
+    size = (synthetic_left + max_synthetic * width, HEADER_HEIGHT + len(rows) * height)
+    canvas = Image.new("RGB", size, BACKGROUND_COLOR)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((label_width, 4), "real", fill=TEXT_COLOR, font=font)
+    draw.text((synthetic_left, 4), "synthetic", fill=TEXT_COLOR, font=font)
     for row, (name, (real, synthetic)) in enumerate(rows.items()):
-        top = head + row * height
-        pen.text((4, top + height // 2 - 9), one_line(name, 24), fill=(INK,) * 3, font=font)
+        top = HEADER_HEIGHT + row * height
+        draw.text((4, top + height // 2 - 9), one_line(name, MAX_NAME_LENGTH), fill=TEXT_COLOR, font=font)
         for left, images in ((label_width, real), (synthetic_left, synthetic)):
             for column, image in enumerate(images):
-                canvas.paste(_tile(image, zoom), (left + column * width, top + 1))
+                canvas.paste(_enlarged(image, zoom), (left + column * width, top + 1))
     return canvas
 
 
 def columns(images: Mapping[str, Tensor]) -> Image.Image:
-    """A grid with a column for each name and a row for each image: uint8 (n, C, H, W), all of one H and W."""
+    """Draw a grid with a column for each name and a row for each image.
+
+    Parameters
+    ----------
+    images : mapping of str to Tensor
+        Name to uint8 images of shape (n, C, H, W), all of the same H and W.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB. Images smaller than 96 pixels are enlarged by a whole factor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.pictures import columns
+    >>> images = torch.zeros(3, 1, 96, 96, dtype=torch.uint8)
+    >>> columns({"mask": images, "photo": images}).size
+    (200, 324)
+    """
     height, width = next(iter(images.values())).shape[2:]
-    zoom = max(1, round(96 / max(height, width)))
-    step, head = (height * zoom + 4, max(width * zoom + 4, 88)), 24
-    rows = max(len(column) for column in images.values())
-    canvas = Image.new("RGB", (len(images) * step[1], head + rows * step[0]), (PAPER,) * 3)
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=14)
-    for left, (name, column) in enumerate(images.items()):
-        pen.text((left * step[1] + 2, 4), one_line(name, 24), fill=(INK,) * 3, font=font)
-        for top, image in enumerate(column):
-            canvas.paste(_tile(image, zoom), (left * step[1] + 2, head + top * step[0]))
+    zoom = max(1, round(COLUMN_SIZE / max(height, width)))
+    row_height, column_width = height * zoom + 4, max(width * zoom + 4, MIN_COLUMN_WIDTH)
+    n_rows = max(len(column) for column in images.values())
+    canvas = Image.new("RGB", (len(images) * column_width, HEADER_HEIGHT + n_rows * row_height), BACKGROUND_COLOR)
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=FONT_SIZE)
+    for index, (name, column) in enumerate(images.items()):
+        left = index * column_width + 2
+        draw.text((left, 4), one_line(name, MAX_NAME_LENGTH), fill=TEXT_COLOR, font=font)
+        for row, image in enumerate(column):
+            canvas.paste(_enlarged(image, zoom), (left, HEADER_HEIGHT + row * row_height))
     return canvas
 
 
-def _tile(image: Tensor, zoom: int) -> Image.Image:
-    """uint8 (C, H, W), each pixel `zoom` times as large."""
-    tile = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)
-    return Image.fromarray(tile.expand(3, -1, -1).permute(1, 2, 0).numpy())
+def _enlarged(image: Tensor, zoom: int) -> Image.Image:
+    """Convert a uint8 image (C, H, W) to PIL, each pixel repeated `zoom` times in both directions."""
+    pixels = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)
+    return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG file, completely or not at all.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+    path : Path
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
     with writing(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
 
 
 def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
-    """Plot losses, the discriminator's accuracy, and score and diversity against images seen, from the rows of history.csv."""
-    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+    """Plot losses, discriminator accuracy, score and diversity against the number of images processed.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The rows of `history.csv`. Values may be absent or None.
+    path : Path
+        PNG file to write.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # not pyplot, which has global state and needs a display
 
     panels = {
         "losses": ("loss_discriminator", "loss_generator"),
@@ -85,7 +150,7 @@ def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
             if points:
                 axes.plot(*zip(*points, strict=True), label=name.split("_")[-1])
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("images seen", fontsize=8)
+        axes.set_xlabel("images processed", fontsize=8)
         axes.grid(alpha=0.3)
         if len(names) > 1 and axes.lines:
             axes.legend(fontsize=8)

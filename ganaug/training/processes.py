@@ -1,11 +1,11 @@
-"""Several processes that train one model: each takes its rows of every batch, and they agree on all else.
+"""Data-parallel training: several processes train one model, each on its rows of every batch.
 
-`accelerate launch` or torchrun starts them, on one machine or many; a process that nobody launched so is alone.
+`accelerate launch` or torchrun starts the processes, on one machine or several. A process that was started without a
+launcher trains alone. The result is the same for any number of processes, up to rounding.
 """
 
 import atexit
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -14,84 +14,167 @@ import torch
 from torch import Tensor, nn
 
 from ganaug._runtime.launch import part_of_launch
-from ganaug.errors import RunError, TrainingError
+from ganaug.errors import RunError
 from ganaug.models.networks.blocks import ConditionalBatchNorm
+from ganaug.training.communication import naming_lost_processes
+from ganaug.training.distributed_norm import DistributedBatchNorm, distributed_batch_norm
 
 T = TypeVar("T")
-PATIENCE = timedelta(minutes=10)  # that one process waits for another, which may be drawing previews
+TIMEOUT = timedelta(minutes=10)  # for one process to wait for another, which may be drawing previews
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of how many this process is. Row r of a batch belongs to process r % parts."""
+    """The rank of this process, the number of processes, and the exchange of data between them.
+
+    All processes must call the same methods in the same order. With one process, every method is local.
+
+    Parameters
+    ----------
+    part : int, default=0
+        Rank of this process. Row r of a batch belongs to the process of rank ``r % parts``.
+    parts : int, default=1
+        Number of processes (world size).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.processes import Processes
+    >>> Processes(part=1, parts=2).own(torch.arange(6))
+    tensor([1, 3, 5])
+    """
 
     part: int = 0
     parts: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes, judges and speaks."""
+        """Whether this is the main process, of rank 0, which evaluates, writes files and prints."""
         return self.part == 0
 
     def mean(self, numbers: Tensor) -> Tensor:
-        """The mean over processes, in all of them. Not differentiable."""
+        """Average a tensor over all processes (all-reduce). Not differentiable.
+
+        Parameters
+        ----------
+        numbers : Tensor
+            Of the same shape in each process.
+
+        Returns
+        -------
+        Tensor
+            The mean, in each process.
+        """
         if self.parts == 1:
             return numbers
         from accelerate.utils import reduce  # type: ignore[import-untyped]
 
-        with _dead_are_named():
-            found: Tensor = reduce(numbers.detach().clone(), "mean")
-        return found
+        with naming_lost_processes():
+            mean: Tensor = reduce(numbers.detach().clone(), "mean")
+        return mean
 
     def whole(self, rows: Tensor) -> Tensor:
-        """The whole batch in all of them, of which each has its rows. Not differentiable."""
+        """Assemble a whole batch from the rows of all processes (all-gather). Not differentiable.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B / parts, ...)
+            The rows of this process, as many as those of each other process.
+
+        Returns
+        -------
+        Tensor of shape (B, ...)
+            The batch, in each process.
+        """
         if self.parts == 1:
             return rows
         from accelerate.utils import gather
 
-        with _dead_are_named():
-            found: Tensor = gather(rows.detach().contiguous())
-        return found.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
+        with naming_lost_processes():
+            gathered: Tensor = gather(rows.detach().contiguous())
+        return gathered.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
 
     def own(self, batch: Tensor) -> Tensor:
-        """This process's rows of a whole batch."""
+        """Select the rows of this process: (B, ...) -> (B / parts, ...)."""
         return batch[self.part :: self.parts]
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Put the mean over processes in place of each gradient, in one exchange."""
+        """Replace each gradient by its mean over all processes.
+
+        Parameters
+        ----------
+        parameters : iterable of nn.Parameter
+            Those without a gradient are skipped.
+        """
         if self.parts == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        whole = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        parts = torch.split(whole, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view(gradient.shape))
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        # one exchange of all gradients is faster than one for each
+        means = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        pieces = torch.split(means, [gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view(gradient.shape))
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives in the first process, in all of them; the others do not call it."""
+        """Call a function in the main process only, and broadcast its result.
+
+        Parameters
+        ----------
+        make : callable
+            Takes no arguments; returns any object that can be serialized.
+
+        Returns
+        -------
+        object
+            The result, in each process.
+        """
         if self.parts == 1:
             return make()
         from accelerate.utils import broadcast_object_list
 
-        held: list[Any] = [make() if self.is_first else None]
-        with _dead_are_named():
-            broadcast_object_list(held)
-        return held[0]  # type: ignore[no-any-return]
+        objects: list[Any] = [make() if self.is_first else None]
+        with naming_lost_processes():
+            broadcast_object_list(objects)
+        return objects[0]  # type: ignore[no-any-return]
 
     def first_of(self, reason: str | None) -> str | None:
-        """The reason of the first process that gives one, in all of them; None where none does."""
+        """Agree on the reason of the lowest rank that has one.
+
+        Parameters
+        ----------
+        reason : str or None
+            The reason of this process.
+
+        Returns
+        -------
+        str or None
+            The same in each process; None if no process has a reason.
+        """
         if self.parts == 1:
             return reason
         from accelerate.utils import gather_object
 
-        with _dead_are_named():
+        with naming_lost_processes():
+            # a number first, because gathering objects is slow and this happens after every step
             if not float(self.mean(torch.tensor(float(reason is not None), device=_device()))):
                 return None
-            found: str = next(one for one in gather_object([reason]) if one is not None)
-            return found
+            agreed: str = next(one for one in gather_object([reason]) if one is not None)
+            return agreed
 
     def check_shares(self, batch_size: int, *, each: int = 2) -> None:
-        """Raise ValueError where a batch cannot be shared out evenly, `each` images or more a process."""
+        """Check that a batch can be divided evenly among the processes.
+
+        Parameters
+        ----------
+        batch_size : int
+        each : int, default=2
+            Minimum number of images per process.
+
+        Raises
+        ------
+        ValueError
+            If it cannot.
+        """
         if batch_size % self.parts or batch_size < each * self.parts:
             raise ValueError(
                 f"batch_size {batch_size} cannot be shared out evenly among {self.parts} processes, {each} images or "
@@ -99,130 +182,97 @@ class Processes:
             )
 
     def check_same(self, what: str, value: object) -> None:
-        """Raise RunError where `value` differs between processes."""
+        """Check that a value is the same in all processes.
+
+        Parameters
+        ----------
+        what : str
+            Name of the value for the error, such as "images".
+        value : object
+
+        Raises
+        ------
+        RunError
+            In each process whose value differs from that of the main process.
+        """
         if self.parts > 1 and self.from_first(lambda: value) != value:
-            raise RunError(f"process {self.part} of {self.parts} was given other {what} than the first one.")
+            raise RunError(
+                f"process {self.part} of {self.parts} has different {what} than process 0. Start all processes with "
+                "the same data and the same options."
+            )
 
 
 ALONE = Processes()
 
 
 def processes_on(device: torch.device) -> Processes:
-    """Those that were launched together, once they have met; `ALONE` otherwise.
+    """Connect to the other processes of the launch.
 
-    Raises RunError where Accelerate is not installed, or they cannot meet.
+    Parameters
+    ----------
+    device : torch.device
+        Device of training, which determines how processes communicate.
+
+    Returns
+    -------
+    Processes
+        `ALONE` if no launcher started several.
+
+    Raises
+    ------
+    RunError
+        If Accelerate is not installed, or the processes cannot connect.
     """
-    launched = part_of_launch()[1]
-    if launched == 1:
+    n_launched = part_of_launch()[1]
+    if n_launched == 1:
         return ALONE
     try:
         from accelerate import PartialState  # type: ignore[import-untyped]
     except ImportError as error:
         raise RunError(
-            f"{launched} processes were launched, and training in several needs Accelerate: "
+            f"{n_launched} processes were launched, and training in several processes needs Accelerate: "
             'pip install "ganaug[accelerate]".'
         ) from error
     try:
-        state = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
+        state = PartialState(cpu=device.type == "cpu", timeout=TIMEOUT)
     except (RuntimeError, ValueError, OSError) as error:
-        raise RunError(f"the {launched} processes could not meet: {error}") from error
+        raise RunError(f"the {n_launched} processes could not connect to each other: {error}") from error
     atexit.register(state.destroy_process_group)
     return Processes(state.process_index, state.num_processes)
 
 
 def _device() -> torch.device:
+    """Return the device through which processes communicate."""
     from accelerate import PartialState
 
-    found: torch.device = PartialState().device
-    return found
-
-
-@contextmanager
-def _dead_are_named() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise TrainingError(
-            "another process of this training has died or does not answer; its own message says why. Go on with resume "
-            "from the last checkpoint, in as many processes as you like."
-        ) from error
-
-
-class _Sum(torch.autograd.Function):
-    """The sum over processes, in all of them; so is its gradient, of any order."""
-
-    @staticmethod
-    def forward(ctx: Any, numbers: Tensor) -> Tensor:  # noqa: ARG004  # torch's signature
-        found = numbers.clone()
-        with _dead_are_named():  # here, since what goes wrong in a backward pass comes by here too
-            torch.distributed.all_reduce(found)
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004  # torch's signature
-        return _sum(gradients[0])
-
-
-def _sum(numbers: Tensor) -> Tensor:
-    found: Tensor = _Sum.apply(numbers)
-    return found
-
-
-class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  # as torch's own SyncBatchNorm does
-    """Batch norm over the rows of all processes, on any device and twice differentiable, as SyncBatchNorm is not."""
-
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  # torch's name
-        pass
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
-        momentum = self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
-        found = over_all(
-            input, self.running_mean, self.running_var, training=self.training, momentum=momentum or 0.0, eps=self.eps
-        )
-        shape = (1, -1, *[1] * (input.ndim - 2))
-        gained: Tensor = found if self.weight is None else found * self.weight.view(shape) + self.bias.view(shape)
-        return gained
-
-
-def over_all(
-    features: Tensor,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    *,
-    training: bool,
-    momentum: float,
-    eps: float = 1e-5,
-) -> Tensor:
-    """`torch.nn.functional.batch_norm` without gain and bias, over the rows of all processes. (N, C, ...) -> same."""
-    if not training:
-        return nn.functional.batch_norm(features, mean, variance, eps=eps)
-    own, axes = features.float(), [0, *range(2, features.ndim)]
-    shape = (1, -1, *[1] * (features.ndim - 2))
-    number = own.numel() // own.shape[1] * torch.distributed.get_world_size()  # each process has as many rows
-    first = _sum(own.sum(axes)) / number
-    spread = _sum((own - first.view(shape)).square().sum(axes)) / number
-    if mean is not None and variance is not None:
-        mean.lerp_(first.detach(), momentum)
-        variance.lerp_(spread.detach() * (number / (number - 1)), momentum)
-    centered: Tensor = (own - first.view(shape)) * torch.rsqrt(spread + eps).view(shape)
-    return centered.to(features.dtype)
+    device: torch.device = PartialState().device
+    return device
 
 
 def shared(module: nn.Module, processes: Processes) -> nn.Module:
-    """`module` with its batch norms taken over the rows of all processes, in place."""
+    """Replace the batch norms of a module, in place, by ones over the rows of all processes.
+
+    Parameters
+    ----------
+    module : nn.Module
+    processes : Processes
+        With one process, the module is left unchanged.
+
+    Returns
+    -------
+    nn.Module
+        `module`.
+    """
     if processes.parts == 1:
         return module
     for name, child in module.named_children():
         if isinstance(child, ConditionalBatchNorm):
-            child.normalize = over_all
+            child.normalize = distributed_batch_norm
         elif isinstance(child, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  # the base of all of them
-            own = SharedBatchNorm(child.num_features, child.eps, child.momentum, child.affine)
-            own.load_state_dict(child.state_dict())
-            own.to(next(iter(child.state_dict().values())).device)
-            setattr(module, name, own)
+            norm = DistributedBatchNorm(child.num_features, child.eps, child.momentum, child.affine)
+            norm.load_state_dict(child.state_dict())
+            norm.to(next(iter(child.state_dict().values())).device)
+            setattr(module, name, norm)
         else:
             shared(child, processes)
     return module

@@ -1,4 +1,4 @@
-"""One training run, from its first step or a checkpoint to its end: checks, roll-backs, history, pictures."""
+"""One training run, from its first step or a checkpoint to its end: checks, roll-backs, history, previews."""
 
 import math
 import time
@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 from torch import Tensor
 
+from ganaug._runtime.progress import logger
 from ganaug._runtime.storage import Tree, writing
 from ganaug.errors import RunError, TrainingError
 from ganaug.training.checkpoint import Checkpoints, all_finite
@@ -24,7 +25,7 @@ Row = dict[str, float | int | str | None]
 
 
 class RunStep(Step, Protocol):
-    """A step that a run can also slow down."""
+    """A training step whose learning rates a run can lower."""
 
     def scale_rate(self, name: str, factor: float) -> None:
         """Set the learning rate of 'generator' or 'discriminator' to `factor` times its first value."""
@@ -32,14 +33,37 @@ class RunStep(Step, Protocol):
 
 @dataclass
 class Run:
-    """What is watched while `step` trains on `batches`.
+    """Trains by a step, checks progress, and keeps checkpoints.
 
-    evaluate: () -> Evaluation of samples drawn now. picture: () -> the preview grid.
-    batch_size: images a step, for the count of images seen. check_every: steps between checks.
-    folder: where history.csv, previews/, losses.png and checkpoints/ go; None keeps all in memory.
-    prepared: seconds spent before the first step.
-    processes: those that train together; the first one judges and writes, and the others do as it does.
-    patience: checks without a better score after which training stops; None: never.
+    Attributes
+    ----------
+    step : RunStep
+    batches : callable
+        Step number -> batch.
+    evaluate : callable
+        () -> Evaluation of samples drawn now.
+    picture : callable
+        () -> preview image.
+    batch_size : int
+        Images in a step, for the number of images in the history.
+    check_every : int
+        Steps between checks.
+    folder : Path or None
+        Where history.csv, previews/, losses.png and checkpoints/ are written. None: everything stays in memory.
+    patience : int or None
+        Checks without a better score after which training stops. None: never.
+    processes : Processes
+        Those that train together. The first one evaluates and writes, and the others follow its decisions.
+    rows : list of dict
+        The history, one row for each check.
+    best_step, best_score : int, float
+        Step and score of the best state.
+    prepared : float
+        Seconds spent before the first step.
+    done : int
+        Steps done.
+    stop_reason : str
+        Why training ended.
     """
 
     step: RunStep
@@ -71,28 +95,40 @@ class Run:
 
     @property
     def findings(self) -> list[Finding]:
-        """Every symptom seen, in order."""
+        """Every finding, in order."""
         return self.health.findings
 
     @property
     def seconds(self) -> float:
-        """Time spent training, over all resumptions."""
+        """Seconds spent training, over all resumptions."""
         return self._before + self.prepared + time.perf_counter() - self._started
 
     def start(self, *, n_steps: int, callbacks: Sequence[Callback] = (), resume: bool = False) -> None:
-        """Train to `n_steps` steps in all. Afterwards `stop_reason` says why it stopped and `best_step` which state is best.
+        """Train until `n_steps` steps are done in total.
 
-        Callbacks run after the run's own bookkeeping; one that raises StopTraining ends the run in good order, with a
-        checkpoint from which it resumes. Raises TrainingError when training cannot be kept finite or comes to nothing,
-        RunError when the run to resume has done more steps already.
+        Parameters
+        ----------
+        n_steps : int
+            Total number of steps.
+        callbacks : sequence of callable
+            Called after the run's own bookkeeping. One that raises StopTraining ends the run, with a checkpoint from
+            which it resumes.
+        resume : bool, default=False
+            Continue from the last checkpoint.
+
+        Raises
+        ------
+        TrainingError
+            If training cannot be kept finite, or no check found a state worth keeping.
+        RunError
+            If the run to resume has done more steps already.
         """
         if resume:
             self._resume(n_steps)
         if not self.done:
             self._save()
         self._started = time.perf_counter()
-        watchers = (self._record, self._check, *callbacks)
-        if resume and self._has_waited_long():
+        if resume and self._is_out_of_patience():
             self.stop_reason = NO_BETTER
         else:
             self.stop_reason = train(
@@ -100,16 +136,16 @@ class Run:
                 self.batches,
                 n_steps=n_steps,
                 start=self.done,
-                callbacks=watchers,
+                callbacks=(self._record, self._check, *callbacks),
                 agree=self.processes.first_of,
             )
         if self.done % self.check_every:
             self._save()
-            self._look()  # after saving: a run cut here and resumed must not differ from one that was not cut
+            self._measure()  # after saving, so that a run that is resumed from here equals one that was not interrupted
         self._conclude()
 
     def summary(self) -> dict[str, object]:
-        """How the run ended, for people and programs that come later."""
+        """Return how the run ended, as it is written to summary.json."""
         return {
             "stop_reason": self.stop_reason,
             "steps": self.done,
@@ -119,12 +155,15 @@ class Run:
         }
 
     def restore_best(self) -> None:
-        """Put the best state back into the step, for sampling."""
+        """Load the best state into the step, for sampling."""
         if self.best_step != self.done:
             self.step.load_state_dict(self._load(self.best_step)["step"])
 
     def state_dict(self) -> Tree:
-        """All that the rest of the run depends on; `seconds` and the rows' times alone differ between equal runs."""
+        """Return everything that the rest of the run depends on.
+
+        Only `seconds` and the times in the rows differ between equal runs.
+        """
         return {
             "done": self.done,
             "step": self.step.state_dict(),
@@ -141,11 +180,12 @@ class Run:
 
     def _resume(self, n_steps: int) -> None:
         steps = self.processes.from_first(self.checkpoints.steps)
-        if not steps:  # killed before the first one was written
+        if not steps:  # the run was killed before it wrote a checkpoint
             return
         state = self._load(steps[-1])
         try:
-            if not all_finite(state["step"]) and all_finite(state["sums"]):  # what training spoilt shows in its sums
+            # a file that was altered, because training that diverged also shows in the sums of its logs
+            if not all_finite(state["step"]) and all_finite(state["sums"]):
                 raise ValueError("it holds numbers that are not finite")
             self.step.load_state_dict(state["step"])
             self.health.load_state_dict(state["health"])
@@ -155,21 +195,25 @@ class Run:
             self.rate_factors, self.rolled_back = dict(state["rate_factors"]), int(state["rolled_back"])
             self._sums, self._numbers = dict(state["sums"]), dict(state["numbers"])
             self._before = float(state["seconds"])
-        except Exception as error:  # whatever an altered file comes to
+        except Exception as error:  # an altered file may raise any error
             raise RunError(
-                f"{self.folder}: the checkpoint of step {steps[-1]:,} does not fit this run ({error}). Remove it to go "
-                "on from the one before."
+                f"{self.folder}: the checkpoint of step {steps[-1]:,} does not fit this run ({error}). Remove it to "
+                "resume from the one before."
             ) from error
         if self.done > n_steps:
             raise RunError(f"{self.folder}: has done {self.done:,} steps already, more than the {n_steps:,} asked for.")
 
     def _conclude(self) -> None:
         if self._evaluation is not None:
+            n_findings = len(self.findings)
             self.health.conclude(self.done, self._evaluation)
+            for finding in self.findings[n_findings:]:
+                logger.warning("%s", finding)
         if self.best_step == 0 and self.done:
             raise TrainingError(
-                f"Training came to no state worth keeping in {self.done:,} steps: "
-                f"{self.findings[-1] if self.findings else 'no check was made'}. Train longer, or lower the rates."
+                f"No check in {self.done:,} steps found a state worth keeping: "
+                f"{self.findings[-1] if self.findings else 'no check was made'}. Train longer, or lower the learning "
+                "rates."
             )
 
     def _record(self, done: int, logs: dict[str, Tensor]) -> None:
@@ -181,32 +225,32 @@ class Run:
     def _check(self, done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG002  # a callback gets both
         if done % self.check_every:
             return
-        finding = self._look()
+        finding = self._measure()
         if finding is not None:
             self._act(finding)
         self._save()
         if finding is not None and finding.action == "stop":
             raise StopTraining(f"{finding.symptom}: kept the state of step {self.best_step:,}")
-        if self._has_waited_long():
+        if self._is_out_of_patience():
             raise StopTraining(NO_BETTER)
 
-    def _has_waited_long(self) -> bool:
-        """Whether `patience` checks went by since the best one and the last roll-back."""
+    def _is_out_of_patience(self) -> bool:
+        """Return whether `patience` checks have passed since the best one and since the last roll-back."""
         since = max(self.best_step, self.rolled_back)
         return (
             self.patience is not None and self.best_step > 0 and self.done - since >= self.patience * self.check_every
         )
 
-    def _look(self) -> Finding | None:
-        """Measure, judge, write the row and the pictures."""
+    def _measure(self) -> Finding | None:
+        """Evaluate, look for symptoms, write the row of the history and the pictures."""
         means = {name: float(self.processes.mean(value)) / self._numbers[name] for name, value in self._sums.items()}
         self._sums, self._numbers = {}, {}
         evaluation = self.processes.from_first(self.evaluate)
         weights = {} if self.processes.from_first(self._is_finite) else {"weights": math.nan}
         finding = self.health.judge(self.done, means | weights, evaluation)
         self._evaluation = evaluation
-        sound = finding is None or not SYMPTOMS[finding.symptom].spoils
-        if sound and evaluation.score < self.best_score:
+        is_sound = finding is None or not SYMPTOMS[finding.symptom].spoils
+        if is_sound and evaluation.score < self.best_score:
             self.best_score, self.best_step = evaluation.score, self.done
         worst = min(evaluation.diversity, key=lambda name: evaluation.diversity[name], default="")
         row: Row = {"step": self.done, "images": self.done * self.batch_size, "seconds": round(self.seconds, 2)}
@@ -214,6 +258,8 @@ class Run:
         row |= {"score": _finite(evaluation.score), "diversity": _finite(evaluation.diversity.get(worst, math.nan))}
         row |= {"worst_class": worst, "best_step": self.best_step, "finding": "" if finding is None else str(finding)}
         self.rows.append(row)
+        if self.processes.is_first:
+            self._report(row, finding)
         if self.folder is not None:
             with writing(self.folder / "history.csv") as temporary:
                 pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
@@ -221,11 +267,19 @@ class Run:
             save_curves(self.rows, self.folder / "losses.png")
         return finding
 
+    def _report(self, row: Row, finding: Finding | None) -> None:
+        """Send the check, and the finding if there is one, to the logger."""
+        numbers = [f"{name} {value:.3g}" for name, value in row.items() if isinstance(value, float)]
+        logger.info("step %s: %s", f"{self.done:,}", ", ".join(numbers), extra={"in_progress_bar": True})
+        if finding is not None:
+            logger.warning("%s", finding)
+
     def _act(self, finding: Finding) -> None:
+        """Do what a finding asks for: roll back, lower learning rates, or fail."""
         if finding.action == "fail":
             raise TrainingError(
-                f"Training gave numbers that are not finite at step {finding.step:,} ({finding.subject}), also after "
-                f"{len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and discriminator_lr, or "
+                f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), also "
+                f"after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and discriminator_lr, or "
                 f"look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):
@@ -235,7 +289,7 @@ class Run:
         if "halve" in finding.action:
             for name in names:
                 self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2
-        for name, factor in self.rate_factors.items():  # a state that was rolled back to brings its old rates along
+        for name, factor in self.rate_factors.items():  # the restored state has its old learning rates
             self.step.scale_rate(name, factor)
 
     def _is_finite(self) -> bool:
@@ -258,7 +312,7 @@ def _finite(value: float) -> float | None:
 
 
 def interrupted(flag: Callable[[], bool]) -> Callback:
-    """A callback that ends the run, resumable, once `flag()` is true."""
+    """Return a callback that ends the run, resumable, once `flag()` is true."""
 
     def callback(done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG001  # a callback gets both
         if flag():
@@ -268,7 +322,7 @@ def interrupted(flag: Callable[[], bool]) -> Callback:
 
 
 def time_budget(seconds: float) -> Callback:
-    """A callback that ends the run, resumable, `seconds` after this call."""
+    """Return a callback that ends the run, resumable, `seconds` after this call."""
     end = time.monotonic() + seconds
     return lambda done, logs: _stop("time budget") if time.monotonic() >= end else None  # noqa: ARG005
 

@@ -1,8 +1,8 @@
-"""Training steps, one page a scheme. A step turns a batch into updates and tensors to log; the loop knows no GAN."""
+"""The training step of a conditional GAN: it turns a batch into updates and logs. The loop knows no GAN."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,208 +14,193 @@ from ganaug._runtime.storage import Tree
 from ganaug.errors import TrainingError
 from ganaug.models import augmentations as augment
 from ganaug.models.augmentations import AdaptiveStrength, Policy
-from ganaug.models.losses import LOSSES, AdversarialLoss
+from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers
+from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers, penalties
 from ganaug.training.adversarial_pair import AdversarialPair
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.batches import Batch
+from ganaug.training.engine import precision_for
 from ganaug.training.processes import ALONE, Processes
+from ganaug.training.recipe import TrainingRecipe
 
 T = TypeVar("T")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
-EMA_DECAY = 0.99  # decay of the running means of the discriminator's logits (Tseng et al. 2021, section 4.1)
+EMA_DECAY = 0.99  # of the discriminator's mean logits (Tseng et al. 2021, section 4.1)
+DEFAULT_EMA_HALF_LIFE = 20_000.0  # images
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a pair of networks is trained; every choice that is not the data or the networks.
+class MicroBatch:
+    """The part of a batch that is in memory at once.
 
-    rates: learning rates of generator and discriminator. betas: Adam's.
-    penalties: beside those of the loss. augmentations: in front of the discriminator. adaptive: their strength is (ADA).
-    ema_half_life: of the averaged generator, in images; 0 keeps no average.
-    conditioning_ramp: images seen at which the class begins to count, and counts fully.
-    class_noise: standard deviation of the noise on class gains of a class of one image (NoisyTwins).
-    guidance: weight of the generator's shortfall from the lead that its class needs under the auxiliary classifier (a long-tail
-        classifier in the loop, as in CBGAN, but without reward for more than being recognized).
-    precision: of the networks' convolutions; weights, losses and penalties are float32 in any case.
-    lr_decay_images: images over which, by a cosine, rates fall to `final_lr_ratio` of theirs, penalties to their last weight.
+    Attributes
+    ----------
+    batch : Batch
+    latent : Tensor of shape (B, latent_size)
+    fraction : float
+        Fraction of the whole batch.
     """
-
-    loss: AdversarialLoss = LOSSES["hinge"]
-    latent_size: int = 64
-    rates: tuple[float, float] = (4e-4, 4e-4)
-    betas: tuple[float, float] = (0.0, 0.99)
-    penalties: list[Penalty] = field(default_factory=list)
-    augmentations: list[Policy] = field(default_factory=list)
-    adaptive: bool = False
-    ema_half_life: float = 20_000
-    conditioning_ramp: tuple[float, float] | None = None
-    class_noise: float = 0.0
-    lr_decay_images: float | None = None
-    final_lr_ratio: float = 1.0
-    guidance: float = 0.0
-    precision: torch.dtype = torch.float32
-
-
-@dataclass(frozen=True)
-class Part:
-    """What of a step is in memory at once: the batch or this share of it, and its latent vectors (B, L)."""
 
     batch: Batch
     latent: Tensor
-    share: float
+    fraction: float
 
 
 class AdversarialStep:
-    """One update of the discriminator, and of the generator when its turn has come (every `loss.critic_steps` steps).
+    """One update of the discriminator, and one of the generator every `loss.critic_steps` steps.
 
-    counts: (K,) training images of each class. Of several `processes` each gets its rows of the batch. Fake images take
-    the labels of the real batch. Both kinds pass the augmentations before the discriminator sees them. `auxiliary_classifier`, set once it
-    is trained, guides the generator where the recipe says so. A batch that does not fit into a GPU's memory is taken in
-    parts from then on. Raises ValueError for a loss that forbids batch norm with
-    a discriminator that has it.
+    Fake images have the labels of the real batch. Real and fake images are augmented before the discriminator sees
+    them. A batch that does not fit into the memory of a GPU is split into micro-batches from then on.
+
+    Parameters
+    ----------
+    generator, discriminator : nn.Module
+        On their device.
+    loss : AdversarialLoss
+    recipe : TrainingRecipe
+        Open settings (None) count as their published defaults.
+    augmentations : sequence of callable
+        Differentiable augmentations, applied in order.
+    counts : Tensor of shape (K,)
+        Training images of each class.
+    processes : Processes
+        Those that train together; each gets its rows of a batch.
+
+    Attributes
+    ----------
+    average : MovingAverage
+        The averaged generator, from which samples are drawn.
+    auxiliary_classifier : AuxiliaryClassifier or None
+        Guides the generator if the recipe asks for it. Set after the step is made, once the classifier is trained.
+
+    Raises
+    ------
+    ValueError
+        If the loss forbids batch norm and the discriminator has it.
     """
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        recipe: Recipe,
+        loss: AdversarialLoss,
+        recipe: TrainingRecipe,
+        *,
+        augmentations: Sequence[Policy] = (),
         counts: Tensor,
         processes: Processes = ALONE,
     ) -> None:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
-        if self.has_batch_norm and not recipe.loss.allows_batch_norm:
+        if self.has_batch_norm and not loss.allows_batch_norm:
             raise ValueError(
-                "This loss treats each image by itself, which batch norm in the discriminator breaks (Gulrajani et al. 2017, "
-                "section 4). Use discriminator_norm='spectral' or 'none'."
+                "This loss treats each image by itself, and batch norm in the discriminator mixes images (Gulrajani et "
+                "al. 2017, section 4). Use discriminator_norm='spectral' or 'none'."
             )
-        self.processes, self.recipe, self.loss = processes, recipe, recipe.loss
+        self.processes, self.recipe, self.loss, self.augmentations = processes, recipe, loss, list(augmentations)
         self.pair = AdversarialPair(
             {"generator": generator, "discriminator": discriminator},
-            {"generator": recipe.rates[0], "discriminator": recipe.rates[1]},
+            {"generator": recipe.generator_lr, "discriminator": recipe.discriminator_lr},
             recipe.betas,
             processes,
         )
         self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
         device = self.pair.device
         self.counts = counts.to(device)
+        self.precision = precision_for(recipe.precision, device)
         self.auxiliary_classifier: AuxiliaryClassifier | None = None
-        every = [*recipe.loss.penalties, *recipe.penalties]
-        self.penalties = {side: [p for p in every if p.of == side] for side in ("discriminator", "generator")}
-        self.average = MovingAverage(generator, recipe.ema_half_life)
-        self.strength = AdaptiveStrength(device) if recipe.adaptive else None
-        self.ema_logits = torch.zeros(2, device=device)
-        self.steps_done, self.decay, self.n_parts = 0, 1.0, 1
+        self.penalties = _by_network([*loss.penalties, *penalties(recipe.penalty)])
+        half_life = DEFAULT_EMA_HALF_LIFE if recipe.ema_half_life is None else recipe.ema_half_life
+        self.average = MovingAverage(generator, half_life)
+        self.strength = AdaptiveStrength(device) if recipe.adaptive_augmentation else None
+        self.ema_logits = torch.zeros(2, device=device)  # mean logits of real and of fake images
+        self.steps_done, self.decay, self.n_micro_batches = 0, 1.0, 1
         modules = [*generator.modules(), *discriminator.modules()]
-        self.conditional = [m for m in modules if isinstance(m, ConditionalBatchNorm | Projection)]
+        self.conditional = [module for module in modules if isinstance(module, ConditionalBatchNorm | Projection)]
         norms = [m for m in modules if isinstance(m, ConditionalBatchNorm) and m.gain.num_embeddings > 1]
         self.noisy = norms if recipe.class_noise else []
         for module in self.noisy:  # by inverse effective numbers of images (Rangwani et al. 2023, eq. 4)
             module.noise = recipe.class_noise / effective_numbers(self.counts).sqrt()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Update the networks on one batch and return what is logged: scalars, detached."""
         self.steps_done += 1
-        size = self.size(batch)
-        self.follow_schedules(size)
+        batch_size = self._batch_size(batch)
+        self._follow_schedules(batch_size)
         for module in self.noisy:
             module.random = batch.generator
-        generators_turn = self.steps_done % self.loss.critic_steps == 0
+        updates_generator = self.steps_done % self.loss.critic_steps == 0
         latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
-        kept: list[Tensor] | None = [] if generators_turn else None
-        logs = self.in_memory(batch, latent, partial(self.update_discriminator, kept=kept))
-        if kept is not None:
-            logs |= self.in_memory(batch, latent, partial(self.update_generator, kept=kept))
-            self.average.update(self.steps_done * size, size * self.loss.critic_steps)
-        if self.n_parts > 1:
-            logs["micro_batches"] = torch.tensor(float(self.n_parts))
+        # the generator's update reuses the fake images of the discriminator's update, with their graph
+        fakes: list[Tensor] | None = [] if updates_generator else None
+        logs = self._within_memory(batch, latent, partial(self._update_discriminator, fakes=fakes))
+        if fakes is not None:
+            logs |= self._within_memory(batch, latent, partial(self._update_generator, fakes=fakes))
+            self.average.update(self.steps_done * batch_size, batch_size * self.loss.critic_steps)
+        if self.n_micro_batches > 1:
+            logs["micro_batches"] = torch.tensor(float(self.n_micro_batches))
         return logs
 
-    def in_memory(self, batch: Batch, latent: Tensor, update: Callable[[list[Part]], T]) -> T:
-        """`update` of the batch in `n_parts` parts, whose gradients add up; in twice as many where memory is short."""
-        before = batch.generator.get_state()
-        while True:
-            try:
-                return update(self.cut(batch, latent))
-            except torch.OutOfMemoryError as error:
-                if self.processes.parts > 1 or 4 * self.n_parts > len(batch.labels):
-                    raise TrainingError(
-                        f"a batch of {self.size(batch)} images does not fit into the memory of {self.counts.device}. "
-                        "Use a smaller batch_size, width or image_size."
-                    ) from error
-                self.n_parts *= 2
-            batch.generator.set_state(before)  # outside of the handler, which holds on to what was allocated
-            if self.counts.device.type == "cuda":
-                torch.cuda.empty_cache()
+    def scale_rate(self, name: str, factor: float) -> None:
+        """Set the learning rate of "generator" or "discriminator" to `factor` times its first value."""
+        self.pair.scale(name, factor)
 
-    def cut(self, batch: Batch, latent: Tensor) -> list[Part]:
-        if self.n_parts == 1:
-            return [Part(batch, latent, 1.0)]
-        pieces = zip(*(each.tensor_split(self.n_parts) for each in (batch.images, batch.labels, latent)), strict=True)
-        return [
-            Part(Batch(images, labels, batch.generator), own, len(labels) / len(latent))
-            for images, labels, own in pieces
-        ]
+    def state_dict(self) -> Tree:
+        """Return everything that the next step depends on."""
+        return {
+            **self.pair.state_dict(),
+            "average": self.average.module.state_dict(),
+            "strength": {} if self.strength is None else self.strength.state_dict(),
+            "ema_logits": self.ema_logits,
+            "steps_done": self.steps_done,
+        }
 
-    def size(self, *batches: Batch) -> int:
-        """Images of the step, in all processes."""
-        return sum(len(batch.labels) for batch in batches) * self.processes.parts
+    def load_state_dict(self, state: Any) -> None:
+        """Continue from a `state_dict()`."""
+        self.pair.load_state_dict(state)
+        self.average.module.load_state_dict(state["average"])
+        if self.strength is not None:
+            self.strength.load_state_dict(state["strength"])
+        self.ema_logits = state["ema_logits"].to(self.ema_logits)
+        self.steps_done = int(state["steps_done"])
 
-    def generate(self, part: Part) -> Tensor:
-        with self.autocast():
-            fake: Tensor = self.generator(part.latent, part.batch.labels)
-        return fake.float()
-
-    def autocast(self) -> torch.autocast:
-        precision, device = self.recipe.precision, self.counts.device.type
-        return torch.autocast(device, precision, enabled=precision != torch.float32)
-
-    def judge(self, images: Tensor, labels: Tensor) -> Tensor:
-        with self.autocast():
-            logits: Tensor = self.discriminator(images, labels)
-        return logits.float()
-
-    def augmented(self, images: Tensor, batch: Batch) -> Tensor:
-        probability = None if self.strength is None else self.strength.probability
-        return augment.apply(self.recipe.augmentations, images, batch.generator, probability)
-
-    def update_discriminator(self, parts: list[Part], *, kept: list[Tensor] | None) -> dict[str, Tensor]:
-        """kept: gets the fake images with their graph, for the generator's turn; not of several parts."""
+    def _update_discriminator(self, parts: list[MicroBatch], *, fakes: list[Tensor] | None) -> dict[str, Tensor]:
+        """Update the discriminator. `fakes` receives the fake images of a batch that is in one part."""
         self.discriminator.requires_grad_(True)
         self.pair.optimizers["discriminator"].zero_grad()
-        found, total = [], torch.zeros(2, device=self.counts.device)
+        part_logs, mean_logits = [], torch.zeros(2, device=self.counts.device)
         for part in parts:
-            with torch.set_grad_enabled(kept is not None and len(parts) == 1):
-                fake = self.generate(part)
-            if kept is not None:
-                kept[:] = [fake] if len(parts) == 1 else []
-            logs, means = self.discriminator_loss(part, fake.detach())
-            found.append(logs)
-            total = total + means * part.share
+            with torch.set_grad_enabled(fakes is not None and len(parts) == 1):
+                fake = self._generate(part)
+            if fakes is not None:
+                fakes[:] = [fake] if len(parts) == 1 else []
+            logs, part_means = self._discriminator_gradients(part, fake.detach())
+            part_logs.append(logs)
+            mean_logits = mean_logits + part_means * part.fraction
         self.pair.descend("discriminator")
-        logs = averaged(found)
-        self.ema_logits = torch.lerp(total, self.ema_logits, EMA_DECAY)
+        logs = mean_of_logs(part_logs)
+        self.ema_logits = torch.lerp(mean_logits, self.ema_logits, EMA_DECAY)
         if self.strength is not None:
-            seen = self.size(*(part.batch for part in parts))
-            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), seen)
+            n_images = self._batch_size(*(part.batch for part in parts))
+            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), n_images)
             logs["augmentation"] = self.strength.probability
         return logs
 
-    def discriminator_loss(self, part: Part, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Add the gradients of one part; what is to be logged, and the mean logits of real and fake."""
+    def _discriminator_gradients(self, part: MicroBatch, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Add the gradients of one part. Return its logs, and the mean logits (2,) of real and fake images."""
         batch = part.batch
-        both = self.augmented(torch.cat([batch.images, fake]), batch)
-        if self.has_batch_norm:  # real and fake apart, as the generator's turn shows them (Radford et al. 2016)
-            real_logits, fake_logits = (self.judge(half, batch.labels) for half in both.chunk(2))
+        augmented = self._augment(torch.cat([batch.images, fake]), batch)
+        if self.has_batch_norm:  # real and fake apart, as in the generator's update (Radford et al. 2016)
+            real_logits, fake_logits = (self._discriminate(half, batch.labels) for half in augmented.chunk(2))
         else:
-            real_logits, fake_logits = self.judge(both, batch.labels.repeat(2)).chunk(2)
+            real_logits, fake_logits = self._discriminate(augmented, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(real_logits, fake_logits)
         means = self.processes.mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
-        logs = {"loss_discriminator": loss.detach(), **self.accuracy(real_logits.detach(), fake_logits.detach(), means)}
-        real, fake = both.chunk(2)
-        seen = PenaltyInputs(
+        accuracy = self._accuracy(real_logits.detach(), fake_logits.detach(), means)
+        logs = {"loss_discriminator": loss.detach(), **accuracy}
+        real, fake = augmented.chunk(2)
+        inputs = PenaltyInputs(
             self.discriminator,
             real,
             fake,
@@ -226,41 +211,89 @@ class AdversarialStep:
             self.ema_logits[1],
             batch.generator,
         )
-        penalty = self.penalty("discriminator", seen)
+        penalty = self._penalty("discriminator", inputs)
         if penalty is not None:
             logs["penalty"] = penalty.detach()
             loss = loss + penalty
-        backward(loss, part.share)
+        backward(loss, part.fraction)
         return logs, means
 
-    def update_generator(self, parts: list[Part], *, kept: list[Tensor]) -> dict[str, Tensor]:
-        """kept: the images of the only part, as the discriminator's turn made them; is emptied."""
-        self.discriminator.requires_grad_(False)  # its weights' gradients would be computed for nothing
+    def _update_generator(self, parts: list[MicroBatch], *, fakes: list[Tensor]) -> dict[str, Tensor]:
+        """Update the generator. `fakes` holds the fake images of a batch that is in one part, and is emptied."""
+        self.discriminator.requires_grad_(False)  # the gradients of its weights would not be used
         self.pair.optimizers["generator"].zero_grad()
-        found = []
+        part_logs = []
         for part in parts:
-            shown, batch = kept.pop() if kept and len(parts) == 1 else self.generate(part), part.batch
-            kept.clear()  # a graph that a second attempt in more parts would have beside its own
-            fake_logits = self.judge(self.augmented(shown, batch), batch.labels)
+            fake, batch = fakes.pop() if fakes and len(parts) == 1 else self._generate(part), part.batch
+            fakes.clear()  # else a second attempt, in more parts, would hold two graphs
+            fake_logits = self._discriminate(self._augment(fake, batch), batch.labels)
             if self.loss.relativistic:
-                real_logits = self.judge(self.augmented(batch.images, batch), batch.labels)
+                real_logits = self._discriminate(self._augment(batch.images, batch), batch.labels)
                 loss = self.loss.generator(real_logits, fake_logits)
             else:
                 loss = self.loss.generator(fake_logits)
-            penalty = self.penalty("generator", self.generator, self.counts)
+            penalty = self._penalty("generator", self.generator, self.counts)
             loss = loss if penalty is None else loss + penalty
             logs = {"loss_generator": loss.detach()}
             if self.auxiliary_classifier is not None and self.recipe.guidance:
-                shortfall = self.auxiliary_classifier.shortfall(shown, batch.labels)
+                shortfall = self.auxiliary_classifier.shortfall(fake, batch.labels)
                 logs["shortfall"] = shortfall.detach()
                 loss = loss + self.recipe.guidance * shortfall
-            backward(loss, part.share)
-            found.append(logs)
+            backward(loss, part.fraction)
+            part_logs.append(logs)
         self.pair.descend("generator")
-        return {**averaged(found), "gradient_generator": self.pair.gradient_norm("generator")}
+        return {**mean_of_logs(part_logs), "gradient_generator": self.pair.gradient_norm("generator")}
 
-    def penalty(self, network: str, *inputs: object) -> Tensor | None:
-        """The weighted sum of this network's penalties whose turn it is."""
+    def _within_memory(self, batch: Batch, latent: Tensor, update: Callable[[list[MicroBatch]], T]) -> T:
+        """Call `update` with the batch in micro-batches, twice as many where the device runs out of memory."""
+        state = batch.generator.get_state()
+        while True:
+            try:
+                return update(self._split(batch, latent))
+            except torch.OutOfMemoryError as error:
+                if self.processes.parts > 1 or 4 * self.n_micro_batches > len(batch.labels):
+                    raise TrainingError(
+                        f"a batch of {self._batch_size(batch)} images does not fit into the memory of "
+                        f"{self.counts.device}. Use a smaller batch_size, width or image_size."
+                    ) from error
+                self.n_micro_batches *= 2
+            # outside of the handler, because the error holds on to the memory that was allocated
+            batch.generator.set_state(state)
+            if self.counts.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _split(self, batch: Batch, latent: Tensor) -> list[MicroBatch]:
+        if self.n_micro_batches == 1:
+            return [MicroBatch(batch, latent, 1.0)]
+        columns = (column.tensor_split(self.n_micro_batches) for column in (batch.images, batch.labels, latent))
+        return [
+            MicroBatch(Batch(images, labels, batch.generator), vectors, len(labels) / len(latent))
+            for images, labels, vectors in zip(*columns, strict=True)
+        ]
+
+    def _batch_size(self, *batches: Batch) -> int:
+        """Return the number of images in all processes."""
+        return sum(len(batch.labels) for batch in batches) * self.processes.parts
+
+    def _generate(self, part: MicroBatch) -> Tensor:
+        with self._autocast():
+            fake: Tensor = self.generator(part.latent, part.batch.labels)
+        return fake.float()
+
+    def _discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.discriminator(images, labels)
+        return logits.float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.counts.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def _augment(self, images: Tensor, batch: Batch) -> Tensor:
+        probability = None if self.strength is None else self.strength.probability
+        return augment.apply(self.augmentations, images, batch.generator, probability)
+
+    def _penalty(self, network: str, *inputs: object) -> Tensor | None:
+        """Return the weighted sum of the penalties of a network that are due at this step."""
         total: Tensor | None = None
         for penalty in self.penalties[network]:
             if self.steps_done > penalty.start and self.steps_done % penalty.every == 0:
@@ -270,60 +303,53 @@ class AdversarialStep:
                 total = term if total is None else total + term
         return total
 
-    def follow_schedules(self, batch: int) -> None:
-        """Set rates, penalties and the class's strength for this step from the images seen before it."""
-        seen, ramp = (self.steps_done - 1) * batch, self.recipe.conditioning_ramp
+    def _follow_schedules(self, batch_size: int) -> None:
+        """Set learning rates, penalties and the strength of conditioning from the images of earlier steps."""
+        n_images, ramp = (self.steps_done - 1) * batch_size, self.recipe.conditioning_ramp
         if ramp is not None:
-            strength = min(1.0, max(0.0, (seen - ramp[0]) / max(1.0, ramp[1] - ramp[0])))
+            strength = min(1.0, max(0.0, (n_images - ramp[0]) / max(1.0, ramp[1] - ramp[0])))
             for module in self.conditional:
                 module.strength.fill_(strength)
-        total = self.recipe.lr_decay_images
-        self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, seen / total))) / 2
-        if self.recipe.final_lr_ratio != 1:
-            self.pair.decay(self.recipe.final_lr_ratio + (1 - self.recipe.final_lr_ratio) * self.decay)
+        total, final = self.recipe.lr_decay_images, self.recipe.final_lr_ratio
+        self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, n_images / total))) / 2
+        if final != 1:
+            self.pair.decay(final + (1 - final) * self.decay)
 
-    def accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
-        """Share of real and of fake images that the discriminator tells rightly; about a half each is convergence.
+    def _accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
+        """Return the discriminator's accuracy on real and on fake images; about 0.5 is convergence.
 
-        means: (2,), of its logits of real and of fake.
+        means: mean logits (2,) of real and fake images. Their mean is the threshold for a Wasserstein loss, whose
+        logits have no fixed one.
         """
-        level = self.loss.decision if self.loss.decision is not None else means.mean()
+        threshold = self.loss.decision if self.loss.decision is not None else means.mean()
         return {
-            "accuracy_real": (real_logits > level).float().mean(),
-            "accuracy_fake": (fake_logits < level).float().mean(),
+            "accuracy_real": (real_logits > threshold).float().mean(),
+            "accuracy_fake": (fake_logits < threshold).float().mean(),
         }
 
-    def scale_rate(self, name: str, factor: float) -> None:
-        """Multiply the learning rate of 'generator' or 'discriminator', as it was first set, by `factor`."""
-        self.pair.scale(name, factor)
 
-    def state_dict(self) -> Tree:
-        """Everything the next step depends on."""
-        return {
-            **self.pair.state_dict(),
-            "average": self.average.module.state_dict(),
-            "strength": {} if self.strength is None else self.strength.state_dict(),
-            "ema_logits": self.ema_logits,
-            "steps_done": self.steps_done,
-        }
-
-    def load_state_dict(self, state: Any) -> None:
-        """Continue from `state_dict()`."""
-        self.pair.load_state_dict(state)
-        self.average.module.load_state_dict(state["average"])
-        if self.strength is not None:
-            self.strength.load_state_dict(state["strength"])
-        self.ema_logits = state["ema_logits"].to(self.ema_logits)
-        self.steps_done = int(state["steps_done"])
+def backward(loss: Tensor, fraction: float) -> None:
+    """Add the gradients of a loss that is the mean over a fraction of the batch."""
+    (loss if fraction == 1 else loss * fraction).backward()  # type: ignore[no-untyped-call]
 
 
-def backward(loss: Tensor, share: float) -> None:
-    """Add the gradients of a loss that is the mean over this share of a batch."""
-    (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
+def mean_of_logs(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each logged scalar over the micro-batches.
 
-
-def averaged(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each over the parts."""
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.steps import mean_of_logs
+    >>> mean_of_logs([{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(3.0)}])
+    {'loss': tensor(2.)}
+    """
     if len(logs) == 1:
         return logs[0]
-    return {name: torch.stack([one[name] for one in logs]).mean(0) for name in logs[0]}
+    return {name: torch.stack([part[name] for part in logs]).mean(0) for name in logs[0]}
+
+
+def _by_network(all_penalties: list[Penalty]) -> dict[str, list[Penalty]]:
+    return {
+        network: [penalty for penalty in all_penalties if penalty.of == network]
+        for network in ("discriminator", "generator")
+    }

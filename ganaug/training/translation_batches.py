@@ -1,4 +1,4 @@
-"""Training batches of two image sets: in pairs, or each by itself."""
+"""Training batches of image-to-image translation, from paired or unpaired image sets."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,14 @@ from ganaug.images import to_signed
 
 @dataclass(frozen=True)
 class PairBatch:
-    """What one step gets: float in [-1, 1], (B, C, H, W) and (B, C', H, W), on the device.
+    """The input of one training step.
 
-    generator: the source of every further draw in this step.
+    Parameters
+    ----------
+    source, target : float32 Tensor of shape (B, C, H, W) and (B, C', H, W)
+        In [-1, 1], on the device of training.
+    generator : torch.Generator
+        Source of all further randomness in the step.
     """
 
     source: Tensor
@@ -24,9 +29,26 @@ class PairBatch:
 
 @dataclass(frozen=True)
 class Domain:
-    """One side of a translation: images, or label images, whose numbers 0..num_labels - 1 become a channel each.
+    """The source or target domain of a translation: images, or label maps with a channel for each label.
 
-    size: (C, H, W) as stored, uint8; of label images C is 1.
+    Parameters
+    ----------
+    size : tuple of int
+        (C, H, W) as stored, in uint8. C is 1 for label maps.
+    num_labels : int or None, default=None
+        Number of labels of label maps, whose pixels are 0..num_labels - 1. None for images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.translation_batches import Domain
+    >>> masks = Domain((1, 1, 2), num_labels=3)
+    >>> masks.shape
+    (3, 1, 2)
+    >>> masks.signed(torch.tensor([[[[0, 2]]]], dtype=torch.uint8))[0, :, 0]
+    tensor([[ 1., -1.],
+            [-1., -1.],
+            [-1.,  1.]])
     """
 
     size: tuple[int, int, int]
@@ -34,21 +56,46 @@ class Domain:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) as a network takes it."""
+        """(C, H, W) of a network's input or output."""
         return self.size if self.num_labels is None else (self.num_labels, *self.size[1:])
 
     def signed(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> float in [-1, 1], as a network takes it."""
+        """Convert stored images to a network's input: uint8 (N, C, H, W) -> float in [-1, 1], label maps one-hot."""
         if self.num_labels is None:
             return to_signed(images)
         return one_hot(images[:, 0].long(), self.num_labels).permute(0, 3, 1, 2).float() * 2 - 1
 
 
 class PairBatches:
-    """Batch number `step` of two sets, drawn with replacement: the same rows of both (`paired`), or rows of each.
+    """Batches of source and target images by number, drawn with replacement.
 
-    Stateless: `batches(step)` is the same whenever it is asked for. Of several processes, number `part` of `parts` gets
-    the rows part, part + parts, ... of the batch.
+    Parameters
+    ----------
+    sources, targets : uint8 Tensor of shape (N, C, H, W) and (M, C', H, W)
+    domains : tuple of Domain
+        The domain of the sources and that of the targets.
+    batch_size : int
+        Pairs per batch, over all processes.
+    paired : bool
+        Whether row i of the sources belongs to row i of the targets. If True, both are drawn together; if False,
+        independently.
+    seed : int
+    device : torch.device or str, default="cpu"
+    part, parts : int, default=0, 1
+        Rank of this process and number of processes. The process receives rows part, part + parts, ... of each batch.
+
+    Notes
+    -----
+    Batches have no state: ``batches(step)`` is the same whenever it is called.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.translation_batches import Domain, PairBatches
+    >>> images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
+    >>> batches = PairBatches(images, images, (Domain((1, 1, 1)), Domain((1, 1, 1))), 8, paired=True, seed=0)
+    >>> torch.equal(batches(3).source, batches(3).target)
+    True
     """
 
     def __init__(
@@ -64,22 +111,26 @@ class PairBatches:
         part: int = 0,
         parts: int = 1,
     ) -> None:
-        self.sides: tuple[Tensor, Tensor] = sources.to(device), targets.to(device)
+        self.images: tuple[Tensor, Tensor] = sources.to(device), targets.to(device)
         self.domains, self.batch_size, self.paired, self.seed = domains, batch_size, paired, seed
         self.device, self.part, self.parts = torch.device(device), part, parts
 
     def __call__(self, step: int) -> PairBatch:
-        draws = self._generator("cpu", "pairs", step)
-        uniform = torch.rand(2, self.batch_size, generator=draws, dtype=torch.float64)[:, self.part :: self.parts]
+        """Return batch number `step`."""
+        generator = self._generator("cpu", "pairs", step)
+        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)[:, self.part :: self.parts]
         if self.paired:
             uniform = uniform[:1].expand(2, -1)
-        rows = [(uniform[k] * len(side)).long().to(self.device) for k, side in enumerate(self.sides)]
-        own = draws if self.device.type == "cpu" else self._generator(self.device, "step", step)
-        source, target = (self.domains[k].signed(side[rows[k]]) for k, side in enumerate(self.sides))
-        return PairBatch(source, target, own)
+        source, target = (
+            domain.signed(images[(position * len(images)).long().to(self.device)])
+            for domain, images, position in zip(self.domains, self.images, uniform, strict=True)
+        )
+        step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
+        return PairBatch(source, target, step_generator)
 
-    def _generator(self, device: torch.device | str, *path: str | int) -> SharedGenerator:
-        made = SharedGenerator(device)
-        made.manual_seed(derive(self.seed, *path))
-        made.part, made.parts = self.part, self.parts
-        return made
+    def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
+        """Create the generator for a purpose, which draws the rows of this process."""
+        generator = SharedGenerator(device)
+        generator.manual_seed(derive(self.seed, *purpose))
+        generator.part, generator.parts = self.part, self.parts
+        return generator

@@ -1,4 +1,4 @@
-"""Training images that need not fit into memory: one window of steps after another draws from a part of them."""
+"""Training on image sets that do not fit into memory: batches come from a part of the set, which changes over time."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,15 +7,33 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabeledImages, StoredRows
+from ganaug._runtime.stored_rows import StoredRows
+from ganaug.images import LabeledImages
 
-POOL = 64 * 2**20  # bytes of pixels that a window holds; the next one is read meanwhile
-BLOCK = 64  # neighboring images of a class that are read together
+POOL = 64 * 2**20  # bytes of pixels in a pool; the next pool is read at the same time
+BLOCK = 64  # consecutive images of a class that are read together
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Images to draw from, class by class. starts, counts: (K,), where in `order` each class lies."""
+    """Images in memory, and where those of each class are.
+
+    Parameters
+    ----------
+    images : uint8 Tensor of shape (N, C, H, W)
+    order : int64 Tensor of shape (N,)
+        Row numbers of `images`, sorted by class.
+    starts, counts : int64 Tensor of shape (K,)
+        Start and length of each class in `order`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.windows import Pool
+    >>> pool = Pool.of(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), n_classes=2)
+    >>> pool.order[pool.starts[1] :][: pool.counts[1]]  # the images of class 1
+    tensor([0, 2])
+    """
 
     images: Tensor
     order: Tensor
@@ -24,73 +42,121 @@ class Pool:
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor, n_classes: int) -> "Pool":
-        """Of images uint8 (N, C, H, W), on any device, and their labels (N,)."""
+        """Create the pool of images (N, C, H, W), on any device, with labels (N,) on the CPU."""
         counts = torch.bincount(labels, minlength=n_classes)
         return cls(images, torch.argsort(labels, stable=True), counts.cumsum(0) - counts, counts)
 
 
 class Windows:
-    """Pool number `step // span` of a set: the whole set where its pixels are in memory, else a part that changes.
+    """The pool of images for each training step.
 
-    A part has each class by its chance of being drawn, and a class wholly where there is room. Of the others it has
-    blocks of neighbors in the order of a permutation that comes from (seed, class, epoch): after an epoch every block
-    was there once. So what is read is read in long runs, and a pool depends on its number alone.
-    chances: (K,), of each class in a batch. span: steps in which about as many images are drawn as a pool has.
+    A set in memory is one pool for all steps. Of a store, each pool serves a window of consecutive steps, and a thread
+    reads the next one meanwhile.
+
+    Parameters
+    ----------
+    images : LabeledImages
+    probabilities : Tensor of shape (K,)
+        Probability of each class in a batch.
+    batch_size : int
+    seed : int
+    device : torch.device or str
+        Where the images of a pool are.
+
+    Attributes
+    ----------
+    span : int
+        Steps per window. About as many images are drawn in it as the pool holds. Of a store only.
+
+    Notes
+    -----
+    Classes share a pool in proportion to their probability, and a class that fits is included completely. Other classes
+    are represented by blocks of consecutive images, in a random order that depends on (seed, class, epoch). In each
+    epoch every block occurs once. This makes reads long and sequential, and a pool depends on its number only, so
+    training can resume at any step.
     """
 
     def __init__(
-        self, images: LabeledImages, chances: Tensor, batch_size: int, *, seed: int, device: torch.device | str
+        self, images: LabeledImages, probabilities: Tensor, batch_size: int, *, seed: int, device: torch.device | str
     ) -> None:
-        self.set, self.seed, self.device = images, seed, device
-        self.whole: Pool | None = None
+        self.images, self.seed, self.device = images, seed, device
+        self.single_pool: Pool | None = None
         pixels: object = images.images
         if not isinstance(pixels, StoredRows):
-            self.whole = Pool.of(images.images.to(device), images.labels, len(images.classes))
+            self.single_pool = Pool.of(images.images.to(device), images.labels, len(images.classes))
             return
         self.rows = [images.rows_of(name) for name in images.classes]
-        room = max(2 * BLOCK * len(images.classes), POOL // images.images[:1].numel())
-        self.shares = shared_out(room, chances, torch.tensor([len(rows) for rows in self.rows]))
-        self.span = max(1, int(self.shares.sum()) // batch_size)
+        pool_size = max(2 * BLOCK * len(images.classes), POOL // images.images[:1].numel())
+        self.allocation = shared_out(pool_size, probabilities, torch.tensor([len(rows) for rows in self.rows]))
+        self.span = max(1, int(self.allocation.sum()) // batch_size)
         self.pools: dict[int, Future[Pool]] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="ganaug-windows")
 
     def __call__(self, step: int) -> Pool:
-        """The pool of step number `step`."""
-        if self.whole is not None:
-            return self.whole
-        number = step // self.span
-        for one in (number, number + 1):
-            if one not in self.pools:
-                self.pools[one] = self.thread.submit(self._read, one)
-        self.pools = {one: future for one, future in self.pools.items() if one >= number}
-        return self.pools[number].result()
+        """Return the pool of step number `step`."""
+        if self.single_pool is not None:
+            return self.single_pool
+        current = step // self.span
+        for number in (current, current + 1):
+            if number not in self.pools:
+                self.pools[number] = self.thread.submit(self._read, number)
+        self.pools = {number: future for number, future in self.pools.items() if number >= current}
+        return self.pools[current].result()
 
     def _read(self, number: int) -> Pool:
-        chosen = [self._rows(label, number) for label in range(len(self.rows))]
-        labels = torch.arange(len(chosen)).repeat_interleave(torch.tensor([len(rows) for rows in chosen]))
-        rows = torch.cat(chosen)
-        in_file = torch.argsort(rows)  # read in the order of the file
-        return Pool.of(self.set.images[rows[in_file]].to(self.device), labels[in_file], len(chosen))
+        """Read a pool from the store."""
+        rows_by_class = [self._rows(label, number) for label in range(len(self.rows))]
+        lengths = torch.tensor([len(rows) for rows in rows_by_class])
+        labels = torch.arange(len(rows_by_class)).repeat_interleave(lengths)
+        rows = torch.cat(rows_by_class)
+        file_order = torch.argsort(rows)  # so that the file is read from front to back
+        pixels = self.images.images[rows[file_order]].to(self.device)
+        return Pool.of(pixels, labels[file_order], len(rows_by_class))
 
     def _rows(self, label: int, number: int) -> Tensor:
-        rows, share = self.rows[label], int(self.shares[label])
-        if share >= len(rows):
+        """Choose the rows of a class that belong to a pool: int64, (n,)."""
+        rows, size = self.rows[label], int(self.allocation[label])
+        if size >= len(rows):
             return rows
-        each, in_all = max(1, share // BLOCK), -(-len(rows) // BLOCK)
-        epoch, within = divmod(number * each, in_all)
-        epochs = range(epoch, epoch + (within + each - 1) // in_all + 1)
-        orders = [torch.randperm(in_all, generator=generator(self.seed, "blocks", label, one)) for one in epochs]
-        blocks = torch.cat(orders)[within : within + each]
+        n_blocks, n_blocks_in_class = max(1, size // BLOCK), -(-len(rows) // BLOCK)
+        first_epoch, offset = divmod(number * n_blocks, n_blocks_in_class)
+        epochs = range(first_epoch, first_epoch + (offset + n_blocks - 1) // n_blocks_in_class + 1)
+        permutations = [
+            torch.randperm(n_blocks_in_class, generator=generator(self.seed, "blocks", label, epoch))
+            for epoch in epochs
+        ]
+        blocks = torch.cat(permutations)[offset : offset + n_blocks]
         return torch.cat([rows[block * BLOCK :][:BLOCK] for block in blocks.tolist()])
 
 
-def shared_out(room: int, chances: Tensor, counts: Tensor) -> Tensor:
-    """How many of each class's images (K,) go into a pool of `room`: by its chance, but no more than there are."""
-    shares = torch.zeros_like(counts)
-    while room > 0 and bool((open_ := (shares < counts) & (chances > 0)).any()):
-        weights = torch.where(open_, chances, 0.0)
-        more = (room * weights / weights.sum()).ceil().long()
-        before = int(shares.sum())
-        shares = torch.minimum(counts, shares + more)
-        room -= int(shares.sum()) - before
-    return shares
+def shared_out(size: int, probabilities: Tensor, counts: Tensor) -> Tensor:
+    """Allocate the images of a pool to classes in proportion to their probability.
+
+    Parameters
+    ----------
+    size : int
+        Images in the pool, approximately: shares are rounded up.
+    probabilities : Tensor of shape (K,)
+        Probability of each class.
+    counts : int64 Tensor of shape (K,)
+        Images of each class, which bound its share. What a class cannot use goes to the others.
+
+    Returns
+    -------
+    int64 Tensor of shape (K,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.windows import shared_out
+    >>> shared_out(100, torch.tensor([0.5, 0.5]), torch.tensor([1000, 20]))
+    tensor([80, 20])
+    """
+    allocation = torch.zeros_like(counts)
+    while size > 0 and bool((is_open := (allocation < counts) & (probabilities > 0)).any()):
+        weights = torch.where(is_open, probabilities, 0.0)
+        shares = (size * weights / weights.sum()).ceil().long()
+        total = int(allocation.sum())
+        allocation = torch.minimum(counts, allocation + shares)
+        size -= int(allocation.sum()) - total
+    return allocation

@@ -13,20 +13,21 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
-from tests.planted.test_utility_verdict import HandsOut, digits
 
-from ganaug import AugmentedClassifier, GANAugmenter
-from ganaug.estimators import classifier
-from ganaug.evaluation.splits import Fold
+from ganaug import AugmentedClassifier
+from ganaug.estimators import share_selection
+from ganaug.evaluation import Fold
+from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.sets import augmenter
 
 EXPECTED_TO_FAIL = {
-    "check_sample_weight_equivalence_on_dense_data": "an image of weight 2 is not two images to a generator, whose "
-    "batches draw images alike; weights reach the classifier alone",
+    "check_sample_weight_equivalence_on_dense_data": "weights reach the classifier only: the generator samples every "
+    "image equally often, so that an image of weight 2 is not two images to it",
 }
 
 
 def tiny(**options):
-    gan = GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
+    gan = augmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
     return AugmentedClassifier(LogisticRegression(), gan, cv=2, shares=(0.25,), n_samples=8, random_state=0, **options)
 
 
@@ -36,12 +37,12 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-def test_as_many_checks_ran_as_we_think():
+def test_at_least_45_checks_ran():
     assert len(list(estimator_checks_generator(tiny()))) >= 45
 
 
-class Rows(HandsOut):
-    """Hands out images of a pool to rows of 8 x 8 digits; without a pool, those that it is fitted on."""
+class OfRows(HandsOut):
+    """A pool for rows of 8 x 8 digits. Without a pool it returns the images that it is fitted on."""
 
     image_shape = (8, 8)
 
@@ -52,7 +53,7 @@ class Rows(HandsOut):
 
 def with_pool(pool, estimator=None, **options):
     estimator = LogisticRegression(C=10, max_iter=300) if estimator is None else estimator
-    return AugmentedClassifier(estimator, Rows(pool), random_state=0, **options)
+    return AugmentedClassifier(estimator, OfRows(pool), random_state=0, **options)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def sets():
     return train, validation, rows[0], rows[1]
 
 
-def test_real_images_that_it_lacks_are_used_and_make_it_better(sets):
+def test_new_real_images_are_used_and_improve_the_classifier(sets):
     _, validation, (X, y), (X_test, y_test) = sets
     model = with_pool(validation).fit(X, y)
     assert model.share_ > 0
@@ -71,20 +72,20 @@ def test_real_images_that_it_lacks_are_used_and_make_it_better(sets):
     assert model.score(X_test, y_test) > clone(model.estimator).fit(X, y).score(X_test, y_test) + 0.02
 
 
-def test_copies_are_not_used(sets):
+def test_copies_of_training_rows_are_not_used(sets):
     _, _, (X, y), _ = sets
     model = with_pool(None, KNeighborsClassifier(1)).fit(X, y)
     assert (model.share_, model.synthetic_weight_, model.augmenter_) == (0, 0, None)
     assert model.verdict_ == "no evidence"
 
 
-def test_copies_are_never_said_to_help(sets):
+def test_the_verdict_on_copies_is_never_helps(sets):
     _, _, (X, y), _ = sets
     verdicts = [with_pool(None).set_params(random_state=seed).fit(X, y).verdict_ for seed in range(4)]
     assert "helps" not in verdicts
 
 
-def test_a_share_of_nothing_is_the_estimator_alone(sets):
+def test_share_0_is_the_estimator_alone(sets):
     _, validation, (X, y), (X_test, _) = sets
     model = with_pool(validation, share=0).fit(X, y)
     alone = clone(model.estimator).fit(X, y)
@@ -92,7 +93,7 @@ def test_a_share_of_nothing_is_the_estimator_alone(sets):
     assert (model.verdict_, model.report_) == ("not tried", None)
 
 
-def test_it_goes_through_a_pipeline_a_search_and_cross_validation(sets):
+def test_it_works_in_a_pipeline_a_grid_search_and_cross_validation(sets):
     _, validation, (X, y), _ = sets
     model = with_pool(validation, share=0.25)
     assert cross_val_score(make_pipeline(StandardScaler(), with_pool(validation, share=0)), X, y, cv=2).shape == (2,)
@@ -103,20 +104,20 @@ def test_it_goes_through_a_pipeline_a_search_and_cross_validation(sets):
 def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
     _, validation, (X, y), _ = sets
     groups = np.arange(len(y)) // 2 * 7
-    seen = []
-    original = AugmentedClassifier._fold
+    folds = []
+    original = share_selection.ShareSelector._predict_fold
 
-    def spied(self, rows, fold, seed):
-        seen.append((set(groups[fold.train.numpy()]), set(groups[fold.test.numpy()])))
-        return original(self, rows, fold, seed)
+    def recorded(self, rows, fold):
+        folds.append((set(groups[fold.train.numpy()]), set(groups[fold.test.numpy()])))
+        return original(self, rows, fold)
 
-    monkeypatch.setattr(AugmentedClassifier, "_fold", spied)
+    monkeypatch.setattr(share_selection.ShareSelector, "_predict_fold", recorded)
     with_pool(validation, shares=(0.25,), cv=2).fit(X, y, groups=groups)
-    assert seen
-    assert not any(train & test for train, test in seen)
+    assert folds
+    assert not any(train & test for train, test in folds)
 
 
-def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
+def test_metadata_routing_passes_other_parameters_to_the_wrapped_estimator(sets):
     _, validation, (X, y), _ = sets
 
     class Tagged(LogisticRegression):
@@ -126,44 +127,44 @@ def test_metadata_routing_sends_weights_here_and_the_rest_inside(sets):
 
     weights = np.where(y < 5, 3.0, 0.2)
     with sklearn.config_context(enable_metadata_routing=True):
-        inner = Tagged(max_iter=300).set_fit_request(tag=True, sample_weight=True)
-        model = with_pool(validation, inner, share=0.25).set_fit_request(sample_weight=True, groups=True)
+        estimator = Tagged(max_iter=300).set_fit_request(tag=True, sample_weight=True)
+        model = with_pool(validation, estimator, share=0.25).set_fit_request(sample_weight=True, groups=True)
         model.set_score_request(sample_weight=True)
-        routed = clone(model).fit(X, y, sample_weight=weights, tag="mine").estimator_
-        even = clone(model).fit(X, y, sample_weight=np.ones(len(y))).estimator_
+        weighted = clone(model).fit(X, y, sample_weight=weights, tag="a tag").estimator_
+        unweighted = clone(model).fit(X, y, sample_weight=np.ones(len(y))).estimator_
         scores = cross_val_score(model, X, y, cv=2, params={"sample_weight": weights})
-    assert routed.tag_ == "mine"
-    assert not np.allclose(routed.coef_, even.coef_)
+    assert weighted.tag_ == "a tag"
+    assert not np.allclose(weighted.coef_, unweighted.coef_)
     assert scores.shape == (2,)
 
 
 def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
-    """Each outer fold hands on the groups of its own training rows, and no inner fold parts one."""
+    """Each outer fold passes on the groups of its training rows only."""
     _, validation, (X, y), _ = sets
     groups = np.arange(len(y)) // 2 * 7
-    seen = []
-    monkeypatch.setattr(classifier, "folds", lambda images, n, groups, seed: seen.append((images, groups)) or halves())
+    passed_groups = []
 
-    def halves():
-        rows = np.arange(len(seen[-1][0]))
-        even, odd = torch.from_numpy(rows[rows % 2 == 0]), torch.from_numpy(rows[rows % 2 == 1])
+    def record_and_halve(images, n, groups, seed):
+        passed_groups.append(set(groups.astype(int)))
+        even, odd = torch.arange(0, len(images), 2), torch.arange(1, len(images), 2)
         return [Fold(even, odd), Fold(odd, even)]
+
+    monkeypatch.setattr(share_selection, "folds", record_and_halve)
 
     with sklearn.config_context(enable_metadata_routing=True):
         model = with_pool(validation, shares=(0.25,), cv=2).set_fit_request(groups=True)
         splitter = GroupKFold(2).set_split_request(groups=True)
         cross_val_score(model, X, y, cv=splitter, params={"groups": groups})
-    handed = [set(own.astype(int)) for _, own in seen]
-    assert len(handed) == 2
-    assert not handed[0] & handed[1]
-    assert handed[0] | handed[1] == set(groups)
+    assert len(passed_groups) == 2
+    assert not passed_groups[0] & passed_groups[1]
+    assert passed_groups[0] | passed_groups[1] == set(groups)
 
 
-def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):
+def test_a_class_too_small_to_split_warns_and_uses_nothing_synthetic(sets):
     _, validation, (X, y), _ = sets
-    keep = np.concatenate([np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:2]])
+    rows = np.concatenate([np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:2]])
     with pytest.warns(UserWarning, match="class '3' has 2 images"):
-        model = with_pool(validation).fit(X[keep], y[keep])
+        model = with_pool(validation).fit(X[rows], y[rows])
     assert (model.share_, model.verdict_) == (0.0, "insufficient")
     assert model.predict(X[:3]).shape == (3,)
 
@@ -171,7 +172,7 @@ def test_classes_too_small_to_try_are_said_and_nothing_synthetic_is_used(sets):
 @pytest.mark.parametrize(
     "options", [{"share": 1.0}, {"share": "half"}, {"shares": ()}, {"shares": (0, 0.5)}, {"cv": 1}]
 )
-def test_parameters_that_make_no_sense_are_named(sets, options):
+def test_invalid_parameters_are_named(sets, options):
     _, validation, (X, y), _ = sets
     with pytest.raises(ValueError, match=next(iter(options))), warnings.catch_warnings():
         with_pool(validation, **options).fit(X, y)

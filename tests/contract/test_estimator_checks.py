@@ -5,7 +5,7 @@ from imblearn.utils.estimator_checks import parametrize_with_checks as parametri
 from sklearn.utils.estimator_checks import estimator_checks_generator as sklearn_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ganaug import GANAugmenter
+from tests.sets import augmenter
 
 EXPECTED_TO_FAIL = {
     "check_samplers_pandas_sparse": "images are dense: synthetic rows would fill a sparse frame with stored zeros",
@@ -13,7 +13,7 @@ EXPECTED_TO_FAIL = {
 
 
 def tiny():
-    return GANAugmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
+    return augmenter(n_steps=2, batch_size=4, latent_size=2, width=1, device="cpu", random_state=0, filters=None)
 
 
 @parametrize_with_checks([tiny()], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL)

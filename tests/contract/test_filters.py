@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from ganaug import GANAugmenter
-from ganaug._runtime.storage import write_tree
+from ganaug._runtime.storage import read_tree, write_tree
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import ClassNotLearnedError, RunError
 from ganaug.images import LabeledImages
-from ganaug.sampling.filters import COPY, KEPT, MISLABELED, FilterStats, filter_names, make_filters
+from ganaug.sampling.filters import COPY, MISLABELED, PASSED, FilterStats, filter_names, make_filters
 from ganaug.training.auxiliary_classifier import train_auxiliary_classifier
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, augmenter, tones
 from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING
 
 LEARNED = {**SMALL, "filters": "copies,label", "width": 16, "batch_size": 32, "ema_half_life": 500}
@@ -29,7 +29,7 @@ def images():
 @pytest.fixture(scope="module")
 def gan(images):
     """A fitted augmenter whose auxiliary classifier asks of each class what about half of the samples reach."""
-    gan = GANAugmenter(n_steps=300, check_every=50, **LEARNED).fit(images)
+    gan = augmenter(n_steps=300, check_every=50, **LEARNED).fit(images)
     raw, auxiliary_classifier = gan.sample(300, filtered=False), gan.model_.filters.auxiliary_classifier
     leads = auxiliary_classifier.leads(raw.images, raw.labels)
     stricter = replace(
@@ -56,7 +56,7 @@ def test_planted_copies_and_misfits_are_told_apart(images, filters):
     fresh = tones(60, (1, 8, 8), seed=5)
     verdict = filters.judge(fresh.images, fresh.labels)
     assert (verdict != COPY).all()
-    assert (verdict == KEPT).float().mean() > 0.5
+    assert (verdict == PASSED).float().mean() > 0.5
     assert (filters.judge(fresh.images, (fresh.labels + 1) % 3) == MISLABELED).all()
 
 
@@ -95,10 +95,10 @@ def test_training_images_never_leave_through_sample(gan):
 def test_what_is_rejected_never_leaves_sample(gan):
     synthetic = gan.sample({"dark": 150, "bright": 90})
     assert synthetic.counts == {"dark": 150, "middle": 0, "bright": 90}
-    assert (gan.model_.filters.judge(synthetic.images, synthetic.labels) == KEPT).all()
+    assert (gan.model_.filters.judge(synthetic.images, synthetic.labels) == PASSED).all()
     raw = gan.sample({"dark": 150, "bright": 90}, filtered=False)
     redrawn = synthetic.metadata["redraws"].to_numpy() > 0
-    assert np.array_equal(redrawn, (gan.model_.filters.judge(raw.images, raw.labels) != KEPT).numpy())
+    assert np.array_equal(redrawn, (gan.model_.filters.judge(raw.images, raw.labels) != PASSED).numpy())
     assert torch.equal(synthetic.images[~redrawn], raw.images[~redrawn])
 
 
@@ -124,13 +124,13 @@ def test_the_yield_is_reported_by_class(gan):
     table = gan.filter_report_.set_index("class")
     assert list(table.index) == ["dark", "middle", "bright"]
     passed = table["drawn"] - table["copies"] - table["mislabeled"]
-    assert np.allclose(table["yield"], passed / table["drawn"])
+    assert np.allclose(table["pass_rate"], passed / table["drawn"])
     assert table["learned"].all()
 
 
 def test_a_class_that_is_not_learned_is_refused_and_left_as_it_was(gan, images):
     poor = {0: FilterStats(128, 3, 120), 1: FilterStats(128, 0, 0), 2: FilterStats(128, 0, 64)}
-    crippled = GANAugmenter(**LEARNED)
+    crippled = augmenter(**LEARNED)
     crippled.model_ = replace(gan.model_, filter_stats=poor)
     crippled.classes_ = gan.classes_
     with pytest.raises(ClassNotLearnedError, match=r"class 'dark' is not learned.*4% of 128 trial samples pass"):
@@ -141,8 +141,8 @@ def test_a_class_that_is_not_learned_is_refused_and_left_as_it_was(gan, images):
 
 
 def test_untrained_classes_are_not_filled_up_with_rubbish(images):
-    raw = GANAugmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNED)
-    with pytest.warns(UserWarning, match="not learned, and so not filled up"):
+    raw = augmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNED)
+    with pytest.warns(UserWarning, match="not learned, and not filled up"):
         _, labels = raw.fit_resample(images)
     lacking = np.flatnonzero(~raw.filter_report_["learned"])
     assert len(lacking) > 0
@@ -151,10 +151,10 @@ def test_untrained_classes_are_not_filled_up_with_rubbish(images):
 
 def test_altered_filters_are_refused(gan, tmp_path):
     gan.save(tmp_path)
-    tree = gan.model_.filters.tree()
-    tree["auxiliary_classifier"]["margins"] = torch.full((3,), -99.0)
-    write_tree(tmp_path / "filters.safetensors", tree)
-    with pytest.raises(RunError, match=r"the filters are not those that model.json names"):
+    tensors = read_tree(tmp_path / "model.safetensors")
+    tensors["filters"]["auxiliary_classifier"]["margins"] = torch.full((3,), -99.0)
+    write_tree(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(RunError, match=r"model.safetensors: is not the file that model.json names"):
         GANAugmenter.load(tmp_path, "cpu")
 
 
@@ -184,9 +184,9 @@ def test_filters_come_by_name_or_not_at_all():
     assert filter_names(None) == filter_names("") == ()
     with pytest.raises(ValueError, match=r"Unknown filter 'label_s'.*copies, label"):
         filter_names(["label_s"])
-    assert FilterStats(100, 5, 5).share == pytest.approx(0.9)
-    assert not FilterStats(100, 0, 91).learned
-    assert FilterStats(100, 0, 91, floor=0.05).learned
+    assert FilterStats(100, 5, 5).pass_rate == pytest.approx(0.9)
+    assert not FilterStats(100, 0, 91).is_learned
+    assert FilterStats(100, 0, 91, min_pass_rate=0.05).is_learned
     with pytest.raises(ValueError, match=r"filters must be names.*got 5"):
         filter_names(5)
 

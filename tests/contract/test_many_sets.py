@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from ganaug import GANAugmenter, LabeledImages
+from ganaug import LabeledImages
+from tests.sets import augmenter
 
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 32, 48), (3, 32, 48), (3, 64, 64)]
 KINDS = [
@@ -37,7 +38,7 @@ def bars(shape, rho, n_classes, n_max=150):
 def test_a_short_fit_is_finite_and_hides_no_dead_class(shape, rho, n_classes):
     images = bars(shape, rho, n_classes)
     steps = 300 if shape[1] < 64 else 150
-    gan = GANAugmenter(n_steps=steps, check_every=50, device="cpu", random_state=0).fit(images)
+    gan = augmenter(n_steps=steps, check_every=50, device="cpu", random_state=0).fit(images)
     assert gan.history_[["loss_discriminator", "loss_generator", "score"]].notna().all().all()
     assert not [finding for finding in gan.health_ if finding.symptom == "nan"]
     raw = gan.sample(dict.fromkeys(images.classes, 32), filtered=False)

@@ -5,12 +5,12 @@ import random
 import pytest
 import torch
 
-from ganaug import GANAugmenter
-from ganaug._runtime.storage import locked, read_tree, same
+from ganaug._runtime.locks import locked
+from ganaug._runtime.storage import read_tree, same
 from ganaug.errors import RunError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
-from tests.sets import SMALL, noise, tones
+from tests.sets import SMALL, augmenter, noise, tones
 
 STEPS = 23
 PAIRS = [("dcgan", loss) for loss in LOSSES] + [(network, "hinge") for network in NETWORKS if network != "dcgan"]
@@ -32,7 +32,7 @@ REMEMBERING = {
 
 def fitted(folder, network, loss, n_steps, resume=False, **more):
     settings = {**SMALL, "check_every": 5, "ema_half_life": 100, **more}
-    gan = GANAugmenter(network, loss, n_steps=n_steps, run_dir=folder, **settings)
+    gan = augmenter(network, loss, n_steps=n_steps, run_dir=folder, **settings)
     return gan.resume(tones(6, (1, 8, 8))) if resume else gan.fit(tones(6, (1, 8, 8)))
 
 
@@ -106,7 +106,7 @@ def test_a_run_without_a_better_score_stops_and_stays_stopped(tmp_path):
 
 def test_a_run_at_another_precision_is_not_resumed(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5, precision="fp32")
-    with pytest.raises(RunError, match="precision was 'fp32' and is 'bf16'"):
+    with pytest.raises(RunError, match="recipe__precision was 'fp32' and is now 'bf16'"):
         fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True, precision="bf16")
 
 
@@ -119,22 +119,22 @@ def test_the_global_random_state_has_no_part_in_it(tmp_path, untouched_global_ra
 
 
 def test_resuming_without_folder_means_another_seed_is_another_run(tmp_path):
-    one = GANAugmenter(n_steps=3, **SMALL).fit(noise((8, 8)))
-    two = GANAugmenter(n_steps=3, **{**SMALL, "random_state": 1}).fit(noise((8, 8)))
+    one = augmenter(n_steps=3, **SMALL).fit(noise((8, 8)))
+    two = augmenter(n_steps=3, **{**SMALL, "random_state": 1}).fit(noise((8, 8)))
     assert one.model_.hash() != two.model_.hash()
 
 
 def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5)
     settings = {**SMALL, "check_every": 5, "ema_half_life": 100, "n_steps": 9, "run_dir": tmp_path / "run"}
-    with pytest.raises(RunError, match="begun on other data"):
-        GANAugmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
-    with pytest.raises(RunError, match="loss was 'hinge' and is 'wgan'"):
-        GANAugmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))
-    with pytest.raises(RunError, match="random_state was 0 and is 3"):
-        GANAugmenter("dcgan", **(settings | {"random_state": 3})).resume(tones(6, (1, 8, 8)))
+    with pytest.raises(RunError, match="started on other data"):
+        augmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
+    with pytest.raises(RunError, match="loss was 'hinge' and is now 'wgan'"):
+        augmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))
+    with pytest.raises(RunError, match="random_state was 0 and is now 3"):
+        augmenter("dcgan", **(settings | {"random_state": 3})).resume(tones(6, (1, 8, 8)))
     with pytest.raises(RunError, match="has done 5 steps already, more than the 3"):
-        GANAugmenter("dcgan", **(settings | {"n_steps": 3})).resume(tones(6, (1, 8, 8)))
+        augmenter("dcgan", **(settings | {"n_steps": 3})).resume(tones(6, (1, 8, 8)))
     with pytest.raises(RunError, match="not empty"):
         fitted(tmp_path / "run", "dcgan", "hinge", 5)
     with pytest.raises(RunError, match=r"config\.json: not found"):
@@ -163,5 +163,5 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path):
 def test_a_config_that_is_not_ours_is_refused(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5)
     (tmp_path / "run" / "config.json").write_text('{"seed": 0}')
-    with pytest.raises(RunError, match="not what ganaug wrote"):
+    with pytest.raises(RunError, match="was not written by ganaug"):
         fitted(tmp_path / "run", "dcgan", "hinge", 9, resume=True)

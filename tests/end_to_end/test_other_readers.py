@@ -1,4 +1,4 @@
-"""What ganaug writes is read back, with equal counts per class, by the three readers that people use, unmodified."""
+"""Three common readers load the folders that ganaug writes, unmodified and with equal counts per class."""
 
 from collections import Counter
 
@@ -34,34 +34,34 @@ def synthetic():
     )
 
 
-def originals(tmp_path, form):
-    """5 + label images of each class, PNG and JPEG, in class folders or in one flat folder with metadata.csv."""
+def write_originals(tmp_path, layout):
+    """Write 5 + label images of each class, PNG and JPEG, in class folders or in one flat folder with metadata.csv."""
     root = tmp_path / "photos"
     rng = np.random.default_rng(0)
     lines = ["file_name,label,attr_site"]
     for label, name in enumerate(CLASSES):
-        (root / (name if form == "folders" else "")).mkdir(parents=True, exist_ok=True)
+        (root / (name if layout == "folders" else "")).mkdir(parents=True, exist_ok=True)
         for index in range(5 + label):
-            file = f"{name}/{index}" if form == "folders" else f"{label}_{index}"
+            file = f"{name}/{index}" if layout == "folders" else f"{label}_{index}"
             file += ".JPG" if index % 2 else ".png"
             Image.fromarray(rng.integers(0, 256, (16, 12, 3), dtype=np.uint8)).save(root / file)
             lines.append(f"{file},{name},{'north' if index % 2 else 'south'}")
-    if form == "metadata":
+    if layout == "metadata":
         (root / "metadata.csv").write_text("\n".join(lines) + "\n")
     return root
 
 
 @pytest.fixture(params=["written", "augmented folders", "augmented metadata", "in place"])
 def folder(request, tmp_path, synthetic):
-    """(root, expected counts, expected synthetic counts), from each of the ways in which ganaug writes a folder."""
-    made = {name: n for name, n in synthetic.counts.items() if n}
+    """Write a folder in one of four forms; return (root, expected counts, expected synthetic counts)."""
+    synthetic_counts = {name: n for name, n in synthetic.counts.items() if n}
     if request.param == "written":
-        return write_folder(synthetic, tmp_path / "out"), made, made
-    expected = {name: 5 + label + made.get(name, 0) for label, name in enumerate(CLASSES)}
-    data = inspect_folder(originals(tmp_path, "metadata" if "metadata" in request.param else "folders"))
+        return write_folder(synthetic, tmp_path / "out"), synthetic_counts, synthetic_counts
+    expected = {name: 5 + label + synthetic_counts.get(name, 0) for label, name in enumerate(CLASSES)}
+    data = inspect_folder(write_originals(tmp_path, "metadata" if "metadata" in request.param else "folders"))
     if request.param == "in place":
-        return augment_in_place(data, synthetic), expected, made
-    return augment_folder(data, synthetic, tmp_path / "out"), expected, made
+        return augment_in_place(data, synthetic), expected, synthetic_counts
+    return augment_folder(data, synthetic, tmp_path / "out"), expected, synthetic_counts
 
 
 def test_torchvision_reads_it(folder):
@@ -85,23 +85,23 @@ def test_timm_reads_it(folder):
 def test_hugging_face_reads_it(folder, tmp_path):
     from datasets import load_dataset
 
-    root, expected, made = folder
+    root, expected, synthetic_counts = folder
     data = load_dataset("imagefolder", data_dir=str(root), cache_dir=str(tmp_path / "cache"))
     assert list(data) == ["train"]
     rows = data["train"].with_format(None)
     assert Counter(rows["label"]) == expected
-    assert Counter(row["label"] for row in rows if row["is_synthetic"]) == made
+    assert Counter(row["label"] for row in rows if row["is_synthetic"]) == synthetic_counts
     assert all(row["image"].size == (12, 16) for row in rows)
     seeds = {int(row["seed"]) for row in rows if row["is_synthetic"]}
-    assert seeds == set(range(2**53 - 12, 2**53))  # exact, though missing neighbors make the column float
+    assert seeds == set(range(2**53 - 12, 2**53))  # exact, although missing values make the column float
 
 
 def test_ganaug_reads_it(folder, synthetic):
-    root, expected, made = folder
-    again = read_folder(root)
-    assert {name: n for name, n in again.counts.items() if n} == expected
-    frame = again.metadata
-    assert Counter(frame.loc[frame["is_synthetic"], "label"]) == made
-    pixels = again.take(np.flatnonzero(frame["is_synthetic"]))
-    order = pixels.metadata["seed"].astype("int64").argsort().tolist()
-    assert torch.equal(pixels.images[order], synthetic.images)
+    root, expected, synthetic_counts = folder
+    images = read_folder(root)
+    assert {name: n for name, n in images.counts.items() if n} == expected
+    frame = images.metadata
+    assert Counter(frame.loc[frame["is_synthetic"], "label"]) == synthetic_counts
+    read_back = images.take(np.flatnonzero(frame["is_synthetic"]))
+    order = read_back.metadata["seed"].astype("int64").argsort().tolist()
+    assert torch.equal(read_back.images[order], synthetic.images)

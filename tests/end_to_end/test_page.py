@@ -1,4 +1,4 @@
-"""A report's page as a browser shows it: clicked through, in the dark, on a phone, on paper, and to a screen reader."""
+"""The page of a report in a browser: navigation, dark mode, a phone, print, and accessibility."""
 
 import os
 import shutil
@@ -11,14 +11,12 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from ganaug import LabeledImages
-from ganaug.reports.bias import bias_report
-from ganaug.reports.diversity import diversity_report
-from ganaug.reports.report import joined
+from ganaug.reports import bias_report, diversity_report, joined
 from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "report.png"  # which the docs show
+PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "report.png"  # shown in the documentation
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
 
@@ -31,31 +29,31 @@ def page_file(tmp_path_factory):
         diversity_report(real, copies(real, other), features="pixels"),
         bias_report(with_attributes(60), with_attributes(60, dark=(50, 20), seed=1), features="pixels"),
     ]
-    joined("synthetic", "What are the synthetic images worth?", reports).to_html(path)
+    joined("synthetic", "Are the synthetic images as good as real ones?", reports).to_html(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
-def opened(browser, path, **how):
-    context = browser.new_context(**how)
+def open_page(browser, path, **options):
+    context = browser.new_context(**options)
     context.set_offline(True)
     page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("requestfailed", lambda request: page.complaints.append(request.url))
+    page.errors = []
+    page.on("console", lambda message: page.errors.append(message.text))
+    page.on("requestfailed", lambda request: page.errors.append(request.url))
     page.goto(path.as_uri())
     return page
 
 
-def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_file, tmp_path):
-    page = opened(browser, page_file, viewport={"width": 1100, "height": 900})
+def test_every_section_is_reached_by_a_link_and_no_image_is_broken(browser, page_file, tmp_path):
+    page = open_page(browser, page_file, viewport={"width": 1100, "height": 900})
     links = page.locator("nav a")
     assert links.count() >= 5
     for number in range(links.count()):
@@ -69,37 +67,37 @@ def test_every_part_is_reached_by_a_click_and_nothing_is_missing(browser, page_f
     broken = page.evaluate("[...document.images].filter(image => !image.complete || !image.naturalWidth).length")
     assert broken == 0
     assert page.locator("img").count() >= 3
-    assert page.complaints == []
+    assert page.errors == []
     picture = PICTURE if os.environ.get("GANAUG_UPDATE_PICTURES") else tmp_path / "report.png"
     page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": 1100, "height": 1500}, full_page=True)
-    assert Image.open(picture).convert("L").getextrema()[0] < 60  # something stands on it
+    assert Image.open(picture).convert("L").getextrema()[0] < 60  # not a blank page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_screen_reader_finds_nothing_amiss(browser, page_file, scheme):
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # the reader is a script
+def test_the_page_has_no_accessibility_violations(browser, page_file, scheme):
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # the checker is a script
     page = context.new_page()
     page.goto(page_file.as_uri())
     for details in page.locator("details").all():
         details.locator("summary").click()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
-def test_it_is_dark_where_asked(browser, page_file):
+def test_the_page_follows_the_color_scheme(browser, page_file):
     color = "getComputedStyle(document.body).backgroundColor"
-    assert opened(browser, page_file, color_scheme="light").evaluate(color) == "rgb(255, 255, 255)"
-    assert opened(browser, page_file, color_scheme="dark").evaluate(color) != "rgb(255, 255, 255)"
+    assert open_page(browser, page_file, color_scheme="light").evaluate(color) == "rgb(255, 255, 255)"
+    assert open_page(browser, page_file, color_scheme="dark").evaluate(color) != "rgb(255, 255, 255)"
 
 
-def test_a_phone_scrolls_down_and_not_sideways(browser, page_file):
-    page = opened(browser, page_file, viewport={"width": 360, "height": 700})
+def test_a_phone_scrolls_vertically_only(browser, page_file):
+    page = open_page(browser, page_file, viewport={"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('p')).fontSize)") >= 14
 
 
-def test_it_prints_whole_tables(browser, page_file, tmp_path):
-    page = opened(browser, page_file, color_scheme="dark")
+def test_the_page_prints_in_light_colors_without_navigation(browser, page_file, tmp_path):
+    page = open_page(browser, page_file, color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
@@ -112,7 +110,9 @@ def test_ten_classes_fit_in_five_megabytes(tmp_path):
     draws = torch.Generator().manual_seed(0)
 
     def noise():
-        pixels = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=draws)  # what compresses worst
+        pixels = torch.randint(
+            0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=draws
+        )  # the worst case for compression
         return LabeledImages(pixels, torch.arange(200) % 10, names)
 
     report = diversity_report(noise(), noise(), features="pixels")

@@ -1,4 +1,4 @@
-"""The programs that users copy run as they are."""
+"""The programs in pipelines/ run as they are."""
 
 import os
 import subprocess
@@ -9,19 +9,19 @@ import pytest
 
 from tests.end_to_end.test_cli import folder_of
 
-SAID = {"pix2pix_masks_to_photos.py": "6 photos with masks", "cyclegan_rare_class.py": "cycle error"}
+EXPECTED_OUTPUT = {"pix2pix_masks_to_photos.py": "6 photos with masks", "cyclegan_rare_class.py": "cycle error"}
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in PIPELINES.glob("*.py")))
-def test_python(name, tmp_path):
+def test_a_python_pipeline_runs(name, tmp_path):
     command = [sys.executable, PIPELINES / name, "--smoke"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    assert SAID.get(name, "balanced accuracy") in done.stdout
+    assert EXPECTED_OUTPUT.get(name, "balanced accuracy") in done.stdout
 
 
-def test_shell(tmp_path):
+def test_the_shell_pipeline_runs_and_undoes_its_work(tmp_path):
     data = folder_of(tmp_path / "data")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [PIPELINES / "augment_folder.sh", data, tmp_path / "out", "--smoke"]

@@ -1,4 +1,4 @@
-"""Training in several processes: the same result as in one, and what happens when one of them dies."""
+"""Training in several processes: the same result as in one, and a clear end when one of them dies."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def checkpoint(folder, step):
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_do_what_one_does(tmp_path):
+def test_two_processes_learn_the_same_weights_as_one(tmp_path):
     alone = run(sys.executable, PROGRAM, tmp_path / "one", 50)
     assert alone.returncode == 0, alone.stderr
     together = run(*TORCHRUN, PROGRAM, tmp_path / "two", 50)
@@ -38,57 +38,58 @@ def test_two_processes_do_what_one_does(tmp_path):
     recipes = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(recipes) == 5
     for name in recipes:
-        one, two = (checkpoint(tmp_path / where / name, 50) for where in ("one", "two"))
-        for side in ("generator", "discriminator", "average"):
-            for key, value in one["step"][side].items():
+        one, two = (checkpoint(tmp_path / folder / name, 50) for folder in ("one", "two"))
+        for network in ("generator", "discriminator", "average"):
+            for key, value in one["step"][network].items():
                 torch.testing.assert_close(
-                    two["step"][side][key], value, rtol=1e-6, atol=1e-8, msg=f"{name} {side} {key}"
+                    two["step"][network][key], value, rtol=1e-6, atol=1e-8, msg=f"{name} {network} {key}"
                 )
-        for side, images in one["step"].get("pools", {}).items():
-            torch.testing.assert_close(two["step"]["pools"][side], images, rtol=1e-6, atol=1e-6)
+        for domain, images in one["step"].get("pools", {}).items():
+            torch.testing.assert_close(two["step"]["pools"][domain], images, rtol=1e-6, atol=1e-6)
         assert [row["score"] for row in two["rows"]] == pytest.approx([row["score"] for row in one["rows"]], rel=1e-6)
 
 
 @pytest.mark.timeout(300)
-def test_a_process_that_dies_ends_the_run_and_leaves_a_checkpoint_for_any_number(tmp_path):
+def test_a_dead_process_ends_the_run_and_the_checkpoint_resumes_in_one_process(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(40, 40), size=(8, 8)), tmp_path / "run"
-    arguments = [*FIT, data, "--run-dir", folder, "--param", "check_every=10", "--param", "width=8"]
+    arguments = [*FIT, data, "--run-dir", folder, "--param", "recipe.check_every=10", "--param", "recipe.width=8"]
     training = subprocess.Popen(
         [*map(str, [*TORCHRUN, *arguments, "--steps", 100_000])], stderr=subprocess.PIPE, text=True, env=QUIET
     )
     try:
         wait_for(folder / "checkpoints" / "00000020.safetensors", seconds=120)
-        os.kill(other_process_of(training.pid), signal.SIGKILL)
-        _, said = training.communicate(timeout=120)
+        os.kill(second_process_of(training.pid), signal.SIGKILL)
+        _, stderr = training.communicate(timeout=120)
     finally:
         training.terminate()
     assert training.returncode != 0
-    assert "another process of this training has died" in said, said
-    assert "2 processes train together" in said
+    assert "another process of this training has died" in stderr, stderr
+    assert "2 processes train together" in stderr
     assert not (folder / "model").exists()
-    done = max(int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors"))
-    resumed = run(sys.executable, *arguments, "--steps", done + 10, "--resume")
+    step = max(int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors"))
+    resumed = run(sys.executable, *arguments, "--steps", step + 10, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert read_json(folder / "summary.json")["steps"] == done + 10
+    assert read_json(folder / "summary.json")["steps"] == step + 10
 
 
-def other_process_of(launcher):
-    """The process id of the second of the two that a launcher started."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
+def second_process_of(launcher):
+    """Return the process id of rank 1 of the two processes that a launcher started."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                own = dict(one.split("=", 1) for one in (path / "environ").read_text().split("\0") if "=" in one)
+                pairs = (path / "environ").read_text().split("\0")
+                environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
             except OSError:
                 continue
-            if parent == launcher and own.get("RANK") == "1":
+            if parent == launcher and environment.get("RANK") == "1":
                 return int(path.name)
         time.sleep(0.1)
-    raise AssertionError(f"{launcher} has started no second process.")
+    raise AssertionError(f"launcher {launcher} started no second process.")
 
 
-def test_a_batch_that_cannot_be_shared_and_other_verbs_are_refused(tmp_path):
+def test_an_indivisible_batch_size_and_other_verbs_are_refused(tmp_path):
     data = folder_of(tmp_path / "data", counts=(6, 6), size=(8, 8))
     options = ["--run-dir", tmp_path / "run", "--steps", 2, "--param", "batch_size=7"]
     refused = run(*TORCHRUN, *FIT, data, *options)
@@ -97,19 +98,19 @@ def test_a_batch_that_cannot_be_shared_and_other_verbs_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
     other = run(sys.executable, "-m", "ganaug", "check", data, env={**QUIET, "WORLD_SIZE": "2", "RANK": "1"})
     assert other.returncode == 2
-    assert "only `fit`" in other.stderr
+    assert "works for `fit` and `translate fit` only" in " ".join(other.stderr.split())
     apply = ["translate", "apply", tmp_path / "run", data, tmp_path / "out"]
     other = run(sys.executable, "-m", "ganaug", *apply, env={**QUIET, "WORLD_SIZE": "2", "RANK": "1"})
     assert other.returncode == 2
-    assert "`translate fit`" in other.stderr
+    assert "works for `fit` and `translate fit` only" in " ".join(other.stderr.split())
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_learn_to_translate_by_the_command_line(tmp_path):
+def test_translate_fit_trains_in_two_processes(tmp_path):
     data, folder = folder_of(tmp_path / "data", counts=(30, 30), size=(16, 16)), tmp_path / "run"
     classes = sorted(path for path in data.iterdir() if path.is_dir())
-    # torchrun takes --run for an option of its own
-    options = ["--run-dir", folder, "--steps", 4, "--param", "width=8", "--param", "batch_size=2"]
+    # torchrun reads --run as an abbreviation of one of its options
+    options = ["--run-dir", folder, "--steps", 4, "--param", "recipe.width=8", "--param", "batch_size=2"]
     done = run(*TORCHRUN, "-m", "ganaug", "translate", "fit", *classes, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(folder / "model")]

@@ -1,4 +1,4 @@
-"""`ganaug report` as a process, on folders with and without attributes."""
+"""`ganaug report` in a process of its own, on folders with and without attributes."""
 
 import json
 import subprocess
@@ -10,14 +10,15 @@ import pytest
 from jsonschema import validate
 
 from ganaug import LabeledImages, write_folder
+from ganaug.metrics.diversity import MEASURES
 from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
-def run(*words):
-    command = [sys.executable, "-m", "ganaug", "report", *map(str, words), "--features", "pixels"]
+def run(*arguments):
+    command = [sys.executable, "-m", "ganaug", "report", *map(str, arguments), "--features", "pixels"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -30,12 +31,12 @@ def folders(tmp_path_factory):
     return root
 
 
-def test_other_real_images_pass_and_the_page_is_whole(folders, tmp_path):
+def test_other_real_images_pass_and_the_page_is_complete(folders, tmp_path):
     done = run(folders / "real", folders / "other", "--out", tmp_path / "page.html", "--json", tmp_path / "page.json")
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "page.json").read_text())
-    validate(found, SCHEMA)
-    assert (found["kind"], found["verdict"]) == ("diversity", "pass")
+    content = json.loads((tmp_path / "page.json").read_text())
+    validate(content, SCHEMA)
+    assert (content["kind"], content["verdict"]) == ("diversity", "pass")
     page = (tmp_path / "page.html").read_text()
     assert "data:image/png" in page
     assert "<script" not in page
@@ -43,34 +44,35 @@ def test_other_real_images_pass_and_the_page_is_whole(folders, tmp_path):
     assert "attr_" in done.stderr
 
 
-def test_copies_end_with_status_4_and_are_told_in_words(folders, tmp_path):
+def test_copies_exit_with_status_4_and_are_described(folders, tmp_path):
     done = run(folders / "real", folders / "copied", "--out", tmp_path / "page.html")
     assert done.returncode == 4
     assert "Near-copies" in done.stdout
-    assert "repeat training images" in " ".join(done.stdout.split())
+    assert MEASURES["near-copies"].means in " ".join(done.stdout.split())
 
 
-@pytest.mark.parametrize("own_file", [False, True])
-def test_attributes_are_compared(tmp_path, own_file):
-    sides = {"real": with_attributes(100), "made": with_attributes(100, dark=(90, 25), seed=1)}
-    for name, images in sides.items():
+@pytest.mark.parametrize("from_csv", [False, True])
+def test_attributes_are_compared(tmp_path, from_csv):
+    sets = {"real": with_attributes(100), "synthetic": with_attributes(100, dark=(90, 25), seed=1)}
+    for name, images in sets.items():
         write_folder(images, tmp_path / name)
-    words = ["--json", tmp_path / "p.json"]
-    if own_file:  # in place of columns in the folder's metadata.csv
-        path = tmp_path / "made" / "metadata.csv"
+    arguments = ["--json", tmp_path / "p.json"]
+    if from_csv:  # instead of columns in the metadata.csv of the folder
+        path = tmp_path / "synthetic" / "metadata.csv"
         table = pd.read_csv(path)
         table[["file_name", "attr_skin"]].to_csv(tmp_path / "attributes.csv", index=False)
         table.drop(columns=["attr_skin", "attr_site"]).to_csv(path, index=False)
-        words += ["--metadata", tmp_path / "attributes.csv"]
-    done = run(tmp_path / "real", tmp_path / "made", "--out", tmp_path / "p.html", *words)
+        arguments += ["--metadata", tmp_path / "attributes.csv"]
+    done = run(tmp_path / "real", tmp_path / "synthetic", "--out", tmp_path / "p.html", *arguments)
     assert done.returncode == 4, done.stderr
-    found = json.loads((tmp_path / "p.json").read_text())
-    validate(found, SCHEMA)
-    assert found["kind"] == "synthetic"
-    assert any("healthy: attr_skin = dark is 50 points more frequent" in sentence for sentence in found["summary"])
+    content = json.loads((tmp_path / "p.json").read_text())
+    validate(content, SCHEMA)
+    assert content["kind"] == "synthetic"
+    expected = "healthy: attr_skin = dark is 50 percentage points more frequent"
+    assert any(expected in sentence for sentence in content["summary"])
 
 
-def test_what_is_there_is_not_overwritten_and_a_wrong_table_is_named(folders, tmp_path):
+def test_existing_files_are_not_overwritten_and_an_invalid_csv_is_named(folders, tmp_path):
     (tmp_path / "page.html").write_text("mine")
     done = run(folders / "real", folders / "other", "--out", tmp_path / "page.html")
     assert (done.returncode, (tmp_path / "page.html").read_text()) == (1, "mine")

@@ -1,4 +1,4 @@
-"""`ganaug translate` as a person uses it, over every form of folder."""
+"""`ganaug translate` on every supported folder layout."""
 
 import shutil
 
@@ -16,14 +16,14 @@ from ganaug.io.provenance import is_marked
 from ganaug.io.translation_folders import read_side, read_sides
 from tests.sets import hashes
 
-QUICK = ["--steps", "3", "--param", "width=4", "--param", "batch_size=2", "--device", "cpu"]
+QUICK = ["--steps", "3", "--param", "recipe.width=4", "--param", "batch_size=2", "--device", "cpu"]
 COLORS = np.array([[0, 0, 0], [250, 60, 40], [50, 180, 220]], np.uint8)
 
 
 def ganaug(*arguments):
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="ganaug")
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="ganaug")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
 
 
 def save(path, pixels):
@@ -32,13 +32,13 @@ def save(path, pixels):
 
 
 def labels(count, size=(12, 18)):
-    draws = np.random.default_rng(0)
-    return draws.integers(0, 3, (count, *size), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 3, (count, *size), dtype=np.uint8)
 
 
 @pytest.fixture
 def pairs(tmp_path):
-    """mask/ as palette images and photo/, twelve of each, 12x18."""
+    """Twelve pairs of 12x18 pixels: palette images in mask/, JPEGs in photo/."""
     for number, mask in enumerate(labels(12)):
         picture = Image.fromarray(mask, "P")
         picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
@@ -48,7 +48,7 @@ def pairs(tmp_path):
     return tmp_path / "data"
 
 
-def test_masks_become_photos_with_their_masks_beside_them(pairs, tmp_path):
+def test_masks_are_translated_to_photos_and_written_with_them(pairs, tmp_path):
     done = ganaug("translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", *QUICK)
     assert done.exit_code == 0, done.output
     for name in ("config.json", "history.csv", "losses.png", "previews/00000003.png", "model/model.json"):
@@ -75,7 +75,7 @@ def test_masks_become_photos_with_their_masks_beside_them(pairs, tmp_path):
     assert "holds what ganaug wrote before" in again.output
 
 
-def test_unpaired_folders_both_ways_and_class_folders_are_kept(tmp_path):
+def test_unpaired_folders_translate_in_both_directions_and_keep_class_folders(tmp_path):
     for name, count in (("trainA/cat", 5), ("trainA/dog", 4), ("trainB", 6)):
         for number in range(count):
             save(tmp_path / "data" / name / f"{number}.png", np.full((12, 12, 3), 20 * number, np.uint8))
@@ -99,7 +99,7 @@ def test_unpaired_folders_both_ways_and_class_folders_are_kept(tmp_path):
     assert len(list((tmp_path / "a" / "translated").iterdir())) == 6
 
 
-def test_side_by_side_is_cut_in_the_middle(tmp_path):
+def test_side_by_side_images_are_split_in_the_middle(tmp_path):
     for number in range(4):
         left, right = np.full((10, 12, 3), 10, np.uint8), np.full((10, 12, 3), 240, np.uint8)
         save(tmp_path / "data" / f"{number}.png", np.concatenate([left, right], 1))
@@ -108,68 +108,69 @@ def test_side_by_side_is_cut_in_the_middle(tmp_path):
     assert int(x.images.max()) == 10
     assert int(y.images.min()) == 240
     smaller = read_sides(tmp_path / "data", None, paired=True, side_by_side=True, swapped=True, image_size=(8, 9))
-    assert [side.images.shape[2:] for side in smaller] == [(8, 9)] * 2
-    assert [side.images.unique().tolist() for side in smaller] == [[240], [10]]
+    assert [domain.images.shape[2:] for domain in smaller] == [(8, 9)] * 2
+    assert [domain.images.unique().tolist() for domain in smaller] == [[240], [10]]
     done = ganaug("translate", "fit", tmp_path / "data", "--side-by-side", "--run", tmp_path / "run", *QUICK)
     assert done.exit_code == 0, done.output
 
 
 def test_an_interrupted_fit_is_resumed(pairs, tmp_path):
-    ask = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", *QUICK]
-    assert ganaug(*ask).exit_code == 0
-    assert ganaug(*ask).exit_code == 1  # a run is there
-    assert ganaug(*ask, "--resume").exit_code == 0
+    fit = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", *QUICK]
+    assert ganaug(*fit).exit_code == 0
+    assert ganaug(*fit).exit_code == 1  # the folder holds a run
+    assert ganaug(*fit, "--resume").exit_code == 0
 
 
-def test_label_images_keep_their_numbers_when_resized(pairs):
-    small = read_side(pairs / "mask", num_labels=3, image_size=(24, 36))
-    assert np.array_equal(small.images[:, 0, ::2, ::2].numpy(), labels(12)[[int(f.split(".")[0]) for f in small.files]])
+def test_resized_label_images_keep_their_labels(pairs):
+    masks = read_side(pairs / "mask", num_labels=3, image_size=(24, 36))
+    rows = [int(file.split(".")[0]) for file in masks.files]
+    assert np.array_equal(masks.images[:, 0, ::2, ::2].numpy(), labels(12)[rows])
 
 
 @pytest.mark.parametrize(
-    ("spoil", "arguments", "said"),
+    ("spoil", "arguments", "message"),
     [
         (lambda root: (root / "photo" / "3.jpg").unlink(), ["--num-labels", 3], "no partner of the same name"),
         (lambda root: (root / "photo" / "3.jpg").write_bytes(b"x"), ["--num-labels", 3], "photo/3.jpg: its content"),
-        (lambda root: None, ["--num-labels", 2], r"mask/0.png: holds the label 2, beyond 0..1"),
+        (lambda root: None, ["--num-labels", 2], r"mask/0.png: has the label 2, outside 0..1"),
         (lambda root: save(root / "photo" / "3.jpg", np.zeros((9, 9, 3), np.uint8)), ["--num-labels", 3], "2 sizes"),
         (
             lambda root: save(root / "mask" / "3.png", np.zeros((12, 18, 3), np.uint8)),
             ["--num-labels", 3],
-            "no label image",
+            "not the mode of a label image",
         ),
     ],
 )
-def test_what_cannot_be_paired_is_named_before_any_work(pairs, tmp_path, spoil, arguments, said):
+def test_files_that_cannot_be_paired_are_named_before_training(pairs, tmp_path, spoil, arguments, message):
     spoil(pairs)
     done = ganaug("translate", "fit", pairs, "--paired", *arguments, "--run", tmp_path / "run", *QUICK)
     assert done.exit_code == 1
-    assert said in " ".join(done.output.split())
+    assert message in " ".join(done.output.split())
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_files_are_left_out_with_their_partners_and_listed(pairs, tmp_path):
+def test_skip_bad_leaves_out_bad_files_with_their_partners_and_lists_both(pairs, tmp_path):
     (pairs / "photo" / "3.jpg").write_bytes(b"no picture")
-    ask = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", "--skip-bad", *QUICK]
-    assert ganaug(*ask).exit_code == 0
-    listed = pd.read_csv(tmp_path / "run" / "skipped.csv").set_index("file_name")["cause"]
-    assert set(listed.index) == {str(pairs / "photo" / "3.jpg"), str(pairs / "mask" / "3.png")}
-    assert listed[str(pairs / "mask" / "3.png")] == "has no partner of the same name"
+    fit = ["translate", "fit", pairs, "--paired", "--num-labels", 3, "--run", tmp_path / "run", "--skip-bad", *QUICK]
+    assert ganaug(*fit).exit_code == 0
+    causes = pd.read_csv(tmp_path / "run" / "skipped.csv").set_index("file_name")["cause"]
+    assert set(causes.index) == {str(pairs / "photo" / "3.jpg"), str(pairs / "mask" / "3.png")}
+    assert causes[str(pairs / "mask" / "3.png")] == "has no partner of the same name"
 
 
-def test_two_files_of_one_name_are_told_apart_by_nobody(pairs):
+def test_two_files_that_differ_in_their_ending_only_are_refused(pairs):
     save(pairs / "photo" / "3.png", COLORS[labels(1)[0]])
-    with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ in their ending alone"):
+    with pytest.raises(DataError, match=r"3\.jpg and 3\.png differ only in their suffix"):
         read_sides(pairs, None, paired=True, num_labels=3)
 
 
-def test_the_number_of_labels_may_come_as_a_parameter(pairs, tmp_path):
-    ask = ["--paired", "--param", "num_labels=3", "--run", tmp_path / "run", *QUICK]
-    assert ganaug("translate", "fit", pairs, *ask).exit_code == 0
+def test_num_labels_can_be_set_by_param(pairs, tmp_path):
+    options = ["--paired", "--param", "num_labels=3", "--run", tmp_path / "run", *QUICK]
+    assert ganaug("translate", "fit", pairs, *options).exit_code == 0
     assert read_json(tmp_path / "run" / "model" / "model.json")["domains"][0]["num_labels"] == 3
 
 
-def test_what_is_applied_to_is_checked_like_what_was_learned_from(tmp_path):
+def test_apply_checks_channels_and_sizes_of_its_input(tmp_path):
     for number in range(4):
         save(tmp_path / "gray" / f"{number}.png", np.full((12, 18), 20 * number, np.uint8))
         save(tmp_path / "rgb" / f"{number}.png", np.full((12, 18, 3), [20 * number, 9, 9], np.uint8))
@@ -179,28 +180,28 @@ def test_what_is_applied_to_is_checked_like_what_was_learned_from(tmp_path):
     run = tmp_path / "run"
     assert ganaug("translate", "fit", tmp_path / "rgb", tmp_path / "gray", "--run", run, *QUICK).exit_code == 0
 
-    def applied(source, out, *more):
-        return ganaug("translate", "apply", run, tmp_path / source, tmp_path / out, "--device", "cpu", *more)
+    def apply(source, out, *options):
+        return ganaug("translate", "apply", run, tmp_path / source, tmp_path / out, "--device", "cpu", *options)
 
-    assert applied("gray", "from-gray").exit_code == 0
-    refused = applied("rgb", "back", "--direction", "y_to_x")
+    assert apply("gray", "from-gray").exit_code == 0
+    refused = apply("rgb", "back", "--direction", "y_to_x")
     assert refused.exit_code == 1
     assert "is RGB, and this translator takes gray images" in " ".join(refused.stderr.split())
-    refused = applied("tiny", "small")
+    refused = apply("tiny", "small")
     assert refused.exit_code == 1
     assert "is 4x6 pixels; 8 to 512 a side" in " ".join(refused.stderr.split())
-    assert applied("mixed", "resized", "--image-size", "12x18").exit_code == 0
+    assert apply("mixed", "resized", "--image-size", "12x18").exit_code == 0
     assert Image.open(tmp_path / "resized" / "translated" / "0.png").size == (18, 12)
 
 
-def test_a_translator_is_no_generator_and_the_other_way_round(pairs, tmp_path):
+def test_sample_refuses_the_run_of_a_translator(pairs, tmp_path):
     assert ganaug("translate", "fit", pairs, "--paired", "--run", tmp_path / "run", *QUICK).exit_code == 0
     done = ganaug("sample", tmp_path / "run", tmp_path / "out", "--per-class", 1)
     assert done.exit_code == 1
     assert "holds a translator" in done.output
 
 
-def test_a_folder_without_two_sides_is_refused(tmp_path):
+def test_a_folder_without_two_domains_is_refused(tmp_path):
     save(tmp_path / "data" / "0.png", np.zeros((9, 9, 3), np.uint8))
     with pytest.raises(DataError, match="neither trainA and trainB nor"):
         read_sides(tmp_path / "data", None, paired=False)
@@ -210,21 +211,20 @@ def test_a_folder_without_two_sides_is_refused(tmp_path):
 
 @pytest.fixture
 def rare(tmp_path):
-    """A folder of two classes, one of which has three times as many images as the other."""
+    """A folder of two classes: one has three times as many images as the other."""
     for name, tint, count in (("common", (200, 200, 200), 24), ("rare", (200, 120, 20), 8)):
         for number, shape in enumerate(labels(count, (16, 16))):
             save(tmp_path / "rare" / name / f"{number}.png", (shape[..., None] / 2 * np.array(tint)).astype(np.uint8))
     return tmp_path / "rare"
 
 
-def test_augment_fills_a_rare_class_up_by_translation_and_resumes(rare, tmp_path):
-    options = ["--method", "cyclegan", "--steps", 3, "--param", "width=4", "--param", "batch_size=2"]
+def test_augment_fills_up_a_rare_class_by_translation_and_resumes(rare, tmp_path):
+    options = ["--method", "cyclegan", "--steps", 3, "--param", "recipe.width=4", "--param", "batch_size=2"]
     done = ganaug("augment", rare, tmp_path / "out", *options, "--param", "augmentation=null")
     assert done.exit_code == 0, done.stderr
     assert "rare from common: mean cycle error" in done.stderr
-    found = read_folder(tmp_path / "out")
-    learned = "not filled up" not in done.stderr
-    assert found.counts == {"common": 24, "rare": 24 if learned else 8}
+    is_learned = "not filled up" not in done.stderr
+    assert read_folder(tmp_path / "out").counts == {"common": 24, "rare": 24 if is_learned else 8}
     assert (tmp_path / "out.run" / "rare" / "model").is_dir()
     other = ganaug("augment", rare, tmp_path / "other", "--run", tmp_path / "out.run", "--resume", *options)
     assert other.exit_code == 1
@@ -237,29 +237,29 @@ def test_augment_fills_a_rare_class_up_by_translation_and_resumes(rare, tmp_path
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
 
 
-def test_augment_takes_the_nearer_of_two_methods(rare, tmp_path):
+def test_method_auto_uses_the_method_with_images_nearer_to_real_ones(rare, tmp_path):
     done = ganaug("augment", rare, tmp_path / "out", "--method", "auto", "--steps", 2, "--no-report")
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count("distance from real images") == 2
     assert "Method auto: " in done.stderr
-    shutil.rmtree(tmp_path / "out.run" / "conditional")  # as if it had been interrupted before that
+    shutil.rmtree(tmp_path / "out.run" / "conditional")  # as if interrupted before this method began
     options = ["--method", "auto", "--steps", 2, "--no-report", "--resume", "--run", tmp_path / "out.run"]
     again = ganaug("augment", rare, tmp_path / "again", *options)
     assert again.exit_code == 0, again.stderr
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
-    refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "width=4")
+    refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "recipe.width=4")
     assert refused.exit_code == 2
     assert "of one method" in refused.stderr
 
 
-def test_a_wrong_pairing_is_told(tmp_path):
+def test_fit_warns_if_the_pairing_is_wrong(tmp_path):
     for number, mask in enumerate(labels(30)):
         save(tmp_path / "a" / f"{number}.png", COLORS[mask])
         save(tmp_path / "right" / f"{number}.png", 255 - COLORS[mask])
         save(tmp_path / "wrong" / f"{(number + 11) % 30}.png", 255 - COLORS[mask])
-    for side, told in (("right", False), ("wrong", True)):
-        run = tmp_path / f"{side}.run"
-        done = ganaug("translate", "fit", tmp_path / "a", tmp_path / side, "--run", run, "--paired", *QUICK)
+    for folder, is_warned in (("right", False), ("wrong", True)):
+        run = tmp_path / f"{folder}.run"
+        done = ganaug("translate", "fit", tmp_path / "a", tmp_path / folder, "--run", run, "--paired", *QUICK)
         assert done.exit_code == 0, done.stderr
-        assert ("do not look like pairs" in done.stderr) is told
-        assert read_json(run / "summary.json")["pairs"] == ("do not look like pairs" if told else "yes")
+        assert ("do not look like pairs" in done.stderr) is is_warned
+        assert read_json(run / "summary.json")["pairs"] == ("do not look like pairs" if is_warned else "yes")

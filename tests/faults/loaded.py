@@ -1,4 +1,4 @@
-"""What the processes of this room share: everything that a verb imports, imported once."""
+"""Import everything that the commands import, so that forked processes need not import it again."""
 
 import ganaug.cli.augment
 import ganaug.cli.fit

@@ -1,4 +1,4 @@
-"""Command lines in processes of their own that start at once, since they are forked from one that has imported all."""
+"""Run command lines in processes that start at once: they are forked from a process that has imported everything."""
 
 import contextlib
 import multiprocessing
@@ -15,7 +15,7 @@ CONTEXT.set_forkserver_preload(["tests.faults.processes", "tests.faults.loaded"]
 
 @contextlib.contextmanager
 def limited_memory(n_bytes):
-    """What takes so many bytes more than are mapped now ends in a MemoryError."""
+    """Limit the memory of this process to `n_bytes` more than it uses now; beyond it, a MemoryError is raised."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (mapped + n_bytes, before[1]))
@@ -25,10 +25,10 @@ def limited_memory(n_bytes):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _main(arguments, log, slow, memory):
+def _main(arguments, log, disk_delay, memory):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     fsync = os.fsync
-    os.fsync = lambda file: (time.sleep(slow), fsync(file))  # a disk that takes its time
+    os.fsync = lambda file: (time.sleep(disk_delay), fsync(file))
     with open(log, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -41,34 +41,34 @@ def _main(arguments, log, slow, memory):
         sys.exit(main(arguments, standalone_mode=True))
 
 
-def start(*arguments, log, slow=0, memory=None):
-    """`ganaug ARGUMENTS`, begun; what it says goes to the file `log`.
+def start_command(*arguments, log, disk_delay=0, memory=None):
+    """Start `ganaug ARGUMENTS`, with its output in the file `log`.
 
-    slow: seconds that the disk takes for a file. memory: bytes that it may take beyond those of its imports.
+    disk_delay: seconds that the disk takes per file. memory: bytes it may use in addition to its imports.
     """
     parts = [str(part) for part in arguments]
-    process = CONTEXT.Process(target=_main, args=(parts, str(log), slow, memory), daemon=True)
+    process = CONTEXT.Process(target=_main, args=(parts, str(log), disk_delay, memory), daemon=True)
     process.start()
     return process
 
 
-def ran(*arguments, log, seconds=120, memory=None):
-    """`ganaug ARGUMENTS`: its exit status, and what it said."""
-    process = start(*arguments, log=log, memory=memory)
+def run_command(*arguments, log, seconds=120, memory=None):
+    """Run `ganaug ARGUMENTS`. Returns its exit status and its output."""
+    process = start_command(*arguments, log=log, memory=memory)
     process.join(seconds)
     assert process.exitcode is not None, f"still running after {seconds} s: {arguments}"
     return process.exitcode, log.read_text()
 
 
-def killed(*arguments, log, after, ready=lambda: True, seconds=60, slow=0):
-    """Kill `ganaug ARGUMENTS` `after` seconds from when `ready()` first holds; False where it had ended before."""
-    process, end = start(*arguments, log=log, slow=slow), time.monotonic() + seconds
-    while not (came := ready()) and process.is_alive() and time.monotonic() < end:
+def kill_command(*arguments, log, after, is_ready=lambda: True, seconds=60, disk_delay=0):
+    """Kill `ganaug ARGUMENTS` `after` seconds from the moment when `is_ready()` is true. False if it ended before."""
+    process, end = start_command(*arguments, log=log, disk_delay=disk_delay), time.monotonic() + seconds
+    while not (was_ready := is_ready()) and process.is_alive() and time.monotonic() < end:
         time.sleep(0.002)
     time.sleep(after)
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGKILL)
     process.join(30)
     assert process.exitcode in (0, -signal.SIGKILL), log.read_text()
-    assert came or process.exitcode == 0, f"not ready after {seconds} s: {arguments}\n{log.read_text()}"
+    assert was_ready or process.exitcode == 0, f"not ready after {seconds} s: {arguments}\n{log.read_text()}"
     return process.exitcode == -signal.SIGKILL

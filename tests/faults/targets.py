@@ -1,4 +1,4 @@
-"""What a stranger's bytes may reach, each as a function of them that fails where they do more than be refused."""
+"""Fuzzing targets: functions of untrusted bytes. Each fails unless the bytes are used or refused with a named error."""
 
 import atexit
 import contextlib
@@ -16,60 +16,60 @@ from PIL import Image
 
 from ganaug import LabeledImages, read_folder, write_folder
 from ganaug._runtime.storage import read_tree
-from ganaug.cli.options import _yaml, counts
+from ganaug.cli.options import _flat, _yaml, counts
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
 from ganaug.estimators.augmenter import GANAugmenter
-from ganaug.io.decoding import UnusableImage, decode_bytes, pillow_warnings_judged
+from ganaug.io.decoding import UnusableImage, decode_bytes, strict_pillow_warnings
 from ganaug.io.listing import list_images
-from ganaug.io.manifest import MANIFEST, undo
+from ganaug.io.manifest import undo
 from ganaug.io.names import is_formula
-from ganaug.io.provenance import mark
+from ganaug.io.paths import MANIFEST
+from ganaug.io.provenance import make_mark
 from ganaug.io.records import records_of
 from ganaug.io.store import build_store, open_store
-from ganaug.sampling.generator_model import GeneratorModel
 from tests.end_to_end.test_cli import folder_of
-from tests.sets import SMALL, noise
+from tests.sets import SMALL, augmenter, noise
 
 SHARED_MEMORY = Path("/dev/shm")
-ROOM = Path(tempfile.mkdtemp(prefix="ganaug-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
-atexit.register(shutil.rmtree, ROOM, ignore_errors=True)
+FOLDER = Path(tempfile.mkdtemp(prefix="ganaug-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 CPU = torch.device("cpu")
-FOUR = torch.arange(4 * 64).to(torch.uint8).view(4, 1, 8, 8)
+FOUR_IMAGES = torch.arange(4 * 64).to(torch.uint8).view(4, 1, 8, 8)
 
 
 def image(content):
-    with contextlib.suppress(UnusableImage), pillow_warnings_judged():
+    with contextlib.suppress(UnusableImage), strict_pillow_warnings():
         pixels = decode_bytes(content, (8, 8)).pixels
         assert pixels.dtype == np.uint8
         assert pixels.shape[:2] == (8, 8)
 
 
 def tree(content):
-    path = ROOM / "any.safetensors"
+    path = FOLDER / "any.safetensors"
     path.write_bytes(content)
     with contextlib.suppress(RunError):
         assert isinstance(read_tree(path), dict)
 
 
 def skeleton(content):
-    """The JSON in a sound file's header."""
+    """The JSON in the header of a valid file."""
     header = json.dumps({"__metadata__": {"tree": content.decode("latin-1")}}).encode()
     tree(struct.pack("<Q", len(header)) + header)
 
 
 def model(content):
-    """The description of a model, beside sound weights."""
-    folder = ROOM / "model"
+    """The description of a model with valid weights."""
+    folder = FOLDER / "model"
     if not folder.exists():
-        GANAugmenter(n_steps=1, **SMALL).fit(noise()).save(folder)
-        (ROOM / "model.json").write_bytes((folder / "model.json").read_bytes())
+        augmenter(n_steps=1, **SMALL).fit(noise()).save(folder)
+        (FOLDER / "model.json").write_bytes((folder / "model.json").read_bytes())
     (folder / "model.json").write_bytes(content)
     with contextlib.suppress(RunError):
-        GeneratorModel.load(folder, CPU)
+        GANAugmenter.load(folder, CPU)
 
 
 def metadata(content):
-    root = ROOM / "photos"
+    root = FOLDER / "photos"
     if not root.exists():
         folder_of(root, counts=(3, 3), size=(8, 8))
     (root / "metadata.csv").write_bytes(content)
@@ -78,24 +78,24 @@ def metadata(content):
 
 
 def config(content):
-    """A file of parameters, or a list of counts."""
+    """A configuration file, or a list of counts."""
     text = content.decode("utf-8", "replace")
     with contextlib.suppress(click.UsageError):
-        given = _yaml(text, "file")
-        known = {name: value for name, value in given.items() if name in GANAugmenter._get_param_names()}
+        parameters = _flat(_yaml(text, "file"))
+        known = {name: value for name, value in parameters.items() if name in GANAugmenter().get_params()}
         with contextlib.suppress(ValueError, TypeError):
-            GANAugmenter(**known)._check_params()
+            GANAugmenter().set_params(**known)._check_params()
     with contextlib.suppress(click.UsageError):
         counts(text, "--counts")
 
 
 def name(content):
-    """A class's and a file's name: all that is written stays inside, and what is read back is the name."""
+    """A name of a class and a file: everything is written inside the folder, and the name is read back."""
     text = content.decode("utf-8", "replace")[:1000]
-    root = ROOM / "out" / "inner"
+    root = FOLDER / "out" / "inner"
     shutil.rmtree(root.parent, ignore_errors=True)
     try:
-        images = LabeledImages(FOUR, torch.tensor([0, 0, 1, 1]), (text, text + "'"))
+        images = LabeledImages(FOUR_IMAGES, torch.tensor([0, 0, 1, 1]), (text, text + "'"))
         write_folder(images, root)
     except GanaugError:
         return
@@ -106,68 +106,70 @@ def name(content):
     assert not any(is_formula(cell) and cell[0] != "'" for row in rows for cell in row.values())
     if text.strip():
         assert set(read_folder(root).classes) == {text, text + "'"}
-    mark(text, seed=1, model_hash="x")
+    make_mark(text, seed=1, model_hash="x")
 
 
 def manifest(content):
-    """What undo is told to remove."""
-    root = ROOM / "undone" / "data"
+    """A manifest, which says what undo removes."""
+    root = FOLDER / "undo" / "data"
     root.mkdir(parents=True, exist_ok=True)
-    (root.parent / "precious").write_text("mine")
+    (root.parent / "outside").write_text("mine")
     (root / "mine.png").write_text("mine")
     (root / MANIFEST).write_bytes(content)
     with contextlib.suppress(OutputError, RunError):
         undo(root)
-    assert (root.parent / "precious").exists()
+    assert (root.parent / "outside").exists()
     assert (root / "mine.png").exists()
 
 
 def store(content):
-    folder = ROOM / "store"
+    folder = FOLDER / "store"
     if not folder.exists():
-        build_store(folder_of(ROOM / "stored", counts=(3, 3), size=(8, 8)), folder)
-        (ROOM / "store.json").write_bytes((folder / "store.json").read_bytes())
+        build_store(folder_of(FOLDER / "stored", counts=(3, 3), size=(8, 8)), folder)
+        (FOLDER / "store.json").write_bytes((folder / "store.json").read_bytes())
     (folder / "store.json").write_bytes(content)
     with contextlib.suppress(GanaugError):
-        found = open_store(folder)
-        assert len(found.images[:]) == len(found.labels)
+        images = open_store(folder)
+        assert len(images.images[:]) == len(images.labels)
 
 
 def tar(content):
-    path = ROOM / "any.tar"
+    path = FOLDER / "any.tar"
     path.write_bytes(content)
     with contextlib.suppress(DataError):
-        for record in records_of(path).begin(0):
+        for record in records_of(path).iterate_from(0):
             assert isinstance(record.label, str)
 
 
-TARGETS = {each.__name__: each for each in (image, tree, skeleton, model, metadata, config, name, manifest, store, tar)}
+TARGETS = {
+    target.__name__: target for target in (image, tree, skeleton, model, metadata, config, name, manifest, store, tar)
+}
 
 
 def seeds():
-    """Sound inputs of each target, from which the search begins: {target: [bytes]}."""
+    """Valid inputs of each target, from which the search starts: {target: [bytes]}."""
     import io
     import tarfile
 
     model(b"{}")
     store(b"{}")
-    random, found = np.random.default_rng(0), {}
-    picture = Image.fromarray(random.integers(0, 256, (9, 9, 3), np.uint8))
-    found["image"] = []
-    for kind, mode in [(k, m) for k in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP") for m in ("RGB", "L", "P")]:
+    rng, inputs = np.random.default_rng(0), {}
+    picture = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8))
+    inputs["image"] = []
+    for file_format, mode in [(f, m) for f in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP") for m in ("RGB", "L", "P")]:
         with contextlib.suppress(OSError):
             buffer = io.BytesIO()
-            picture.convert(mode).save(buffer, kind)
-            found["image"].append(buffer.getvalue())
-    found["tree"] = [(ROOM / "model" / "training_images.safetensors").read_bytes()]
-    found["skeleton"] = [b'{"dict": {"a": {"value": 1}, "b": {"list": [{"value": "x"}, {"value": null}]}}}']
-    found["model"] = [(ROOM / "model.json").read_bytes()]
-    found["metadata"] = [
+            picture.convert(mode).save(buffer, file_format)
+            inputs["image"].append(buffer.getvalue())
+    inputs["tree"] = [(FOLDER / "model" / "model.safetensors").read_bytes()]
+    inputs["skeleton"] = [b'{"dict": {"a": {"value": 1}, "b": {"list": [{"value": "x"}, {"value": null}]}}}']
+    inputs["model"] = [(FOLDER / "model.json").read_bytes()]
+    inputs["metadata"] = [
         b"file_name,label,site\ndark/0.png,a,1\nbright/1.png,b,\n",
         b'\xef\xbb\xbflabel,file_name\n"a",x',
     ]
-    found["config"] = [b"loss: hinge\nbetas: [0.5, 0.9]\nfilters: null\nn_steps: 1e3\n", b"cat=50,dog=20"]
-    found["name"] = [
+    inputs["config"] = [b"loss: hinge\nrecipe: {betas: [0.5, 0.9]}\nfilters: null\nn_steps: 1e3\n", b"cat=50,dog=20"]
+    inputs["name"] = [
         b"T-shirt",
         b"../x",
         b"=cmd|' /C calc'!A0",
@@ -177,16 +179,16 @@ def seeds():
         b"a\x00\x1b[31m",
     ]
     digest = "0" * 64
-    found["manifest"] = [
+    inputs["manifest"] = [
         json.dumps({"format": 1, "files": {file: digest}, "folders": [folder], "previous_metadata": None}).encode()
-        for file, folder in (("mine.png", "."), ("../precious", ".."), ("a/b.png", "a"))
+        for file, folder in (("mine.png", "."), ("../outside", ".."), ("a/b.png", "a"))
     ]
-    found["store"] = [(ROOM / "store.json").read_bytes()]
+    inputs["store"] = [(FOLDER / "store.json").read_bytes()]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for ending, content in (("png", found["image"][0]), ("cls", b"1"), ("json", b'{"label": "a"}')):
-            member = tarfile.TarInfo(f"one.{ending}")
+        for suffix, content in (("png", inputs["image"][0]), ("cls", b"1"), ("json", b'{"label": "a"}')):
+            member = tarfile.TarInfo(f"one.{suffix}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    found["tar"] = [buffer.getvalue()]
-    return found
+    inputs["tar"] = [buffer.getvalue()]
+    return inputs

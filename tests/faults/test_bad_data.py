@@ -1,4 +1,4 @@
-"""Bad files and bad sets, of every kind that robustness asks for: one message each, and the rest stays usable."""
+"""Bad files and bad data sets: each gets an error message, and the other files stay usable."""
 
 import io
 import struct
@@ -12,42 +12,44 @@ from ganaug import read_folder
 from ganaug.errors import DataError
 from ganaug.io.preflight import inspect_folder
 from ganaug.io.store import open_store
-from tests.faults.processes import ran
+from tests.faults.processes import run_command
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
-A_THOUSAND_ZEROS = zlib.compress(b"\0" * 1000)
-KINDS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP"}
+THOUSAND_ZEROS = zlib.compress(b"\0" * 1000)
+FORMATS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP"}
 
 
-def encoded(kind, image=None, **options):
+def encoded(file_format, image=None, **options):
     out = io.BytesIO()
-    (Image.fromarray(PIXELS) if image is None else image).save(out, kind, **options)
+    (Image.fromarray(PIXELS) if image is None else image).save(out, file_format, **options)
     return out.getvalue()
 
 
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def chunk(chunk_type, content):
+    checksum = struct.pack(">I", zlib.crc32(chunk_type + content))
+    return struct.pack(">I", len(content)) + chunk_type + content + checksum
 
 
-def png_header(width, height, depth=8, color=2, stream=A_THOUSAND_ZEROS, before=b""):
+def png_header(width, height, depth=8, color=2, stream=THOUSAND_ZEROS, before=b""):
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     parts = chunk(b"IHDR", header) + before + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
 def truncated():
-    """Cut after every 64th byte, but not so late that no pixel is missing."""
-    for suffix, kind in KINDS.items():
-        whole = encoded(kind)
-        for length in range(64, len(whole) - 24, 64):
-            yield f"cut-{length:04d}.{suffix}", whole[:length]
+    """Images cut after every 64th byte, except for those that have all their pixels."""
+    for suffix, file_format in FORMATS.items():
+        content = encoded(file_format)
+        for length in range(64, len(content) - 24, 64):
+            yield f"cut-{length:04d}.{suffix}", content[:length]
 
 
 def spoofed():
+    """Files with the name of an image and other content."""
     png = encoded("PNG")
-    foreign = {
+    contents = {
         "zero.png": b"",
-        "text.png": b"hello, I am no picture",
+        "text.png": b"hello, I am not an image",
         "page.jpg": b"<!DOCTYPE html><script>alert(1)</script>",
         "eps.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         "pdf.jpg": b"%PDF-1.7\n1 0 obj",
@@ -68,22 +70,22 @@ def spoofed():
         "float.tif": encoded("TIFF", Image.new("F", (12, 12))),
         "beyond-16-bit.tif": encoded("TIFF", Image.fromarray(np.full((12, 12), 10**6, np.int32))),
     }
-    yield from foreign.items()
+    yield from contents.items()
 
 
 def impossible_sizes():
     yield "0x0.png", png_header(0, 0)
     yield "0x9.png", png_header(0, 9)
-    for side in (8_000, 12_000, 60_000, 2**31 - 1):
-        yield f"bomb-{side}.png", png_header(side, side)
+    for size in (8_000, 12_000, 60_000, 2**31 - 1):
+        yield f"bomb-{size}.png", png_header(size, size)
     yield "bomb.gif", b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + encoded("GIF")[10:]
     yield "bomb.bmp", encoded("BMP")[:18] + struct.pack("<ii", 60_000, 60_000) + encoded("BMP")[26:]
 
 
 def bombs():
-    """Of a megabyte or so each, and of up to a gigabyte once they are unpacked."""
-    packer = zlib.compressobj()
-    zeros = b"".join(packer.compress(b"\0" * 2**20) for _ in range(1024)) + packer.flush()
+    """Images of about a megabyte that unpack to up to a gigabyte."""
+    compressor = zlib.compressobj()
+    zeros = b"".join(compressor.compress(b"\0" * 2**20) for _ in range(1024)) + compressor.flush()
     yield "pixels.png", png_header(20_000, 20_000, stream=zeros)
     yield "more-pixels-than-it-says.png", png_header(12, 12, stream=zeros)
     yield "text.png", png_header(12, 12, before=chunk(b"zTXt", b"a\0\0" + zeros))
@@ -98,7 +100,7 @@ BAD = dict([*truncated(), *spoofed(), *impossible_sizes()])
 
 
 def unusual():
-    """Readable, whatever their mode, depth, frames or orientation."""
+    """Valid images of unusual modes, depths, frames and orientations."""
     photo = Image.fromarray(PIXELS)
     palette = photo.convert("P", palette=Image.Palette.ADAPTIVE)
     exif = Image.Exif()
@@ -122,7 +124,7 @@ UNUSUAL = dict(unusual())
 
 @pytest.fixture
 def folder(tmp_path):
-    """12x12 photographs of two classes."""
+    """A function that writes a data folder, by default of two classes of 12x12 images."""
 
     def make(counts=None, size=(12, 12), root="data"):
         rng = np.random.default_rng(0)
@@ -136,15 +138,15 @@ def folder(tmp_path):
     return make
 
 
-def test_every_bad_file_is_named_with_cause_and_mend_and_the_rest_is_read(folder):
+def test_every_bad_file_is_named_with_cause_and_fix_and_the_rest_is_read(folder):
     assert len(BAD) >= 60
     root = folder()
     for name, content in {**BAD, **UNUSUAL}.items():
         (root / "cat" / name).write_bytes(content)
-    found = inspect_folder(root)
-    told = {problem.file.removeprefix("cat/"): problem for problem in found.problems}
-    assert set(told) == set(BAD)
-    assert all(problem.cause and problem.fix for problem in told.values())
+    inspection = inspect_folder(root)
+    problems = {problem.file.removeprefix("cat/"): problem for problem in inspection.problems}
+    assert set(problems) == set(BAD)
+    assert all(problem.cause and problem.fix for problem in problems.values())
     with pytest.raises(DataError, match=rf"and {len(BAD) - 10:,} more unusable files"):
         read_folder(root)
     images = read_folder(root, skip_bad=True)
@@ -153,33 +155,33 @@ def test_every_bad_file_is_named_with_cause_and_mend_and_the_rest_is_read(folder
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_file_among_good_ones(folder, name):
-    """By itself too, since a list of a hundred could hide that one is told by another's words."""
+    """Each file alone as well: a long list could hide that a file is named with the cause of another one."""
     root = folder()
     (root / "dog" / name).write_bytes(BAD[name])
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as raised:
         read_folder(root)
-    assert f"dog/{name}: " in str(refused.value)
-    assert "--skip-bad" in str(refused.value)
+    assert f"dog/{name}: " in str(raised.value)
+    assert "--skip-bad" in str(raised.value)
     assert read_folder(root, skip_bad=True).counts == {"cat": 3, "dog": 2}
 
 
 def test_bombs_take_no_memory(folder, tmp_path):
-    """256 MiB are left to a process that has everything loaded."""
+    """A process that has imported everything may use 256 MiB more."""
     root = folder()
     for name, content in bombs():
         (root / "cat" / name).write_bytes(content)
-    status, said = ran("check", root, log=tmp_path / "log", memory=2**28)
-    assert status == 1, said
-    assert "memory" not in said
+    status, output = run_command("check", root, log=tmp_path / "log", memory=2**28)
+    assert status == 1, output
+    assert "memory" not in output
     for name in ("pixels.png", "scan.tif", "scan.jpg", "scan.gif"):
-        assert f"cat/{name}: " in said
-    status, said = ran("store", root, tmp_path / "store", "--skip-bad", log=tmp_path / "log", memory=2**28)
-    assert status == 0, said
+        assert f"cat/{name}: " in output
+    status, output = run_command("store", root, tmp_path / "store", "--skip-bad", log=tmp_path / "log", memory=2**28)
+    assert status == 0, output
     assert open_store(tmp_path / "store").counts["dog"] == 2
 
 
 def tree(*paths, size=(12, 12)):
-    """A set made of files at `paths`, each a photograph of its own."""
+    """A function that writes a different image to each of `paths`."""
 
     def make(root):
         rng = np.random.default_rng(len(paths))
@@ -190,7 +192,9 @@ def tree(*paths, size=(12, 12)):
     return make
 
 
-def with_table(content, *paths):
+def with_metadata(content, *paths):
+    """A function that writes metadata.csv and images."""
+
     def make(root):
         tree(*(paths or ("a.png", "b.png", "c.png", "d.png")))(root)
         (root / "metadata.csv").write_text(content)
@@ -211,7 +215,7 @@ def an_empty_class(root):
 def a_class_of_bad_files(root):
     tree("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")(root)
     (root / "bird").mkdir()
-    (root / "bird" / "0.png").write_bytes(b"no picture")
+    (root / "bird" / "0.png").write_bytes(b"no image")
 
 
 def only_bad_files(root):
@@ -220,16 +224,16 @@ def only_bad_files(root):
         (root / name).touch()
 
 
-def a_link_out(root):
+def a_link_outside(root):
     tree("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")(root)
     outside = root.parent / "elsewhere"
     tree("0.png", "1.png")(outside)
     (root / "bird").symlink_to(outside)
 
 
-def documents(root):
+def only_documents(root):
     (root / "cat").mkdir(parents=True)
-    (root / "cat" / "notes.txt").write_text("no picture")
+    (root / "cat" / "notes.txt").write_text("no image")
 
 
 def many_classes(root):
@@ -238,12 +242,12 @@ def many_classes(root):
     tree("c0000/0.png", "c0000/1.png")(root)
 
 
-PAIRS = ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")
-SETS = {  # how the set is made, and what the message says
-    "nothing there": (lambda root: None, "not found|no such|does not exist"),
+FOUR_FILES = ("cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png")
+DATA_SETS = {  # how the data set is written, and what the error message contains
+    "no folder": (lambda root: None, "does not exist"),
     "a file": (lambda root: root.write_text("x"), "is a file|no folder"),
     "an empty folder": (lambda root: root.mkdir(), "no image|no class"),
-    "documents alone": (documents, "no image|no usable image|no class"),
+    "documents alone": (only_documents, "no image|no usable image|no class"),
     "bad files alone": (only_bad_files, "no usable image"),
     "one class": (tree("cat/0.png", "cat/1.png"), "one class only"),
     "an empty class": (an_empty_class, "no usable image in class bird"),
@@ -251,35 +255,38 @@ SETS = {  # how the set is made, and what the message says
     "a class of one": (tree("cat/0.png", "cat/1.png", "dog/0.png"), "one image only in class dog"),
     "two classes of one": (tree("cat/0.png", "dog/0.png"), "one image only in class cat, dog"),
     "two sizes": (two_sizes, "2 sizes .* --image-size"),
-    "too small": (tree(*PAIRS, size=(7, 12)), r"7x12 .* outside 8\.\.256"),
-    "too large": (tree(*PAIRS, size=(12, 300)), r"12x300 .* outside 8\.\.256"),
-    "one pixel high": (tree(*PAIRS, size=(1, 10_000)), r"1x10000 .* outside 8\.\.256"),
+    "too small": (tree(*FOUR_FILES, size=(7, 12)), r"7x12 .* outside 8\.\.256"),
+    "too large": (tree(*FOUR_FILES, size=(12, 300)), r"12x300 .* outside 8\.\.256"),
+    "one pixel high": (tree(*FOUR_FILES, size=(1, 10_000)), r"1x10000 .* outside 8\.\.256"),
     "splits as classes": (tree("train/cat/0.png", "test/cat/0.png"), "train"),
     "splits with no classes below": (tree("train/0.png", "train/1.png", "val/0.png", "val/1.png"), "train"),
-    "a class that is a link out": (a_link_out, "leads out"),
+    "a class that is a link outside": (a_link_outside, "leads out"),
     "more than a thousand classes": (many_classes, "1,001 classes"),
-    "a table without labels": (with_table("file_name\na.png\nb.png\n"), "label"),
-    "a table without names": (with_table("name,label\na.png,x\n"), "file_name"),
-    "an empty table": (with_table(""), r"metadata\.csv"),
-    "a header alone": (with_table("file_name,label\n"), r"metadata\.csv|no image"),
-    "a table of files that are not there": (with_table("file_name,label\nx.png,cat\ny.png,dog\n"), "not found"),
-    "a table that leads out": (with_table("file_name,label\n../a.png,cat\n/etc/passwd,dog\n"), "outside|leads out"),
+    "metadata without labels": (with_metadata("file_name\na.png\nb.png\n"), "label"),
+    "metadata without file names": (with_metadata("name,label\na.png,x\n"), "file_name"),
+    "empty metadata": (with_metadata(""), r"metadata\.csv"),
+    "metadata without rows": (with_metadata("file_name,label\n"), r"metadata\.csv|no image"),
+    "metadata of files that do not exist": (with_metadata("file_name,label\nx.png,cat\ny.png,dog\n"), "does not exist"),
+    "metadata with paths outside": (
+        with_metadata("file_name,label\n../a.png,cat\n/etc/passwd,dog\n"),
+        "outside|leads out",
+    ),
     "a file named twice with two labels": (
-        with_table("file_name,label\na.png,cat\na.png,dog\nb.png,cat\nc.png,dog\nd.png,dog\n"),
+        with_metadata("file_name,label\na.png,cat\na.png,dog\nb.png,cat\nc.png,dog\nd.png,dog\n"),
         r"a\.png",
     ),
-    "a table without a label in a row": (with_table("file_name,label\na.png,\nb.png,cat\nc.png,dog\n"), "label"),
-    "a table that is no text": (with_table("\0\0\x01\x02"), r"metadata\.csv"),
-    "a table of one class": (with_table("file_name,label\na.png,cat\nb.png,cat\n"), "one class only"),
+    "metadata without a label in a row": (with_metadata("file_name,label\na.png,\nb.png,cat\nc.png,dog\n"), "label"),
+    "metadata that is not text": (with_metadata("\0\0\x01\x02"), r"metadata\.csv"),
+    "metadata with one class": (with_metadata("file_name,label\na.png,cat\nb.png,cat\n"), "one class only"),
 }
 
 
-@pytest.mark.parametrize("kind", SETS)
-def test_a_bad_set_is_refused_by_name(tmp_path, kind):
-    assert len(SETS) >= 25
-    make, said = SETS[kind]
-    make(tmp_path / "the set")
-    with pytest.raises(DataError, match=said) as refused:
-        read_folder(tmp_path / "the set")
-    assert "the set" in str(refused.value)
-    assert str(refused.value).rstrip().endswith((".", ")"))
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_a_bad_data_set_is_refused_by_name(tmp_path, name):
+    assert len(DATA_SETS) >= 25
+    make, message = DATA_SETS[name]
+    make(tmp_path / "the data set")
+    with pytest.raises(DataError, match=message) as raised:
+        read_folder(tmp_path / "the data set")
+    assert "the data set" in str(raised.value)
+    assert str(raised.value).rstrip().endswith((".", ")"))

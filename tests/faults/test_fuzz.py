@@ -1,4 +1,4 @@
-"""Bytes of strangers: refused with a named error, or used; never more. The long form searches by coverage."""
+"""Untrusted bytes are used or refused with a named error. The slow form is coverage-guided fuzzing."""
 
 import importlib.util
 import json
@@ -17,22 +17,22 @@ from tests.faults.targets import TARGETS, seeds
 
 SEEDS = seeds()
 HOSTILE = [None, True, 0, -1, 2**63, 1e308, "", "../x", "/etc/passwd", "a\x00", [], {}, [[[]]], {"dict": []}, "\ud800"]
-# few: they load torch modules or write many files
-EXAMPLES = {"model": 60, "store": 60, "name": 60, "manifest": 100}
+# few, because these targets load torch modules or write many files
+MAX_EXAMPLES = {"model": 60, "store": 60, "name": 60, "manifest": 100}
 RUNS = {"image": 250_000, "tree": 150_000, "skeleton": 250_000, "metadata": 100_000, "config": 150_000, "tar": 60_000}
 RUNS |= {"name": 20_000, "manifest": 20_000, "store": 10_000, "model": 10_000}
 
 
 @pytest.fixture
-def memory_for_strangers():
-    """As the search by coverage has it; a MemoryError is no refusal, and fails the target."""
+def fuzzing_memory_limit():
+    """The same limit as in fuzz.py. A MemoryError is not a refusal and fails the target."""
     with limited_memory(3 * 2**30):
         yield
 
 
-def settled(target):
+def settings_for(target):
     return settings(
-        max_examples=EXAMPLES.get(target, 300),
+        max_examples=MAX_EXAMPLES.get(target, 300),
         deadline=None,
         derandomize=True,
         database=None,
@@ -40,36 +40,37 @@ def settled(target):
     )
 
 
-def mutated(sound):
-    """Sound bytes with some changed, left out or put in."""
+def mutated(valid):
+    """A strategy of valid bytes with some changed, removed or inserted."""
     edits = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("=-+"), st.binary(min_size=1, max_size=4)), max_size=6)
 
-    def edited(content, changes):
-        for place, how, new in changes:
-            at = int(place * len(content))
-            content = content[:at] + (b"" if how == "-" else new) + content[at + (0 if how == "+" else len(new)) :]
+    def edit(content, changes):
+        for position, operation, new in changes:
+            start = int(position * len(content))
+            end = start + (0 if operation == "+" else len(new))
+            content = content[:start] + (b"" if operation == "-" else new) + content[end:]
         return content
 
-    return st.one_of(st.builds(edited, st.sampled_from(sound), edits), st.binary(max_size=200))
+    return st.one_of(st.builds(edit, st.sampled_from(valid), edits), st.binary(max_size=200))
 
 
-@pytest.mark.usefixtures("memory_for_strangers")
+@pytest.mark.usefixtures("fuzzing_memory_limit")
 @pytest.mark.parametrize("target", TARGETS)
 def test_changed_bytes_are_refused_or_used(target):
-    @settled(target)
+    @settings_for(target)
     @given(mutated(SEEDS[target]))
-    def holds(content):
+    def check(content):
         TARGETS[target](content)
 
-    holds()
+    check()
 
 
-def places(value, path=()):
-    """Every place in a JSON value."""
+def paths_in(value, path=()):
+    """The path of every value inside a JSON value."""
     yield path
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in pairs:
-        yield from places(item, (*path, key))
+        yield from paths_in(item, (*path, key))
 
 
 def with_value(value, path, new):
@@ -80,17 +81,17 @@ def with_value(value, path, new):
     return changed
 
 
-@pytest.mark.usefixtures("memory_for_strangers")
+@pytest.mark.usefixtures("fuzzing_memory_limit")
 @pytest.mark.parametrize("target", ["skeleton", "model", "manifest", "store"])
-def test_sound_json_with_any_one_value_replaced(target):
-    """Every place, every hostile value."""
-    whole = json.loads(SEEDS[target][0])
-    for path in places(whole):
+def test_valid_json_with_any_one_value_replaced(target):
+    """Every path, every hostile value."""
+    valid = json.loads(SEEDS[target][0])
+    for path in paths_in(valid):
         for new in HOSTILE:
-            TARGETS[target](json.dumps(with_value(whole, path, new)).encode("utf-8", "surrogatepass"))
+            TARGETS[target](json.dumps(with_value(valid, path, new)).encode("utf-8", "surrogatepass"))
 
 
-@pytest.mark.usefixtures("memory_for_strangers")
+@pytest.mark.usefixtures("fuzzing_memory_limit")
 @pytest.mark.parametrize(
     "content",
     [
@@ -106,12 +107,12 @@ def test_sound_json_with_any_one_value_replaced(target):
     ],
 )
 @pytest.mark.parametrize("target", TARGETS)
-def test_known_traps(target, content):
+def test_known_malicious_inputs(target, content):
     TARGETS[target](content)
 
 
-@pytest.mark.usefixtures("memory_for_strangers")
-def test_a_model_that_says_it_is_huge_takes_no_memory():
+@pytest.mark.usefixtures("fuzzing_memory_limit")
+def test_a_model_that_claims_to_be_huge_takes_no_memory():
     about = json.loads(SEEDS["model"][0])
     for name in ("width", "latent_size"):
         TARGETS["model"](json.dumps(about | {name: 10**9}).encode())
@@ -121,12 +122,12 @@ def test_a_model_that_says_it_is_huge_takes_no_memory():
 @pytest.mark.slow
 @pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_search_by_coverage_finds_nothing(target):
+def test_coverage_guided_fuzzing_finds_nothing(target):
     if importlib.util.find_spec("atheris") is None:
-        pytest.fail('atheris does the searching. Install it: pip install "ganaug[fuzz]"')
+        pytest.fail('fuzzing needs atheris: pip install "ganaug[fuzz]"')
     command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), target, "--runs", str(RUNS[target])]
     path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ["PYTHONPATH"]])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert int(re.search(r"Done (\d+) runs", done.stderr)[1]) >= RUNS[target]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert int(re.search(r"Done (\d+) runs", result.stderr)[1]) >= RUNS[target]

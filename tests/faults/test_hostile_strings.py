@@ -1,4 +1,4 @@
-"""A hundred payloads as class, attribute and file names: in the page, in CSV, in the terminal, and inside pictures."""
+"""A hundred malicious names of classes, attributes and files: in reports, in CSV, in the terminal and in images."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.cli.console import say, show
-from ganaug.io.names import as_cell, is_formula, of_cell, safe_name
+from ganaug.io.names import as_cell, is_formula, safe_name, unescape_cell
 from ganaug.io.provenance import is_marked, read_mark
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
@@ -79,26 +79,26 @@ NAMES = [
 ]
 PAYLOADS = [*HTML, *TERMINAL, *FORMULAS, *NAMES]
 FILES = [f"{name}.png" for name in PAYLOADS if not set("/\0") & set(name) and name[0] != "." and len(name) < 250]
-UNSHOWN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+CONTROL_CHARACTERS = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
-def test_they_are_a_hundred_and_all_different():
+def test_there_are_a_hundred_different_payloads():
     assert len(PAYLOADS) >= 100
     assert len(set(PAYLOADS)) == len(PAYLOADS)
 
 
 def labeled(names, each=12, seed=0):
-    draws = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(len(names)).repeat_interleave(each)
-    pixels = torch.randint(0, 256, (len(labels), 1, 8, 8), dtype=torch.uint8, generator=draws)
-    texts = [names[(k + 1) % len(names)] for k in labels.tolist()]
-    facts = {"site": texts, **dict.fromkeys(PAYLOADS, texts)}
-    return LabeledImages(pixels, labels, tuple(names), pd.DataFrame(facts))
+    pixels = torch.randint(0, 256, (len(labels), 1, 8, 8), dtype=torch.uint8, generator=generator)
+    values = [names[(k + 1) % len(names)] for k in labels.tolist()]
+    metadata = {"site": values, **dict.fromkeys(PAYLOADS, values)}
+    return LabeledImages(pixels, labels, tuple(names), pd.DataFrame(metadata))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
-def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
-    """Every payload as a class, and as a value and the name of an attribute; clicked through in a real browser."""
+def test_a_report_runs_no_script_and_makes_no_request(tmp_path, monkeypatch):
+    """Every payload is a class, and a value and the name of an attribute; the page is opened in a real browser."""
     monkeypatch.setattr("ganaug.reports.bias.RESAMPLES", 20)  # the names matter here, not the figures
     monkeypatch.setattr("ganaug.reports.bias.ALARM", 1)
     real, other = labeled(PAYLOADS), labeled(PAYLOADS, seed=1)
@@ -112,14 +112,14 @@ def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
         reports.append(bias_report(*pair, attributes=part, features="pixels"))
     path = tmp_path / "report.html"
     joined("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", reports).to_html(path)
-    seen = []
+    events = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
-        page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: seen.append(request.url) if request.url != path.as_uri() else None)
-        page.on("console", lambda message: seen.append(message.text))
-        page.on("pageerror", lambda error: seen.append(str(error)))
+        page.on("dialog", lambda dialog: (events.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: events.append(request.url) if request.url != path.as_uri() else None)
+        page.on("console", lambda message: events.append(message.text))
+        page.on("pageerror", lambda error: events.append(str(error)))
         page.goto(path.as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         page.mouse.move(300, 300)
@@ -130,16 +130,16 @@ def test_a_page_runs_and_asks_for_nothing(tmp_path, monkeypatch):
         text = page.evaluate("document.body.textContent")
         assert page.url.split("#")[0] == path.as_uri()
         browser.close()
-    assert [each for each in seen if not each.startswith("data:")] == []
+    assert [event for event in events if not event.startswith("data:")] == []
     assert not [name for name in names if name.startswith("on")]
     assert not {"SCRIPT", "IFRAME", "OBJECT", "EMBED", "FORM", "BASE", "LINK", "VIDEO", "INPUT"} & set(elements)
     assert links
     assert all(link.startswith("#") for link in links)
     for payload in HTML:
-        assert payload in text or unescape(payload) in text  # shown as what it is
+        assert payload in text or unescape(payload) in text  # shown as text
 
 
-def test_metadata_comes_back_and_no_cell_is_a_formula(tmp_path):
+def test_metadata_is_read_back_and_no_cell_is_a_formula(tmp_path):
     images = labeled(PAYLOADS, each=2)
     write_folder(images, tmp_path / "out")
     with open(tmp_path / "out" / "metadata.csv", encoding="utf-8", newline="") as file:
@@ -149,15 +149,15 @@ def test_metadata_comes_back_and_no_cell_is_a_formula(tmp_path):
     write_folder(
         images.take(torch.isin(images.labels, torch.tensor([PAYLOADS.index(name) for name in named]))), tmp_path / "in"
     )
-    found = read_folder(tmp_path / "in")
-    assert set(found.classes) == set(named)
+    read = read_folder(tmp_path / "in")
+    assert set(read.classes) == set(named)
     for column in ("site", *PAYLOADS):
-        assert set(found.metadata[column]) <= set(PAYLOADS)
+        assert set(read.metadata[column]) <= set(PAYLOADS)
 
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "+2.5e3", "-.5", "a=b", "'", "'x", "''=", "'-1", *FORMULAS])
-def test_a_cell_is_taken_back_to_its_text(text):
-    assert of_cell(as_cell(text)) == text
+def test_escaping_a_cell_can_be_reversed(text):
+    assert unescape_cell(as_cell(text)) == text
     assert not as_cell(text).startswith(("=", "@", "\t", "\r"))
     assert (as_cell(text) == text) == (not is_formula(text))
 
@@ -169,26 +169,28 @@ def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
     show(diversity_report(labeled(TERMINAL), labeled(TERMINAL, seed=1), features="pixels"))
     write_folder(labeled(TERMINAL, each=2), tmp_path / "data")
     (tmp_path / "data" / "bad\x1b[2J.png").write_bytes(b"\x1b]0;x\x07")
-    said = capfd.readouterr()
-    for verb in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
-        done = in_this_process(*verb)
-        for text in (done.stdout, done.stderr, said.out, said.err):
-            assert not re.search(UNSHOWN, text)
+    captured = capfd.readouterr()
+    for arguments in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
+        result = in_this_process(*arguments)
+        for text in (result.stdout, result.stderr, captured.out, captured.err):
+            assert not re.search(CONTROL_CHARACTERS, text)
 
 
-def test_file_names_are_shown_and_copied_as_what_they_are(tmp_path):
-    """Each once as an image and once as an unusable file: in the terminal, in JSON and in both tables."""
+def test_file_names_are_shown_and_copied_unchanged(tmp_path):
+    """Each is the name of an image and of an unusable file: in the terminal, in JSON and in both CSV files."""
     data, out = folder_of(tmp_path / "data", counts=(len(FILES), len(FILES))), tmp_path / "out"
     for number, name in enumerate(FILES):
         (data / "dark" / f"{number}.png").rename(data / "dark" / name)
         (data / "bright" / name).write_bytes(b"\x1b]0;x\x07")
     check = in_this_process("check", data)
     as_json = in_this_process("check", data, "--json")
-    done = in_this_process("augment", data, out, "--skip-bad", "--strategy", f"dark={len(FILES) + 3}", *FIT)
-    assert done.exit_code == 0, done.stderr
-    for said in (check, as_json, done):
-        assert not re.search(UNSHOWN, said.stdout + said.stderr)
-    assert {bad["file"] for bad in json.loads(as_json.stdout)["problems"]} == {f"bright/{name}" for name in FILES}
+    result = in_this_process("augment", data, out, "--skip-bad", "--strategy", f"dark={len(FILES) + 3}", *FIT)
+    assert result.exit_code == 0, result.stderr
+    for command in (check, as_json, result):
+        assert not re.search(CONTROL_CHARACTERS, command.stdout + command.stderr)
+    assert {problem["file"] for problem in json.loads(as_json.stdout)["problems"]} == {
+        f"bright/{name}" for name in FILES
+    }
     for path in (out / "metadata.csv", tmp_path / "out.run" / "skipped.csv"):
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
@@ -201,7 +203,7 @@ def test_file_names_are_shown_and_copied_as_what_they_are(tmp_path):
     assert len(pd.read_csv(out / "metadata.csv")) == 2 * len(FILES) + 3
 
 
-def test_marks_inside_pictures_hold_any_class_name_beside_any_attribute_and_file_name(tmp_path):
+def test_marks_inside_images_hold_any_class_name_with_any_attribute_and_file_name(tmp_path):
     images = labeled(PAYLOADS, each=1)
     rows = images.metadata.assign(
         is_synthetic=True, seed=range(len(PAYLOADS)), model_hash="<x>&\"'", label=PAYLOADS, file_name=PAYLOADS
@@ -213,7 +215,7 @@ def test_marks_inside_pictures_hold_any_class_name_beside_any_attribute_and_file
     assert {read_mark(path)["label"] for path in files} == set(PAYLOADS)
 
 
-def test_no_name_leaves_its_folder_or_breaks_a_command_line():
+def test_no_name_leaves_its_folder_or_looks_like_an_option():
     for payload in PAYLOADS:
         name = safe_name(payload)
         assert "/" not in name

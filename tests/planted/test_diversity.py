@@ -1,4 +1,4 @@
-"""Defects planted among real images, and real images that must pass: a fast cut, on pixels."""
+"""Defects planted among real images must be found; other real images must pass. A fast version, on pixels."""
 
 import json
 
@@ -8,27 +8,29 @@ import torch
 from ganaug import LabeledImages
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import DataError
-from ganaug.reports.diversity import diversity_report
+from ganaug.metrics.diversity import MEASURES
+from ganaug.reports import diversity_report
 
 CLOTHES = fashion_mnist_lt()
 NAMES = ("T-shirt", "Trouser", "Pullover")
-EACH = 70  # of three classes: more than 200 in all, from which on a report may say that all is well
+EACH = 70  # images of each class: with three classes, more than the 200 that a pass needs
 
 
 def drawn(seed, each=EACH):
-    """(real, other real images of the same classes), `each` a class."""
-    sides = [], []
-    for label, name in enumerate(NAMES):
-        own = CLOTHES.of_class(name)
-        own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))]
-        for side, part in zip(sides, (own[:each], own[each : 2 * each]), strict=True):
-            side.append(LabeledImages(part, torch.full((len(part),), label), NAMES))
-    return tuple(
-        LabeledImages(torch.cat([p.images for p in side]), torch.cat([p.labels for p in side]), NAMES) for side in sides
-    )
+    """(real, other real images of the same classes), `each` images of each class."""
+    shuffled = []
+    for name in NAMES:
+        images = CLOTHES.of_class(name)
+        shuffled.append(images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))])
+    sets = []
+    for start in (0, each):
+        parts = [images[start : start + each] for images in shuffled]
+        labels = [torch.full((len(part),), label) for label, part in enumerate(parts)]
+        sets.append(LabeledImages(torch.cat(parts), torch.cat(labels), NAMES))
+    return tuple(sets)
 
 
-def judged(real, synthetic, **options):
+def compare(real, synthetic, **options):
     return diversity_report(real, synthetic, features="pixels", **options)
 
 
@@ -49,9 +51,9 @@ def prototypes(n):
 
 
 def copies(real, other):
-    some = other.images.clone()
-    some[::10] = real.images[::10].flip(3)
-    return with_images(other, some)
+    images = other.images.clone()
+    images[::10] = real.images[::10].flip(3)
+    return with_images(other, images)
 
 
 def noise(real, other):
@@ -82,9 +84,9 @@ PLANTED = {
 
 
 @pytest.mark.parametrize(("plant", "metric"), PLANTED.values(), ids=PLANTED)
-def test_what_is_planted_is_found(plant, metric):
+def test_a_planted_defect_is_found_and_described(plant, metric):
     real, other = drawn(0)
-    report = judged(real, plant(real, other))
+    report = compare(real, plant(real, other))
     assert metric in alarms(report)
     assert report.verdict in ("warn", "fail")
     assert metric.lower() in " ".join(report.summary).lower()
@@ -93,39 +95,39 @@ def test_what_is_planted_is_found(plant, metric):
 @pytest.mark.parametrize("seed", range(3))
 def test_other_real_images_pass(seed):
     real, other = drawn(seed)
-    report = judged(real, other)
+    report = compare(real, other)
     assert (report.verdict, alarms(report)) == ("pass", set())
 
 
-def test_a_missing_kind_is_named_with_examples():
-    """Synthetic images of one class show shirts only where half of the real ones are trousers."""
+def test_a_missing_mode_is_found():
+    """Half of the real images of a class are trousers; its synthetic images are T-shirts only."""
     real, other = drawn(0)
     trousers = other.images[EACH : 2 * EACH]
     both = with_images(real, torch.cat([real.images[: EACH // 2], trousers[: EACH // 2], real.images[EACH:]]))
-    report = judged(both, other)
-    own = next(row for row in report.rows if (row.subject, row.metric) == ("T-shirt", "missing modes"))
-    assert own.state == "fail"
-    assert own.value > 0.3
+    report = compare(both, other)
+    row = next(row for row in report.rows if (row.subject, row.metric) == ("T-shirt", "missing modes"))
+    assert row.state == "fail"
+    assert row.value > 0.3
 
 
-def test_images_apart_are_what_diversity_is_judged_against_and_copies_are_of_the_training_images():
+def test_diversity_is_judged_against_the_holdout_and_copies_against_the_training_images():
     real, other = drawn(0)
-    assert "near-copies" in alarms(judged(real, real))
-    validation = judged(real, real, holdout=other)
-    assert alarms(validation) == {"near-copies", "membership"}
+    assert "near-copies" in alarms(compare(real, real))
+    with_holdout = compare(real, real, holdout=other)
+    assert alarms(with_holdout) == {"near-copies", "membership"}
 
 
 @pytest.mark.parametrize("each", [1, 2, 5])
-def test_few_images_are_insufficient_and_give_no_nan(each):
+def test_few_images_are_insufficient_and_give_valid_json(each):
     real, other = drawn(0, each)
-    report = judged(real, other)
+    report = compare(real, other)
     assert {row.state for row in report.rows} <= {"insufficient", ""}
     assert report.verdict == "insufficient"
     json.loads(report.to_json())
 
 
-def test_a_cell_is_green_only_where_gross_faults_of_its_kind_would_show():
-    report = judged(*drawn(0, 40))
+def test_a_measure_passes_only_with_enough_images_to_detect_gross_faults():
+    report = compare(*drawn(0, 40))
     states = {row.metric: row.state for row in report.rows if row.subject == NAMES[0]}
     assert (states["coverage"], states["repeats"]) == ("pass", "pass")
     assert {states[name] for name in ("recognized", "near-copies", "missing modes", "KID")} == {"insufficient"}
@@ -133,70 +135,69 @@ def test_a_cell_is_green_only_where_gross_faults_of_its_kind_would_show():
     assert "Too few" in " ".join(report.summary)
 
 
-def test_training_images_that_are_there_twice_are_told():
+def test_duplicate_training_images_are_reported():
     real, other = drawn(0, 20)
     twice = LabeledImages(torch.cat([real.images, real.images[:5]]), torch.cat([real.labels, real.labels[:5]]), NAMES)
-    assert "there twice" in " ".join(judged(twice, other).summary)
+    assert "more than once" in " ".join(compare(twice, other).summary)
 
 
-def test_the_same_images_give_the_same_report_and_errors_name_the_matter():
+def test_the_same_images_give_the_same_report_and_errors_name_the_cause():
     real, other = drawn(0, 20)
-    assert judged(real, other).to_json() == judged(real, other).to_json()
+    assert compare(real, other).to_json() == compare(real, other).to_json()
     with pytest.raises(DataError, match="no synthetic images"):
-        judged(real, other.take([]))
+        compare(real, other.take([]))
     with pytest.raises(ValueError, match="efficientnet-lite0"):
         diversity_report(real, other, features="efficientnet")
 
 
 def test_one_class_passes_and_a_class_without_synthetic_images_is_named():
-    sides = drawn(0, 200)
-    report = judged(*[LabeledImages(side.images[:200], side.labels[:200], NAMES[:1]) for side in sides])
+    report = compare(*[LabeledImages(s.images[:200], s.labels[:200], NAMES[:1]) for s in drawn(0, 200)])
     assert report.verdict == "pass"
     assert "Too few" not in " ".join(report.summary)
     real, other = drawn(0, 40)
-    report = judged(real, other.take(torch.arange(80)))
+    report = compare(real, other.take(torch.arange(80)))
     assert "No synthetic images of Pullover" in " ".join(report.summary)
 
 
-def test_a_class_of_one_real_image_and_features_of_one_number_are_no_trouble():
+def test_a_class_of_one_image_and_features_of_one_dimension_are_accepted():
     real, other = drawn(0, 20)
     few = real.take(torch.arange(21))
     report = diversity_report(few, other, features=lambda images: images.float().mean((1, 2, 3))[:, None])
     json.loads(report.to_json())
 
 
-def test_over_all_classes_every_class_counts():
-    """Two of three classes collapsed: the figures over all must show it, whatever the order of the classes."""
+def test_every_class_has_the_same_weight_over_all_classes():
+    """Two of three classes collapsed: the values over all classes must show it, whatever the order of the classes."""
     real, other = drawn(0, 110)
     pixels = other.images.clone()
     pixels[110:220], pixels[220:] = pixels[110], pixels[220]
-    report = judged(real, with_images(other, pixels))
-    own = {row.subject: row.value for row in report.rows if row.metric == "Vendi ratio"}
-    assert own["all classes"] < 0.8 * own["T-shirt"]
+    report = compare(real, with_images(other, pixels))
+    ratios = {row.subject: row.value for row in report.rows if row.metric == "Vendi ratio"}
+    assert ratios["all classes"] < 0.8 * ratios["T-shirt"]
 
 
-@pytest.mark.parametrize("as_what", ["holdout", "unseen"])
-def test_images_that_were_not_trained_on_show_what_the_synthetic_ones_betray(as_what):
-    """Half of the synthetic images repeat half of the training images: an attacker's advantage is about a half."""
+@pytest.mark.parametrize("parameter", ["holdout", "unseen"])
+def test_membership_inference_is_measured_with_images_that_were_not_trained_on(parameter):
+    """Half of the synthetic images repeat half of the training images: the advantage of an attacker is about 0.5."""
     real, other = drawn(0)
     half = torch.arange(len(real)) % 2 == 0
     repeating = other.images.clone()
     repeating[half] = real.images[half]
-    apart = drawn(1)[1]
-    seen = torch.cat([real.images, other.images])
-    unseen = [k for k, image in enumerate(apart.images) if not (image == seen).flatten(1).all(1).any()]
-    report = judged(real, with_images(other, repeating), **{as_what: apart.take(torch.tensor(unseen))})
+    pool = drawn(1)[1]
+    used = torch.cat([real.images, other.images])
+    unused = [k for k, image in enumerate(pool.images) if not (image == used).flatten(1).all(1).any()]
+    report = compare(real, with_images(other, repeating), **{parameter: pool.take(torch.tensor(unused))})
     (row,) = [row for row in report.rows if row.metric == "membership" and row.subject == "all classes"]
     assert row.state == "warn"
     assert 0.3 < row.value < 0.75
     assert row.low < row.value < row.high
-    assert "by chance: 0." in row.note
-    assert any(told.startswith("Membership") for told in report.summary)
+    assert f"{MEASURES['membership'].alike}: 0." in row.note
+    assert any(sentence.startswith("Membership") for sentence in report.summary)
 
 
-def test_without_such_images_nothing_is_said_of_membership():
+def test_membership_inference_is_not_measured_without_such_images():
     real, other = drawn(0)
-    (row,) = [row for row in judged(real, other).rows if row.metric == "membership" and row.subject == "all classes"]
+    (row,) = [row for row in compare(real, other).rows if row.metric == "membership" and row.subject == "all classes"]
     assert row.value is None
     assert "holdout" in row.note
     assert row.state == ""

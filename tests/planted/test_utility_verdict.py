@@ -1,4 +1,4 @@
-"""Generators whose worth is known: what the utility test must say of each."""
+"""Generators of known quality: the verdict that the utility test must reach for each."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabeledImages, utility_report
 from ganaug.errors import DataError
-from ganaug.evaluation.classifiers import CNN
+from ganaug.evaluation import CNN
 
-TRAIN, TEST = 8, 60  # images a class of each split; the rest is held out, for the generators
+TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 60  # the other images are held out for the generators
+LINEAR = LogisticRegression(C=10, max_iter=300)
 
 
 class HandsOut(BaseEstimator):
-    """A generator that hands out images of a pool, drawn with replacement within the class."""
+    """A generator that returns images of a pool, drawn with replacement within the class."""
 
     def __init__(self, pool):
         self.pool = pool
@@ -24,42 +25,39 @@ class HandsOut(BaseEstimator):
         return self
 
     def sample(self, counts, *, random_state=None):
-        draws = torch.Generator().manual_seed(random_state or 0)
-        places = []
+        generator = torch.Generator().manual_seed(random_state or 0)
+        rows = []
         for name, count in counts.items():
-            own = torch.nonzero(self.pool.labels == self.pool.classes.index(str(name))).flatten()
-            places.append(own[torch.randint(len(own), (count,), generator=draws)])
-        return self.pool.take(torch.cat(places))
+            of_class = torch.nonzero(self.pool.labels == self.pool.classes.index(str(name))).flatten()
+            rows.append(of_class[torch.randint(len(of_class), (count,), generator=generator)])
+        return self.pool.take(torch.cat(rows))
 
 
-def digits(seed, train=TRAIN):
-    """(train, held out, test), of scikit-learn's 8 x 8 digits; the order is drawn by `seed`."""
-    found = load_digits()
-    order = np.random.default_rng(seed).permutation(len(found.target))
-    images = torch.from_numpy((found.images[order, None] * 15.9).astype(np.uint8))
-    everything = LabeledImages(images, torch.from_numpy(found.target[order]), tuple("0123456789"))
-    places = [torch.nonzero(everything.labels == label).flatten() for label in range(10)]
-    cuts = [(0, train), (train, -TEST), (-TEST, None)]
-    return tuple(everything.take(torch.cat([own[start:end] for own in places])) for start, end in cuts)
+def digits(seed, train=TRAIN_PER_CLASS):
+    """(training, held-out, test) images of scikit-learn's 8 x 8 digits, shuffled by `seed`."""
+    data = load_digits()
+    order = np.random.default_rng(seed).permutation(len(data.target))
+    pixels = torch.from_numpy((data.images[order, None] * 15.9).astype(np.uint8))
+    images = LabeledImages(pixels, torch.from_numpy(data.target[order]), tuple("0123456789"))
+    of_class = [torch.nonzero(images.labels == label).flatten() for label in range(10)]
+    parts = [(0, train), (train, -TEST_PER_CLASS), (-TEST_PER_CLASS, None)]
+    return tuple(images.take(torch.cat([rows[start:end] for rows in of_class])) for start, end in parts)
 
 
-LINEAR = LogisticRegression(C=10, max_iter=300)
-
-
-def judged(pool, train, test, seed, classifier=LINEAR):
+def evaluate(pool, train, test, seed, classifier=LINEAR):
     options = {"n_seeds": 5, "resamples": 300, "random_state": seed}
     return utility_report(train, HandsOut(pool), classifier=classifier, test=test, **options)
 
 
-def gains_by_share(report):
+def states_by_share(report):
     frame = report.to_frame()
     rows = frame[(frame["metric"] == "gain over best without") & frame["subject"].str.endswith("% synthetic")]
     return rows.set_index("subject")["state"]
 
 
 def noise(like):
-    draws = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, like.images.shape, dtype=torch.uint8, generator=draws)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, like.images.shape, dtype=torch.uint8, generator=generator)
     return LabeledImages(pixels, like.labels, like.classes)
 
 
@@ -69,17 +67,17 @@ def mislabeled(like):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_held_back_real_images_help(seed):
+def test_held_out_real_images_help(seed):
     train, validation, test = digits(seed)
-    report = judged(validation, train, test, seed)
+    report = evaluate(validation, train, test, seed)
     assert report.verdict == "helps"
     assert report.facts["share"] > 0
 
 
-def test_noise_is_never_advised():
-    """Uniform noise is so unlike any image that a network learns it apart, and is hardly the worse for it."""
+def test_noise_is_never_recommended():
+    """Uniform noise is so unlike any image that a network separates it, and is hardly harmed by it."""
     train, validation, test = digits(0)
-    report = judged(noise(validation), train, test, 0, CNN(steps=60, width=16))
+    report = evaluate(noise(validation), train, test, 0, CNN(steps=60, width=16))
     assert report.facts["share"] == 0
     assert report.verdict != "helps"
 
@@ -87,22 +85,21 @@ def test_noise_is_never_advised():
 @pytest.mark.parametrize("seed", range(2))
 def test_wrong_labels_hurt(seed):
     train, validation, test = digits(seed)
-    report = judged(mislabeled(validation), train, test, seed)
+    report = evaluate(mislabeled(validation), train, test, seed)
     assert report.facts["share"] == 0
-    states = gains_by_share(report)
-    assert (states[["25% synthetic", "50% synthetic"]] == "fail").all()
+    assert (states_by_share(report)[["25% synthetic", "50% synthetic"]] == "fail").all()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_copies_of_the_training_images_are_no_evidence(seed):
+def test_copies_of_training_images_are_no_evidence(seed):
     train, _, test = digits(seed)
-    report = judged(train, train, test, seed)
+    report = evaluate(train, train, test, seed)
     assert (report.verdict, report.facts["share"]) == ("no evidence", 0)
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_what_hands_out_test_images_is_refused_however_it_is_made(apart):
+@pytest.mark.parametrize("has_test_images", [True, False])
+def test_a_generator_that_returns_test_images_is_refused(has_test_images):
     train, _, test = digits(0, train=30)
-    source, options = (HandsOut(test), {"test": test}) if apart else (HandsOut(train), {})
+    source, options = (HandsOut(test), {"test": test}) if has_test_images else (HandsOut(train), {})
     with pytest.raises(DataError, match="test images"):
         utility_report(train, source, classifier=LINEAR, n_seeds=1, **options)

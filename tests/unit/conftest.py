@@ -14,7 +14,7 @@ Photos = Callable[..., Path]
 
 @pytest.fixture
 def photos(tmp_path) -> Photos:
-    """Makes a folder of class folders: `photos({"cat": 3})`; (height, width) and the mode can be chosen."""
+    """A function that writes a data folder: `photos({"cat": 3}, size=(height, width), mode="L")`."""
 
     def make(
         counts: Mapping[str, int] | None = None,
@@ -37,7 +37,7 @@ def photos(tmp_path) -> Photos:
 
 @pytest.fixture
 def synthetic() -> LabeledImages:
-    """Five images as a generator hands them over: two cats, three dogs, 12x10, RGB."""
+    """Five images with the metadata of generated ones: two cats, three dogs, 12x10, RGB."""
     labels = torch.tensor([0, 0, 1, 1, 1])
     metadata = pd.DataFrame(
         {
@@ -55,7 +55,7 @@ def synthetic() -> LabeledImages:
 
 @pytest.fixture
 def snapshot() -> Callable[[Path], dict[str, bytes | None]]:
-    """What lies below a folder: relative path -> bytes, None for a folder."""
+    """A function that returns the content of a folder: relative path -> bytes, or None for a folder."""
 
     def take(root: Path) -> dict[str, bytes | None]:
         return {

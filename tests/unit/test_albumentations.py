@@ -1,10 +1,10 @@
-"""SyntheticSwap as Albumentations' users use it: in a Compose, written and read, replayed, in workers."""
+"""SyntheticSwap in a Compose, serialized, replayed, and in DataLoader workers."""
 
 import os
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
-import albumentations as A  # noqa: N812  # as its users write it
+import albumentations as A  # noqa: N812  # the name that its manual uses
 import numpy as np
 import pytest
 import torch
@@ -13,53 +13,53 @@ from torch.utils.data import DataLoader, Dataset
 from ganaug import GANAugmenter
 from ganaug.errors import ClassNotLearnedError, DataError
 from ganaug.integrations.albumentations import SyntheticSwap
-from tests.sets import SMALL, tones
+from tests.sets import SMALL, augmenter, tones
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gan") / "model"
-    GANAugmenter(n_steps=5, **SMALL).fit(tones(8)).save(folder)
+    augmenter(n_steps=5, **SMALL).fit(tones(8)).save(folder)
     return folder
 
 
 PLAIN = np.zeros((16, 16, 1), np.uint8)
 
 
-def test_the_image_becomes_a_sample_of_its_label(model):
+def test_the_image_becomes_a_synthetic_image_of_its_class(model):
     gan = GANAugmenter.load(model, "cpu")
-    known = {image.numpy().tobytes() for image in gan.sample({"middle": 20}).images}
+    expected = {image.numpy().tobytes() for image in gan.sample({"middle": 20}).images}
     swap = A.Compose([SyntheticSwap(model, pool=20, p=1)], seed=0)
-    found = [swap(image=PLAIN, label="middle")["image"] for _ in range(10)]
-    assert all(image.transpose(2, 0, 1).tobytes() in known for image in found)
-    assert len({image.tobytes() for image in found}) > 3
+    images = [swap(image=PLAIN, label="middle")["image"] for _ in range(10)]
+    assert all(image.transpose(2, 0, 1).tobytes() in expected for image in images)
+    assert len({image.tobytes() for image in images}) > 3
 
 
 @pytest.mark.parametrize(("p", "low", "high"), [(0.0, 0, 0), (1.0, 200, 200), (0.3, 35, 90)])
-def test_it_happens_as_often_as_asked(model, p, low, high):
+def test_images_are_replaced_with_probability_p(model, p, low, high):
     swap = A.Compose([SyntheticSwap(model, p=p)], seed=1)
-    swapped = sum(bool(swap(image=PLAIN, label="dark")["image"].any()) for _ in range(200))
-    assert low <= swapped <= high
+    n_replaced = sum(bool(swap(image=PLAIN, label="dark")["image"].any()) for _ in range(200))
+    assert low <= n_replaced <= high
 
 
 @pytest.mark.parametrize("label", ["bright", 0, np.int64(0)])
-def test_labels_are_names_values_or_places(model, label):
+def test_labels_are_class_names_values_or_indices(model, label):
     swap = A.Compose([SyntheticSwap(model, p=1, pool=1)], seed=0)
     expected = GANAugmenter.load(model, "cpu").sample({"bright" if label == "bright" else "dark": 1}).images[0]
     assert np.array_equal(swap(image=PLAIN, label=label)["image"], expected.permute(1, 2, 0).numpy())
 
 
-def test_it_is_written_and_read_again(model):
+def test_it_can_be_serialized(model):
     pipeline = A.Compose([SyntheticSwap(model, pool=7, p=0.4)], seed=3)
-    again = A.from_dict(A.to_dict(pipeline))
-    assert (again[0].model, again[0].pool, again[0].p) == (str(model), 7, 0.4)
-    again.set_random_seed(3)
+    copy = A.from_dict(A.to_dict(pipeline))
+    assert (copy[0].model, copy[0].pool, copy[0].p) == (str(model), 7, 0.4)
+    copy.set_random_seed(3)
     for _ in range(10):
-        one, other = (each(image=PLAIN, label="dark")["image"] for each in (pipeline, again))
-        assert np.array_equal(one, other)
+        first, second = (transform(image=PLAIN, label="dark")["image"] for transform in (pipeline, copy))
+        assert np.array_equal(first, second)
 
 
-def test_a_replay_gives_the_same_image_again(model):
+def test_a_replay_gives_the_same_image(model):
     pipeline = A.ReplayCompose([SyntheticSwap(model, p=1)])
     first = pipeline(image=PLAIN, label="bright")
     assert np.array_equal(A.ReplayCompose.replay(first["replay"], image=PLAIN, label="bright")["image"], first["image"])
@@ -82,16 +82,16 @@ def test_several_workers_draw_different_samples(model):
     assert len({image.numpy().tobytes() for image in torch.cat(batches)}) > 30
 
 
-def test_whom_workers_draw_for_differs_by_worker_and_epoch(model):
+def test_the_replaced_images_differ_by_worker_and_epoch(model):
     torch.manual_seed(0)
     loader = DataLoader(Items(A.Compose([SyntheticSwap(model, p=0.3)], seed=0)), 20, num_workers=2)
-    swapped = [(image != 0).any().item() for _ in range(3) for batch in loader for image in batch]
-    batches = [tuple(swapped[start : start + 20]) for start in range(0, 120, 20)]
+    is_replaced = [(image != 0).any().item() for _ in range(3) for batch in loader for image in batch]
+    batches = [tuple(is_replaced[start : start + 20]) for start in range(0, 120, 20)]
     assert len(set(batches)) == 6
-    assert 0.15 < np.mean(swapped) < 0.45
+    assert 0.15 < np.mean(is_replaced) < 0.45
 
 
-def test_a_class_that_was_not_learned_keeps_its_real_images(model, monkeypatch):
+def test_images_of_a_class_that_was_not_learned_stay_with_a_warning(model, monkeypatch):
     def refuse(self, *args, **options):
         raise ClassNotLearnedError("class 'dark' was not learned.")
 
@@ -101,11 +101,11 @@ def test_a_class_that_was_not_learned_keeps_its_real_images(model, monkeypatch):
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((16, 16), np.uint8), ((16, 16, 3), np.uint8), ((16, 16, 1), np.float32)])
-def test_samples_take_the_form_of_the_image(model, shape, dtype):
+def test_synthetic_images_have_the_shape_and_dtype_of_the_image(model, shape, dtype):
     image = np.zeros(shape, dtype)
-    found = A.Compose([SyntheticSwap(model, p=1)], seed=0)(image=image, label="bright")["image"]
-    assert (found.shape, found.dtype) == (shape, np.dtype(dtype))
-    assert found.max() <= (1 if dtype == np.float32 else 255)
+    swapped = A.Compose([SyntheticSwap(model, p=1)], seed=0)(image=image, label="bright")["image"]
+    assert (swapped.shape, swapped.dtype) == (shape, np.dtype(dtype))
+    assert swapped.max() <= (1 if dtype == np.float32 else 255)
 
 
 def test_another_size_and_an_unknown_label_are_refused(model):

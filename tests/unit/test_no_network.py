@@ -1,4 +1,7 @@
-"""Neither a test nor a process that it starts reaches another machine. 192.0.2.0/24 is of documentation: nobody's."""
+"""Neither tests nor the processes that they start reach other machines.
+
+192.0.2.0/24 and 2001:db8::/32 are reserved for documentation and belong to nobody.
+"""
 
 import multiprocessing
 import socket
@@ -28,12 +31,12 @@ def attempt(code):
 
 
 @pytest.mark.parametrize("code", ATTEMPTS)
-def test_a_test_reaches_nobody(code):
+def test_a_test_cannot_reach_another_machine(code):
     with pytest.raises(OSError, match=REFUSED):
         attempt(code)
 
 
-def test_a_process_that_a_test_starts_reaches_nobody():
+def test_a_process_that_a_test_starts_cannot_reach_another_machine():
     program = "\n".join(
         [
             "import socket, sys, urllib.request",
@@ -42,17 +45,17 @@ def test_a_process_that_a_test_starts_reaches_nobody():
             "    except OSError as error: print(error)",
         ]
     )
-    done = subprocess.run([sys.executable, "-c", program, *ATTEMPTS], capture_output=True, text=True, check=True)
-    assert done.stdout.count("a test tried to reach") == len(ATTEMPTS)
+    result = subprocess.run([sys.executable, "-c", program, *ATTEMPTS], capture_output=True, text=True, check=True)
+    assert result.stdout.count("a test tried to reach") == len(ATTEMPTS)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_worker_processes_reach_nobody(method):
+def test_worker_processes_cannot_reach_another_machine(method):
     with multiprocessing.get_context(method).Pool(1) as pool, pytest.raises(OSError, match=REFUSED):
         pool.apply(attempt, [ATTEMPTS[0]])
 
 
-def test_processes_on_this_machine_find_each_other():
+def test_processes_on_this_machine_can_connect():
     with socket.create_server(("127.0.0.1", 0)) as server:
         code = f"import socket; socket.create_connection(('localhost', {server.getsockname()[1]}), timeout=5)"
         subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""What a user imports, and what importing costs."""
+"""The public names, and what importing them loads."""
 
 import re
 import subprocess
@@ -12,41 +12,55 @@ import ganaug
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_public_names_are_these():
+def test_the_public_names_are_pinned():
     assert sorted(ganaug.__all__) == [
         "AugmentedClassifier", "ClassTranslator", "CycleGAN", "GANAugmenter", "LabeledImages", "MixedDataset",
-        "Pix2Pix", "Report", "__version__", "bias_report", "build_store", "diversity_report", "read_folder",
-        "utility_report", "write_folder",
+        "Pix2Pix", "Report", "TrainingRecipe", "TranslationRecipe", "__version__", "augment_folder", "bias_report",
+        "build_store", "diversity_report", "read_folder", "utility_report", "write_folder",
     ]  # fmt: skip
     assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
 
 
-def test_an_unknown_name_is_told_the_known_ones():
+def test_the_error_for_an_unknown_name_lists_the_public_ones():
     with pytest.raises(AttributeError, match="GANAugmenter"):
         _ = ganaug.Augmenter
 
 
-def test_importing_loads_nothing_heavy():
-    code = "import sys, ganaug; print([m for m in ('torch', 'pandas', 'numpy', 'sklearn', 'PIL') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_integrations_are_listed_and_load_on_use():
+    from ganaug import integrations
+
+    assert dir(integrations) == sorted(integrations.__all__)
+    modules = {path.stem for path in Path(integrations.__file__).parent.glob("[!_]*.py")}
+    assert modules == set(integrations.__all__)
+    assert integrations.masks.edited_masks.__module__ == "ganaug.integrations.masks"
+    with pytest.raises(AttributeError, match=r"no module 'lightning'\. Modules: albumentations, masks\."):
+        _ = integrations.lightning
 
 
-def test_the_help_loads_nothing_heavy():
+def test_importing_ganaug_loads_nothing_heavy():
+    code = (
+        "import sys, ganaug.integrations\n"
+        "print([m for m in ('torch', 'pandas', 'numpy', 'sklearn', 'PIL', 'albumentations') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_help_of_the_command_line_loads_nothing_heavy():
     code = (
         "import sys\nfrom click.testing import CliRunner\nfrom ganaug.cli.main import main\n"
         "r = CliRunner().invoke(main, ['--help'])\nprint(r.exit_code, 'torch' in sys.modules, 'augment' in r.output)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0", "False", "True"]
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["0", "False", "True"]
 
 
-def test_the_hashed_versions_are_those_that_are_tested():
+def test_the_hashed_versions_are_the_tested_ones():
     tested = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     locked = (ROOT / "constraints.hashed.txt").read_text()
     names = re.findall(r"^([\w.-]+)==([^\s;]+)(?:[^\n\\]*)\\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE)
     assert {"torch", "numpy", "pillow", "safetensors", "accelerate"} <= {name for name, _ in names}
-    assert len(names) == len(re.findall(r"^\S+==", locked, re.MULTILINE)), "one has no hash"
+    assert len(names) == len(re.findall(r"^\S+==", locked, re.MULTILINE)), "a requirement has no hash"
     assert not [name for name, version in names if tested.get(name, version) != version]
 
 
@@ -63,16 +77,16 @@ def test_the_hashed_versions_are_those_that_are_tested():
         *(f"import {name}" for name in ("cloudpickle", "dill", "marshal", "shelve")),
     ],
 )
-def test_the_lint_lets_no_pickle_in(line):
-    assert "TID251" in linted("--stdin-filename", "ganaug/new.py", "-", given=line)
+def test_the_linter_refuses_pickle(line):
+    assert "TID251" in lint("--stdin-filename", "ganaug/new.py", "-", source=line)
 
 
-def test_no_line_of_ganaug_is_exempt_from_that():
-    assert linted("--ignore-noqa", "ganaug") == "All checks passed!\n"
+def test_no_line_of_ganaug_is_exempt_from_this_rule():
+    assert lint("--ignore-noqa", "ganaug") == "All checks passed!\n"
 
 
-def linted(*arguments, given=None):
-    """What ruff says by the project's own rule."""
+def lint(*arguments, source=None):
+    """Return the output of ruff for the project's rule against pickle."""
     pytest.importorskip("ruff", reason="ruff comes with the extra 'lint'")
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251", *arguments]
-    return subprocess.run(command, input=given, capture_output=True, text=True, cwd=ROOT, check=False).stdout
+    return subprocess.run(command, input=source, capture_output=True, text=True, cwd=ROOT, check=False).stdout

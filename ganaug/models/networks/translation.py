@@ -1,7 +1,13 @@
-"""Networks that turn one image into another: U-Net, residual translator, and the discriminator of patches.
+"""Networks of image-to-image translation: U-Net, residual translator, and patch discriminator.
 
-Pix2Pix (Isola et al. 2017, appendix 6.1) and CycleGAN (Zhu et al. 2017, appendix 7.2), for any height and width: sides
-that the strides do not divide are padded by reflection, and the result is cropped back.
+They follow Pix2Pix (Isola et al. 2017, appendix 6.1) and CycleGAN (Zhu et al. 2017, appendix 7.2) and take any height
+and width: images whose height or width the strides do not divide are padded by reflection, and the output is cropped.
+
+References
+----------
+- Isola et al. (2017), "Image-to-Image Translation with Conditional Adversarial Networks" (Pix2Pix).
+- Zhu et al. (2017), "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks" (CycleGAN).
+- Johnson et al. (2016), "Perceptual Losses for Real-Time Style Transfer and Super-Resolution".
 """
 
 import math
@@ -12,38 +18,77 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 
-from ganaug.models.networks.blocks import Shape, crop
+from ganaug.models.networks.blocks import Shape, center_crop
 
-Uniform = Callable[..., Tensor]  # (N, C, H, W) as four numbers -> uniform in [0, 1) of that shape
+Uniform = Callable[..., Tensor]  # (N, C, H, W) as four integers -> uniform in [0, 1) of that shape
 DROPOUT = 0.5
-DROPPED = 3  # stages of the U-Net, from the innermost on, that drop features: its only source of randomness
+N_DROPOUT_STAGES = 3  # decoder stages with dropout, from the innermost on (Isola et al. 2017, appendix 6.1.1)
+MAX_DEPTH = 8
+MAX_PADDED_AREA = 1.1  # of the image's
 
 
-def halvings(height: int, width: int, most: int = 8) -> int:
-    """How often the U-Net halves: down to 1 or 2 pixels, or to where padding adds more than a tenth of the area."""
-    deepest = max(1, min(most, round(math.log2(min(height, width)))))
+def unet_depth(height: int, width: int) -> int:
+    """Choose the number of halvings of a U-Net.
 
-    def area(n: int) -> int:
-        side = 1 << n
-        return -(-height // side) * -(-width // side) * side * side
+    Parameters
+    ----------
+    height, width : int
+        Size of the images in pixels.
 
-    options = range(min(4, deepest), deepest + 1)
-    little = [n for n in options if area(n) <= 1.1 * height * width]
-    return max(little) if little else min(options, key=lambda n: (area(n), -n))
+    Returns
+    -------
+    int
+        At most 8, and at most what takes the shorter side to 1 or 2 pixels. Fewer if padding to a multiple of
+        ``2 ** depth`` would add more than a tenth of the area; then the largest from 4 on that does not, or, if all do,
+        the one that adds least.
+
+    Examples
+    --------
+    >>> from ganaug.models.networks.translation import unet_depth
+    >>> unet_depth(256, 256), unet_depth(96, 128)
+    (8, 5)
+    """
+    deepest = max(1, min(MAX_DEPTH, round(math.log2(min(height, width)))))
+
+    def padded_area(depth: int) -> int:
+        multiple = 1 << depth
+        return -(-height // multiple) * -(-width // multiple) * multiple * multiple
+
+    depths = range(min(4, deepest), deepest + 1)
+    economical = [depth for depth in depths if padded_area(depth) <= MAX_PADDED_AREA * height * width]
+    return max(economical) if economical else min(depths, key=lambda depth: (padded_area(depth), -depth))
 
 
-def padded(images: Tensor, multiple: int) -> Tensor:
-    """(N, C, H, W) with sides that `multiple` divides, by reflection at the edges; the image stays in the center."""
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Pad images by reflection so that `multiple` divides height and width; the image stays in the center.
+
+    Parameters
+    ----------
+    images : Tensor of shape (N, C, H, W)
+    multiple : int
+
+    Returns
+    -------
+    Tensor of shape (N, C, H', W')
+        If an image is too small to be reflected, its border is repeated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models.networks.translation import pad_to_multiple
+    >>> pad_to_multiple(torch.arange(3.0).expand(1, 1, 2, 3), 2)[0, 0, 0]
+    tensor([0., 1., 2., 1.])
+    """
     height, width = images.shape[2:]
-    extra = [-side % multiple for side in (height, width)]
-    top, left = extra[0] // 2, extra[1] // 2
-    sides = [left, extra[1] - left, top, extra[0] - top]
-    kind = "reflect" if max(sides[:2]) < width and max(sides[2:]) < height else "replicate"
-    return pad(images, sides, mode=kind) if any(sides) else images
+    vertical, horizontal = -height % multiple, -width % multiple
+    top, left = vertical // 2, horizontal // 2
+    padding = [left, horizontal - left, top, vertical - top]
+    mode = "reflect" if max(padding[:2]) < width and max(padding[2:]) < height else "replicate"
+    return pad(images, padding, mode=mode) if any(padding) else images
 
 
-def normal_weights(module: nn.Module) -> None:
-    """Weights of convolutions from N(0, 0.02), biases 0, as both papers have it."""
+def initialize_weights(module: nn.Module) -> None:
+    """Draw the weights of all convolutions from N(0, 0.02) and set their biases to 0, as in both papers."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=0.02)
@@ -52,32 +97,57 @@ def normal_weights(module: nn.Module) -> None:
 
 
 def convolution(
-    kind: type[nn.Module], before: int, after: int, size: int, *, norm: bool = True, **more: int
+    layer_type: type[nn.Module], before: int, after: int, size: int, *, norm: bool = True, **options: int
 ) -> nn.Module:
-    """A convolution and, with `norm`, instance norm, which makes its bias idle."""
-    layer = kind(before, after, size, bias=not norm, **more)
+    """Create a convolution, followed by instance norm if `norm`.
+
+    Parameters
+    ----------
+    layer_type : type
+        `nn.Conv2d` or `nn.ConvTranspose2d`.
+    before, after : int
+        Input and output channels.
+    size : int
+        Size of the kernel.
+    norm : bool, default=True
+    **options : int
+        Such as ``stride=2``.
+
+    Returns
+    -------
+    nn.Module
+    """
+    layer = layer_type(before, after, size, bias=not norm, **options)  # instance norm cancels a bias
     return nn.Sequential(layer, nn.InstanceNorm2d(after)) if norm else layer
 
 
 class UNetGenerator(nn.Module):
-    """Images (N, C, H, W) -> (N, C', H, W) in [-1, 1]: an encoder, a decoder, and links between equal resolutions.
+    """U-Net of Pix2Pix: an encoder, a decoder, and skip connections between equal resolutions.
 
-    Half of the features of the innermost stages are dropped, when sampling too: what is dropped decides which of the
-    possible images of a mask is drawn. shapes: (C, H, W) going in and coming out. width: channels of the first stage.
+    Dropout in the innermost decoder stages stays on during sampling. It is the only source of randomness, so it decides
+    which of the possible outputs for an input is drawn.
+
+    Parameters
+    ----------
+    source, target : tuple of int
+        (C, H, W) of the inputs and (C', H, W) of the outputs.
+    width : int
+        Channels of the first stage. They double in each stage, up to 8 times `width`.
     """
 
     def __init__(self, source: Shape, target: Shape, width: int) -> None:
         super().__init__()
-        self.n_stages = halvings(source[1], source[2])
+        self.n_stages = unet_depth(source[1], source[2])
         channels = [width * 2 ** min(3, stage) for stage in range(self.n_stages)]
         last = self.n_stages - 1
         self.downs = nn.ModuleList(
-            # one or two pixels have no variance, and the first stage sees the image as it is
+            # the last stage has one or two pixels, which have no variance; the first sees the image unchanged
             convolution(nn.Conv2d, before, after, 4, norm=0 < stage < last, stride=2, padding=1)
             for stage, (before, after) in enumerate(pairwise([source[0], *channels]))
         )
-        inner = list(reversed(channels))
+        decoder_channels = [*reversed(channels), target[0]]
         self.ups = nn.ModuleList(
+            # twice the channels from the second stage on: those of the skip connection are concatenated
             convolution(
                 nn.ConvTranspose2d,
                 before if stage == 0 else 2 * before,
@@ -87,77 +157,95 @@ class UNetGenerator(nn.Module):
                 stride=2,
                 padding=1,
             )
-            for stage, (before, after) in enumerate(pairwise([*inner, target[0]]))
+            for stage, (before, after) in enumerate(pairwise(decoder_channels))
         )
-        normal_weights(self)
+        initialize_weights(self)
 
     def forward(self, images: Tensor, uniform: Uniform) -> Tensor:
-        """uniform: the source of what is dropped."""
-        features, links = padded(images, 2**self.n_stages), []
+        """Images (N, C, H, W) -> images (N, C', H, W) in [-1, 1]; `uniform` draws what dropout removes."""
+        features, skips = pad_to_multiple(images, 2**self.n_stages), []
         for stage, down in enumerate(self.downs):
             features = down(features if stage == 0 else leaky_relu(features, 0.2))
-            links.append(features)
+            skips.append(features)
         for stage, up in enumerate(self.ups):
             features = up(torch.relu(features))
-            if stage < min(DROPPED, self.n_stages - 1):
+            if stage < min(N_DROPOUT_STAGES, self.n_stages - 1):
+                # nn.Dropout would draw from the global generator, and samples could not be reproduced from their seeds
                 features = features * ((uniform(*features.shape) >= DROPOUT) / (1 - DROPOUT)).to(features)
             if stage < self.n_stages - 1:
-                features = torch.cat([features, links[-2 - stage]], 1)
-        return crop(torch.tanh(features), images.shape[2], images.shape[3])
+                features = torch.cat([features, skips[-2 - stage]], 1)
+        return center_crop(torch.tanh(features), images.shape[2], images.shape[3])
 
 
-class Residual(nn.Module):
-    """Two convolutions of 3 x 3 with reflected edges, added to what came in."""
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions with reflection padding and instance norm, added to the input: (N, C, H, W) -> same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(convolution(nn.Conv2d, channels, channels, 3) for _ in range(2))
 
     def forward(self, features: Tensor) -> Tensor:
-        inner = torch.relu(self.layers[0](pad(features, [1, 1, 1, 1], mode="reflect")))
-        added: Tensor = features + self.layers[1](pad(inner, [1, 1, 1, 1], mode="reflect"))
-        return added
+        """Features (N, channels, H, W) -> same shape."""
+        residual = torch.relu(self.layers[0](pad(features, [1, 1, 1, 1], mode="reflect")))
+        output: Tensor = features + self.layers[1](pad(residual, [1, 1, 1, 1], mode="reflect"))
+        return output
 
 
 class ResNetTranslator(nn.Module):
-    """Images (N, C, H, W) -> (N, C', H, W) in [-1, 1]: to a quarter, residual blocks, up again (Johnson et al. 2016).
+    """Generator of CycleGAN: downsampling to a quarter, residual blocks, upsampling (Johnson et al. 2016).
 
-    Six blocks up to 128 pixels a side and nine above, as in CycleGAN. width: channels at full resolution.
+    Six residual blocks for images of up to 128 pixels on the longer side, and nine for larger ones, as in CycleGAN.
+
+    Parameters
+    ----------
+    source, target : tuple of int
+        (C, H, W) of the inputs and (C', H, W) of the outputs.
+    width : int
+        Channels at full resolution.
     """
 
     def __init__(self, source: Shape, target: Shape, width: int) -> None:
         super().__init__()
-        blocks = 6 if max(source[1:]) <= 128 else 9
+        n_blocks = 6 if max(source[1:]) <= 128 else 9
         self.first = convolution(nn.Conv2d, source[0], width, 7)
         self.downs = nn.ModuleList(
             convolution(nn.Conv2d, width * 2**n, width * 2 ** (n + 1), 3, stride=2, padding=1) for n in range(2)
         )
-        self.blocks = nn.Sequential(*(Residual(4 * width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(n_blocks)))
         self.ups = nn.ModuleList(
+            # output_padding makes the output exactly twice as large
             convolution(
                 nn.ConvTranspose2d, width * 2 ** (n + 1), width * 2**n, 3, stride=2, padding=1, output_padding=1
             )
             for n in (1, 0)
         )
         self.last = nn.Conv2d(width, target[0], 7)
-        normal_weights(self)
+        initialize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = torch.relu(self.first(pad(padded(images, 4), [3, 3, 3, 3], mode="reflect")))
+        """Images (N, C, H, W) -> images (N, C', H, W) in [-1, 1]."""
+        features = torch.relu(self.first(pad(pad_to_multiple(images, 4), [3, 3, 3, 3], mode="reflect")))
         for down in self.downs:
             features = torch.relu(down(features))
         features = self.blocks(features)
         for up in self.ups:
             features = torch.relu(up(features))
-        found = torch.tanh(self.last(pad(features, [3, 3, 3, 3], mode="reflect")))
-        return crop(found, images.shape[2], images.shape[3])
+        output = torch.tanh(self.last(pad(features, [3, 3, 3, 3], mode="reflect")))
+        return center_crop(output, images.shape[2], images.shape[3])
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (N, C, H, W) -> logits (N, 1, h, w), one for each patch that a unit sees: of 70 x 70 pixels, or smaller.
+    """Discriminator with one logit for each patch of the image (Isola et al. 2017, section 4.4).
 
-    Three halvings from 128 pixels a side on (70 x 70), two from 48 on (34 x 34), one below (16 x 16), so that several
-    patches lie in an image (Isola et al. 2017, section 4.4). width: channels of the first layer.
+    The patch is chosen so that several lie in an image: 70 x 70 pixels if the shorter side is 128 or more, 34 x 34 if
+    it is 48 or more, and 16 x 16 below.
+
+    Parameters
+    ----------
+    source : tuple of int
+        (C, H, W) of the images.
+    width : int
+        Channels of the first layer. They double in each layer, up to 8 times `width`.
     """
 
     def __init__(self, source: Shape, width: int) -> None:
@@ -170,9 +258,10 @@ class PatchDiscriminator(nn.Module):
             for stage, (before, after) in enumerate(pairwise(channels))
         )
         self.last = nn.Conv2d(channels[-1], 1, 4, padding=1)
-        normal_weights(self)
+        initialize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) -> logits (N, 1, h, w)."""
         for layer in self.layers:
             images = leaky_relu(layer(images), 0.2)
         logits: Tensor = self.last(images)

@@ -1,4 +1,7 @@
-"""Trains each recipe and both translators into OUT/<name>: alone, and launched as several processes.  OUT STEPS"""
+"""Train each recipe and both translators in OUT/<name>, in one process or in several.
+
+train_together.py OUT STEPS
+"""
 
 import sys
 from dataclasses import replace
@@ -7,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganaug import CycleGAN, GANAugmenter, Pix2Pix
+from ganaug import Pix2Pix
 from ganaug.models.penalties import PENALTIES
+from tests.sets import augmenter, cyclegan
 
-# between them, all that looks at a batch as a whole, draws numbers for it, or differentiates through it
+# together they cover everything that uses a batch as a whole, draws random numbers for it, or differentiates through it
 RECIPES = {
     "hinge": {
         "adaptive_augmentation": True,
@@ -27,15 +31,15 @@ RECIPES = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    # in double precision: Adam turns the last bits of a gradient that should be 0 into whole steps, so that float32
-    # runs part ways within 50 steps, also where only the order of a sum differs
+    # in double precision: Adam turns rounding errors of a gradient that should be 0 into full steps, so that float32
+    # runs diverge within 50 steps even if only the order of a sum differs
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 3, 120)
-    images = (random.normal(128, 30, (120, 16, 16)) + 20 * labels[:, None, None]).clip(0, 255).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 120)
+    images = (rng.normal(128, 30, (120, 16, 16)) + 20 * labels[:, None, None]).clip(0, 255).astype(np.uint8)
     for name, options in RECIPES.items():
-        gan = GANAugmenter(
+        gan = augmenter(
             n_steps=int(sys.argv[2]),
             run_dir=Path(sys.argv[1]) / name,
             validation_fraction=0.0,
@@ -52,8 +56,8 @@ def main() -> None:
         gan.fit(images, labels)
     for name, translator in {
         "pix2pix": Pix2Pix(num_labels=3, loss="vanilla"),
-        # at the usual rates 1e-16 more in one weight is 2e-3 after 50 steps, in one process too
-        "cyclegan": CycleGAN(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
+        # at the default rates a change of 1e-16 in one weight grows to 2e-3 after 50 steps, in one process too
+        "cyclegan": cyclegan(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
     }.items():
         translator.set_params(
             n_steps=int(sys.argv[2]),

@@ -11,27 +11,27 @@ from ganaug.images import LabeledImages
 from ganaug.io.folder import write_folder
 from tests.sets import noise
 
-BYTES = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
 Y = np.array([5, 5, 5, 9, 9, 9])
 
 
 @pytest.mark.parametrize(
     ("X", "shape"),
     [
-        (BYTES, (3, 9, 8)),
-        (BYTES.transpose(0, 3, 1, 2), (3, 9, 8)),
-        (BYTES[..., 0], (1, 9, 8)),
-        (BYTES[..., :1], (1, 9, 8)),
-        (torch.from_numpy(BYTES).permute(0, 3, 1, 2), (3, 9, 8)),
-        (BYTES.astype(np.float32) / 255, (3, 9, 8)),
-        (BYTES.astype(np.float64), (3, 9, 8)),
-        (BYTES.astype(np.int64), (3, 9, 8)),
+        (PIXELS, (3, 9, 8)),
+        (PIXELS.transpose(0, 3, 1, 2), (3, 9, 8)),
+        (PIXELS[..., 0], (1, 9, 8)),
+        (PIXELS[..., :1], (1, 9, 8)),
+        (torch.from_numpy(PIXELS).permute(0, 3, 1, 2), (3, 9, 8)),
+        (PIXELS.astype(np.float32) / 255, (3, 9, 8)),
+        (PIXELS.astype(np.float64), (3, 9, 8)),
+        (PIXELS.astype(np.int64), (3, 9, 8)),
     ],
 )
-def test_every_layout_becomes_the_same_pixels_and_comes_back(X, shape):
+def test_every_layout_gives_the_same_pixels_and_is_restored_by_append(X, shape):
     converted = convert(X, Y)
     assert converted.images.shape == shape
-    expected = torch.from_numpy(BYTES).permute(0, 3, 1, 2)[:, : shape[0]]
+    expected = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)[:, : shape[0]]
     assert torch.equal(converted.images.images, expected)
     both, labels = convert(X, Y).append(converted.images)
     assert type(both) is type(X)
@@ -41,16 +41,16 @@ def test_every_layout_becomes_the_same_pixels_and_comes_back(X, shape):
     assert labels.tolist() == [5, 5, 5, 9, 9, 9] * 2
 
 
-def test_rows_are_cut_by_image_shape():
-    rows = BYTES.reshape(6, -1)
+def test_rows_are_reshaped_by_image_shape():
+    rows = PIXELS.reshape(6, -1)
     converted = convert(rows, Y, image_shape=(9, 8, 3))
-    assert torch.equal(converted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+    assert torch.equal(converted.images.images, torch.from_numpy(PIXELS).permute(0, 3, 1, 2))
     assert (converted.append(converted.images)[0] == np.concatenate([rows, rows])).all()
     with pytest.raises(DataError, match="does not fit rows of 216"):
         convert(rows, Y, image_shape=(9, 9))
 
 
-def test_plain_vectors_keep_each_feature_in_its_own_range():
+def test_feature_vectors_keep_the_range_of_each_feature():
     X = np.random.default_rng(0).normal(size=(6, 4)) * [1, 100, 0.01, 0] + [0, 5, 0, 3]
     converted = convert(X, Y)
     both, _ = converted.append(converted.images)
@@ -58,8 +58,8 @@ def test_plain_vectors_keep_each_feature_in_its_own_range():
     assert (np.abs(both[6:] - X) <= steps / 2 + 1e-12).all()
 
 
-def test_data_sets_give_their_classes():
-    images = TensorDataset(torch.from_numpy(BYTES).permute(0, 3, 1, 2), torch.tensor([0, 0, 0, 2, 2, 2]))
+def test_class_names_of_a_torch_data_set_are_used():
+    images = TensorDataset(torch.from_numpy(PIXELS).permute(0, 3, 1, 2), torch.tensor([0, 0, 0, 2, 2, 2]))
     assert convert(images).images.classes == ("0", "2")
     images.classes = ["x", "y", "z"]
     assert convert(images).images.classes == ("x", "z")
@@ -71,59 +71,59 @@ def test_data_sets_give_their_classes():
     assert convert(noise()).images.classes == ("a", "b")
 
 
-def test_files_are_read_and_cannot_be_given_back(tmp_path):
-    for index, image in enumerate(BYTES):
+def test_files_are_read_and_synthetic_images_cannot_be_appended_to_them(tmp_path):
+    for index, image in enumerate(PIXELS):
         Image.fromarray(image).save(tmp_path / f"{index}.png")
     paths = [tmp_path / f"{index}.png" for index in range(6)]
-    for form in (paths, [str(p) for p in paths], pd.DataFrame({"file": [str(p) for p in paths]})):
-        converted = convert(form, Y)
-        assert torch.equal(converted.images.images, torch.from_numpy(BYTES).permute(0, 3, 1, 2))
+    for files in (paths, [str(p) for p in paths], pd.DataFrame({"file": [str(p) for p in paths]})):
+        converted = convert(files, Y)
+        assert torch.equal(converted.images.images, torch.from_numpy(PIXELS).permute(0, 3, 1, 2))
     with pytest.raises(TypeError, match="write_folder"):
         converted.append(converted.images)
-    (tmp_path / "3.png").write_bytes(b"no picture")
+    (tmp_path / "3.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"3\.png"):
         convert(paths, Y)
 
 
 @pytest.mark.parametrize(
-    ("X", "y", "words"),
+    ("X", "y", "message"),
     [
-        (BYTES, Y[:3], "6 images and y 3 labels"),
+        (PIXELS, Y[:3], "6 images and y 3 labels"),
         (np.zeros((6, 2, 2, 5)), Y, "C 1 or 3"),
         (np.full((6, 8, 8), np.nan), Y, "NaN"),
         (np.array([["a"]] * 6, dtype="U1")[:, 0].reshape(6, 1, 1) == "b", None, "requires y"),
-        (BYTES.astype("datetime64[s]"), Y, "must be numbers"),
+        (PIXELS.astype("datetime64[s]"), Y, "must be numbers"),
     ],
 )
-def test_what_is_no_image_set_is_refused(X, y, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_images_and_labels_are_refused(X, y, message):
+    with pytest.raises(ValueError, match=message):
         convert(X, y)
 
 
-def test_pixels_are_stretched_where_they_would_be_black():
-    for array in (BYTES > 127, (BYTES // 16).astype(int), (BYTES > 127) * 1.0, BYTES / 1000 - 3):
+def test_ranges_that_would_be_almost_black_are_stretched():
+    for array in (PIXELS > 127, (PIXELS // 16).astype(int), (PIXELS > 127) * 1.0, PIXELS / 1000 - 3):
         assert convert(array, Y).images.images.max() == 255
         both, _ = convert(array, Y).append(convert(array, Y).images)
         assert both.dtype == array.dtype
         assert np.allclose(both[6:], both[:6], atol=1e-3)
-    assert convert(BYTES // 16, Y).images.images.max() == 15  # bytes are taken as they are
+    assert convert(PIXELS // 16, Y).images.images.max() == 15  # uint8 is not scaled
 
 
-def test_palettes_are_looked_up():
+def test_palette_images_become_rgb():
     class Pictures(torch.utils.data.Dataset):
         def __len__(self):
             return 6
 
         def __getitem__(self, index):
-            return Image.fromarray(BYTES[index]).quantize(16), index % 2
+            return Image.fromarray(PIXELS[index]).quantize(16), index % 2
 
     assert convert(Pictures()).images.shape == (3, 9, 8)
 
 
-@pytest.mark.parametrize("form", [list, tuple, np.asarray, pd.Series, torch.tensor])
-def test_labels_come_back_in_their_own_container(form):
-    y = form(Y.tolist())
-    _, labels = convert(torch.from_numpy(BYTES[..., 0]), y).append(convert(BYTES[..., 0], Y).images)
+@pytest.mark.parametrize("container", [list, tuple, np.asarray, pd.Series, torch.tensor])
+def test_labels_are_returned_in_the_container_of_y(container):
+    y = container(Y.tolist())
+    _, labels = convert(torch.from_numpy(PIXELS[..., 0]), y).append(convert(PIXELS[..., 0], Y).images)
     assert type(labels) is type(y)
     assert [int(label) for label in labels] == Y.tolist() * 2
 
@@ -131,21 +131,21 @@ def test_labels_come_back_in_their_own_container(form):
 @pytest.mark.parametrize(
     "y", [[1, 2, None, 1, 2, 1], [1.0, float("nan"), 2, 1, 2, 1], [b"a"] * 6, [(1,)] * 3 + [(2,)] * 3]
 )
-def test_labels_that_are_none_are_refused(y):
+def test_missing_and_unsupported_labels_are_refused(y):
     with pytest.raises(ValueError, match=r"missing labels|one number or string"):
-        convert(BYTES, y if y[0] != (1,) else np.array([None] * 6, dtype=object))
+        convert(PIXELS, y if y[0] != (1,) else np.array([None] * 6, dtype=object))
 
 
-def test_a_folder_is_read_and_y_beside_images_is_refused(tmp_path):
+def test_a_folder_is_read_and_y_is_refused_with_labeled_images(tmp_path):
     write_folder(noise(), tmp_path / "set")
     assert convert(tmp_path / "set").images.counts == {"a": 6, "b": 4}
-    with pytest.raises(ValueError, match="labels of its own"):
+    with pytest.raises(ValueError, match="already has labels"):
         convert(noise(), Y)
     with pytest.raises(DataError, match="X is empty"):
-        convert(BYTES[:0], Y[:0])
+        convert(PIXELS[:0], Y[:0])
 
 
-def test_an_empty_class_is_named():
-    images = LabeledImages(noise().images, noise().labels, ("a", "b", "nobody"))
-    with pytest.raises(DataError, match="no image of class 'nobody'"):
+def test_the_error_for_an_empty_class_names_it():
+    images = LabeledImages(noise().images, noise().labels, ("a", "b", "empty"))
+    with pytest.raises(DataError, match="no image of class 'empty'"):
         convert(images)

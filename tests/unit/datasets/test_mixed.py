@@ -20,7 +20,7 @@ REAL, FAKE = noise((14, 4)), noise((10, 30), seed=1)
 
 
 class Split(torch.utils.data.Dataset):
-    """A data set that says which split it is, as torchvision's do."""
+    """A data set with attributes that name its split, as torchvision's have."""
 
     def __init__(self, **marks):
         self.__dict__.update(marks)
@@ -40,20 +40,20 @@ class Pictures(Split):
 
 
 @pytest.mark.parametrize(("share", "synthetic"), [(0.0, 0), (0.1, 2), (0.5, 18), (0.9, 162), (None, 40)])
-def test_the_share_is_what_was_asked_for(share, synthetic):
+def test_the_share_is_the_requested_one(share, synthetic):
     mixed = MixedDataset(REAL, FAKE, share=share)
     assert int(mixed.is_synthetic.sum()) == synthetic
     assert len(mixed) == len(mixed.targets) == len(mixed.is_synthetic) == 18 + synthetic
     assert [mixed[i][1] for i in range(len(mixed))] == mixed.targets
 
 
-def test_each_synthetic_image_comes_equally_often_give_or_take_once():
+def test_synthetic_images_are_repeated_evenly():
     mixed = MixedDataset(REAL, FAKE, share=0.9)
     pixels = {mixed[i][0].numpy().tobytes() for i in range(len(mixed)) if mixed.is_synthetic[i]}
     assert len(pixels) == 40
 
 
-def test_real_items_are_untouched_and_first():
+def test_real_items_are_unchanged_and_first():
     mixed = MixedDataset(REAL, FAKE, share=0.3)
     for index in range(len(REAL)):
         assert torch.equal(mixed[index][0], REAL[index][0])
@@ -71,14 +71,14 @@ def test_real_items_are_untouched_and_first():
         LabeledImages(REAL.images, REAL.labels, REAL.classes, pd.DataFrame({"split": ["test"] * 18})),
     ],
 )
-def test_a_validation_set_never_yields_a_synthetic_item(real):
+def test_a_validation_set_has_no_synthetic_items(real):
     mixed = MixedDataset(real, FAKE, share=0.5)
     assert mixed.validation
     assert not mixed.is_synthetic.any()
     assert len(mixed) == len(real)
 
 
-def test_a_training_split_is_mixed_and_the_mark_can_be_given():
+def test_a_training_split_is_mixed_unless_validation_is_true():
     assert MixedDataset(Split(train=True), FAKE, share=0.5).is_synthetic.any()
     assert not MixedDataset(REAL, FAKE, share=0.5, validation=True).is_synthetic.any()
 
@@ -93,13 +93,13 @@ def test_weights_balance_the_mixed_set_not_the_real_one():
     assert len(list(DataLoader(mixed, sampler=sampler))) == 10
 
 
-def test_the_transform_runs_on_both_kinds_after_mixing():
+def test_the_transform_is_applied_to_real_and_synthetic_images():
     mixed = MixedDataset(REAL, FAKE, share=0.5, transform=lambda image: image.float().mean())
     assert all(isinstance(mixed[i][0], torch.Tensor) and mixed[i][0].ndim == 0 for i in (0, len(mixed) - 1))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_workers_and_cutmix_do_not_matter(workers):
+def test_items_are_the_same_with_workers_and_cutmix_works(workers):
     mixed = MixedDataset(REAL, FAKE, share=0.4, transform=v2.ToDtype(torch.float32, scale=True))
     mix = v2.RandomChoice([v2.CutMix(num_classes=2), v2.MixUp(num_classes=2)])
     loader = DataLoader(mixed, batch_size=6, num_workers=workers, collate_fn=lambda items: mix(*default_collate(items)))
@@ -110,25 +110,25 @@ def test_workers_and_cutmix_do_not_matter(workers):
     assert torch.equal(torch.cat(plain), torch.stack([mixed[i][0] for i in range(len(mixed))]))
 
 
-def test_it_can_be_sent_to_another_process():
+def test_it_can_be_pickled():
     mixed = MixedDataset(REAL, FAKE, share=0.4)
-    again = pickle.loads(pickle.dumps(mixed))
-    assert torch.equal(again[20][0], mixed[20][0])
+    copy = pickle.loads(pickle.dumps(mixed))
+    assert torch.equal(copy[20][0], mixed[20][0])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_synthetic_images_match_an_image_folder_in_form_and_class(tmp_path, mode):
+def test_synthetic_images_match_the_mode_and_classes_of_an_image_folder(tmp_path, mode):
     for name in ("a", "b", "other"):
         (tmp_path / name).mkdir()
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).convert(mode).save(tmp_path / name / "1.png")
     reordered = LabeledImages(FAKE.images, FAKE.labels, ("b", "a"))
     mixed = MixedDataset(ImageFolder(tmp_path), reordered, transform=v2.PILToTensor())
     assert mixed.classes == ("a", "b", "other")
-    assert mixed.targets[3] == 1  # the first synthetic one is of class b
+    assert mixed.targets[3] == 1  # the first synthetic image has class b
     assert {tuple(mixed[i][0].shape) for i in range(len(mixed))} == {(3, 8, 8)}
 
 
-def test_wrappers_hide_neither_classes_nor_validation():
+def test_classes_and_validation_splits_are_detected_through_wrappers():
     part = Subset(noise((6, 6)), [0, 1, 6])
     mixed = MixedDataset(ConcatDataset([part, part]), LabeledImages(FAKE.images, FAKE.labels, ("b", "a")))
     assert mixed.classes == ("a", "b")
@@ -137,7 +137,7 @@ def test_wrappers_hide_neither_classes_nor_validation():
     assert not MixedDataset(hidden, FAKE, share=0.5).is_synthetic.any()
 
 
-def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
+def test_labels_without_class_names_match_classes_that_are_named_by_a_number():
     real = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([10, 20, 10, 20]))
     mixed = MixedDataset(real, LabeledImages(FAKE.images, FAKE.labels, ("10", "20")))
     assert set(mixed.targets) == {10, 20}
@@ -150,22 +150,22 @@ def test_labels_without_names_are_matched_by_the_number_that_names_the_class():
         MixedDataset(real, FAKE)
 
 
-def test_images_that_say_themselves_that_they_are_synthetic_count_as_such():
+def test_images_marked_as_synthetic_in_metadata_count_as_synthetic():
     marks = pd.DataFrame({"is_synthetic": [False] * 12 + [True] * 6})
     real = LabeledImages(REAL.images, REAL.labels, REAL.classes, marks)
     assert MixedDataset(real, FAKE, share=0.0).is_synthetic.tolist() == marks["is_synthetic"].tolist()
-    kept = MixedDataset(real, FAKE, validation=True)
-    assert len(kept) == 12
-    assert not kept.is_synthetic.any()
+    validation = MixedDataset(real, FAKE, validation=True)
+    assert len(validation) == 12
+    assert not validation.is_synthetic.any()
 
 
-def test_what_cannot_be_mixed_is_refused():
+def test_sets_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="below 1"):
         MixedDataset(REAL, FAKE, share=1.0)
     with pytest.raises(DataError, match="no class 'b'"):
         MixedDataset(LabeledImages(REAL.images, REAL.labels * 0, ("a",)), FAKE)
     floats = TensorDataset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
-    with pytest.raises(DataError, match="own transform has run"):
+    with pytest.raises(DataError, match="already applied a transform"):
         MixedDataset(floats, FAKE)
     with pytest.raises(DataError, match="real images are 9x8"):
         MixedDataset(Pictures(), FAKE)
@@ -174,54 +174,54 @@ def test_what_cannot_be_mixed_is_refused():
 
 
 class Advice:
-    """What MixedDataset asks of a utility report."""
+    """The part of a utility report that MixedDataset reads."""
 
     def __init__(self, share):
         self.facts = {"share": share}
 
 
-@pytest.mark.parametrize("advised", [0.0, 0.25])
-def test_an_automatic_share_follows_the_report(advised):
-    mixed = MixedDataset(REAL, FAKE, share="auto", report=Advice(advised))
-    assert mixed.share == pytest.approx(advised)
+@pytest.mark.parametrize("advised_share", [0.0, 0.25])
+def test_share_auto_follows_the_report(advised_share):
+    mixed = MixedDataset(REAL, FAKE, share="auto", report=Advice(advised_share))
+    assert mixed.share == pytest.approx(advised_share)
     with pytest.raises(ValueError, match="report=utility_report"):
         MixedDataset(REAL, FAKE, share="auto")
 
 
 @pytest.mark.parametrize("share", [0.4, 0.7])
-def test_in_every_class_synthetic_items_are_drawn_as_the_share_says(share):
+def test_synthetic_items_have_the_requested_share_of_the_weights_in_every_class(share):
     mixed = MixedDataset(REAL, FAKE, share=share)
     weights, labels = mixed.sample_weights(), torch.tensor(mixed.targets)
     for label in (0, 1):
-        own = labels == label
-        synthetic = weights[own & mixed.is_synthetic].sum() / weights[own].sum()
+        in_class = labels == label
+        synthetic = weights[in_class & mixed.is_synthetic].sum() / weights[in_class].sum()
         assert synthetic.item() == pytest.approx(mixed.share)
 
 
-def test_a_weight_of_one_half_makes_a_synthetic_item_count_half():
+def test_a_synthetic_weight_of_one_half_halves_the_weight_of_synthetic_items():
     mixed = MixedDataset(REAL, FAKE, synthetic_weight=0.5)
     weights, first = mixed.sample_weights(), torch.tensor(mixed.targets) == 0
-    real, synthetic = (weights[first & kind][0] for kind in (~mixed.is_synthetic, mixed.is_synthetic))
+    real, synthetic = (weights[first & origin][0] for origin in (~mixed.is_synthetic, mixed.is_synthetic))
     assert (synthetic / real).item() == pytest.approx(0.5)
 
 
-def test_the_share_fades_to_real_images_only():
+def test_the_share_fades_to_zero():
     mixed = MixedDataset(REAL, FAKE, share=0.5, fade_epochs=4)
-    shares = []
+    n_synthetic = []
     for epoch in range(6):
         mixed.set_epoch(epoch)
-        shares.append(int(mixed.is_synthetic.sum()))
+        n_synthetic.append(int(mixed.is_synthetic.sum()))
         assert len(mixed) == len(mixed.targets) == len(mixed.is_synthetic) == len(mixed.samples)
         assert mixed.sample_weights().sum().item() == pytest.approx(1)
-    assert shares == [18, 14, 9, 4, 0, 0]
+    assert n_synthetic == [18, 14, 9, 4, 0, 0]
 
 
 @pytest.mark.parametrize("persistent", [False, True])
-def test_workers_follow_the_epoch_and_see_refreshed_images(persistent):
-    asked = []
+def test_workers_follow_the_epoch_and_yield_refreshed_images(persistent):
+    epochs = []
 
     def refresh(epoch):
-        asked.append(epoch)
+        epochs.append(epoch)
         return LabeledImages(torch.full_like(FAKE.images, 10 * epoch), FAKE.labels, FAKE.classes)
 
     mixed = MixedDataset(REAL, FAKE, fade_epochs=4, refresh=refresh)
@@ -232,16 +232,16 @@ def test_workers_follow_the_epoch_and_see_refreshed_images(persistent):
         assert len(images) == len(mixed) == 18 + round(40 * (1 - epoch / 4))
         if epoch:
             assert (images[18:] == 10 * epoch).all()
-    assert asked[:2] == [1, 2]
+    assert epochs[:2] == [1, 2]
 
 
-def test_epochs_out_of_order_are_drawn_one_after_the_other():
-    drawn, drawing = [], threading.Lock()
+def test_refreshes_of_epochs_out_of_order_do_not_overlap():
+    epochs, drawing = [], threading.Lock()
 
     def refresh(epoch):
         assert drawing.acquire(blocking=False), "two draws at once"
         time.sleep(0.05)
-        drawn.append(epoch)
+        epochs.append(epoch)
         drawing.release()
         return replace(FAKE, images=torch.full_like(FAKE.images, epoch))
 
@@ -249,10 +249,10 @@ def test_epochs_out_of_order_are_drawn_one_after_the_other():
     for epoch in (3, 3, 7, 1):
         mixed.set_epoch(epoch)
         assert int(mixed._pool.images[0, 0, 0, 0]) == epoch
-    assert {3, 7, 1} <= set(drawn)
+    assert {3, 7, 1} <= set(epochs)
 
 
-def test_what_goes_wrong_in_the_background_is_told():
+def test_an_error_in_refresh_is_raised_by_set_epoch():
     def refresh(epoch):
         raise RuntimeError("out of memory")
 
@@ -268,7 +268,7 @@ def test_a_refresh_that_changes_the_counts_is_refused():
         mixed.set_epoch(1)
 
 
-def test_samples_read_as_those_of_an_image_folder(tmp_path):
+def test_samples_are_named_like_those_of_an_image_folder(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name / "1.png")
@@ -280,6 +280,6 @@ def test_samples_read_as_those_of_an_image_folder(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"synthetic_weight": 0}, {"fade_epochs": 0}, {"share": "half"}])
-def test_what_makes_no_sense_is_refused(options):
+def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MixedDataset(REAL, FAKE, **options)

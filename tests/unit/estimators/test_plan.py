@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, LabeledImages
-from ganaug.metrics.mirror import mirror_p_value
-from tests.sets import noise
+from ganaug.metrics.mirror_symmetry import mirror_p_value
+from tests.sets import augmenter, noise
 
 
 def lopsided(count=150, size=16):
@@ -17,9 +17,9 @@ def test_a_flip_is_planned_only_where_mirror_images_look_alike():
     assert "flip" in GANAugmenter().plan(noise((150, 150), shape=(3, 16, 16), seed=1)).augmentation
     plan = GANAugmenter().plan(lopsided())
     assert "flip" not in plan.augmentation
-    assert "mirror images differ" in plan.why["augmentation"]
+    assert "images differ from their mirror images" in plan.reasons["augmentation"]
     few = GANAugmenter().plan(noise((40, 40), shape=(3, 16, 16)))
-    assert "too few images to tell" in few.why["augmentation"]
+    assert "too few images to tell" in few.reasons["augmentation"]
 
 
 def test_the_mirror_test_is_rarely_wrong_about_symmetric_images():
@@ -40,17 +40,17 @@ def test_none_means_none_where_auto_is_the_open_value():
     plan = GANAugmenter(augmentation=None, patience=None).plan(noise((60, 60), shape=(3, 16, 16)))
     assert plan.augmentation is None
     assert plan.patience is None
-    assert {"augmentation", "patience"}.isdisjoint(plan.why)
-    assert GANAugmenter(precision="fp32").plan(noise((60, 60))).precision == "fp32"
+    assert {"augmentation", "patience"}.isdisjoint(plan.reasons)
+    assert augmenter(precision="fp32").plan(noise((60, 60))).recipe.precision == "fp32"
 
 
 def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
-    plan = GANAugmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
-    assert (plan.width, plan.n_steps, plan.augmentation) == (5, 7, "cutout")
-    assert set(plan.why) == {"network", "batch_size", "ema_half_life", "patience", "precision", "validation"}
+    plan = augmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
+    assert (plan.recipe.width, plan.n_steps, plan.augmentation) == (5, 7, "cutout")
+    assert set(plan.reasons) == {"network", "batch_size", "ema_half_life", "patience", "precision", "validation"}
     text = str(plan)
-    assert "width = 5: as you asked" in text
-    assert "13 images of 1 classes" in text
+    assert "width = 5: set by you" in text
+    assert "13 images of 1 classes are held out" in text
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
 )
 def test_the_size_decides_network_and_width(shape, network, width):
     plan = GANAugmenter().plan(noise((30, 30), shape=shape))
-    assert (plan.network, plan.width) == (network, width)
+    assert (plan.network, plan.recipe.width) == (network, width)
 
 
 def test_more_images_are_shown_longer_and_a_time_budget_ends_a_run_by_itself():
@@ -69,6 +69,6 @@ def test_more_images_are_shown_longer_and_a_time_budget_ends_a_run_by_itself():
 
 
 def test_a_fit_keeps_its_plan():
-    gan = GANAugmenter(n_steps=3, width=4, device="cpu", random_state=0, filters=None).fit(noise((20, 20)))
+    gan = augmenter(n_steps=3, width=4, device="cpu", random_state=0, filters=None).fit(noise((20, 20)))
     assert gan.plan_.batch_size == 16
     assert gan.plan_.n_steps == 3

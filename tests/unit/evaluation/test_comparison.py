@@ -3,306 +3,317 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ganaug.evaluation import Comparison, Predictions
 from ganaug.evaluation.baselines import ADJUSTED
-from ganaug.evaluation.comparison import HELPS, HURTS, NO_EVIDENCE, Comparison, Predictions
+from ganaug.evaluation.comparison import HELPS, HURTS, NO_EVIDENCE
 
-K, EACH, SEEDS = 4, 60, 5
+N_CLASSES, PER_CLASS, N_SEEDS = 4, 60, 5
+LABELS = np.arange(N_CLASSES * PER_CLASS) % N_CLASSES
+LOG_PRIOR = np.log(np.array([0.4, 0.3, 0.2, 0.1]))
+IMBALANCED = np.log(np.array([0.95, 0.05]))
 
 
-def table(labels, right, seed, rare_right=None):
-    """(S, N, K) log-probabilities that name the class in `right` of the cases; in `rare_right` for the last class."""
+def simulate(labels, accuracy, seed, rare_accuracy=None):
+    """(S, N, K) log-probabilities of a classifier with this accuracy; with `rare_accuracy` on the last class."""
     random = np.random.default_rng(seed)
-    chance = np.where(labels == K - 1, right if rare_right is None else rare_right, right)
-    found = np.full((SEEDS, len(labels), K), 0.1)
-    hit = random.uniform(size=(SEEDS, len(labels))) < chance
-    named = np.where(hit, labels, (labels + random.integers(1, K, size=hit.shape)) % K)
-    np.put_along_axis(found, named[..., None], 0.7, axis=2)
-    return np.log(found)
+    rare_accuracy = accuracy if rare_accuracy is None else rare_accuracy
+    is_correct = random.uniform(size=(N_SEEDS, len(labels))) < np.where(
+        labels == N_CLASSES - 1, rare_accuracy, accuracy
+    )
+    wrong = (labels + random.integers(1, N_CLASSES, size=is_correct.shape)) % N_CLASSES
+    probabilities = np.full((N_SEEDS, len(labels), N_CLASSES), 0.1)
+    np.put_along_axis(probabilities, np.where(is_correct, labels, wrong)[..., None], 0.7, axis=2)
+    return np.log(probabilities)
 
 
-def predictions(ours, baseline=0.7, shares=(0.1, 0.5), **others):
-    labels = np.arange(K * EACH) % K
-    baselines = {"real only": table(labels, baseline - 0.1, 1), "oversampling": table(labels, baseline, 2)}
-    with_samples = {
-        share: {f"{share:.0%} synthetic": table(labels, right, 10 + k)}
-        for k, (share, right) in enumerate(zip(shares, ours, strict=True))
-    }
+def normalize(logits):
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def subtract_prior(log_probabilities, log_prior, strength):
+    return normalize(log_probabilities - strength * log_prior)
+
+
+def simulate_predictions(accuracies, baseline=0.7, shares=(0.1, 0.5), groups=None):
+    """Methods with these accuracies at these shares; the better baseline has the accuracy `baseline`."""
     return Predictions(
-        labels,
-        np.random.default_rng(0).integers(0, 5, len(labels)),
-        others.get("groups"),
-        np.log(np.array([0.4, 0.3, 0.2, 0.1])),
-        baselines,
-        with_samples,
+        LABELS,
+        np.random.default_rng(0).integers(0, 5, len(LABELS)),
+        groups,
+        LOG_PRIOR,
+        {"real only": simulate(LABELS, baseline - 0.1, 1), "oversampling": simulate(LABELS, baseline, 2)},
+        {
+            share: {f"{share:.0%} synthetic": simulate(LABELS, accuracy, 10 + k)}
+            for k, (share, accuracy) in enumerate(zip(shares, accuracies, strict=True))
+        },
         {},
     )
 
 
-def compared(*args, **options):
-    return Comparison(predictions(*args, **options), resamples=400)
+def compare(*args, **options):
+    return Comparison(simulate_predictions(*args, **options), resamples=400)
 
 
-def test_a_plain_gain_helps_and_the_share_that_gains_is_recommended():
-    found = compared((0.7, 0.9))
-    assert found.verdict == HELPS
-    assert found.share == 0.5
-    assert found.gain(found.best).low > 0
+def two_classes(baselines, with_share, *, log_prior=IMBALANCED, adjust=True, resamples=200):
+    """A comparison on 1,000 test images of each of two classes, or as many as the tables have."""
+    n = next(iter(baselines.values())).shape[1]
+    labels = np.repeat(np.arange(len(log_prior)), n // len(log_prior))
+    predictions = Predictions(
+        labels, np.arange(n) % 5, None, log_prior, baselines, {0.5: {"50% synthetic": with_share}}, {}, adjust=adjust
+    )
+    return Comparison(predictions, resamples=resamples)
+
+
+def noisy_logits(random, n_classes, per_class, separation=1.5):
+    labels = np.repeat(np.arange(n_classes), per_class)
+    return random.normal(size=(N_SEEDS, len(labels), n_classes)) + separation * np.eye(n_classes)[labels]
+
+
+def test_a_clear_gain_helps_and_its_share_is_recommended():
+    comparison = compare((0.7, 0.9))
+    assert comparison.verdict == HELPS
+    assert comparison.share == 0.5
+    assert comparison.gain(comparison.best).low > 0
 
 
 def test_the_smaller_of_two_equal_shares_is_recommended():
-    given = predictions((0.9,), shares=(0.5,))
-    ours = {0.1: {"10% synthetic": given.ours[0.5]["50% synthetic"]}, **given.ours}
-    found = Comparison(replace(given, ours=ours), resamples=400)
-    assert (found.verdict, found.share) == (HELPS, 0.1)
+    predictions = simulate_predictions((0.9,), shares=(0.5,))
+    ours = {0.1: {"10% synthetic": predictions.ours[0.5]["50% synthetic"]}, **predictions.ours}
+    comparison = Comparison(replace(predictions, ours=ours), resamples=400)
+    assert (comparison.verdict, comparison.share) == (HELPS, 0.1)
 
 
-def test_harm_at_every_share_hurts_and_none_is_recommended():
-    found = compared((0.55, 0.4))
-    assert (found.verdict, found.share) == (HURTS, 0.0)
-    assert found.verdict_on(found.shares[0.5]) == HURTS
+def test_harm_at_every_share_hurts_and_no_share_is_recommended():
+    comparison = compare((0.55, 0.4))
+    assert (comparison.verdict, comparison.share) == (HURTS, 0.0)
+    assert comparison.verdict_on(comparison.shares[0.5]) == HURTS
 
 
 def test_no_difference_is_no_evidence_in_nearly_all_of_many_trials():
     verdicts = []
-    labels = np.arange(K * EACH) % K
     for trial in range(40):
-        given = predictions((0.7, 0.7))
-        ours = {s: {str(s): table(labels, 0.7, 1000 + 10 * trial + k)} for k, s in enumerate((0.1, 0.5))}
-        baselines = {name: table(labels, 0.7, 2000 + 10 * trial + k) for k, name in enumerate(given.baselines)}
-        given = Predictions(given.labels, given.parts, None, given.log_prior, baselines, ours, {})
-        verdicts.append(Comparison(given, resamples=200, seed=trial).verdict)
+        predictions = simulate_predictions((0.7, 0.7))
+        ours = {s: {str(s): simulate(LABELS, 0.7, 1000 + 10 * trial + k)} for k, s in enumerate((0.1, 0.5))}
+        baselines = {name: simulate(LABELS, 0.7, 2000 + 10 * trial + k) for k, name in enumerate(predictions.baselines)}
+        equal = replace(predictions, baselines=baselines, ours=ours)
+        verdicts.append(Comparison(equal, resamples=200, seed=trial).verdict)
     assert verdicts.count(HELPS) <= 3
 
 
-def test_picking_the_best_of_many_equals_gains_nothing():
-    """Twenty ways that are all alike: the best, scored where it was not chosen, is no better than the others."""
-    labels, gains = np.arange(K * EACH) % K, []
+def test_selecting_the_best_of_many_equal_methods_gains_nothing():
+    """Of twenty equal methods the best, scored on other images than it is selected on, is as good as the others."""
+    gains = []
     for trial in range(10):
-        given = predictions((0.7, 0.7))
-        ours = {k / 100: {str(k): table(labels, 0.7, 5000 + 100 * trial + k)} for k in range(1, 21)}
-        baselines = {"real only": table(labels, 0.7, 9000 + trial)}
-        given = Predictions(given.labels, given.parts, None, np.zeros(K), baselines, ours, {})
-        found = Comparison(given, resamples=50)
-        gains.append(found.gain(found.best).value)
+        predictions = replace(
+            simulate_predictions((0.7, 0.7)),
+            log_prior=np.zeros(N_CLASSES),
+            baselines={"real only": simulate(LABELS, 0.7, 9000 + trial)},
+            ours={k / 100: {str(k): simulate(LABELS, 0.7, 5000 + 100 * trial + k)} for k in range(1, 21)},
+        )
+        comparison = Comparison(predictions, resamples=50)
+        gains.append(comparison.gain(comparison.best).value)
     assert abs(np.mean(gains)) < 0.01
 
 
 def test_a_lucky_training_is_no_gain():
-    """All ways are alike, but each training is better or worse than its way, on all images alike."""
-    labels, verdicts, gains = np.arange(K * 200) % K, [], []
-    given = predictions((0.7, 0.7))
+    """All methods are equal, but each training is better or worse than its method, on all images alike."""
+    labels, verdicts, gains = np.arange(N_CLASSES * 200) % N_CLASSES, [], []
     for trial in range(80):
         random = np.random.default_rng(trial)
 
-        def way(random=random):
+        def varying(random=random):
             return np.concatenate(
-                [table(labels, random.normal(0.7, 0.04), random.integers(2**31))[:1] for _ in range(SEEDS)]
+                [simulate(labels, random.normal(0.7, 0.04), random.integers(2**31))[:1] for _ in range(N_SEEDS)]
             )
 
-        ours = {share: {f"{share}": way(), f"{share} + classical": way()} for share in np.linspace(0.1, 0.9, 8)}
-        alike = Predictions(
-            labels,
-            np.arange(len(labels)) // K % 5,
-            None,
-            given.log_prior,
-            {name: way() for name in given.baselines},
-            ours,
-            {},
-            adjust=False,
-        )
-        found = Comparison(alike, resamples=60, seed=trial)
-        verdicts.append(found.verdict)
-        gains.append(found.gain(found.best).value)
+        ours = {share: {f"{share}": varying(), f"{share} + classical": varying()} for share in np.linspace(0.1, 0.9, 8)}
+        baselines = {name: varying() for name in ("real only", "oversampling")}
+        folds = np.arange(len(labels)) // N_CLASSES % 5
+        equal = Predictions(labels, folds, None, LOG_PRIOR, baselines, ours, {}, adjust=False)
+        comparison = Comparison(equal, resamples=60, seed=trial)
+        verdicts.append(comparison.verdict)
+        gains.append(comparison.gain(comparison.best).value)
     assert verdicts.count(HELPS) <= 8
     assert abs(np.mean(gains)) < 0.012
 
 
-def test_a_boundary_that_only_moved_is_no_gain():
-    """A rare class gains what the common ones lose: the offset curve of the baseline reaches the same point."""
-    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
-    logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
-    log_prior = np.log(np.array([0.95, 0.05]))
-    normalized = lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True))  # noqa: E731
-    baselines = {"real only": normalized(logits + 0.3 * log_prior)}
-    ours = {0.5: {"50% synthetic": normalized(logits - 0.1 * log_prior)}}
-    given = Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {})
-    found = Comparison(given, resamples=200)
-    above = found.above_curve(found.best)
-    assert abs(above.value) < 0.005
-    assert found.verdict != HELPS
+def test_a_decision_boundary_that_only_moved_is_no_gain():
+    """A rare class gains what the common one loses: the offset curve of the baseline reaches the same point."""
+    logits = noisy_logits(np.random.default_rng(0), 2, 1000)
+    comparison = two_classes({"real only": normalize(logits + 0.3 * IMBALANCED)}, normalize(logits - 0.1 * IMBALANCED))
+    assert abs(comparison.above_curve(comparison.best).value) < 0.005
+    assert comparison.verdict != HELPS
 
 
-def moved(table, log_prior, by):
-    found = table - by * log_prior
-    return found - np.log(np.exp(found).sum(-1, keepdims=True))
+@pytest.fixture(scope="module")
+def boundary_only():
+    """Synthetic images only move the boundary of the best baseline, which is not "real only".
+
+    Logit adjustment of "real only" is a baseline anyway; that of other baselines is not.
+    """
+    random = np.random.default_rng(0)
+    logits = noisy_logits(random, 2, 1000)
+    good = subtract_prior(logits, IMBALANCED, -0.5)  # favors the common class
+    baselines = {"real only": normalize(random.normal(size=logits.shape)), "classical augmentation": good}
+    return two_classes(baselines, subtract_prior(good, IMBALANCED, 0.4))
 
 
-def test_the_best_rival_with_its_boundary_moved_is_no_gain():
-    """Whatever the baseline is: that of the plain model is adjusted anyhow, this one is not."""
-    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
-    log_prior = np.log(np.array([0.95, 0.05]))
-    logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
-    good = moved(logits, log_prior, -0.5)  # leans to the common class
-    baselines = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
-    ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
-    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {}), resamples=200)
-    assert found.gain(found.best).low > 0.01
-    assert found.above_curve(found.best).value == pytest.approx(0, abs=0.01)
-    assert found.verdict != HELPS
+def test_moving_the_boundary_of_the_best_baseline_is_no_gain(boundary_only):
+    assert boundary_only.gain(boundary_only.best).low > 0.01
+    assert boundary_only.above_curve(boundary_only.best).value == pytest.approx(0, abs=0.01)
+    assert boundary_only.verdict != HELPS
 
 
-def test_the_curve_reaches_ways_that_lean_far_to_the_common_classes():
-    """As plain training of few images does beside a baseline that finds the rare ones: it has traded, not learned."""
-    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
-    log_prior = np.log(np.array([0.95, 0.05]))
-    good = moved(random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels], log_prior, 0)
-    ours = {0.5: {"50% synthetic": moved(good, log_prior, -0.8)}}
-    found = Comparison(
-        Predictions(labels, np.arange(2000) % 5, None, log_prior, {"real only": good}, ours, {}, False), resamples=200
-    )
-    assert found.trade(found.best.scores.recall)[0][0] < 0.3
-    assert found.above_curve(found.best).value == pytest.approx(0, abs=0.01)
+def test_the_policy_keeps_the_baseline_where_only_the_boundary_moved(boundary_only):
+    assert boundary_only.gain(boundary_only.best).low > 0.01
+    assert set(boundary_only.gated.chosen) == {"classical augmentation"}
 
 
-def test_what_lies_below_a_curve_that_turns_back_is_no_gain():
-    """Of three classes, far too large an offset gives everything to the rarest, and the less rare one loses again."""
-    random, labels = np.random.default_rng(1), np.repeat(np.arange(3), 500)
+def test_the_offset_curve_reaches_methods_that_favor_the_common_classes():
+    """As training on few images does, compared with a baseline that detects rare classes: a trade, no learning."""
+    good = normalize(noisy_logits(np.random.default_rng(0), 2, 1000))
+    comparison = two_classes({"real only": good}, subtract_prior(good, IMBALANCED, -0.8), adjust=False)
+    assert comparison.trade(comparison.best.scores.recall)[0][0] < 0.3
+    assert comparison.above_curve(comparison.best).value == pytest.approx(0, abs=0.01)
+
+
+def test_a_method_below_a_curve_that_turns_back_is_no_gain():
+    """With three classes, too large an offset predicts the rarest class only, and the less rare one loses again."""
     log_prior = np.log(np.array([0.9, 0.08, 0.02]))
-    baseline = moved(random.normal(size=(SEEDS, 1500, 3)) + 1.5 * np.eye(3)[labels], log_prior, 0)
-    found = Comparison(
-        Predictions(
-            labels, np.arange(1500) % 5, None, log_prior, {"real only": baseline}, {0.5: {"50%": baseline}}, {}, False
-        ),
-        resamples=200,
-    )
-    rare, _ = found.curve
+    baseline = normalize(noisy_logits(np.random.default_rng(1), 3, 500))
+    comparison = two_classes({"real only": baseline}, baseline, log_prior=log_prior, adjust=False)
+    rare, _ = comparison.curve
     assert rare[-1, 0] < rare.max() - 0.05
-    above = found.above_curve(found.best)
+    above = comparison.above_curve(comparison.best)
     assert above.value == pytest.approx(0, abs=0.01)
     assert above.high < 0.05
 
 
-def test_logit_adjustment_is_a_rival_that_undoes_the_prior():
-    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 500)
+def test_logit_adjustment_is_a_baseline_that_undoes_the_prior():
     log_prior = np.log(np.array([0.98, 0.02]))
-    logits = random.normal(size=(SEEDS, 1000, 2)) + 2 * np.eye(2)[labels] + log_prior
-    plain = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    given = Predictions(labels, np.arange(1000) % 5, None, log_prior, {"real only": plain}, {0.1: {"10%": plain}}, {})
-    found = Comparison(given, resamples=100)
-    adjusted, real_only = (found.baselines[name].scores.balanced_accuracy[0] for name in (ADJUSTED, "real only"))
-    assert adjusted > real_only + 0.1
-    assert set(found.best_baseline.chosen) <= {f"{ADJUSTED}, tau {tau}" for tau in ("0.75", "1", "1.25")}
+    real_only = normalize(noisy_logits(np.random.default_rng(0), 2, 500, separation=2) + log_prior)
+    comparison = two_classes({"real only": real_only}, real_only, log_prior=log_prior, resamples=100)
+    adjusted, plain = (comparison.baselines[name].scores.balanced_accuracy[0] for name in (ADJUSTED, "real only"))
+    assert adjusted > plain + 0.1
+    assert set(comparison.best_baseline.chosen) <= {f"{ADJUSTED}, tau {tau}" for tau in ("0.75", "1", "1.25")}
 
 
-def test_the_gate_follows_a_plain_gain_and_leaves_plain_harm():
-    gaining, harmful = compared((0.7, 0.9)), compared((0.55, 0.4))
+def test_the_policy_uses_synthetic_images_that_gain_and_not_those_that_harm():
+    gaining, harmful = compare((0.7, 0.9)), compare((0.55, 0.4))
     assert all("synthetic" in name for name in gaining.gated.chosen)
     assert not any("synthetic" in name for name in harmful.gated.chosen)
 
 
-def test_the_gate_stays_shut_where_the_boundary_only_moved():
-    """A gain in balanced accuracy that offsets would bring too is no gain to the verdict, nor to who follows it."""
-    random, labels = np.random.default_rng(0), np.repeat(np.arange(2), 1000)
-    log_prior = np.log(np.array([0.95, 0.05]))
-    logits = random.normal(size=(SEEDS, 2000, 2)) + 1.5 * np.eye(2)[labels]
-    good = moved(logits, log_prior, -0.5)
-    baselines = {"real only": moved(random.normal(size=logits.shape), log_prior, 0), "classical augmentation": good}
-    ours = {0.5: {"50% synthetic": moved(good, log_prior, 0.4)}}
-    found = Comparison(Predictions(labels, np.arange(2000) % 5, None, log_prior, baselines, ours, {}), resamples=200)
-    assert found.gain(found.best).low > 0.01
-    assert set(found.gated.chosen) == {"classical augmentation"}
+def test_there_is_no_policy_with_fewer_than_four_seeds():
+    predictions = simulate_predictions((0.7, 0.9))
+    three_seeds = predictions.subset(np.ones(len(predictions.labels), bool), np.arange(N_SEEDS) < 3)
+    assert Comparison(three_seeds, resamples=100).gated is None
 
 
-def test_too_few_trainings_have_no_gate():
-    given = predictions((0.7, 0.9))
-    kept = given.only(np.ones(len(given.labels), bool), np.arange(SEEDS) < 3)
-    assert Comparison(kept, resamples=100).gated is None
-
-
-def test_harm_at_every_share_but_the_smallest_hurts():
-    found = compared((0.71, 0.5, 0.4), shares=(0.1, 0.25, 0.5))
-    assert found.verdict_on(found.shares[0.1]) == NO_EVIDENCE
-    assert (found.verdict, found.share) == (HURTS, 0.0)
+def test_harm_at_every_share_above_the_smallest_hurts():
+    comparison = compare((0.71, 0.5, 0.4), shares=(0.1, 0.25, 0.5))
+    assert comparison.verdict_on(comparison.shares[0.1]) == NO_EVIDENCE
+    assert (comparison.verdict, comparison.share) == (HURTS, 0.0)
 
 
 def test_harm_at_one_of_two_larger_shares_is_no_evidence():
-    assert compared((0.7, 0.7, 0.4), shares=(0.1, 0.25, 0.5)).verdict == NO_EVIDENCE
+    assert compare((0.7, 0.7, 0.4), shares=(0.1, 0.25, 0.5)).verdict == NO_EVIDENCE
 
 
 @pytest.mark.parametrize(("lead", "share"), [(0.5, 0.0), (2.0, 0.5)])
-def test_the_cautious_share_is_0_until_the_best_leads_by_its_standard_error(lead, share):
-    """Wrong answers of the baseline are turned right, in steps, until ours leads by so many standard errors."""
-    labels = np.arange(K * EACH) % K
-    baseline = table(labels, 0.7, 3)[:1]
-    error = np.sqrt(0.7 * 0.3 / len(labels))
-    ours, wrong = baseline.copy(), np.flatnonzero(baseline[0].argmax(1) != labels)
-    for place in wrong[: round(lead * error * len(labels))]:
-        ours[0, place] = np.log(np.where(np.arange(K) == labels[place], 0.7, 0.1))
-    given = Predictions(
-        labels, labels % 2, None, np.zeros(K), {"real only": baseline}, {0.5: {"50%": ours}}, {}, adjust=False
+def test_the_selected_share_is_0_until_the_best_leads_by_its_standard_error(lead, share):
+    """Wrong predictions of the baseline are corrected until the share leads by that many standard errors."""
+    baseline = simulate(LABELS, 0.7, 3)[:1]
+    error = np.sqrt(0.7 * 0.3 / len(LABELS))
+    corrected, wrong = baseline.copy(), np.flatnonzero(baseline[0].argmax(1) != LABELS)
+    for index in wrong[: round(lead * error * len(LABELS))]:
+        corrected[0, index] = np.log(np.where(np.arange(N_CLASSES) == LABELS[index], 0.7, 0.1))
+    predictions = Predictions(
+        LABELS,
+        LABELS % 2,
+        None,
+        np.zeros(N_CLASSES),
+        {"real only": baseline},
+        {0.5: {"50%": corrected}},
+        {},
+        adjust=False,
     )
-    assert Comparison(given, resamples=400).cautious_share == share
+    assert Comparison(predictions, resamples=400).one_standard_error_share == share
 
 
-def test_intervals_widen_where_images_of_a_group_agree():
-    """Ten groups, in each of which all images gain or none does: ten pieces of evidence, not 240."""
-    labels, groups = np.arange(K * EACH) % K, np.arange(K * EACH) // 24
-    baseline = np.log(np.where(np.arange(K) == ((labels + (groups % 2 == 0)) % K)[:, None], 0.7, 0.1))[None]
-    ours = np.log(np.where(np.arange(K) == ((labels + (groups % 5 == 0)) % K)[:, None], 0.7, 0.1))[None]
-    widths = {}
-    for name, own in {"alone": None, "together": groups}.items():
-        given = Predictions(labels, groups % 5, own, np.zeros(K), {"real only": baseline}, {0.1: {"10%": ours}}, {})
-        gain = Comparison(replace(given, adjust=False), resamples=400)
-        widths[name] = gain.gain(gain.best)
-    assert widths["together"].value == pytest.approx(widths["alone"].value)
-    assert widths["together"].high - widths["together"].low > 2 * (widths["alone"].high - widths["alone"].low)
+def test_intervals_are_wider_where_the_images_of_a_group_agree():
+    """In each of ten groups all images gain or none does: ten independent observations, not 240."""
+    groups = np.arange(len(LABELS)) // 24
+
+    def wrong_in(is_wrong):
+        return np.log(np.where(np.arange(N_CLASSES) == ((LABELS + is_wrong) % N_CLASSES)[:, None], 0.7, 0.1))[None]
+
+    gains = {}
+    for name, bootstrap_groups in {"images": None, "groups": groups}.items():
+        predictions = Predictions(
+            LABELS,
+            groups % 5,
+            bootstrap_groups,
+            np.zeros(N_CLASSES),
+            {"real only": wrong_in(groups % 2 == 0)},
+            {0.1: {"10%": wrong_in(groups % 5 == 0)}},
+            {},
+            adjust=False,
+        )
+        comparison = Comparison(predictions, resamples=400)
+        gains[name] = comparison.gain(comparison.best)
+    assert gains["groups"].value == pytest.approx(gains["images"].value)
+    width_of_groups, width_of_images = (gains[name].high - gains[name].low for name in ("groups", "images"))
+    assert width_of_groups > 2 * width_of_images
 
 
-def test_three_groups_are_too_few_to_tell():
-    found = compared((0.7, 0.95), groups=np.arange(K * EACH) % 3)
-    assert found.gain(found.best).low > 0
-    assert (found.verdict, found.share) == (NO_EVIDENCE, 0.0)
+def test_three_groups_are_too_few_for_evidence():
+    comparison = compare((0.7, 0.95), groups=np.arange(len(LABELS)) % 3)
+    assert comparison.gain(comparison.best).low > 0
+    assert (comparison.verdict, comparison.share) == (NO_EVIDENCE, 0.0)
 
 
 def test_one_test_image_of_a_class_decides_nothing():
-    """Where the only image of the last class turns right, balanced accuracy gains 25 points in every resample."""
-    given = predictions((0.7, 0.7))
-    keep = np.r_[np.flatnonzero(given.labels < K - 1), np.flatnonzero(given.labels == K - 1)[:1]]
-    baseline, ours = (table(given.labels, 0.7, 1, rare_right=chance)[:, keep] for chance in (0.0, 1.0))
-    cut = Predictions(
-        given.labels[keep], given.parts[keep], None, given.log_prior, {"real only": baseline}, {0.1: {"10%": ours}}, {}
+    """When the only image of the last class becomes correct, balanced accuracy gains 25 points in every resample."""
+    predictions = simulate_predictions((0.7, 0.7))
+    rows = np.r_[np.flatnonzero(LABELS < N_CLASSES - 1), np.flatnonzero(LABELS == N_CLASSES - 1)[:1]]
+    wrong, correct = (simulate(LABELS, 0.7, 1, rare_accuracy=accuracy)[:, rows] for accuracy in (0.0, 1.0))
+    one_image = Predictions(
+        LABELS[rows],
+        predictions.folds[rows],
+        None,
+        LOG_PRIOR,
+        {"real only": wrong},
+        {0.1: {"10%": correct}},
+        {},
+        adjust=False,
     )
-    found = Comparison(replace(cut, adjust=False), resamples=300)
-    assert found.gain(found.best).value == pytest.approx(0.25, abs=0.02)
-    assert found.verdict == NO_EVIDENCE
-    assert np.isnan(found.classes(found.best)[1][K - 1])
+    comparison = Comparison(one_image, resamples=300)
+    assert comparison.gain(comparison.best).value == pytest.approx(0.25, abs=0.02)
+    assert comparison.verdict == NO_EVIDENCE
+    assert np.isnan(comparison.classes(comparison.best)[1][N_CLASSES - 1])
 
 
-def test_one_of_forty_classes_can_be_shown_to_gain():
-    labels = np.arange(40 * 30) % 40
-    right = np.where(labels == 7, 0.2, 0.7)
-    random = np.random.default_rng(0)
+def test_a_gain_of_one_of_forty_classes_is_significant():
+    labels, random = np.arange(40 * 30) % 40, np.random.default_rng(0)
 
-    def said(chance):
-        hit = random.uniform(size=(SEEDS, len(labels))) < chance
-        named = np.where(hit, labels, (labels + 1) % 40)
-        return np.log(np.where(np.arange(40) == named[..., None], 0.7, 0.3 / 39))
+    def with_accuracy(accuracy):
+        is_correct = random.uniform(size=(N_SEEDS, len(labels))) < np.where(labels == 7, accuracy, 0.7)
+        predicted = np.where(is_correct, labels, (labels + 1) % 40)
+        return np.log(np.where(np.arange(40) == predicted[..., None], 0.7, 0.3 / 39))
 
-    ours = said(np.where(labels == 7, 0.95, 0.7))
-    given = Predictions(labels, labels % 5, None, np.zeros(40), {"real only": said(right)}, {0.1: {"10%": ours}}, {})
-    p_values = Comparison(replace(given, adjust=False), resamples=300).classes(
-        Comparison(replace(given, adjust=False), resamples=300).best
-    )[1]
-    assert p_values[7] < 0.05
+    improved, baseline = with_accuracy(0.95), with_accuracy(0.2)
+    predictions = Predictions(
+        labels, labels % 5, None, np.zeros(40), {"real only": baseline}, {0.1: {"10%": improved}}, {}, adjust=False
+    )
+    comparison = Comparison(predictions, resamples=300)
+    assert comparison.classes(comparison.best)[1][7] < 0.05
 
 
 def test_the_class_that_gains_is_named():
-    labels = np.arange(K * EACH) % K
-    given = predictions((0.7, 0.7))
-    ours = {0.1: {"10% synthetic": table(labels, 0.7, 30, rare_right=0.98)}}
-    given = Predictions(given.labels, given.parts, None, given.log_prior, given.baselines, ours, {})
-    found = Comparison(given, resamples=400)
-    changes, p_values = found.classes(found.best)
-    assert p_values[K - 1] < 0.05
-    assert changes[K - 1].value > 0.15
+    ours = {0.1: {"10% synthetic": simulate(LABELS, 0.7, 30, rare_accuracy=0.98)}}
+    comparison = Comparison(replace(simulate_predictions((0.7, 0.7)), ours=ours), resamples=400)
+    changes, p_values = comparison.classes(comparison.best)
+    assert p_values[N_CLASSES - 1] < 0.05
+    assert changes[N_CLASSES - 1].value > 0.15
     assert (p_values[:-1] > 0.05).all()

@@ -17,8 +17,8 @@ def rows_of(root) -> dict[str, dict[str, str]]:
         return {row["file_name"]: row for row in csv.DictReader(file)}
 
 
-def flat(photos):
-    """Seven images in nested folders, two of the same name, labeled by metadata.csv alone, with one more column."""
+def nested_photos(photos):
+    """Seven images in nested folders, some of equal names, with labels and one more column in metadata.csv."""
     root = photos({"x/deep": 4, "y": 3}, suffix=".bmp")
     files = [f"x/deep/{i}.bmp" for i in range(4)] + [f"y/{i}.bmp" for i in range(3)]
     labels = ["cat", "cat", "cat", "dog", "cat", "dog", "dog"]
@@ -27,7 +27,7 @@ def flat(photos):
     return root
 
 
-def test_originals_are_copied_byte_for_byte_beside_the_synthetic(photos, synthetic, tmp_path, snapshot):
+def test_originals_are_copied_byte_for_byte_beside_synthetic_images(photos, synthetic, tmp_path, snapshot):
     root = photos()
     (root / "cat" / "bad.png").touch()
     before = snapshot(root)
@@ -45,30 +45,30 @@ def test_originals_are_copied_byte_for_byte_beside_the_synthetic(photos, synthet
 
 def test_a_file_that_changed_since_it_was_checked_is_not_copied(photos, synthetic, tmp_path):
     root = photos()
-    found = inspect_folder(root)
+    inspection = inspect_folder(root)
     Image.new("L", (9, 9), 77).save(root / "cat" / "0.png")
     with pytest.raises(DataError, match=r"cat/0\.png: changed since it was checked"):
-        augment_folder(found, synthetic, tmp_path / "out")
+        augment_folder(inspection, synthetic, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
 
 
-def test_of_two_that_add_to_one_folder_the_second_is_refused(photos, synthetic, snapshot):
+def test_a_second_process_that_adds_to_a_folder_is_refused(photos, synthetic, snapshot):
     root = photos()
     before = snapshot(root)
 
-    def second(done, total):
+    def add_and_undo(done, total):
         if done == 1:
-            for attempt in (lambda: augment_in_place(inspect_folder(root), synthetic), lambda: undo(root)):
-                with pytest.raises(RunError, match="another process adds to it or undoes"):
-                    attempt()
+            for change in (lambda: augment_in_place(inspect_folder(root), synthetic), lambda: undo(root)):
+                with pytest.raises(RunError, match="another process"):
+                    change()
 
-    augment_in_place(inspect_folder(root), synthetic, progress=second)
+    augment_in_place(inspect_folder(root), synthetic, progress=add_and_undo)
     undo(root)
     assert snapshot(root) == before
 
 
-def test_the_metadata_form_becomes_class_folders(photos, synthetic, tmp_path):
-    root = flat(photos)
+def test_a_folder_with_metadata_becomes_class_folders(photos, synthetic, tmp_path):
+    root = nested_photos(photos)
     out = augment_folder(inspect_folder(root), synthetic, tmp_path / "out")
     rows = rows_of(out)
     assert (out / "cat" / "0.bmp").read_bytes() == (root / "x" / "deep" / "0.bmp").read_bytes()
@@ -79,26 +79,26 @@ def test_the_metadata_form_becomes_class_folders(photos, synthetic, tmp_path):
 
 def test_an_augmented_folder_can_be_augmented_again(photos, synthetic, tmp_path):
     once = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "once")
-    found = inspect_folder(once)
-    assert "5 images say that they are synthetic" in "\n".join(found.warnings)
-    twice = augment_folder(found, synthetic, tmp_path / "twice")
+    inspection = inspect_folder(once)
+    assert "5 images say that they are synthetic" in "\n".join(inspection.warnings)
+    twice = augment_folder(inspection, synthetic, tmp_path / "twice")
     again = read_folder(twice)
     assert again.counts == {"cat": 8, "dog": 9}
     assert again.metadata["is_synthetic"].sum() == 10
     assert sorted(again.metadata["seed"].dropna().tolist()) == sorted(2 * synthetic.metadata["seed"].tolist())
 
 
-def test_synthetic_of_another_data_set_is_refused(photos, synthetic, tmp_path):
+def test_synthetic_images_of_other_classes_are_refused(photos, synthetic, tmp_path):
     with pytest.raises(DataError, match=r"\['dog'\] do not belong"):
         augment_folder(inspect_folder(photos({"cat": 3, "owl": 3})), synthetic, tmp_path / "out")
 
 
-def test_an_original_that_went_away_is_named(photos, synthetic, tmp_path):
+def test_an_original_that_was_removed_is_named(photos, synthetic, tmp_path):
     root = photos()
-    found = inspect_folder(root)
+    inspection = inspect_folder(root)
     (root / "cat" / "2.png").unlink()
     with pytest.raises(DataError, match=r"cat/2\.png: cannot be read any more"):
-        augment_folder(found, synthetic, tmp_path / "out")
+        augment_folder(inspection, synthetic, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -112,7 +112,7 @@ def test_out_inside_data_is_refused(photos, out):
 
 @pytest.mark.parametrize("form", ["folders", "metadata"])
 def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot, form):
-    root = photos() if form == "folders" else flat(photos)
+    root = photos() if form == "folders" else nested_photos(photos)
     before = snapshot(root)
     steps = []
     augment_in_place(inspect_folder(root), synthetic, progress=lambda done, total: steps.append((done, total)))
@@ -124,9 +124,9 @@ def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot,
     }
     with pytest.raises(OutputError, match="Undo that first"):
         augment_in_place(inspect_folder(root), synthetic)
-    done = undo(root)
-    assert done.kept == {}
-    assert done.restored == (form == "metadata")
+    result = undo(root)
+    assert result.kept == {}
+    assert result.restored == (form == "metadata")
     assert snapshot(root) == before
     with pytest.raises(OutputError, match="nothing to undo"):
         undo(root)
@@ -144,40 +144,40 @@ def test_undo_of_a_copy_removes_all_of_it(photos, synthetic, tmp_path):
 def test_undo_keeps_what_users_changed_or_added(photos, synthetic, tmp_path):
     out = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
     Image.new("RGB", (10, 12)).save(out / "cat" / "0.png")
-    (out / "dog" / "own.png").write_bytes(b"mine")
-    done = undo(out)
-    assert done.kept == {"cat/0.png": "changed since"}
-    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["cat/0.png", "dog/own.png"]
+    (out / "dog" / "mine.png").write_bytes(b"mine")
+    result = undo(out)
+    assert result.kept == {"cat/0.png": "changed since"}
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["cat/0.png", "dog/mine.png"]
 
 
-def test_undo_keeps_a_metadata_table_that_changed(photos, synthetic):
-    root = flat(photos)
+def test_undo_keeps_a_metadata_csv_that_changed(photos, synthetic):
+    root = nested_photos(photos)
     augment_in_place(inspect_folder(root), synthetic)
     with open(root / "metadata.csv", "a") as file:
         file.write("mine\n")
-    done = undo(root)
-    assert list(done.kept) == ["metadata.csv"]
+    result = undo(root)
+    assert list(result.kept) == ["metadata.csv"]
     assert (root / "metadata.csv").read_text().endswith("mine\n")
 
 
-def killed_at(step, work):
-    """Run `work` in a child process that dies, as by kill -9, just before its `step`th change to the disk."""
+def kill_at(step, function):
+    """Run a function in a child process that is killed before change number `step` to the disk; whether it was."""
     child = os.fork()
     if child == 0:
         changes = itertools.count()
 
-        def dying(change):
-            def checked(*args, **options):
+        def killing(change):
+            def change_or_exit(*args, **options):
                 if next(changes) == step:
                     os._exit(9)
                 return change(*args, **options)
 
-            return checked
+            return change_or_exit
 
         for name in ("replace", "unlink", "rmdir"):
-            setattr(os, name, dying(getattr(os, name)))
+            setattr(os, name, killing(getattr(os, name)))
         try:
-            work()
+            function()
         finally:
             os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -185,35 +185,34 @@ def killed_at(step, work):
 
 @pytest.mark.parametrize("form", ["folders", "metadata"])
 @pytest.mark.parametrize("step", range(8))
-def test_undo_works_from_any_moment_of_a_killed_run_and_of_a_killed_undo(photos, synthetic, snapshot, form, step):
-    root = photos() if form == "folders" else flat(photos)
+def test_undo_works_after_a_kill_at_any_step_of_adding_and_of_undoing(photos, synthetic, snapshot, form, step):
+    root = photos() if form == "folders" else nested_photos(photos)
     before = snapshot(root)
-    found = inspect_folder(root)
-    # the manifest, five images and metadata.csv are put in place: seven changes
-    assert killed_at(step, lambda: augment_in_place(found, synthetic)) == (step < 7)
-    if step == 0:  # not begun, so there is nothing to undo, and it can begin again
-        augment_in_place(found, synthetic)
+    inspection = inspect_folder(root)
+    # the manifest, five images and metadata.csv are renamed: seven changes
+    assert kill_at(step, lambda: augment_in_place(inspection, synthetic)) == (step < 7)
+    if step == 0:  # nothing was written, so there is nothing to undo, and adding can start again
+        augment_in_place(inspection, synthetic)
     for later in (0, 3, 6, 9):
-        killed_at(later, lambda: undo(root))
-    with contextlib.suppress(OutputError):  # the last one killed may have been done
+        kill_at(later, lambda: undo(root))
+    with contextlib.suppress(OutputError):  # the last undo that was killed may have been complete
         undo(root)
     assert snapshot(root) == before
 
 
 @pytest.mark.parametrize("moment", [0, 1, 4, 6])
-def test_a_failure_in_place_undoes_itself(photos, synthetic, snapshot, monkeypatch, moment):
+def test_adding_that_fails_undoes_itself(photos, synthetic, snapshot, monkeypatch, moment):
     root = photos()
     before = snapshot(root)
+    replacements = itertools.count()
 
-    moves = itertools.count()
-
-    def full(source, target):
-        if next(moves) == moment:
+    def fail(source, target):
+        if next(replacements) == moment:
             raise OSError(28, "No space left on device")
         return original(source, target)
 
     original = os.replace
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OutputError, match="No space left on device"):
         augment_in_place(inspect_folder(root), synthetic)
     assert snapshot(root) == before

@@ -21,7 +21,7 @@ def rows_of(root) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_folder_is_read_as_it_is(photos):
+def test_a_folder_is_read_unchanged(photos):
     root = photos()
     real = read_folder(root)
     assert real.images.dtype == torch.uint8
@@ -48,7 +48,7 @@ def test_image_size_is_height_and_width(photos, image_size, shape):
     assert read_folder(photos(), image_size=image_size).shape == shape
 
 
-def test_bad_files_raise_before_anything_and_can_be_skipped(photos):
+def test_bad_files_raise_an_error_and_can_be_skipped(photos):
     root = photos()
     (root / "cat" / "bad.png").touch()
     with pytest.raises(DataError, match=r"cat/bad\.png: has zero bytes"):
@@ -58,7 +58,7 @@ def test_bad_files_raise_before_anything_and_can_be_skipped(photos):
     assert [problem.file for problem in inspection.problems] == ["cat/bad.png"]
 
 
-def test_own_columns_stay_text_exactly_as_written(photos):
+def test_user_columns_stay_text_exactly_as_written(photos):
     root = photos()
     (root / "metadata.csv").write_text(
         "attr_age,file_name,label,seed\n007,cat/0.png,a,x\n,cat/1.png,a,1.50\nNA,dog/0.png,b,\n1e5,dog/1.png,b,y\n"
@@ -74,7 +74,7 @@ def test_large_sets_are_memory_mapped_and_equal(photos, tmp_path, monkeypatch):
     in_memory = read_folder(root)
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(folder_module.tempfile, "tempdir", str(tmp_path / "scratch"))
-    monkeypatch.setattr(folder_module, "IN_MEMORY", 500)
+    monkeypatch.setattr(folder_module, "MAX_BYTES_IN_MEMORY", 500)
     mapped = read_folder(root)
     assert list((tmp_path / "scratch").iterdir()) == []
     assert mapped.fingerprint() == in_memory.fingerprint()
@@ -84,7 +84,7 @@ def test_large_sets_are_memory_mapped_and_equal(photos, tmp_path, monkeypatch):
         read_folder(root)
 
 
-def test_files_are_read_in_the_order_given_even_twice(photos):
+def test_files_are_read_in_the_requested_order_even_twice(photos):
     root = photos()
     real = read_folder(root)
     paths = [root / "dog" / "1.png", root / "cat" / "0.png", root / "dog" / "1.png"]
@@ -93,11 +93,11 @@ def test_files_are_read_in_the_order_given_even_twice(photos):
     with pytest.raises(DataError, match="2 sizes"):
         read_files(paths)
     (root / "cat" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"cat/0\.png: not found"):
+    with pytest.raises(DataError, match=r"cat/0\.png: does not exist"):
         read_files(paths)
 
 
-def test_what_is_written_reads_back(tmp_path, synthetic):
+def test_a_written_folder_is_read_back(tmp_path, synthetic):
     out = write_folder(synthetic, tmp_path / "out")
     assert out == tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == [".ganaug.json", "cat", "dog", "metadata.csv"]
@@ -118,9 +118,9 @@ def test_what_is_written_reads_back(tmp_path, synthetic):
 def test_synthetic_files_carry_marks_and_real_ones_do_not(tmp_path, photos, synthetic):
     real = read_folder(photos())
     out = write_folder(concatenate(real, synthetic), tmp_path / "out")
-    flags = {row["file_name"]: row["is_synthetic"] for row in rows_of(out)}
-    assert len(flags) == 12
-    assert all(is_marked(out / file) == (flag == "True") for file, flag in flags.items())
+    is_synthetic = {row["file_name"]: row["is_synthetic"] == "True" for row in rows_of(out)}
+    assert len(is_synthetic) == 12
+    assert all(is_marked(out / file) == expected for file, expected in is_synthetic.items())
     mark = read_mark(out / "dog" / f"synthetic-01234567-{2**53 - 1}.png")
     assert (mark["label"], mark["seed"], mark["model_hash"]) == ("dog", 2**53 - 1, "0123456789abcdef")
     real_rows = [row for row in rows_of(out) if row["is_synthetic"] == "False"]
@@ -128,7 +128,7 @@ def test_synthetic_files_carry_marks_and_real_ones_do_not(tmp_path, photos, synt
     assert read_folder(out).metadata["is_synthetic"].sum() == 5
 
 
-def test_images_without_metadata_get_running_names(tmp_path):
+def test_images_without_metadata_get_numbered_names(tmp_path):
     images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0, 1]), ("a", "b"))
     out = write_folder(images, tmp_path / "deep" / "er" / "out")
     assert [row["file_name"] for row in rows_of(out)] == [
@@ -140,7 +140,7 @@ def test_images_without_metadata_get_running_names(tmp_path):
         assert image.mode == "L"
 
 
-def test_unsafe_classes_become_slugs_and_nothing_leaves_out(tmp_path, snapshot):
+def test_unsafe_class_names_become_slugs_and_nothing_is_written_outside(tmp_path, snapshot):
     classes = ("../x", "/etc/passwd", "a/b", "", "con", "fine")
     count = len(classes)
     images = LabeledImages(
@@ -158,31 +158,31 @@ def test_unsafe_classes_become_slugs_and_nothing_leaves_out(tmp_path, snapshot):
     assert (out / "fine" / "up-2.png").exists()
 
 
-def test_own_columns_follow_and_the_first_rows_show_every_kind(tmp_path, photos, synthetic):
+def test_user_columns_come_last_and_the_first_rows_have_every_class_and_origin(tmp_path, photos, synthetic):
     root = photos()
     (root / "metadata.csv").write_text(
         "file_name,attr_age,label\n"
-        + "".join(f"{kind}/{i}.png,{i},{kind}\n" for kind in ("cat", "dog") for i in range(3))
+        + "".join(f"{name}/{i}.png,{i},{name}\n" for name in ("cat", "dog") for i in range(3))
     )
     out = write_folder(concatenate(read_folder(root), synthetic), tmp_path / "out")
     rows = rows_of(out)
     assert list(rows[0]) == [*COLUMNS, "attr_age"]
-    kinds = [(row["label"], row["is_synthetic"]) for row in rows]
-    assert len(set(kinds[:4])) == len(set(kinds)) == 4
+    combinations = [(row["label"], row["is_synthetic"]) for row in rows]
+    assert len(set(combinations[:4])) == len(set(combinations)) == 4
     assert [row["attr_age"] for row in rows if row["is_synthetic"] == "True"] == [""] * 5
 
 
 def test_nothing_is_left_when_writing_fails(tmp_path, synthetic, monkeypatch):
-    def full(*_, **__):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ganaug.io.writing.mark", full)
+    monkeypatch.setattr("ganaug.io.image_files.make_mark", fail)
     with pytest.raises(OutputError, match=r"out: cannot be written \(up to [\d,]+ bytes\): No space left on device"):
         write_folder(synthetic, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_room_on_the_disk_is_said_before_starting(tmp_path, synthetic, monkeypatch):
+def test_a_disk_without_space_is_reported_before_writing(tmp_path, synthetic, monkeypatch):
     monkeypatch.setattr("ganaug.io.output.shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
     with pytest.raises(OutputError, match=r"out: needs up to 0 MiB, 0 MiB are free"):
         write_folder(synthetic, tmp_path / "out")
@@ -202,8 +202,8 @@ def test_out_must_be_new_or_empty(tmp_path, synthetic):
         write_folder(synthetic, tmp_path / "full" / "thesis.tex")
 
 
-def test_what_was_read_and_thinned_out_is_written_again(photos, synthetic, tmp_path):
-    """pandas' missing values, which compare to nothing, become empty cells."""
+def test_a_selection_of_a_read_folder_is_written_again(photos, synthetic, tmp_path):
+    """Missing values of pandas, which are unequal to everything, become empty cells."""
     mixed = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "mixed")
     part = read_folder(mixed).take([0, 3, 7, 9])
     again = read_folder(write_folder(part, tmp_path / "again"))

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.io.names import safe_name, unused
+from ganaug.io.names import safe_name, unique_name
 
 
 @pytest.mark.parametrize("name", ["cat", "T-shirt", "Ankle boot", "猫", "1", "-1", "a.b", "naïve (2)"])
-def test_ordinary_names_stay(name):
+def test_ordinary_names_are_unchanged(name):
     assert safe_name(name) == name
 
 
@@ -41,7 +41,7 @@ def test_dangerous_names_become_slugs(name):
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_no_name_leaves_its_folder_and_none_meet(first, second):
+def test_no_name_leaves_its_folder_and_different_names_stay_different(first, second):
     root = Path("/data/out")
     for name in (first, second):
         assert (root / safe_name(name)).resolve().parent == root
@@ -49,11 +49,11 @@ def test_no_name_leaves_its_folder_and_none_meet(first, second):
     assert first == second or safe_name(first) != safe_name(second)
 
 
-def test_a_slug_keeps_the_ending_of_a_file():
+def test_a_slug_keeps_the_suffix_of_a_file():
     assert safe_name("é" * 200 + ".jpeg").endswith(".jpeg")
 
 
-def test_a_name_in_use_gets_a_number_before_its_ending():
-    taken = {"a.png"}
-    assert [unused("a.png", taken) for _ in range(2)] == ["a-2.png", "a-3.png"]
-    assert unused("b.png", taken) == "b.png"
+def test_a_name_in_use_gets_a_number_before_its_suffix():
+    used_names = {"a.png"}
+    assert [unique_name("a.png", used_names) for _ in range(2)] == ["a-2.png", "a-3.png"]
+    assert unique_name("b.png", used_names) == "b.png"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ganaug.errors import DataError
 from ganaug.io.preflight import inspect_folder
-from ganaug.io.provenance import mark
+from ganaug.io.provenance import make_mark
 
 
 def errors_of(root, **options) -> str:
@@ -25,7 +25,7 @@ def warnings_of(root, **options) -> str:
     return "\n".join(inspection.warnings)
 
 
-def test_a_sound_folder(photos):
+def test_a_valid_folder(photos):
     inspection = inspect_folder(photos({"dog": 3, "Cat": 2, "cat": 20}))
     inspection.raise_for_errors()
     assert inspection.classes == ("Cat", "cat", "dog")  # as sorted() and ImageFolder order them
@@ -37,7 +37,7 @@ def test_a_sound_folder(photos):
     assert inspection.warnings == ("fewer than 20 images in a class: Cat (2), dog (3)",)
 
 
-def test_a_set_is_gray_only_if_every_file_is(photos):
+def test_a_data_set_is_gray_only_if_every_file_is(photos):
     root = photos(mode="L")
     Image.new("1", (10, 12)).save(root / "cat" / "bits.png")
     Image.new("I;16", (10, 12)).save(root / "cat" / "deep.png")
@@ -46,13 +46,13 @@ def test_a_set_is_gray_only_if_every_file_is(photos):
     assert inspect_folder(root).shape == (3, 12, 10)
 
 
-def test_every_bad_file_is_listed_in_one_pass_with_cause_and_mend(photos, tmp_path):
+def test_every_bad_file_is_listed_in_one_pass_with_cause_and_fix(photos, tmp_path):
     root = photos()
     (root / "cat" / "empty.png").touch()
     (root / "dog" / "text.jpg").write_text("hello")
-    whole = (root / "cat" / "0.png").read_bytes()
-    (root / "dog" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "secret.png").write_bytes(whole)
+    content = (root / "cat" / "0.png").read_bytes()
+    (root / "dog" / "cut.png").write_bytes(content[: len(content) // 2])
+    (tmp_path / "secret.png").write_bytes(content)
     (root / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
     (root / "cat" / "inner.png").symlink_to(root / "cat" / "0.png")
     (root / "cat" / "broken.png").symlink_to(root / "cat" / "nothing.png")
@@ -69,7 +69,7 @@ def test_every_bad_file_is_listed_in_one_pass_with_cause_and_mend(photos, tmp_pa
     assert inspection.counts == {"cat": 5, "dog": 3}
 
 
-def test_a_long_list_of_bad_files_is_cut_at_ten(photos):
+def test_an_error_names_at_most_ten_bad_files(photos):
     root = photos()
     for index in range(13):
         (root / "cat" / f"bad{index:02d}.png").touch()
@@ -80,7 +80,7 @@ def test_a_long_list_of_bad_files_is_cut_at_ten(photos):
 
 
 def test_errors_of_the_folder_itself(photos, tmp_path):
-    assert "not found" in errors_of(tmp_path / "absent")
+    assert "does not exist" in errors_of(tmp_path / "absent")
     (tmp_path / "file.zip").touch()
     assert "is a file, not a folder" in errors_of(tmp_path / "file.zip")
     (tmp_path / "empty").mkdir()
@@ -112,7 +112,7 @@ def test_errors_of_the_classes(photos):
     message = errors_of(root)
     assert "no usable image in class emu, yak" in message
     assert "one image only in class dog" in message
-    assert "class folder 'cat': images lie deeper, in 2024" in message
+    assert "class folder 'cat': has images in subfolders (2024)" in message
     assert "emu/bad.png: has zero bytes" in message
 
 
@@ -123,7 +123,7 @@ def test_more_than_a_thousand_classes(photos):
     assert "1,002 classes, more than 1,000" in errors_of(root)
 
 
-def test_a_class_folder_that_leads_out_is_refused(photos, tmp_path):
+def test_a_class_folder_that_links_outside_is_refused(photos, tmp_path):
     root = photos()
     elsewhere = photos({"owl": 2}, name="elsewhere")
     (root / "owl").symlink_to(elsewhere / "owl")
@@ -161,8 +161,8 @@ def test_duplicates_and_label_conflicts(photos):
     inspection = inspect_folder(root)
     assert inspection.duplicates == (("cat/0.png", "cat/again.png"), ("cat/1.png", "dog/other.bmp"))
     warnings = "\n".join(inspection.warnings)
-    assert "the same picture more than once: cat/0.png = cat/again.png, cat/1.png = dog/other.bmp" in warnings
-    assert "the same picture in different classes: cat/1.png = dog/other.bmp" in warnings
+    assert "the same image more than once: cat/0.png = cat/again.png, cat/1.png = dog/other.bmp" in warnings
+    assert "the same image in different classes: cat/1.png = dog/other.bmp" in warnings
 
 
 def test_warnings(photos):
@@ -175,28 +175,28 @@ def test_warnings(photos):
     Image.new("RGB", (10, 12), 1).save(root / "dog" / "really.png", "JPEG")
     frames = [Image.new("RGB", (10, 12), color) for color in ("red", "blue")]
     frames[0].save(root / "cat" / "moves.gif", save_all=True, append_images=frames[1:])
-    made = mark("cat", seed=1, model_hash="x")
-    Image.new("RGB", (10, 12), 2).save(root / "cat" / "train-1.png", pnginfo=made)
+    chunks = make_mark("cat", seed=1, model_hash="x")
+    Image.new("RGB", (10, 12), 2).save(root / "cat" / "train-1.png", pnginfo=chunks)
     warnings = warnings_of(root)
     for expected in (
-        "left out, since no image by name or hidden: .git, cat/.DS_Store, dog/notes.txt",
-        "1 images lie beside the class folders, in none, and are left out: loose.png",
-        "another format than the name says: dog/really.png",
+        "ignored, because hidden or not named as an image: .git, cat/.DS_Store, dog/notes.txt",
+        "1 images outside the class folders are left out: loose.png",
+        "another format than the file name says: dog/really.png",
         "several frames or pages, of which the first is used: cat/moves.gif",
-        "ImageFolder does not see files of this kind: cat/moves.gif",
+        "ImageFolder skips files with this suffix: cat/moves.gif",
         "1 images say that they are synthetic; a generator should learn from real ones: cat/train-1.png",
         "takes a word in these names for a split",
     ):
         assert expected in warnings
 
 
-def write_table(root, text: str) -> None:
+def write_metadata(root, text: str) -> None:
     (root / "metadata.csv").write_text(text)
 
 
 def test_metadata_is_followed_and_its_columns_kept(photos):
     root = photos()
-    write_table(
+    write_metadata(
         root, "group_id,label,file_name\n007,owl,./cat/0.png\n007,owl,cat/1.png\n8,yak,dog/0.png\n,yak,dog/1.png\n"
     )
     inspection = inspect_folder(root)
@@ -204,7 +204,7 @@ def test_metadata_is_followed_and_its_columns_kept(photos):
     assert inspection.form == "metadata"
     assert inspection.counts == {"owl": 2, "yak": 2}
     assert [entry.file for entry in inspection.entries] == ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
-    assert [entry.row for entry in inspection.entries] == [{"group_id": text} for text in ("007", "007", "8", "")]
+    assert [entry.metadata for entry in inspection.entries] == [{"group_id": text} for text in ("007", "007", "8", "")]
     assert (
         "3 images are not listed in metadata.csv and are left out: cat/2.png, cat/3.png, dog/2.png"
         in inspection.warnings
@@ -215,7 +215,7 @@ def test_rows_of_metadata_that_cannot_be_used(photos, tmp_path):
     root = photos()
     Image.new("L", (9, 9)).save(tmp_path / "secret.png")
     (root / "out").symlink_to(tmp_path)
-    write_table(
+    write_metadata(
         root,
         "file_name,label\ncat/0.png,cat\ncat/1.png,cat\ndog/0.png,dog\ndog/1.png,dog\n"
         "cat/0.png,dog\ncat/2.png,\ncat/9.png,cat\n../secret.png,cat\n/etc/a.png,cat\nout/secret.png,cat\n,cat\n"
@@ -226,7 +226,7 @@ def test_rows_of_metadata_that_cannot_be_used(photos, tmp_path):
     assert causes == {
         "cat/0.png": "listed already on line 2 (line 6 of metadata.csv)",
         "cat/2.png": "no label (line 7 of metadata.csv)",
-        "cat/9.png": "not found",
+        "cat/9.png": "does not exist",
         "../secret.png": "the path leads out of the folder (line 9 of metadata.csv)",
         "/etc/a.png": "the path leads out of the folder (line 10 of metadata.csv)",
         "out/secret.png": "is a link that leads out of the folder",
@@ -257,17 +257,17 @@ def test_metadata_that_cannot_be_followed(photos, content, expected):
     assert expected in errors_of(root)
 
 
-def test_the_inspection_is_json(photos):
+def test_the_inspection_can_be_written_as_json(photos):
     root = photos()
     (root / "cat" / "bad.png").touch()
-    found = json.loads(json.dumps(inspect_folder(root).to_dict()))
-    assert found["classes"] == {"cat": 4, "dog": 3}
-    assert found["sizes"] == [{"height": 12, "width": 10, "images": 7}]
-    assert found["problems"] == [{"file": "cat/bad.png", "cause": "has zero bytes", "fix": "Replace it"}]
+    content = json.loads(json.dumps(inspect_folder(root).to_dict()))
+    assert content["classes"] == {"cat": 4, "dog": 3}
+    assert content["sizes"] == [{"height": 12, "width": 10, "images": 7}]
+    assert content["problems"] == [{"file": "cat/bad.png", "cause": "has zero bytes", "fix": "Replace it"}]
 
 
 def test_progress_counts_every_file_once(photos):
-    seen = []
-    inspect_folder(photos({"cat": 40, "dog": 2}), progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (42, 42)
-    assert np.all(np.diff([done for done, _ in seen]) > 0)
+    steps = []
+    inspect_folder(photos({"cat": 40, "dog": 2}), progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (42, 42)
+    assert np.all(np.diff([done for done, _ in steps]) > 0)

@@ -1,4 +1,4 @@
-"""Members that any reader of tars takes, to the byte what `tarfile` writes."""
+"""Tar members are readable by any program, and byte for byte what `tarfile` writes."""
 
 import io
 import shutil
@@ -26,11 +26,11 @@ def archive(tmp_path):
 
 def test_tarfile_reads_what_was_written(archive):
     with tarfile.open(archive) as read:
-        assert {one.name: read.extractfile(one).read() for one in read} == FILES
+        assert {entry.name: read.extractfile(entry).read() for entry in read} == FILES
 
 
-@pytest.mark.skipif(shutil.which("tar") is None or sys.platform == "win32", reason="no tar, or other file names")
-def test_so_does_the_system(archive, tmp_path):
+@pytest.mark.skipif(shutil.which("tar") is None or sys.platform == "win32", reason="needs tar and POSIX file names")
+def test_the_tar_command_reads_what_was_written(archive, tmp_path):
     subprocess.run(["tar", "xf", archive, "-C", tmp_path], check=True)
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == FILES
 
@@ -39,7 +39,7 @@ def test_the_bytes_are_those_that_tarfile_writes(archive):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as other:
         for name, content in FILES.items():
-            about = tarfile.TarInfo(name)
-            about.size = len(content)
-            other.addfile(about, io.BytesIO(content))
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            other.addfile(info, io.BytesIO(content))
     assert buffer.getvalue().rstrip(b"\0") == archive.read_bytes().rstrip(b"\0")

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.metrics.alignment import aligned_nearest, copy_ratios
+from ganaug.metrics.aligned_copies import copy_limit, copy_ratios
+from ganaug.metrics.alignment import aligned_nearest
 
 CLOTHES = fashion_mnist_lt()
 SHIRTS = CLOTHES.of_class("T-shirt")
@@ -19,12 +20,12 @@ def shifted(images, by=2):
 
 
 def saved_as_jpeg(images):
-    found = []
+    decoded = []
     for image in images[:, 0].numpy():
         file = io.BytesIO()
         Image.fromarray(image).save(file, "JPEG", quality=75)
-        found.append(np.array(Image.open(file)))
-    return torch.from_numpy(np.stack(found))[:, None]
+        decoded.append(np.array(Image.open(file)))
+    return torch.from_numpy(np.stack(decoded))[:, None]
 
 
 ALTERED = {
@@ -37,22 +38,22 @@ ALTERED = {
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
-def test_copies_are_near_and_the_original_is_named(alter):
-    ratios, who, _ = copy_ratios(alter(TRAINING[:100]), TRAINING)
+def test_altered_copies_have_small_ratios_and_the_original_is_named(alter):
+    ratios, nearest, _ = copy_ratios(alter(TRAINING[:100]), TRAINING)
     assert (ratios < 0.5).float().mean() >= 0.95
-    assert (who == torch.arange(100)).float().mean() >= 0.98
+    assert (nearest == torch.arange(100)).float().mean() >= 0.98
 
 
 def test_other_images_are_no_copies():
-    ratios, _, among = copy_ratios(OTHERS, TRAINING)
+    ratios, _, reference = copy_ratios(OTHERS, TRAINING)
     assert (ratios < 0.5).float().mean() <= 0.01
-    assert (among < 0.5).float().mean() <= 0.02
+    assert (reference < 0.5).float().mean() <= 0.02
     assert 0.8 < ratios.median() < 1.6
 
 
 @pytest.mark.parametrize("noise", [2, 4, 8])
-def test_a_set_full_of_its_own_near_duplicates_flags_few_honest_images(noise):
-    """As frames of a film: each image a few times, a little shifted; new frames of the same scenes are no copies."""
+def test_in_a_set_full_of_near_duplicates_few_new_images_count_as_copies(noise):
+    """As frames of a film: each image a few times, slightly shifted. New frames of the same scenes are no copies."""
     frames = torch.cat([shifted(TRAINING[:40], by) for by in (0, 1, 2)])
     noisy = (frames.float() + noise * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))).clamp(
         0, 255
@@ -62,34 +63,41 @@ def test_a_set_full_of_its_own_near_duplicates_flags_few_honest_images(noise):
     assert (copy_ratios(new, training)[0] < 0.5).float().mean() < 0.05
 
 
-def test_brightness_contrast_and_mirroring_are_no_distance():
+def test_the_limit_falls_where_training_images_resemble_each_other():
+    distinct, similar = torch.linspace(0.6, 1.4, 200), torch.linspace(0.1, 0.9, 200)
+    assert copy_limit(distinct) == copy_limit(torch.ones(0)) == 0.5
+    assert copy_limit(similar) == pytest.approx(0.104)
+
+
+def test_brightness_contrast_and_mirroring_do_not_change_the_distance():
     darker = (TRAINING.float() * 0.5 + 20).to(torch.uint8).flip(3)
-    distances, who = aligned_nearest(darker, TRAINING)
-    assert (who[:, 0] == torch.arange(150)).all()
+    distances, rows = aligned_nearest(darker, TRAINING)
+    assert (rows[:, 0] == torch.arange(150)).all()
     assert distances.max() < 0.05
 
 
-def test_no_image_is_its_own_neighbor_and_none_comes_twice():
-    distances, who = aligned_nearest(TRAINING[:9], TRAINING[:9], k=4, places=torch.arange(9))
-    assert not (who == torch.arange(9)[:, None])[distances.isfinite()].any()
-    for row, reached in zip(who, distances.isfinite(), strict=True):
-        assert len(set(row[reached].tolist())) == int(reached.sum())
+def test_no_image_is_a_neighbor_of_itself_and_none_occurs_twice():
+    distances, rows = aligned_nearest(TRAINING[:9], TRAINING[:9], k=4, places=torch.arange(9))
+    is_neighbor = distances.isfinite()
+    assert not (rows == torch.arange(9)[:, None])[is_neighbor].any()
+    for neighbors, mask in zip(rows, is_neighbor, strict=True):
+        assert len(set(neighbors[mask].tolist())) == int(mask.sum())
     assert (distances.diff(dim=1) >= 0).all()
 
 
 @pytest.mark.parametrize("training", [TRAINING[:0], TRAINING[:1], TRAINING[:1].expand(4, -1, -1, -1)], ids=len)
 def test_without_two_different_training_images_nothing_is_a_copy(training):
-    ratios, _, among = copy_ratios(TRAINING[:5], training)
+    ratios, _, reference = copy_ratios(TRAINING[:5], training)
     assert ratios.tolist() == [1.0] * 5
-    assert among.tolist() == [1.0] * len(training)
+    assert reference.tolist() == [1.0] * len(training)
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 40), (1, 8, 8), (1, 1, 30), (3, 5, 90)])
-def test_any_shape_and_flat_images(shape):
+def test_images_of_any_shape_and_flat_images_are_compared(shape):
     images = torch.randint(0, 256, (30, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    ratios, who, _ = copy_ratios(images[:7], images)
+    ratios, nearest, _ = copy_ratios(images[:7], images)
     assert (ratios < 0.01).all()
-    assert who.tolist() == list(range(7))
+    assert nearest.tolist() == list(range(7))
     flat = torch.full_like(images, 128)
     assert copy_ratios(flat, images)[0].isfinite().all()
     assert copy_ratios(images, flat)[0].isfinite().all()

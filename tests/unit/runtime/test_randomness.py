@@ -16,13 +16,13 @@ from ganaug._runtime.randomness import (
 pytestmark = pytest.mark.usefixtures("untouched_global_randomness")
 
 
-def test_a_latent_row_depends_on_its_own_seed_alone():
+def test_a_latent_row_depends_on_its_seed_alone():
     seeds = image_seeds(7, "cat", 0, 100)
-    together = latents(seeds, 10)
-    shuffled = torch.randperm(100, generator=generator(0, "order"))
-    assert torch.equal(latents(seeds[shuffled], 10), together[shuffled])
-    assert torch.equal(torch.cat([latents(seeds[i : i + 1], 10) for i in range(100)]), together)
-    assert torch.equal(latents(image_seeds(7, "cat", 40, 60), 10), together[40:])
+    rows = latents(seeds, 10)
+    permutation = torch.randperm(100, generator=generator(0, "order"))
+    assert torch.equal(latents(seeds[permutation], 10), rows[permutation])
+    assert torch.equal(torch.cat([latents(seeds[i : i + 1], 10) for i in range(100)]), rows)
+    assert torch.equal(latents(image_seeds(7, "cat", 40, 60), 10), rows[40:])
 
 
 def test_latents_are_standard_normal():
@@ -34,43 +34,42 @@ def test_latents_are_standard_normal():
     assert correlations.abs().max() < 5 / 20_000**0.5
 
 
-def test_streams_of_classes_and_seeds_do_not_meet():
+def test_streams_of_different_classes_and_seeds_do_not_overlap():
     streams = [image_seeds(seed, name, 0, 1000) for seed in range(5) for name in ("a", "b", "c")]
-    everything = torch.cat(streams)
-    assert everything.unique().numel() == everything.numel()
-    assert everything.min() >= 0
-    assert everything.max() < 2**53
+    all_seeds = torch.cat(streams)
+    assert all_seeds.unique().numel() == all_seeds.numel()
+    assert all_seeds.min() >= 0
+    assert all_seeds.max() < 2**53
 
 
-def test_own_state_decides_what_torch_draws_and_gives_its_state_back():
+def test_a_temporary_seed_determines_the_draws_and_the_global_state_is_restored():
     with temporary_seed(5):
-        one = torch.randn(3)
+        first = torch.randn(3)
     with temporary_seed(5):
-        two = torch.randn(3)
-    assert torch.equal(one, two)
+        second = torch.randn(3)
+    assert torch.equal(first, second)
 
 
 def test_derived_seeds_differ_by_purpose_and_step():
-    made = {derive(seed, purpose, step) for seed in range(3) for purpose in ("batch", "step") for step in range(50)}
-    assert len(made) == 300
+    seeds = {derive(seed, purpose, step) for seed in range(3) for purpose in ("batch", "step") for step in range(50)}
+    assert len(seeds) == 300
     assert derive(1, "a", 2) == derive(1, "a", 2)
 
 
-def whole_numbers(source, *shape, rows):
-    return integers(source, 0, 99, *shape, rows=rows)
+def small_integers(generator, *shape, rows):
+    return integers(generator, 0, 99, *shape, rows=rows)
 
 
-@pytest.mark.parametrize("draw", [uniform, normal, whole_numbers])
+@pytest.mark.parametrize("draw", [uniform, normal, small_integers])
 @pytest.mark.parametrize("rows", [0, 1])
-def test_processes_share_out_the_rows_that_one_would_draw(draw, rows):
-    def drawn(part, parts):
-        source = SharedGenerator()
-        source.manual_seed(5)
-        source.part, source.parts = part, parts
-        return draw(source, *(12 // parts if axis == rows else 3 for axis in range(2)), rows=rows)
+def test_processes_together_draw_the_rows_that_a_single_one_would_draw(draw, rows):
+    def draw_on(rank, world_size):
+        shared = SharedGenerator()
+        shared.manual_seed(5)
+        shared.part, shared.parts = rank, world_size
+        return draw(shared, *(12 // world_size if axis == rows else 3 for axis in range(2)), rows=rows)
 
-    whole, shared = drawn(0, 1), [drawn(part, 3) for part in range(3)]
-    for part in range(3):
-        own = torch.arange(part, 12, 3)
-        assert torch.equal(shared[part], whole.index_select(rows, own))
-    assert len(whole.unique()) > 1
+    all_rows = draw_on(0, 1)
+    for rank in range(3):
+        assert torch.equal(draw_on(rank, 3), all_rows.index_select(rows, torch.arange(rank, 12, 3)))
+    assert len(all_rows.unique()) > 1

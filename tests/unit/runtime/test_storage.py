@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from ganaug._runtime.storage import locked, read_json, read_tree, same, write_bytes, write_json, write_tree, writing
+from ganaug._runtime.locks import locked
+from ganaug._runtime.storage import read_json, read_tree, same, write_bytes, write_json, write_tree, writing
 from ganaug.errors import OutputError, RunError
 
 TREE = {
@@ -14,7 +15,7 @@ TREE = {
 }
 
 
-def test_a_tree_comes_back_bit_for_bit(tmp_path):
+def test_a_tree_is_read_as_it_was_written_bit_for_bit(tmp_path):
     write_tree(tmp_path / "t.safetensors", TREE)
     assert same(read_tree(tmp_path / "t.safetensors"), TREE)
 
@@ -24,7 +25,7 @@ def test_trees_that_differ_in_one_bit_are_not_the_same():
     assert not same(TREE, changed)
 
 
-def test_what_is_no_data_is_not_stored(tmp_path):
+def test_a_function_is_not_stored(tmp_path):
     with pytest.raises(TypeError, match="cannot be stored"):
         write_tree(tmp_path / "t.safetensors", {"f": print})
     assert list(tmp_path.iterdir()) == []
@@ -40,23 +41,23 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_a_full_disk_is_named_with_the_bytes_that_were_to_be_written(tmp_path, monkeypatch):
-    def full(path, content):
+def test_the_error_for_a_full_disk_names_the_file_and_its_size(tmp_path, monkeypatch):
+    def raise_full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", raise_full)
     with pytest.raises(OutputError, match=r"x\.bin: cannot be written \(1,234 bytes\): No space left on device\. Free"):
         write_bytes(tmp_path / "x.bin", b"x" * 1234)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+def test_the_error_for_a_folder_that_cannot_be_written_names_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_bytes(tmp_path / "file" / "below.bin", b"1")
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+def test_a_folder_is_locked_by_one_writer_at_a_time(tmp_path):
     with (
         locked(tmp_path / "run"),
         pytest.raises(RunError, match="another run is writing here"),
@@ -71,7 +72,7 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [0, 4, 20, 100, -1])
-def test_a_damaged_tree_is_refused_by_name(tmp_path, cut):
+def test_the_error_for_a_damaged_tree_names_the_file(tmp_path, cut):
     path = tmp_path / "t.safetensors"
     write_tree(path, TREE)
     path.write_bytes(path.read_bytes()[:cut])
@@ -79,7 +80,7 @@ def test_a_damaged_tree_is_refused_by_name(tmp_path, cut):
         read_tree(path)
 
 
-def test_a_missing_or_broken_json_is_refused_by_name(tmp_path):
+def test_the_error_for_missing_or_damaged_json_names_the_file(tmp_path):
     with pytest.raises(RunError, match=r"no\.json: not found"):
         read_json(tmp_path / "no.json")
     (tmp_path / "bad.json").write_text("[1")

@@ -1,4 +1,4 @@
-"""Work on several cores, as if it were done one after another."""
+"""Work on several cores with the results in the order of the items."""
 
 import threading
 from time import sleep
@@ -11,39 +11,39 @@ from ganaug._runtime.workers import in_order
 
 @pytest.fixture(params=[1, 2, 4])
 def cores(request):
-    before = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
-def test_results_come_in_order_and_every_item_is_worked_on_once(cores):
-    begun, threads = [], set()
+def test_results_are_in_order_and_every_item_is_computed_once(cores):
+    started, threads = [], set()
 
     def work(item):
-        begun.append(item)
+        started.append(item)
         threads.add(threading.current_thread().name)
         sleep(0.004 if item % 3 == 0 else 0.001)
         return item, torch.get_num_threads()
 
     assert list(in_order(work, range(40))) == [(item, 1) for item in range(40)]
-    assert sorted(begun) == list(range(40))
-    assert threading.main_thread().name in threads  # the caller's core does not wait
+    assert sorted(started) == list(range(40))
+    assert threading.main_thread().name in threads  # the calling thread works too
     assert len(threads) == cores
     assert torch.get_num_threads() == cores
 
 
 @pytest.mark.usefixtures("cores")
-def test_items_are_not_taken_far_ahead_of_what_is_asked_for():
-    taken = []
-    results = in_order(lambda item: item, (taken.append(item) or item for item in range(1000)))
+def test_few_items_are_consumed_ahead_of_the_results():
+    consumed = []
+    results = in_order(lambda item: item, (consumed.append(item) or item for item in range(1000)))
     next(results)
-    assert len(taken) <= 9
+    assert len(consumed) <= 9
     results.close()
-    assert len(taken) <= 9
+    assert len(consumed) <= 9
 
 
-def test_an_error_comes_at_its_place_after_the_results_before_it(cores):
+def test_an_error_is_raised_after_the_results_of_the_items_before(cores):
     def work(item):
         sleep(0.005 * (item == 2))
         return 6 // (3 - item)
@@ -55,5 +55,5 @@ def test_an_error_comes_at_its_place_after_the_results_before_it(cores):
     assert torch.get_num_threads() == cores
 
 
-def test_nothing_comes_of_nothing():
+def test_no_items_give_no_results():
     assert list(in_order(lambda item: item, [])) == []

@@ -12,24 +12,29 @@ from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
 from ganaug.models.penalties import Penalty
 from ganaug.training.batches import BalancedBatches
-from ganaug.training.steps import AdversarialStep, Recipe
+from ganaug.training.recipe import TrainingRecipe
+from ganaug.training.steps import AdversarialStep
 from tests.sets import tones
 
 IMAGES = tones(20, (1, 8, 8))
-RECIPE = Recipe(latent_size=4, augmentations=[])
+COUNTS = torch.tensor([20, 20, 20])
 
 
-def step(recipe, batch=16):
+def recipe(**settings):
+    return TrainingRecipe(latent_size=4, precision="fp32", **settings)
+
+
+def step(settings, loss=LOSSES["hinge"], batch=16):
     with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, discriminator, recipe, torch.tensor([20, 20, 20]))
+    made = AdversarialStep(generator, discriminator, loss, settings, counts=COUNTS)
     batches = BalancedBatches(IMAGES, batch, seed=0, power=0.0)
     return lambda number: made(batches(number)), made
 
 
 def test_the_class_counts_for_nothing_before_its_ramp_and_fully_after_it():
-    run, made = step(replace(RECIPE, conditioning_ramp=(32, 96)))
+    run, made = step(recipe(conditioning_ramp=(32, 96)))
     found = []
     for number in range(8):
         run(number)
@@ -57,14 +62,14 @@ def test_a_projection_without_strength_does_not_see_the_class():
 
 
 def test_rates_fall_by_a_cosine_and_stay():
-    run, made = step(replace(RECIPE, lr_decay_images=64, final_lr_ratio=0.1))
+    run, made = step(recipe(lr_decay_images=64, final_lr_ratio=0.1))
     rates = []
     for number in range(6):
         run(number)
-        rates.append(made.sides.optimizers["generator"].param_groups[0]["lr"] / 4e-4)
+        rates.append(made.pair.optimizers["generator"].param_groups[0]["lr"] / 4e-4)
     assert rates == pytest.approx([1, 0.868198, 0.55, 0.231802, 0.1, 0.1], rel=1e-4)
     made.scale_rate("generator", 0.5)
-    assert made.sides.optimizers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
+    assert made.pair.optimizers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.1 / 2)
 
 
 def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
@@ -74,7 +79,7 @@ def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
         seen.append(inputs)
         return inputs.real_logits.new_ones(())
 
-    run, _ = step(replace(RECIPE, penalties=[Penalty(term, 0.25, every=3, start=4)]))
+    run, _ = step(recipe(penalty=[Penalty(term, 0.25, every=3, start=4)]))
     logs = [run(number) for number in range(9)]
     assert ["penalty" in log for log in logs] == [False] * 5 + [True, False, False, True]
     assert logs[5]["penalty"].item() == pytest.approx(0.75)
@@ -83,7 +88,7 @@ def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
 
 def test_a_scheduled_penalty_reaches_its_last_weight():
     term = Penalty(lambda inputs: inputs.real_logits.new_ones(()), 1.0, last_weight=0.2)
-    run, _ = step(replace(RECIPE, penalties=[term], lr_decay_images=48))
+    run, _ = step(recipe(penalty=[term], lr_decay_images=48))
     logs = [run(number)["penalty"].item() for number in range(5)]
     assert logs == pytest.approx([1.0, 0.8, 0.4, 0.2, 0.2])
 
@@ -92,15 +97,17 @@ def test_noise_on_the_class_is_for_training_alone_and_stronger_for_rare_classes(
     with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, discriminator, replace(RECIPE, class_noise=0.75), torch.tensor([500, 50, 2]))
+    made = AdversarialStep(
+        generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([500, 50, 2])
+    )
     noise = made.noisy[0].noise
     assert noise[0] < noise[1] < noise[2]
     assert noise[2].item() == pytest.approx(0.75 * (0.01 / (1 - 0.99**2)) ** 0.5)
     assert all(module.noise is None for module in made.average.module.modules() if hasattr(module, "noise"))
 
 
-def test_the_running_means_of_logits_follow_the_critic():
-    run, made = step(RECIPE)
+def test_the_running_means_of_logits_follow_the_discriminator():
+    run, made = step(recipe())
     made.loss = replace(
         made.loss, discriminator=lambda real, fake: seen.append((real.mean(), fake.mean())) or real.sum()
     )
@@ -110,25 +117,27 @@ def test_the_running_means_of_logits_follow_the_critic():
     expected = torch.zeros(2)
     for real, fake in seen:
         expected = 0.99 * expected + 0.01 * torch.stack([real, fake]).detach()
-    torch.testing.assert_close(made.usual, expected)
-    assert made.usual.grad_fn is None
+    torch.testing.assert_close(made.ema_logits, expected)
+    assert made.ema_logits.grad_fn is None
 
 
 def test_a_shared_stage_takes_no_noise():
     with temporary_seed(0):
         generator = NETWORKS["dcgan-shared-low"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
-    made = AdversarialStep(generator, discriminator, replace(RECIPE, class_noise=0.75), torch.tensor([20, 20, 20]))
+    made = AdversarialStep(
+        generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([20, 20, 20])
+    )
     logs = made(BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0))
     assert all(torch.isfinite(value).all() for value in logs.values())
 
 
-def test_a_critic_with_batch_norm_sees_real_and_fake_apart():
+def test_a_discriminator_with_batch_norm_sees_real_and_fake_apart():
     with temporary_seed(0):
         generator = NETWORKS["dcgan"].generator((1, 16, 16), 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator((1, 16, 16), 3, 4, "batch")
     large = tones(20, (1, 16, 16))
-    made = AdversarialStep(generator, discriminator, RECIPE, torch.tensor([20, 20, 20]))
+    made = AdversarialStep(generator, discriminator, LOSSES["hinge"], recipe(), counts=torch.tensor([20, 20, 20]))
     sizes = []
     discriminator.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
     made(BalancedBatches(large, 16, seed=0, power=0.0)(0))
@@ -142,7 +151,7 @@ def test_a_relativistic_generator_learns_from_the_real_partner():
         generator=lambda real, fake: seen.append(real) or (fake - real).square().mean(),
         penalties=(),
     )
-    run, made = step(replace(RECIPE, loss=spy))
+    run, made = step(recipe(), spy)
     batch = BalancedBatches(IMAGES, 16, seed=0, power=0.0)(0)
     run(0)
     expected = made.discriminator.eval()(batch.images, batch.labels)
@@ -150,7 +159,7 @@ def test_a_relativistic_generator_learns_from_the_real_partner():
 
 
 def test_no_half_life_keeps_no_average():
-    run, made = step(replace(RECIPE, ema_half_life=0))
+    run, made = step(recipe(ema_half_life=0))
     run(0)
     pairs = zip(made.average.module.parameters(), made.generator.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -177,14 +186,19 @@ def test_where_memory_is_short_a_batch_is_taken_in_parts_to_the_same_end(side):
         with temporary_seed(0):
             pair = NETWORKS["resnet-plain"]
             networks = pair.generator(shape, 3, 8, 8), pair.discriminator(shape, 3, 8, "none")
-        return AdversarialStep(*networks, Recipe(latent_size=8, ema_half_life=0), torch.tensor([40, 40, 40]))
+        return AdversarialStep(
+            *networks,
+            LOSSES["hinge"],
+            TrainingRecipe(latent_size=8, ema_half_life=0, precision="fp32"),
+            counts=torch.tensor([40, 40, 40]),
+        )
 
     batches = BalancedBatches(tones(), 16, seed=0, power=0.0)
     whole, cut = made(), made()
     short_of_memory(getattr(cut, side), 8 if side == "discriminator" else 4)
     for number in range(2):
         logs, others = whole(batches(number)), cut(batches(number))
-    assert cut.n_parts == 4
+    assert cut.n_micro_batches == 4
     assert float(others["micro_batches"]) == 4
     assert "micro_batches" not in logs
     for name in ("loss_discriminator", "loss_generator", "accuracy_real", "gradient_generator"):
@@ -196,7 +210,7 @@ def test_where_memory_is_short_a_batch_is_taken_in_parts_to_the_same_end(side):
 
 
 def test_memory_for_not_even_two_images_is_a_named_failure():
-    training, made = step(RECIPE)
+    training, made = step(recipe())
     short_of_memory(made.generator, 1)
     with pytest.raises(TrainingError, match=r"batch of 16 images does not fit.*batch_size"):
         training(0)

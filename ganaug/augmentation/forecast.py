@@ -1,0 +1,135 @@
+"""What augmenting a folder would cost: counts, time and memory, from a short trial."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ganaug._runtime.progress import events_shown
+from ganaug.estimators.augmenter import GANAugmenter
+from ganaug.estimators.plan import Plan
+from ganaug.io.folder import read_and_inspect
+
+TRIAL_STEPS = 25
+TRIAL_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What augmenting a folder would add and cost. Filters, redraws and reports come on top.
+
+    Attributes
+    ----------
+    counts : DataFrame
+        A row for each class: "class", "original", "added", "total".
+    plan : Plan
+        What would be chosen where a parameter leaves it open.
+    training_seconds, sampling_seconds : float
+    n_steps : int
+        Training steps that fit into the time.
+    images_per_second : float
+        Real images in training steps.
+    peak_memory : float or None
+        MiB that the process has used at most. None where the system does not say.
+    """
+
+    counts: pd.DataFrame
+    plan: Plan
+    training_seconds: float
+    sampling_seconds: float
+    n_steps: int
+    images_per_second: float
+    peak_memory: float | None
+
+    def __str__(self) -> str:
+        memory = "an unknown amount of" if self.peak_memory is None else f"about {self.peak_memory:,.0f} MiB of"
+        n_added = int(self.counts["added"].sum())
+        return (
+            f"Expected: {self.training_seconds / 60:.1f} min of training ({self.n_steps:,} steps, "
+            f"{self.images_per_second:,.0f} images/s), {self.sampling_seconds:.1f} s for {n_added:,} images, "
+            f"{memory} memory. Filters and redraws come on top. Nothing was written."
+        )
+
+
+def forecast_augmentation(
+    data: str | Path,
+    augmenter: GANAugmenter | None = None,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    skip_bad: bool = False,
+) -> Forecast:
+    """Forecast what `augment_folder` would add and cost, from a trial of 25 training steps. Writes nothing.
+
+    Parameters
+    ----------
+    data : path
+        Folder with a folder for each class.
+    augmenter : GANAugmenter, optional
+        None: `GANAugmenter()`.
+    image_size : int or (int, int), optional
+        Resize images to this size, or (height, width).
+    skip_bad : bool, default=False
+        Leave unusable files out.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be trained on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ganaug import GANAugmenter, TrainingRecipe, write_folder
+    >>> from ganaug.augmentation import forecast_augmentation
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> few = fashion_mnist_lt().take(range(0, 1400, 20))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     photos = write_folder(few, f"{folder}/photos")
+    ...     small = GANAugmenter(n_steps=100, batch_size=4, random_state=0, recipe=TrainingRecipe(width=2))
+    ...     forecast = forecast_augmentation(f"{folder}/photos", small)
+    >>> forecast.n_steps
+    100
+    """
+    augmenter = GANAugmenter() if augmenter is None else augmenter
+    images, _ = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad)
+    counts = augmenter.plan_counts(images)
+    plan = augmenter.plan(images)
+    trial = GANAugmenter(**augmenter.get_params(deep=False))
+    trial.set_params(n_steps=TRIAL_STEPS, time_budget=None, run_dir=None, filters=None, verbose=0)
+    ticks: list[float] = []
+    with events_shown(0):
+        trial.fit(images, callbacks=[lambda done, logs: ticks.append(time.perf_counter())])  # noqa: ARG005
+    steady = ticks[len(ticks) // 3 :]  # the first steps are slower
+    seconds_per_step = (steady[-1] - steady[0]) / (len(steady) - 1)
+    began = time.perf_counter()
+    trial.sample(TRIAL_SAMPLES)
+    seconds_per_sample = (time.perf_counter() - began) / TRIAL_SAMPLES
+    n_steps = plan.n_steps or sys.maxsize
+    training_seconds = min(n_steps * seconds_per_step, augmenter.time_budget or float("inf"))
+    return Forecast(
+        counts=counts_table(images.counts, counts),
+        plan=plan,
+        training_seconds=training_seconds,
+        sampling_seconds=seconds_per_sample * sum(counts.values()),
+        n_steps=min(n_steps, round(training_seconds / seconds_per_step)),
+        images_per_second=plan.batch_size / seconds_per_step,
+        peak_memory=_peak_memory(),
+    )
+
+
+def counts_table(before: Mapping[str, int], added: Mapping[str, int]) -> pd.DataFrame:
+    """Return a row for each class: "class", "original", "added", "total"."""
+    rows = [(name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items()]
+    return pd.DataFrame(rows, columns=["class", "original", "added", "total"])
+
+
+def _peak_memory() -> float | None:
+    """Return the MiB that this process has used at most, or None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

@@ -1,0 +1,316 @@
+"""augment_folder: check, read, train, sample, write and judge, in one call."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.messages import warn_user
+from ganaug._runtime.progress import count_shown, events_shown, logger, steps_shown
+from ganaug._runtime.storage import write_bytes
+from ganaug._runtime.terminal import printable
+from ganaug.augmentation.forecast import counts_table
+from ganaug.augmentation.methods import Sampler, fit_nearest, fit_sampler, make_sampler
+from ganaug.datasets.holdout import split_validation
+from ganaug.errors import OutputError
+from ganaug.images import LabeledImages
+from ganaug.io.folder import (
+    augment_folder as write_augmented_folder,
+)
+from ganaug.io.folder import (
+    augment_in_place,
+    check_not_augmented,
+    check_output,
+    read_and_inspect,
+)
+from ganaug.io.names import as_cell
+from ganaug.io.output import check_room, on_disk
+from ganaug.io.preflight import FolderInspection
+from ganaug.reports.diversity import diversity_report
+from ganaug.reports.report import Report
+from ganaug.sampling.strategy import Strategy
+from ganaug.training.loop import Callback
+
+MAX_REPORTED = 100  # images of a class that the report judges
+MARKS_BYTES = 4096  # of the marks in a synthetic PNG file, at most
+
+
+@dataclass(frozen=True)
+class AugmentedFolder:
+    """What `augment_folder` did.
+
+    Attributes
+    ----------
+    out : Path
+        The augmented folder.
+    run_dir : Path or None
+        The run folder. None if nothing was trained.
+    counts : DataFrame
+        A row for each class: "class", "original", "added", "total".
+    unlearned : list of str
+        Classes that were to be filled up and were not, because too few of their samples pass the filters.
+    method : str or None
+        "conditional", "cyclegan", or the class name of the over-sampler that was passed. None if nothing was trained.
+    sampler : OverSampler or None
+        The fitted over-sampler.
+    comparison : DataFrame or None
+        For method "auto": the distances from real images of both methods.
+    report : Report or None
+        The diversity report on the synthetic images.
+    """
+
+    out: Path
+    run_dir: Path | None
+    counts: pd.DataFrame
+    unlearned: list[str]
+    method: str | None
+    sampler: Sampler | None
+    comparison: pd.DataFrame | None
+    report: Report | None
+
+    def __str__(self) -> str:
+        n_added = int(self.counts["added"].sum())
+        lines = [f"{self.out}: {n_added:,} synthetic images added to {int(self.counts['original'].sum()):,}."]
+        if self.unlearned:
+            lines.append(f"Not learned, and not filled up: {', '.join(self.unlearned)}.")
+        if self.report is not None:
+            lines.append(f"The synthetic images: {self.report.verdict}.")
+        return "\n".join(lines)
+
+
+def augment_folder(
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    method: str | Sampler = "conditional",
+    sampling_strategy: Strategy = "auto",
+    n_steps: int | None = None,
+    time_budget: float | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    skip_bad: bool = False,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    report: bool = True,
+    sign: Callable[[bytes], bytes] | None = None,
+    device: str = "auto",
+    verbose: int | bool = 0,
+    random_state: int | np.random.RandomState | None = 0,
+    callbacks: Sequence[Callback] = (),
+) -> AugmentedFolder:
+    """Fill up the rare classes of a folder of images with synthetic ones.
+
+    The augmented folder holds the images of `data` byte for byte, the synthetic images beside them, and metadata.csv
+    with a row for each image. It reads with torchvision's ImageFolder, Hugging Face datasets and timm.
+
+    Parameters
+    ----------
+    data : path
+        Folder with a folder for each class.
+    out : path, optional
+        The augmented folder, which must not exist. None: add the synthetic images to `data` itself.
+    method : {"conditional", "cyclegan", "auto"} or over-sampler, default="conditional"
+        "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": both, and the one whose samples are nearer to
+        real images. An unfitted GANAugmenter or ClassTranslator brings its own parameters; `sampling_strategy`,
+        `n_steps`, `time_budget`, `device`, `verbose` and `random_state` are then those of the over-sampler.
+    sampling_strategy : str, float, dict or callable, default="auto"
+        Final counts of each class, in every form of imbalanced-learn.
+    n_steps : int, optional
+        Training steps. None: planned.
+    time_budget : float, optional
+        Seconds of training, split between the methods for "auto".
+    image_size : int or (int, int), optional
+        Resize images to this size, or (height, width).
+    skip_bad : bool, default=False
+        Leave unusable files out; RUN/skipped.csv lists them.
+    run_dir : path, optional
+        Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended.
+    resume : bool, default=False
+        Continue the run in `run_dir`.
+    report : bool, default=True
+        Write a diversity report, on 100 images of each class, into the run folder.
+    sign : callable, optional
+        Signs the bytes of a synthetic PNG file, see `ganaug.io.signing.Signer`.
+    device : str, default="auto"
+    verbose : int, default=0
+        1: show progress on stderr.
+    random_state : int, RandomState or None, default=0
+    callbacks : sequence of callable
+        Called after every training step with (steps done, dict of logged scalars).
+
+    Returns
+    -------
+    AugmentedFolder
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be trained on.
+    OutputError
+        If `out` exists, there is no room for it, or a folder lies inside another one.
+    RunInterruptedError
+        If a callback interrupted training; `resume=True` continues it.
+
+    See Also
+    --------
+    ganaug.augmentation.forecast_augmentation : What it would add and cost.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ganaug import GANAugmenter, TrainingRecipe, augment_folder, write_folder
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> few = fashion_mnist_lt().take(range(0, 1400, 20))
+    >>> tiny = GANAugmenter(
+    ...     n_steps=2, batch_size=4, filters=None, sampling_strategy={"Bag": 5}, random_state=0,
+    ...     recipe=TrainingRecipe(width=2),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_folder(few, f"{folder}/photos")
+    ...     result = augment_folder(f"{folder}/photos", f"{folder}/augmented", method=tiny, report=False)
+    >>> result.counts.query("added > 0")
+      class  original  added  total
+    8   Bag         1      4      5
+    """
+    data, out = Path(data), None if out is None else Path(out)
+    target = (data if out is None else out).resolve()
+    run_folder = target.with_name(f"{target.name}.run") if run_dir is None else Path(run_dir)
+    _check_folders(data, out, run_folder)
+    samplers = _samplers(
+        method,
+        {
+            "sampling_strategy": sampling_strategy,
+            "n_steps": n_steps,
+            "time_budget": time_budget,
+            "device": device,
+            "verbose": verbose,
+            "random_state": random_state,
+        },
+    )
+    first = next(iter(samplers.values()))
+    shown = max(int(verbose), int(first.verbose))
+    with ExitStack() as stack:
+        stack.enter_context(events_shown(shown))
+        images, inspection = read_folder_shown(data, image_size=image_size, skip_bad=skip_bad, verbose=shown)
+        counts = first.plan_counts(images)
+        _check_room(inspection, images, counts, data, out)
+        sampler, name, comparison = None, None, None
+        if counts:
+            name, sampler, comparison = _fit(samplers, images, counts, run_folder, resume, tuple(callbacks))
+            write_skipped(inspection, run_folder)
+        else:
+            logger.info("Every class has as many images as requested: nothing is trained, nothing is added.")
+        unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
+        counts = {name: count for name, count in counts.items() if name not in unlearned}
+        synthetic = images.take([]) if sampler is None else sampler.sample(counts)
+        with count_shown(shown, "write") as progress:
+            if out is None:
+                augment_in_place(inspection, synthetic, sign=sign, progress=progress)
+            else:
+                write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
+        judged = None
+        if report and sampler is not None and len(synthetic):
+            judged = _judge(images, synthetic, sampler, run_folder, shown)
+    return AugmentedFolder(
+        out=data if out is None else out,
+        run_dir=run_folder if sampler is not None else None,
+        counts=counts_table(images.counts, counts),
+        unlearned=unlearned,
+        method=name,
+        sampler=sampler,
+        comparison=comparison,
+        report=judged,
+    )
+
+
+def read_folder_shown(
+    data: Path, *, image_size: int | tuple[int, int] | None, skip_bad: bool, verbose: int
+) -> tuple[LabeledImages, FolderInspection]:
+    """Read and check a folder, with progress, and warn of what its inspection found."""
+    with count_shown(verbose, "read") as progress:
+        images, inspection = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad, progress=progress)
+    for warning in inspection.warnings:
+        warn_user(warning)
+    return images, inspection
+
+
+def check_run_folder(run: Path, data: Path) -> None:
+    """Raise OutputError for a run folder inside a data folder, where other readers would take it for a class."""
+    if run.resolve().is_relative_to(data.resolve()):
+        raise OutputError(
+            f"{run}: lies inside {data}, where it would be read as a class. Choose a run folder elsewhere."
+        )
+
+
+def write_skipped(inspection: FolderInspection, run: Path) -> None:
+    """List the files that were left out in RUN/skipped.csv, if there are any."""
+    if not inspection.problems or part_of_launch()[0] > 0:
+        return
+    rows = [
+        {
+            "file_name": as_cell(printable(problem.file)),
+            "cause": printable(problem.cause),
+            "fix": problem.fix,
+        }
+        for problem in inspection.problems
+    ]
+    write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+    logger.info("%s unusable files were left out; they are listed in %s.", f"{len(rows):,}", run / "skipped.csv")
+
+
+def _check_folders(data: Path, out: Path | None, run: Path) -> None:
+    if out is None:
+        check_not_augmented(data)
+    else:
+        check_output(out, data)
+        check_run_folder(run, out)
+    check_run_folder(run, data)
+
+
+def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sampler]:
+    """Return the unfitted over-samplers of a method, by name."""
+    if not isinstance(method, str):
+        return {type(method).__name__: clone(method)}
+    if method != "auto":
+        return {method: make_sampler(method, params)}
+    if params["time_budget"] is not None:
+        params = {**params, "time_budget": params["time_budget"] / 2}
+    return {name: make_sampler(name, params) for name in ("cyclegan", "conditional")}
+
+
+def _check_room(
+    inspection: FolderInspection, images: LabeledImages, counts: dict[str, int], data: Path, out: Path | None
+) -> None:
+    """Raise OutputError before training if the disk has no room for the augmented folder."""
+    bytes_per_file = images.images[:1].numel() + MARKS_BYTES  # PNG pixels are at most as large as raw ones
+    copies = [] if out is None else [entry.n_bytes for entry in inspection.entries]
+    check_room(out or data, on_disk([*copies, *[bytes_per_file] * sum(counts.values())]))
+
+
+def _fit(
+    samplers: dict[str, Sampler],
+    images: LabeledImages,
+    counts: dict[str, int],
+    run_folder: Path,
+    resume: bool,
+    callbacks: tuple[Callback, ...],
+) -> tuple[str, Sampler, pd.DataFrame | None]:
+    """Fit the only over-sampler, or the nearest of several."""
+    if len(samplers) > 1:
+        return fit_nearest(samplers, images, counts, run_folder, resume=resume, callbacks=callbacks)
+    ((name, sampler),) = samplers.items()
+    return name, fit_sampler(sampler, images, run_folder, resume=resume, callbacks=callbacks), None
+
+
+def _judge(images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, run: Path, verbose: int) -> Report:
+    """Write the diversity report's page and JSON into the run folder."""
+    train, validation = split_validation(images, sampler.validation_fraction, seed=sampler.model_.seed)
+    with steps_shown(verbose, "report") as progress:
+        report = diversity_report(train, synthetic, unseen=validation, most=MAX_REPORTED, progress=progress)
+    report.write(run / "report.html", run / "report.json")
+    return report

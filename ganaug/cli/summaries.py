@@ -1,0 +1,51 @@
+"""What verbs print after a fit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganaug._runtime.launch import part_of_launch
+from ganaug.cli.console import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ganaug.estimators.augmenter import GANAugmenter
+
+MAX_FINDINGS = 5  # printed at the end of a fit
+
+
+def announce_processes(batch_size: int) -> None:
+    """Say how many processes train together, if several were launched."""
+    if (parts := part_of_launch()[1]) > 1:
+        say(f"{parts} processes train together, each on {batch_size // parts} images of a batch.")
+
+
+def print_fit(augmenter: "GANAugmenter", run: Path) -> None:
+    """Print how a fit ended, its findings, and what the filters reject."""
+    last = augmenter.history_.iloc[-1]
+    rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
+    say(
+        f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the "
+        f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} on real "
+        f"and {last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity {last['diversity']:.2f} of "
+        f"that of real images in the worst class, {last['worst_class']!r}."
+    )
+    for finding in augmenter.health_[-MAX_FINDINGS:]:
+        say(f"health: {finding}")
+    if not augmenter.health_:
+        say("health: no vanishing gradient, no collapsed class, all numbers finite.")
+    print_filters(augmenter.filter_report_, "samples")
+    say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
+
+
+def print_filters(report: "pd.DataFrame", what: str) -> None:
+    """Print, of a filter report, the classes with rejected samples, and the mean pass rate."""
+    for row in report.to_dict("records"):
+        if row["copies"] or not row["learned"]:
+            verdict = "" if row["learned"] else "; NOT LEARNED, it is not sampled"
+            say(
+                f"filters: class {row['class']!r}: of {row['drawn']} {what} {row['copies']} nearly copy a training "
+                f"image and {row['mislabeled']} are not recognized as their class{verdict}."
+            )
+    if len(report):
+        say(f"filters: {report['pass_rate'].mean():.0%} of {what} pass, mean over classes; the others are redrawn.")

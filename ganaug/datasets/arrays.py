@@ -1,0 +1,168 @@
+"""Map a numeric array to uint8 images (N, C, H, W), and synthetic images back to its dtype, range and shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganaug.errors import DataError
+
+CHANNELS = (1, 3)  # gray and RGB
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """A linear map from the numbers of an array to 0..255, and its inverse.
+
+    Parameters
+    ----------
+    low, high : float64 scalar or array
+        The numbers that map to 0 and 255; arrays hold one number for each feature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.datasets.arrays import PixelScale
+    >>> X = np.array([[0.0], [0.5], [1.0]])
+    >>> scale = PixelScale.of(X, per_feature=False)
+    >>> pixels = scale.to_uint8(X)
+    >>> pixels.ravel().tolist()
+    [0, 128, 255]
+    >>> scale.from_uint8(pixels, X.dtype).ravel().round(2).tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    low: np.ndarray | np.float64
+    high: np.ndarray | np.float64
+
+    @classmethod
+    def of(cls, array: np.ndarray, *, per_feature: bool) -> "PixelScale":
+        """Choose the scale of an array.
+
+        Parameters
+        ----------
+        array : ndarray
+            Finite numbers of shape (N, ...).
+        per_feature : bool
+            Scale by the minimum and maximum of each feature, unless the dtype is uint8.
+
+        Returns
+        -------
+        PixelScale
+            uint8 maps to itself. Numbers within [0, 1] are multiplied by 255. Whole numbers of at least 0, with a
+            maximum above 127 and up to 255, map to themselves. Other numbers are scaled by their minimum and maximum.
+        """
+        if array.dtype == np.uint8:
+            return cls(np.float64(0), np.float64(255))
+        if per_feature:
+            return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
+        minimum, maximum = array.min(), array.max()
+        if minimum >= 0 and maximum <= 1:
+            return cls(np.float64(0), np.float64(1))
+        # a maximum of at most 127 is more likely another range, such as 0..15, which would be almost black
+        if minimum >= 0 and 127 < maximum <= 255 and bool((array == np.rint(array)).all()):
+            return cls(np.float64(0), np.float64(255))
+        return cls(np.float64(minimum), np.float64(maximum))
+
+    def to_uint8(self, array: np.ndarray) -> np.ndarray:
+        """Map numbers to uint8, rounded; shape unchanged."""
+        if array.dtype == np.uint8 and self.high.ndim == 0 and self.high == 255:
+            return array
+        span = np.where(self.high > self.low, self.high - self.low, 1.0)
+        return np.clip(np.rint((array - self.low) / span * 255), 0, 255).astype(np.uint8)
+
+    def from_uint8(self, array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+        """Map uint8 to numbers of `dtype`, rounded for integer types; shape unchanged."""
+        values = array.astype(np.float64) / 255 * (self.high - self.low) + self.low
+        return (np.rint(values) if dtype.kind in "iub" else values).astype(dtype)
+
+
+@dataclass(frozen=True)
+class ArrayLayout:
+    """How the axes of an array correspond to (N, C, H, W).
+
+    Parameters
+    ----------
+    item_shape : tuple of int
+        Shape of one image in the array.
+    channels_last : bool
+        Whether the channels are the last axis.
+    shape : tuple of int
+        (C, H, W).
+    is_vector : bool
+        Whether an item is a plain feature vector instead of an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.datasets.arrays import ArrayLayout
+    >>> layout = ArrayLayout.of(np.zeros((10, 28, 28, 3)), None, channels_first=False)
+    >>> layout.to_nchw(np.zeros((10, 28, 28, 3))).shape
+    (10, 3, 28, 28)
+    """
+
+    item_shape: tuple[int, ...]
+    channels_last: bool
+    shape: tuple[int, int, int]
+    is_vector: bool = False
+
+    @classmethod
+    def of(cls, array: np.ndarray, image_shape: Sequence[int] | None, *, channels_first: bool) -> "ArrayLayout":
+        """Infer the layout of an array from its shape.
+
+        Parameters
+        ----------
+        array : ndarray
+            Shape (N, D), (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3.
+        image_shape : sequence of int or None
+            (H, W) or (H, W, C) of rows of length H * W * C; None treats rows as feature vectors.
+        channels_first : bool
+            Which order to assume when both axes of a 4-D array may be the channels.
+
+        Returns
+        -------
+        ArrayLayout
+            The layout.
+
+        Raises
+        ------
+        DataError
+            If the shape is none of these, or `image_shape` does not fit the length of the rows.
+        """
+        item_shape = array.shape[1:]
+        if array.ndim == 2:
+            return cls._of_rows(item_shape[0], image_shape)
+        if array.ndim == 3:
+            return cls(item_shape, False, (1, *item_shape))
+        if array.ndim == 4:
+            first_fits, last_fits = item_shape[0] in CHANNELS, item_shape[2] in CHANNELS
+            if first_fits and (channels_first or not last_fits):
+                return cls(item_shape, False, item_shape)
+            if last_fits:
+                return cls(item_shape, True, (item_shape[2], item_shape[0], item_shape[1]))
+        raise DataError(
+            f"X has shape {array.shape}; images must be (N, H * W * C), (N, H, W), (N, H, W, C) or (N, C, H, W), "
+            "C 1 or 3."
+        )
+
+    @classmethod
+    def _of_rows(cls, length: int, image_shape: Sequence[int] | None) -> "ArrayLayout":
+        """Return the layout of a 2-D array with rows of `length` numbers."""
+        if image_shape is None:
+            return cls((length,), False, (1, 1, length), is_vector=True)
+        sizes = tuple(int(size) for size in image_shape)
+        if len(sizes) not in (2, 3) or int(np.prod(sizes)) != length:
+            raise DataError(f"image_shape={sizes} does not fit rows of {length} numbers; expected (H, W) or (H, W, C).")
+        return cls((length,), True, (sizes[2] if len(sizes) == 3 else 1, sizes[0], sizes[1]))
+
+    def to_nchw(self, array: np.ndarray) -> np.ndarray:
+        """Rearrange an array of this layout to (N, C, H, W)."""
+        channels, height, width = self.shape
+        if self.channels_last:
+            return array.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
+        return array.reshape(-1, channels, height, width)
+
+    def from_nchw(self, array: np.ndarray) -> np.ndarray:
+        """Rearrange (N, C, H, W) to an array of this layout."""
+        return (array.transpose(0, 2, 3, 1) if self.channels_last else array).reshape(-1, *self.item_shape)

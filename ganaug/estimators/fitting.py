@@ -1,0 +1,369 @@
+"""How every estimator is fitted: seed, validation split, run folder, loop, evaluation, publishing. Written once."""
+
+import math
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ganaug._compat import parameter_names
+from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.messages import warn_user
+from ganaug._runtime.progress import FitProgress, events_shown, logger
+from ganaug._runtime.storage import read_tree, write_json, write_tree
+from ganaug.errors import RunError, TrainingWarning
+from ganaug.estimators.parameters import as_json, check_stored, from_json
+from ganaug.images import LabeledImages
+from ganaug.sampling.model_files import StoredModel
+from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
+from ganaug.training.engine import device_for
+from ganaug.training.health import Evaluation, Finding
+from ganaug.training.loop import Callback
+from ganaug.training.processes import Processes, processes_on
+from ganaug.training.run import Run, RunStep, time_budget
+from ganaug.training.run_folder import is_unstarted, run_folder, stored_seed
+
+Data = TypeVar("Data")
+Setup = TypeVar("Setup", bound="FitSetup")
+AUXILIARY_CLASSIFIER = "auxiliary_classifier.safetensors"
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """Where and how one fit runs.
+
+    Attributes
+    ----------
+    seed : int
+    device : torch.device
+    processes : Processes
+        Those that train together.
+    folder : Path or None
+        Run folder, in the process that writes.
+    resume : bool
+        Whether a run is continued.
+    callbacks : tuple of callable
+        Called after every step.
+    started : float
+        `time.perf_counter()` at the start of the fit.
+    """
+
+    seed: int
+    device: torch.device
+    processes: Processes
+    folder: Path | None
+    resume: bool
+    callbacks: tuple[Callback, ...]
+    started: float
+
+
+@dataclass(frozen=True)
+class FitSetup:
+    """What is decided before a fit writes anything. Estimators add their own fields.
+
+    Attributes
+    ----------
+    batch_size : int or None
+        Images in a step. None: the fit trains no network itself.
+    n_steps : int or None
+        Steps in total. None: a time budget ends the fit.
+    min_images : int
+        Images that each process needs of a batch.
+    chosen : mapping
+        What was planned, recorded among the parameters of the run, which a resumed run may not change.
+    """
+
+    batch_size: int | None
+    n_steps: int | None
+    min_images: int
+    chosen: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit publishes: the fitted attributes of every estimator, and `extra` ones of its own."""
+
+    model: StoredModel
+    history: pd.DataFrame
+    health: list[Finding]
+    stop_reason: str
+    n_steps: int
+    best_step: int
+    seconds: float
+    summary: Mapping[str, object]
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]  # scikit-learn has no types
+    """An estimator that is fitted in a run. Abstract.
+
+    A subclass says what differs: its data, what is decided before a fit, and how it trains.
+    """
+
+    run_dir: str | Path | None
+    time_budget: float | None
+    device: str | torch.device
+    verbose: int | bool
+    random_state: int | np.random.RandomState | None
+    model_: Any
+
+    @abstractmethod
+    def _check_params(self) -> None:
+        """Raise ValueError that names the first parameter which cannot be used."""
+
+    @abstractmethod
+    def _describe_data(self, data: Data) -> dict[str, Any]:
+        """Return "fingerprint" and "counts" of the training data, and what else identifies it."""
+
+    @abstractmethod
+    def _set_up(self, data: Data, seed: int, device: torch.device) -> Setup:
+        """Split off validation data and decide what the parameters leave open."""
+
+    @abstractmethod
+    def _train(self, data: Data, setup: Setup, context: FitContext) -> FitResult:
+        """Train, and return what is published."""
+
+    @freed_memory_kept()
+    def _fit(self, data: Data, callbacks: Sequence[Callback], *, resume: bool) -> None:
+        """Run a whole fit: the protocol that all estimators share."""
+        started = time.perf_counter()
+        budget = [time_budget(self.time_budget)] if self.time_budget else []
+        device = device_for(self.device)
+        processes = processes_on(device)
+        resume = resume and processes.from_first(lambda: not self._has_empty_run_folder())
+        seed = processes.from_first(lambda: self._seed(resume))
+        description = self._describe_data(data)
+        with ExitStack() as stack:
+            stack.enter_context(events_shown(self.verbose))
+            setup = self._set_up(data, seed, device)
+            params = {**self._described(), **setup.chosen}
+            if setup.batch_size is not None:
+                processes.check_shares(setup.batch_size, each=setup.min_images)
+            processes.check_same("images", description["fingerprint"])
+            processes.check_same("parameters", str(params))
+            folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
+            if folder is not None:
+                config = {"seed": seed, "params": params, "data": description}
+                stack.enter_context(run_folder(folder, config, resume=resume))
+            progress = self._progress(stack, setup)
+            context = FitContext(seed, device, processes, folder, resume, (*progress, *callbacks, *budget), started)
+            result = self._train(data, setup, context)
+            self._publish(result, description, seed)
+            if folder is not None:
+                self.save(folder / "model")
+                write_json(folder / "summary.json", result.summary)
+            logger.info("fit ended (%s) after %s steps", result.stop_reason, f"{result.n_steps:,}")
+        self._warn_of_findings(data, result)
+
+    def _progress(self, stack: ExitStack, setup: FitSetup) -> list[Callback]:
+        """Start the progress bar of a fit that trains networks itself, until `stack` is left."""
+        if setup.batch_size is None:
+            return []
+        progress = FitProgress(self.verbose, setup.batch_size, n_steps=setup.n_steps, seconds=self.time_budget)
+        return [stack.enter_context(progress)]
+
+    def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:
+        """Set the fitted attributes."""
+        self.model_, self.data_, self.seed_ = result.model, description, seed
+        self.history_, self.health_ = result.history, result.health
+        self.stop_reason_, self.n_steps_ = result.stop_reason, result.n_steps
+        self.best_step_, self.seconds_ = result.best_step, result.seconds
+        for name, value in result.extra.items():
+            setattr(self, name, value)
+
+    def _warn_of_findings(self, data: Data, result: FitResult) -> None:  # noqa: ARG002  # over-samplers use the data
+        """Warn of findings that concern the result: those that ended training, or were there at its end."""
+        last = result.health[-1] if result.health else None
+        if last is not None and (last.step == result.n_steps or last.action == "stop"):
+            warn_user(f"{last}. See health_ and the user guide, 'What can go wrong'.", TrainingWarning)
+
+    def _train_networks(
+        self,
+        context: FitContext,
+        *,
+        step: RunStep,
+        batches: Callable[[int], Any],
+        evaluate: Callable[[], Evaluation],
+        picture: Callable[[], Image.Image],
+        batch_size: int,
+        check_every: int,
+        n_steps: int | None,
+        patience: int | None,
+    ) -> Run:
+        """Train until the steps, the budget or the patience end it, and load the best state into `step`."""
+        run = Run(
+            step,
+            batches,
+            evaluate,
+            picture,
+            batch_size,
+            check_every,
+            context.folder,
+            patience,
+            context.processes,
+        )
+        run.prepared = time.perf_counter() - context.started
+        try:
+            run.start(n_steps=n_steps or sys.maxsize, callbacks=context.callbacks, resume=context.resume)
+        finally:  # also of a fit that fails, so that its user can look at them
+            self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
+        run.restore_best()
+        return run
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted estimator into `folder`, as JSON and safetensors.
+
+        `load` reads it on any device. Nothing in the files can run code.
+        """
+        check_is_fitted(self, "model_")
+        fitted = {
+            "history": self.history_.astype(object).where(self.history_.notna(), None).to_dict("records"),
+            "health": [_finding_as_json(finding) for finding in self.health_],
+            "stop_reason": self.stop_reason_,
+            "n_steps": self.n_steps_,
+            "best_step": self.best_step_,
+            "seconds": self.seconds_,
+            **self._fitted_json(),
+        }
+        params = {"params": self._described(), "data": self.data_, "fit": fitted}
+        self.model_.save(Path(folder), params, self._fitted_tensors())
+
+    def _restore(self, model: StoredModel, description: dict[str, Any], tensors: Any) -> None:
+        """Set the fitted attributes from a model file. May raise any error where the file was altered."""
+        fitted = description["fit"]
+        self.model_, self.data_, self.seed_ = model, dict(description["data"]), int(description["seed"])
+        self.history_ = pd.DataFrame(fitted["history"])
+        self.health_ = [
+            Finding(**{**finding, "value": math.nan if finding["value"] is None else finding["value"]})
+            for finding in fitted["health"]
+        ]
+        self.stop_reason_, self.n_steps_ = str(fitted["stop_reason"]), int(fitted["n_steps"])
+        self.best_step_, self.seconds_ = int(fitted["best_step"]), float(fitted["seconds"])
+        self._restore_own(fitted, tensors)
+
+    def _fitted_json(self) -> dict[str, object]:
+        """Return the estimator's own fitted attributes as JSON."""
+        return {}
+
+    def _fitted_tensors(self) -> dict[str, object]:
+        """Return the estimator's own fitted attributes that are tensors."""
+        return {}
+
+    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        """Set the estimator's own fitted attributes from a model file."""
+
+    def _has_empty_run_folder(self) -> bool:
+        """Return whether a run was killed in the run folder before it wrote anything."""
+        return self.run_dir is not None and Path(self.run_dir).is_dir() and is_unstarted(Path(self.run_dir))
+
+    def _seed(self, resume: bool) -> int:
+        if resume:
+            if self.run_dir is None:
+                raise ValueError("resume continues the run in run_dir; set run_dir.")
+            return stored_seed(Path(self.run_dir), self.random_state)
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _described(self) -> dict[str, Any]:
+        """Return the parameters as JSON."""
+        described: dict[str, Any] = as_json(self)
+        return described
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+
+def _finding_as_json(finding: Finding) -> dict[str, object]:
+    """Return a finding as JSON, which has no NaN."""
+    return {**asdict(finding), "value": finding.value if math.isfinite(finding.value) else None}
+
+
+def load_estimator(
+    cls: type[Any],
+    model_class: type[StoredModel],
+    folder: Path,
+    device: str | torch.device,
+    *,
+    kinds: tuple[str, ...],
+    **options: Any,
+) -> Any:
+    """Return the fitted estimator in a model folder.
+
+    Parameters
+    ----------
+    cls : type
+        Class of the estimator.
+    model_class : type
+        Class of its model.
+    folder : Path
+        Model folder.
+    device : str or torch.device
+    kinds : tuple of str
+        Kinds of model that the estimator reads.
+    **options
+        Passed to the model's `build`.
+
+    Raises
+    ------
+    RunError
+        If a file is missing, damaged, altered, or of another format or kind.
+    """
+    model, description, tensors = model_class.load(folder, device_for(device), kinds=kinds, **options)
+    try:
+        estimator = cls(**_parameters_from(cls, description["params"]))
+        estimator.set_params(run_dir=None, device=device)
+        estimator._restore(model, description, tensors)  # of the class above
+    except Exception as error:  # anybody may have written these files, so any error is possible
+        raise RunError(f"{folder}: model.json does not describe a fitted {cls.__name__} ({error!r}).") from error
+    return estimator
+
+
+def _parameters_from(cls: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return constructor parameters from their JSON form; parameters that are estimators are made by their class."""
+    nested = getattr(cls, "_nested", {})
+    params = {}
+    for name, value in stored.items():
+        if name not in parameter_names(cls):
+            continue
+        is_nested = name in nested and isinstance(value, Mapping)
+        params[name] = nested[name](**_parameters_from(nested[name], value)) if is_nested else from_json(value)
+    return params
+
+
+def check_no_missing(estimator: BaseEstimator) -> None:
+    """Raise ValueError for a parameter, nested or not, that the model file of a loaded estimator does not hold."""
+    check_stored(estimator.get_params(deep=True))
+
+
+def stored_auxiliary_classifier(
+    context: FitContext, train: LabeledImages, validation: LabeledImages
+) -> AuxiliaryClassifier:
+    """Return the auxiliary classifier of a run, on the run's device, in every process.
+
+    It is trained, and kept in the run folder. A resumed run uses the one in its folder.
+    """
+
+    def tree() -> Any:
+        path = None if context.folder is None else context.folder / AUXILIARY_CLASSIFIER
+        if context.resume and path is not None and path.exists():
+            return read_tree(path)
+        classifier = train_auxiliary_classifier(train, validation, seed=context.seed, device=context.device)
+        if path is not None:
+            write_tree(path, classifier.tree())
+        return classifier.tree()
+
+    stored = context.processes.from_first(tree)
+    return AuxiliaryClassifier.from_tree(stored, train.shape, len(train.classes), context.device)

@@ -1,0 +1,148 @@
+"""The predictions that a comparison is computed from, and which classes they can say something about."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+MIN_IMAGES, MIN_GROUPS = 10, 6  # test images of a class, and groups: with fewer, bootstrap intervals are too narrow
+
+
+def share_name(share: float) -> str:
+    """Return the name of the training method with a synthetic share: '25% synthetic' for 0.25."""
+    return f"{100 * share:g}% synthetic"
+
+
+def estimate_log_prior(counts: Iterable[int]) -> np.ndarray:
+    """Estimate the log prior of each class from its number of training images.
+
+    Parameters
+    ----------
+    counts : iterable of int
+        Images of each of K classes. A class without images counts as one with one image.
+
+    Returns
+    -------
+    array of shape (K,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.evaluation import estimate_log_prior
+    >>> np.exp(estimate_log_prior([30, 10]))
+    array([0.75, 0.25])
+    """
+    sizes = np.array([max(1, count) for count in counts], dtype=float)
+    log_prior: np.ndarray = np.log(sizes / sizes.sum())
+    return log_prior
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Log-probabilities that classifiers of several training methods predict for the same test images.
+
+    Shapes: S seeds, N test images, K classes. Every table has shape (S, N, K).
+
+    Attributes
+    ----------
+    labels : array of shape (N,), int
+        True classes of the test images.
+    folds : array of shape (N,), int
+        Fold of each test image. What is selected for a fold is selected on the other folds.
+    groups : array of shape (N,) or None
+        Group of each test image, for the bootstrap.
+    log_prior : array of shape (K,)
+        Log of the class frequencies among the training images.
+    baselines : dict of str to array
+        Tables of the training methods without synthetic images. "real only" must be among them.
+    ours : dict of float to dict of str to array
+        For each synthetic share, the tables of the training methods with that share.
+    others : dict of str to array
+        Tables of methods that are reported but never selected.
+    adjust : bool
+        Whether logit adjustment of "real only" is a baseline too.
+
+    Examples
+    --------
+    Two classifiers of each method, four test images of two classes:
+
+    >>> import numpy as np
+    >>> from ganaug.evaluation import Predictions
+    >>> labels = np.array([0, 0, 1, 1])
+    >>> right = np.log(np.where(np.arange(2) == labels[:, None], 0.9, 0.1))
+    >>> table = np.stack([right, right])
+    >>> predictions = Predictions(
+    ...     labels, np.arange(4) % 2, None, np.log([0.5, 0.5]), {"real only": table}, {0.5: {"50%": table}}, {}
+    ... )
+    >>> predictions.n_seeds, predictions.has_test_images.tolist()
+    (2, [True, True])
+    """
+
+    labels: np.ndarray
+    folds: np.ndarray
+    groups: np.ndarray | None
+    log_prior: np.ndarray
+    baselines: Mapping[str, np.ndarray]
+    ours: Mapping[float, Mapping[str, np.ndarray]]
+    others: Mapping[str, np.ndarray]
+    adjust: bool = True
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of seeds S."""
+        return len(next(iter(self.baselines.values())))
+
+    @property
+    def has_test_images(self) -> np.ndarray:
+        """Which classes have test images: bool, (K,)."""
+        return np.isin(np.arange(len(self.log_prior)), self.labels)
+
+    @property
+    def has_enough_images(self) -> np.ndarray:
+        """Which classes have at least 10 test images, in at least 6 groups if there are groups: bool, (K,)."""
+        is_enough = np.zeros(len(self.log_prior), dtype=bool)
+        for label in range(len(is_enough)):
+            members = self.labels == label
+            n_groups = MIN_GROUPS if self.groups is None else len(np.unique(self.groups[members]))
+            is_enough[label] = members.sum() >= MIN_IMAGES and n_groups >= MIN_GROUPS
+        return is_enough
+
+    @property
+    def is_rare(self) -> np.ndarray:
+        """Which classes with test images have fewer training images than the mean class: bool, (K,)."""
+        is_rare: np.ndarray = self.has_test_images & (np.exp(self.log_prior) < 1 / len(self.log_prior) - 1e-9)
+        return is_rare
+
+    @property
+    def is_common(self) -> np.ndarray:
+        """Which classes with test images are not rare: bool, (K,)."""
+        is_common: np.ndarray = self.has_test_images & ~self.is_rare
+        return is_common
+
+    def subset(self, images: np.ndarray, seeds: np.ndarray) -> "Predictions":
+        """Return the predictions of some images and seeds.
+
+        Parameters
+        ----------
+        images : array of shape (N,), bool
+            Mask of images.
+        seeds : array of shape (S,), bool
+            Mask of seeds.
+
+        Returns
+        -------
+        Predictions
+        """
+
+        def select(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: table[seeds][:, images] for name, table in tables.items()}
+
+        return replace(
+            self,
+            labels=self.labels[images],
+            folds=self.folds[images],
+            groups=None if self.groups is None else self.groups[images],
+            baselines=select(self.baselines),
+            ours={share: select(tables) for share, tables in self.ours.items()},
+            others=select(self.others),
+        )

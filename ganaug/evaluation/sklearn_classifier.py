@@ -1,0 +1,174 @@
+"""Train scikit-learn classifiers on a `TrainingSet`, and read their predictions as log-probabilities."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import has_fit_parameter
+from torch import Tensor
+
+from ganaug._runtime.randomness import derive
+from ganaug.evaluation.classical import Augment
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet
+
+Predict = Callable[[Tensor], np.ndarray]  # uint8 (N, C, H, W) -> log-probabilities (N, K), float32
+MIN_PROBABILITY = 1e-6  # a confident error would otherwise have log-probability -inf
+
+
+@dataclass(frozen=True)
+class SklearnClassifier:
+    """A scikit-learn classifier of pixels: each image is a row of C * H * W numbers in [0, 1].
+
+    Attributes
+    ----------
+    make : callable
+        Returns an unfitted classifier. Every parameter `random_state` in it is set for each training.
+    name : str
+        Name in the report.
+    key : str or None
+        Identifies the classifier and its parameters in the cache of predictions. None: predictions are not cached.
+
+    Notes
+    -----
+    Sampling weights and loss weights become sample weights where `fit` takes them. Otherwise images are repeated
+    according to their sampling weights, and loss weights other than 1 raise `NotApplicableError`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import SklearnClassifier, TrainingSet
+    >>> images = torch.tensor([0, 10, 240, 250], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    >>> real = LabeledImages(images, torch.tensor([0, 0, 1, 1]), ("dark", "bright"))
+    >>> classifier = SklearnClassifier(LogisticRegression, "logistic regression")
+    >>> predict = classifier(TrainingSet.from_images(real), augment=None, seed=0)
+    >>> predict(images).argmax(1)
+    array([0, 0, 1, 1])
+    """
+
+    make: Callable[[], Any]
+    name: str
+    key: str | None = None
+
+    def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
+        model = self.make()
+        params: dict[str, Any] = getattr(model, "get_params", dict)()
+        seeds = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
+        if seeds:
+            model.set_params(**seeds)
+        if not has_fit_parameter(model, "sample_weight") and bool(
+            (training.loss_weights != training.loss_weights[0]).any()
+        ):
+            raise NotApplicableError(f"{type(model).__name__}.fit takes no sample_weight")
+        images, labels = training.images.images, training.images.labels
+        if training.classical:
+            # repeated images rather than weights, so that each repetition is altered differently
+            indices = torch.arange(len(images)).repeat_interleave(training.repeats())
+            model.fit(_to_rows(augment(images[indices], derive(seed, "classical"))), labels[indices].numpy())
+        else:
+            fit_weighted(model, _to_rows(images), labels.numpy(), training)
+        classes = np.arange(len(training.images.classes))
+        return lambda test_images: predict_log_probabilities(model, _to_rows(test_images), classes)
+
+
+def fit_weighted(model: Any, X: np.ndarray, y: np.ndarray, training: TrainingSet, **params: Any) -> Any:
+    """Fit a scikit-learn classifier with the weights of a training set.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted in place.
+    X : array of shape (N, ...)
+        One row for each image of `training`, in the same order.
+    y : array of shape (N,)
+        Classes.
+    training : TrainingSet
+        Its sampling and loss weights become `sample_weight` where `fit` takes it; otherwise rows are repeated.
+    **params
+        For `fit`. A `sample_weight` among them is multiplied by the weights of `training`.
+
+    Returns
+    -------
+    classifier
+        What `fit` returns.
+    """
+    if has_fit_parameter(model, "sample_weight"):
+        weights = training.sample_weights().numpy()
+        return model.fit(X, y, **{**params, "sample_weight": weights * params.get("sample_weight", 1.0)})
+    repeated = np.repeat(np.arange(len(y)), training.repeats().numpy())
+    return model.fit(X[repeated], y[repeated], **params)
+
+
+def predict_log_probabilities(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+    """Predict log-probabilities with any fitted scikit-learn classifier.
+
+    Parameters
+    ----------
+    model : classifier
+        `predict_proba` is used if it exists, else a softmax of `decision_function`, else `predict`.
+    X : array of shape (N, ...)
+        Rows.
+    classes : array of shape (K,)
+        Sorted class values: the columns of the result. The model may know only some of them.
+
+    Returns
+    -------
+    array of shape (N, K), float32
+        Normalized; no probability is below one in a million.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from ganaug.evaluation.sklearn_classifier import predict_log_probabilities
+    >>> model = DummyClassifier().fit([[0.0], [1.0]], [1, 1])
+    >>> np.exp(predict_log_probabilities(model, [[0.0]], classes=np.arange(2))).round(2)
+    array([[0., 1.]], dtype=float32)
+    """
+    columns = np.searchsorted(classes, model.classes_)
+    if hasattr(model, "predict_proba"):
+        probabilities = np.asarray(model.predict_proba(X), dtype=np.float64)
+    elif hasattr(model, "decision_function"):
+        margins = np.asarray(model.decision_function(X), dtype=np.float64)
+        # the decision function of two classes has one column
+        margins = np.stack([-margins, margins], axis=1) / 2 if margins.ndim == 1 else margins
+        probabilities = np.exp(margins - margins.max(1, keepdims=True))
+    else:
+        probabilities = (np.asarray(model.predict(X))[:, None] == model.classes_).astype(np.float64)
+    table = np.zeros((len(probabilities), len(classes)))
+    table[:, columns] = probabilities  # the training part of a fold may lack classes
+    table = np.maximum(table, MIN_PROBABILITY)
+    log_probabilities: np.ndarray = np.log(table / table.sum(1, keepdims=True)).astype(np.float32)
+    return log_probabilities
+
+
+def describe(estimator: BaseEstimator) -> str | None:
+    """Describe a scikit-learn classifier by its version, class and parameters, as a cache key.
+
+    Parameters
+    ----------
+    estimator : classifier
+        May contain others, as a pipeline does.
+
+    Returns
+    -------
+    str or None
+        None if the text would not identify the classifier: a part from outside scikit-learn, which can change under the
+        same name, or a parameter without a complete `repr`.
+    """
+    parts = [estimator, *(part for part in estimator.get_params().values() if hasattr(part, "get_params"))]
+    if not all(type(part).__module__.startswith("sklearn.") for part in parts):
+        return None
+    params = {name: repr(value) for name, value in sorted(estimator.get_params().items())}
+    text = f"scikit-learn {sklearn.__version__} {type(estimator).__module__}.{type(estimator).__qualname__} {params}"
+    return None if any(mark in text for mark in (" at 0x", "__main__", "...")) else text
+
+
+def _to_rows(images: Tensor) -> np.ndarray:
+    """Images (N, C, H, W), uint8 -> rows (N, C * H * W) in [0, 1], float32."""
+    return images.flatten(1).numpy().astype(np.float32) / 255

@@ -1,0 +1,90 @@
+"""Rules of the verdict: pure functions of intervals and scores."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ganaug.evaluation.bootstrap import Interval
+
+HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
+
+
+def judge_method(gain: Interval, gain_of_classes: Interval, above: Interval | None, *, is_best: bool) -> str:
+    """Judge one training method with synthetic images.
+
+    Parameters
+    ----------
+    gain : Interval
+        Gain in balanced accuracy over the selected baseline.
+    gain_of_classes : Interval
+        The same over the classes with enough test images. A class with a single test image has the same recall in
+        every resample, so that its interval has no width.
+    above : Interval or None
+        Gain over class-wise offsets of the selected baseline; None where there are no rare classes.
+    is_best : bool
+        Whether no single baseline has a higher balanced accuracy.
+
+    Returns
+    -------
+    str
+        "helps" if both gains lie above 0, the method is best, and it lies above the offset curve; "hurts" if both
+        gains lie below 0; else "no evidence".
+
+    Examples
+    --------
+    >>> from ganaug.evaluation import Interval
+    >>> from ganaug.evaluation.verdict import judge_method
+    >>> judge_method(Interval(0.02, 0.01, 0.03), Interval(0.02, 0.01, 0.03), None, is_best=True)
+    'helps'
+    >>> judge_method(Interval(0.02, -0.01, 0.05), Interval(0.02, 0.01, 0.03), None, is_best=True)
+    'no evidence'
+    """
+    if min(gain.low, gain_of_classes.low) > 0 and is_best and (above is None or above.low > 0):
+        return HELPS
+    return HURTS if max(gain.high, gain_of_classes.high) < 0 else NO_EVIDENCE
+
+
+def judge_shares(verdicts: Mapping[float, str]) -> str:
+    """Judge whether synthetic images hurt, from the verdict on each share.
+
+    Parameters
+    ----------
+    verdicts : dict of float to str
+        Verdict on the method of each synthetic share.
+
+    Returns
+    -------
+    str
+        "hurts" if every share above the smallest hurts, or the only one; else "no evidence". The smallest share can do
+        too little harm to be detected.
+    """
+    judged = sorted(verdicts)[1:] or list(verdicts)
+    return HURTS if all(verdicts[share] == HURTS for share in judged) else NO_EVIDENCE
+
+
+def smallest_within_one_standard_error(accuracy: Mapping[float, np.ndarray]) -> float:
+    """Select a share by the one-standard-error rule.
+
+    Parameters
+    ----------
+    accuracy : dict of float to array of shape (B + 1,)
+        For each share, the point estimate of the balanced accuracy, then its value in each resample.
+
+    Returns
+    -------
+    float
+        The smallest share with an accuracy within one standard error of the best.
+
+    References
+    ----------
+    Breiman, L. et al. (1984). Classification and Regression Trees. Wadsworth, section 3.4.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.evaluation.verdict import smallest_within_one_standard_error
+    >>> smallest_within_one_standard_error({0.0: np.array([0.79, 0.7, 0.8]), 0.5: np.array([0.8, 0.78, 0.82])})
+    0.0
+    """
+    best = max(accuracy.values(), key=lambda values: float(values[0]))
+    return min(share for share, values in accuracy.items() if values[0] >= best[0] - best[1:].std())

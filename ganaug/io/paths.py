@@ -1,0 +1,110 @@
+"""Names of the files that a data folder can hold, and helpers for paths below it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ganaug.io.decoding import SUFFIXES
+
+IMAGE_SUFFIXES = tuple(sorted(SUFFIXES))
+METADATA = "metadata.csv"
+MANIFEST = ".ganaug.json"
+STORE = "store.json"
+SHARD_SUFFIXES = (".tar", ".parquet")  # files that hold many images
+SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"})
+
+
+def find_shards(path: Path) -> list[Path]:
+    """Return the tar and Parquet files that `path` is or contains, sorted by name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from ganaug.io.paths import find_shards
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("1.tar", "0.tar", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in find_shards(Path(folder))]
+    ['0.tar', '1.tar']
+    """
+    if path.is_file():
+        return [path] if path.suffix in SHARD_SUFFIXES else []
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if child.suffix in SHARD_SUFFIXES and not is_hidden(child.name))
+
+
+def walk_images(folder: Path) -> Iterator[str]:
+    """Yield the path of every file below `folder` that has the name of an image. Links to folders are not followed.
+
+    The paths are relative to `folder`, with forward slashes. Hidden folders are skipped.
+    """
+    for parent, names, files in os.walk(folder):
+        names[:] = [name for name in names if not is_hidden(name)]
+        relative = os.path.relpath(parent, folder).replace(os.sep, "/")
+        yield from (name if relative == "." else f"{relative}/{name}" for name in files if has_image_name(name))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether a directory entry is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that refers to itself
+        return False
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether folder readers skip a name.
+
+    Examples
+    --------
+    >>> from ganaug.io.paths import is_hidden
+    >>> is_hidden(".git"), is_hidden("__MACOSX"), is_hidden("cat")
+    (True, True, False)
+    """
+    return name.startswith((".", "__"))  # Hugging Face datasets skips both as well
+
+
+def has_image_name(name: str) -> bool:
+    """Return whether a file name or path has the suffix of an image and is not hidden.
+
+    Examples
+    --------
+    >>> from ganaug.io.paths import has_image_name
+    >>> has_image_name("cat/1.JPG"), has_image_name("cat/notes.txt"), has_image_name("cat/.1.png")
+    (True, False, False)
+    """
+    base = name.rpartition("/")[2]
+    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".")
+
+
+def leaves_folder(name: str) -> bool:
+    r"""Return whether a relative path could refer to a file outside its folder.
+
+    Examples
+    --------
+    >>> from ganaug.io.paths import leaves_folder
+    >>> leaves_folder("../1.png"), leaves_folder("C:\\1.png"), leaves_folder("cat/1.png")
+    (True, True, False)
+    """
+    path = PurePosixPath(name)
+    return path.is_absolute() or PureWindowsPath(name).is_absolute() or ".." in path.parts or "\0" in name
+
+
+def to_utf8(name: str) -> str:
+    """Escape the characters of a file name that are not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def shorten(names: list[str], max_names: int = 5) -> str:
+    """Join names for a message, and count those that are left out.
+
+    Examples
+    --------
+    >>> from ganaug.io.paths import shorten
+    >>> shorten(["a", "b", "c", "d"], max_names=2)
+    'a, b and 2 more'
+    """
+    rest = f" and {len(names) - max_names:,} more" if len(names) > max_names else ""
+    return ", ".join(names[:max_names]) + rest

@@ -1,0 +1,114 @@
+"""The folder of a run: who may write in it, and whether a run may be resumed in it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug._runtime.locks import LOCK, locked
+from ganaug._runtime.storage import is_left, read_json, write_json
+from ganaug._version import __version__
+from ganaug.errors import RunError
+from ganaug.io.names import is_utf8
+
+FORMAT = 5
+CONFIG = "config.json"
+# A resumed run may differ in these parameters, nested or not; the seed is compared by `stored_seed`.
+MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state", "verbose"})
+
+
+def is_unstarted(folder: Path) -> bool:
+    """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything."""
+    exists = os.path.isdir(folder)  # noqa: PTH112  # Path's own method raises for long names
+    return not exists or all(path.name == LOCK or is_left(path) for path in folder.iterdir())
+
+
+@contextmanager
+def run_folder(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Lock `folder` for a run while the block runs.
+
+    Parameters
+    ----------
+    folder : Path
+    config : mapping
+        "seed", "params" and "data" of the run, written to config.json or compared with it.
+    resume : bool
+        Whether the run in the folder is continued.
+
+    Raises
+    ------
+    RunError
+        If the folder is not empty, another run writes in it, or its run was started with other data or parameters.
+        Nothing is written then.
+    """
+    if not is_utf8(str(folder)):
+        raise RunError(f"{folder}: its name is not UTF-8, and safetensors cannot read there. Choose another folder.")
+    if not resume and not is_unstarted(folder):
+        raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+    with locked(folder):
+        if resume:
+            _compare(folder, config)
+        else:
+            versions = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
+            write_json(folder / CONFIG, {**versions, **config})
+        yield
+
+
+def stored_seed(folder: Path, random_state: object) -> int:
+    """Return the seed of the run in `folder`.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or `random_state` is another seed.
+    """
+    seed = read_json(folder / CONFIG).get("seed")
+    if not isinstance(seed, int):
+        raise RunError(f"{folder / CONFIG}: has no seed. Start a new run in another folder.")
+    if isinstance(random_state, int | np.integer) and random_state != seed:
+        raise RunError(
+            f"{folder}: was started with other parameters: random_state was {seed} and is now {random_state}."
+        )
+    return seed
+
+
+def _compare(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise RunError if the run in `folder` was started with other data or parameters."""
+    stored: Any = read_json(folder / CONFIG)
+    try:
+        has_same_data = stored["data"]["fingerprint"] == config["data"]["fingerprint"]
+        stored_data, stored_params = _brief(stored["data"]), dict(stored["params"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{folder / CONFIG}: was not written by ganaug ({error!r}). Start a new run in another folder."
+        ) from error
+    if not has_same_data:
+        raise RunError(
+            f"{folder}: was started on other data ({stored_data}) than now ({_brief(config['data'])}). "
+            "Use the same images, or start a new run in another folder."
+        )
+    changed = _changes(stored_params, config["params"])
+    if changed:
+        raise RunError(f"{folder}: was started with other parameters: {'; '.join(changed)}. Use the same ones.")
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return a sentence for each parameter that differs and may not; nested parameters as recipe__name."""
+    changes = []
+    for name, value in after.items():
+        stored = before.get(name)
+        if name in MAY_CHANGE or stored == value:
+            continue
+        if isinstance(stored, Mapping) and isinstance(value, Mapping) and value.keys() == stored.keys():
+            changes += _changes(stored, value, f"{prefix}{name}__")
+        else:
+            changes.append(f"{prefix}{name} was {stored!r} and is now {value!r}")
+    return changes
+
+
+def _brief(data: Mapping[str, Any]) -> str:
+    return f"{sum(data['counts'].values()):,} images, {len(data['counts'])} classes, {data['fingerprint']}"
