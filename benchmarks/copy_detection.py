@@ -22,9 +22,8 @@ from benchmarks.defects import COPY_CHANGES
 from benchmarks.image_pools import load_pool
 from benchmarks.runner import add_folders, parse, program_parser, progress, write_page
 from benchmarks.tables import markdown_table
-from ganaug.metrics.aligned_copies import copy_ratios
-from ganaug.metrics.aligned_copies import copy_limit
-from ganaug.metrics.copy_detection import Traces
+from ganaug.metrics.aligned_copies import copy_ratios, copy_threshold
+from ganaug.metrics.copy_detection import CopyDetector
 
 COPY_SHARE, MAX_SCENES = 0.01, 100
 FRAMES, NOISE = 5, 4.0  # training frames of a scene; standard deviation in levels of 255
@@ -36,13 +35,13 @@ Detector = Callable[[Tensor, Tensor, int], np.ndarray]  # sample (M, C, H, W), t
 def detect_by_report(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:
     """Mask of the images that the diversity report counts as copies."""
     ratios, _, among = copy_ratios(sample, training, seed=seed)
-    mask: np.ndarray = (ratios < copy_limit(among)).numpy()
+    mask: np.ndarray = (ratios < copy_threshold(among)).numpy()
     return mask
 
 
 def detect_by_filter(sample: Tensor, training: Tensor, seed: int) -> np.ndarray:  # noqa: ARG001
     """Mask of the images that the copy filter rejects."""
-    mask: np.ndarray = Traces.of(training).half().are_copies(sample).numpy()
+    mask: np.ndarray = CopyDetector.from_images(training).half().are_copies(sample).numpy()
     return mask
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug import LabeledImages, read_folder
-from ganaug.datasets.embedded import ORDER, fashion_mnist_lt
+from ganaug.datasets.embedded import CLASS_NAMES, fashion_mnist_lt
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 SMOKE_SIZE, SMOKE_IMAGES_PER_CLASS = (14, 14), 24  # (H, W)
@@ -58,7 +58,7 @@ def read_fashion_mnist(root: Path, part: str = "train") -> LabeledImages:
         for field, offset in (("images-idx3", 16), ("labels-idx1", 8))
     )
     images = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).copy())
-    return LabeledImages(images, torch.from_numpy(labels.astype(np.int64)), ORDER)
+    return LabeledImages(images, torch.from_numpy(labels.astype(np.int64)), CLASS_NAMES)
 
 
 def smoke_images() -> LabeledImages:

@@ -12,7 +12,7 @@ RESAMPLES_PER_CHUNK = 128  # limits memory
 class IoUComparison(Comparison):
     """Scores are IoU of each label, and their mean in place of balanced accuracy."""
 
-    is_uneven = False  # logit adjustment trades recall between classes, and IoU already counts what that costs
+    is_imbalanced = False  # logit adjustment trades recall between classes, and IoU already counts what that costs
 
     def way(self, name: str, table: np.ndarray, chosen: tuple[str, ...] = ()) -> Method:
         """Score a training method by its log-probabilities (S, N, K)."""

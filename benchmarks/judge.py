@@ -18,11 +18,11 @@ from benchmarks.splits import Split
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import generator
 from ganaug._runtime.storage import read_tree, write_tree
-from ganaug.images import pooled
+from ganaug.images import downsample
 from ganaug.metrics.copies import copy_radius, near_copies
-from ganaug.metrics.precision_recall import coverage, density
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.features import efficientnet_features
+from ganaug.metrics.precision_recall import coverage, density
 
 FEATURE_IMAGES = 100  # images of a class whose features are computed, at 30 ms each
 NULL_DRAWS = 200
@@ -33,7 +33,7 @@ ClassScores = dict[str, float]
 
 def smoke_features(images: Tensor) -> Tensor:
     """Stand-in for EfficientNet features in smoke runs: uint8 (N, C, H, W) -> averaged pixels (N, C * 64)."""
-    return pooled(images, 8).flatten(1)
+    return downsample(images, 8).flatten(1)
 
 
 class Judge:
@@ -167,4 +167,4 @@ def _some(images: LabeledImages, name: str, purpose: str, limit: int = FEATURE_I
 
 def _thumbnails(images: Tensor) -> Tensor:
     """Pixels in [0, 1], averaged down to at most 32 x 32: (N, D)."""
-    return pooled(images, 32).flatten(1)
+    return downsample(images, 32).flatten(1)

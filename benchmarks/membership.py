@@ -25,8 +25,8 @@ from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
 from benchmarks.tables import markdown_table
 from ganaug import GANAugmenter, LabeledImages
 from ganaug.errors import ClassNotLearnedError
-from ganaug.metrics.intervals import difference_of_shares
-from ganaug.metrics.membership_inference import membership, nearest_synthetic
+from ganaug.metrics.intervals import newcombe_interval
+from ganaug.metrics.membership_inference import membership_advantage, nearest_synthetic_distances
 
 MAX_NON_MEMBERS, FEW_SAMPLES = 300, 100  # of a class
 SMOKE = {"set": "smoke:8:2", "seeds": [0], "seconds": [0.01], "samples_per_class": 8}
@@ -63,8 +63,8 @@ def add_draw(spec: SetSpec, seed: int, options: argparse.Namespace, distances: D
         non_members = test.of_class(name)[:MAX_NON_MEMBERS]
         sources = sample_sources(models, train, validation, name, options.samples_per_class)
         for source, samples in sources.items():
-            near = nearest_synthetic(train.of_class(name), samples)
-            distances[source, group].append((near, nearest_synthetic(non_members, samples)))
+            near = nearest_synthetic_distances(train.of_class(name), samples)
+            distances[source, group].append((near, nearest_synthetic_distances(non_members, samples)))
 
 
 def advantage_rows(distances: Distances) -> list[list[str]]:
@@ -74,8 +74,8 @@ def advantage_rows(distances: Distances) -> list[list[str]]:
         # divided by the class's median over non-members, so that one threshold fits all classes
         near = torch.cat([members / others.median() for members, others in pairs])
         far = torch.cat([others / others.median() for members, others in pairs])
-        attack = membership(near, far)
-        low, high = difference_of_shares(attack.true_positives, len(near), attack.false_positives, len(far))
+        attack = membership_advantage(near, far)
+        low, high = newcombe_interval(attack.true_positives, len(near), attack.false_positives, len(far))
         advantage = f"{attack.advantage:.3f} ({max(0.0, low):.3f} to {high:.3f})"
         counts = [str(len(near)), str(len(far))]
         rows.append([group, source, *counts, advantage, f"{attack.by_chance:.3f}", f"{attack.p:.2g}"])

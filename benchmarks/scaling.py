@@ -30,7 +30,7 @@ from benchmarks.tables import markdown_table
 from ganaug import LabeledImages, build_store, read_folder
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.io.output import Contents, NewFile, publish_parquet
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 from ganaug.training.batches import BalancedBatches
 
 IMAGES_PER_FILE, IMAGES_PER_CLASS = 50_000, 20
@@ -40,7 +40,7 @@ SMOKE = {"what": "images", "sizes": [1500, 3000], "steps": 10}
 def write_sources(folder: Path, n: int) -> None:
     """Parquet files with `n` images: those that ship, repeated in a random order."""
     images = fashion_mnist_lt()
-    contents = streamed(iter([images]), images.counts, images.shape)
+    contents = stream_contents(iter([images]), images.counts, images.shape)
     encoded = [(file, file.content()) for file in contents.files]
     order = np.random.default_rng(0).permutation(len(encoded))
 

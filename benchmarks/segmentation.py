@@ -27,11 +27,12 @@ from benchmarks.runner import add_folders, add_seeds, parse, program_parser, pro
 from benchmarks.segmentation_network import LABELS, PIXEL_STRIDE, VOID, Pairs, predict, train_network
 from benchmarks.tables import markdown_table
 from ganaug import Pix2Pix
-from ganaug.evaluation.baselines import PLAIN
+from ganaug.evaluation.baselines import REAL_ONLY
 from ganaug.evaluation.comparison import Predictions
-from ganaug.evaluation.scores import interval
+from ganaug.evaluation.bootstrap import interval
+from ganaug.evaluation.scores import 
 from ganaug.integrations.masks import edited_masks
-from ganaug.training.pictures import columns
+from ganaug.training.pictures import draw_columns
 
 SHARES, CLASSICAL = (0.25, 0.5), "classical augmentation"
 FRAMES_PER_BLOCK = 10  # neighboring frames show nearly the same
@@ -125,7 +126,7 @@ def compare(n_pairs: int, frames: Frames, options: argparse.Namespace) -> tuple[
     altered, _ = edited_masks(real[1], min(MAX_MASKS, 10 * n_pairs), seed=0)
     synthetic = fit_translator(real, options).transform(altered), altered
     save_picture(options.out.with_name(f"{options.out.stem}_{n_pairs}.png"), synthetic)
-    methods: dict[str, tuple[float, bool]] = {PLAIN: (0.0, False), CLASSICAL: (0.0, True)}
+    methods: dict[str, tuple[float, bool]] = {REAL_ONLY: (0.0, False), CLASSICAL: (0.0, True)}
     for share in SHARES:
         methods |= {f"{share:.0%} translated": (share, False), f"{share:.0%} translated, classical": (share, True)}
     tables = {
@@ -137,10 +138,10 @@ def compare(n_pairs: int, frames: Frames, options: argparse.Namespace) -> tuple[
         np.unique(frames.blocks, return_inverse=True)[1] % 2,
         frames.blocks,
         np.zeros(LABELS),
-        {name: tables[name] for name in (PLAIN, CLASSICAL)},
+        {name: tables[name] for name in (REAL_ONLY, CLASSICAL)},
         {share: {name: tables[name] for name in methods if methods[name][0] == share} for share in SHARES},
         {},
-        adjust=False,
+        logit_adjustment=False,
     )
     return result_rows(str(n_pairs), IoUComparison(predictions, resamples=options.resamples), tables, methods)
 
@@ -149,11 +150,11 @@ def result_rows(
     pairs: str, comparison: IoUComparison, tables: dict[str, np.ndarray], methods: dict[str, tuple[float, bool]]
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Rows of the table of methods, and of that of labels."""
-    best, best_baseline = comparison.best, comparison.best_baseline
+    best, best_baseline = comparison.best_with_synthetic, comparison.best_baseline
     baseline_iou = best_baseline.scores.balanced_accuracy
     rows = []
     for name, (share, _) in methods.items():
-        iou = comparison.way(name, tables[name]).scores.balanced_accuracy
+        iou = comparison.score_method(name, tables[name]).scores.balanced_accuracy
         rows.append([pairs, name, str(interval(iou)), "" if share == 0 else str(interval(iou - baseline_iou)), ""])
     rows.append([pairs, "best without, cross-selected", str(interval(baseline_iou)), "", ""])
     iou, gain = interval(best.scores.balanced_accuracy), str(comparison.gain(best))
@@ -169,7 +170,7 @@ def save_picture(path: Path, synthetic: Pairs) -> None:
         "mask": torch.from_numpy(masks[:8, None] * 23),
         "translated": torch.from_numpy(photos[:8].transpose(0, 3, 1, 2)),
     }
-    columns(parts).save(path)
+    draw_columns(parts).save(path)
 
 
 def main(argv: Sequence[str] | None = None) -> Path:
@@ -196,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     body = [
         *markdown_table(["pairs", "trained on", "mean IoU", "gain", "verdict"], rows),
         *("", "IoU by label, cross-selected:", ""),
-        *markdown_table(["pairs", "label", "best without", "best with"], label_rows),
+        *markdown_table(["pairs", "label", "best baseline", "best with synthetic"], label_rows),
     ]
     return write_page(options, "Segmentation of CamVid with photos that Pix2Pix makes of masks", about, body)
 

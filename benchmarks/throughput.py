@@ -34,14 +34,14 @@ from benchmarks.runner import parse, program_parser, progress, write_page
 from benchmarks.step_timing import convolutions_of, count_flop, fit_steps_per_second, steps_per_second
 from benchmarks.tables import MEDIAN_RANGE, markdown_table, median_range
 from ganaug import GANAugmenter, LabeledImages
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import to_signed
 from ganaug.io.output import publish, publish_tar
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.blocks import to_memory_format
-from ganaug.training.engine import precision_for
+from ganaug.training.engine import resolve_precision
 
 BATCH_SIZE, LATENT_SIZE, WIDTH = 64, 64, 32
 FORMATS = {"folder": publish, "tar": publish_tar}
@@ -89,7 +89,7 @@ def write_rate(augmenter: GANAugmenter, count: int, folder: Path, form: str, *, 
     out = Path(tempfile.mkdtemp(dir=folder)) / "out"
     start = time.perf_counter()
     blocks = augmenter.sample_blocks(requests, filtered=filtered)
-    FORMATS[form](streamed(blocks, requests, augmenter.model_.shape), out, None)
+    FORMATS[form](stream_contents(blocks, requests, augmenter.model_.shape), out, None)
     return sum(requests.values()) / (time.perf_counter() - start)
 
 
@@ -98,7 +98,7 @@ def forward_rate(augmenter: GANAugmenter, count: int) -> float:
     labels = torch.arange(BATCH_SIZE) % len(augmenter.classes_)
     latent = torch.randn(BATCH_SIZE, augmenter.model_.latent_size)
     start = time.perf_counter()
-    with torch.no_grad(), freed_memory_kept():  # as sampling has it, and training
+    with torch.no_grad(), retain_freed_memory():  # as sampling has it, and training
         for _ in range(count // BATCH_SIZE):
             augmenter.model_.generator(latent, labels)
     return count // BATCH_SIZE * BATCH_SIZE / (time.perf_counter() - start)
@@ -182,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     options = parse(parser, argv, SMOKE)
     if options.smoke:
         progress("peers are left out of a smoke run")
-    precision = precision_for("auto", torch.device("cpu"))
+    precision = resolve_precision("auto", torch.device("cpu"))
     images = smoke_images() if options.smoke else fashion_mnist_lt()
     gflop = count_flop(BareStep(images, torch.float32)) / 1e9
     # nothing is removed before the end: ext4 looks for space beyond what was freed lately

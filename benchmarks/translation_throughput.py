@@ -31,7 +31,7 @@ from benchmarks.tables import MEDIAN_RANGE, markdown_table, median_range
 from ganaug import CycleGAN, Pix2Pix
 from ganaug.models.networks.translation import PatchDiscriminator
 from ganaug.sampling.translation_model import generators
-from ganaug.training.engine import precision_for
+from ganaug.training.engine import resolve_precision
 from ganaug.training.translation_batches import Domain
 
 BATCH_SIZE, WIDTH, IMAGES, LABELS = 4, 32, 64, 12
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
             ratios.append([name, f"{one} / {other}", *median_range(values, ".2f")])
     about = (
         f"Pairs a second, in batches of {BATCH_SIZE}, width {WIDTH}; fit in "
-        f"{precision_for('auto', torch.device('cpu'))}, all else in float32."
+        f"{resolve_precision('auto', torch.device('cpu'))}, all else in float32."
     )
     head = ["", "pairs/s", *MEDIAN_RANGE, "GFLOP/s", *MEDIAN_RANGE[1:]]
     ratio_table = markdown_table(["", "ratio, within a round", *MEDIAN_RANGE], ratios)

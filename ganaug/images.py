@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError
 
-PASS = 64  # rows that a network gets at once on the CPU
+ROWS_PER_BATCH = 64  # rows that a network gets at once on the CPU
 MAX_BYTES_IN_MEMORY = 64 * 2**20  # of pixels up to which a selection of stored images is read at once
 
 
@@ -240,7 +240,7 @@ def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
     )
 
 
-def matched(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
+def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
     """Relabel `images` with the classes of `like`, by class name; convert gray to RGB if `like` is RGB.
 
     Parameters
@@ -266,11 +266,11 @@ def matched(images: LabeledImages, like: LabeledImages, what: str) -> LabeledIma
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.images import matched
+    >>> from ganaug.images import match_classes
     >>> pixels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
     >>> real = LabeledImages(pixels, torch.tensor([0, 1]), ("cat", "dog"))
     >>> synthetic = LabeledImages(pixels, torch.tensor([0, 0]), ("dog",))
-    >>> matched(synthetic, real, "synthetic").targets
+    >>> match_classes(synthetic, real, "synthetic").targets
     [1, 1]
     """
     missing = [name for name, count in images.counts.items() if name not in like.classes and count]
@@ -318,7 +318,7 @@ def image_hashes(images: Tensor) -> Tensor:
     return torch.from_numpy(np.frombuffer(digests, ">i8").astype(np.int64))
 
 
-def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PASS) -> Tensor:
+def apply_in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = ROWS_PER_BATCH) -> Tensor:
     """Apply `function` to batches of exactly `size` rows; the last batch is padded with copies of its last row.
 
     The batch size is fixed because the last bits of a convolution can depend on it. With a fixed size, the result for a
@@ -341,8 +341,8 @@ def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PA
     Examples
     --------
     >>> import torch
-    >>> from ganaug.images import in_passes
-    >>> in_passes(lambda batch: batch * len(batch), torch.arange(5), size=2).tolist()
+    >>> from ganaug.images import apply_in_batches
+    >>> apply_in_batches(lambda batch: batch * len(batch), torch.arange(5), size=2).tolist()
     [0, 2, 4, 6, 8]
     """
     results: Tensor | None = None
@@ -358,7 +358,7 @@ def in_passes(function: Callable[[Tensor], Tensor], rows: Tensor, size: int = PA
     return results
 
 
-def pooled(images: Tensor, max_size: int) -> Tensor:
+def downsample(images: Tensor, max_size: int) -> Tensor:
     """Downsample images by averaging.
 
     Parameters
@@ -376,8 +376,8 @@ def pooled(images: Tensor, max_size: int) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.images import pooled
-    >>> pooled(torch.full((1, 3, 64, 16), 255, dtype=torch.uint8), 32).shape
+    >>> from ganaug.images import downsample
+    >>> downsample(torch.full((1, 3, 64, 16), 255, dtype=torch.uint8), 32).shape
     torch.Size([1, 3, 32, 16])
     """
     size = min(max_size, images.shape[2]), min(max_size, images.shape[3])

@@ -19,7 +19,7 @@ from PIL import Image
 from ganaug import Pix2Pix, TranslationRecipe
 from ganaug.integrations.masks import edited_masks
 from ganaug.io.output import check_output
-from ganaug.io.translation_folders import read_sides
+from ganaug.io.translation_folders import read_domains
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folders", nargs="*", type=Path, metavar="MASKS PHOTOS OUT")
@@ -58,7 +58,7 @@ with tempfile.TemporaryDirectory() as temporary:
     if options.smoke:
         out = Path(temporary) / "out"
     check_output(out)
-    source, target = read_sides(masks, photos, paired=True, num_labels=options.labels)
+    source, target = read_domains(masks, photos, paired=True, num_labels=options.labels)
     training = {"time_budget": 60 * options.minutes}
     if options.smoke:
         training = {"n_steps": 4, "recipe": TranslationRecipe(width=4)}

@@ -15,7 +15,7 @@ from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.evaluation.classical import Augment
 from ganaug.evaluation.classifiers import CNN, Features
 from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
-from ganaug.images import in_passes, to_signed
+from ganaug.images import apply_in_batches, to_signed
 from ganaug.models.networks.classifier import Classifier as Network
 
 STREAM = "ladder"  # names the random streams: another name would change every published number
@@ -201,13 +201,13 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, schedule: Any) -> No
 @torch.no_grad()
 def features(network: Network, images: Tensor) -> Tensor:
     """Input of the network's last layer, (N, D)."""
-    return in_passes(lambda part: network.features(to_signed(part)), images)
+    return apply_in_batches(lambda part: network.features(to_signed(part)), images)
 
 
 @torch.no_grad()
 def logits(network: Network, images: Tensor) -> Tensor:
     """Output of the network, (N, K)."""
-    return in_passes(lambda part: network(to_signed(part)), images)
+    return apply_in_batches(lambda part: network(to_signed(part)), images)
 
 
 def predict(draw: Draw, network: Network) -> np.ndarray:

@@ -16,7 +16,7 @@ _lock, _active_blocks = threading.Lock(), list[None]()
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
+def retain_freed_memory() -> Iterator[None]:
     """Stop glibc from returning freed memory to the system while the block runs; return it all at the end.
 
     Usable as a context manager and as a decorator. Blocks may be nested and may run in several threads; the last one
@@ -30,8 +30,8 @@ def freed_memory_kept() -> Iterator[None]:
     Examples
     --------
     >>> import torch
-    >>> from ganaug._runtime.allocator import freed_memory_kept
-    >>> with freed_memory_kept():
+    >>> from ganaug._runtime.allocator import retain_freed_memory
+    >>> with retain_freed_memory():
     ...     total = sum(float(torch.ones(1000).sum()) for _ in range(3))
     >>> total
     3000.0

@@ -33,7 +33,7 @@ def cache_folder() -> Path:
     return Path(override) if override else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganaug"
 
 
-def key_of(*parts: str | Tensor) -> str:
+def content_key(*parts: str | Tensor) -> str:
     """Hash texts and tensors, in order, together with the versions of ganaug and torch.
 
     Parameters
@@ -49,10 +49,10 @@ def key_of(*parts: str | Tensor) -> str:
     Examples
     --------
     >>> import torch
-    >>> from ganaug._runtime.cache import key_of
-    >>> key_of("features", torch.arange(3)) == key_of("features", torch.arange(3))
+    >>> from ganaug._runtime.cache import content_key
+    >>> content_key("features", torch.arange(3)) == content_key("features", torch.arange(3))
     True
-    >>> key_of("features", torch.arange(3)) == key_of("features", torch.arange(4))
+    >>> content_key("features", torch.arange(3)) == content_key("features", torch.arange(4))
     False
     """
     digest = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
@@ -75,7 +75,7 @@ def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[s
     kind : str
         Subfolder of the cache, such as "features".
     key : str
-        What identifies the result within `kind`; see `key_of`.
+        What identifies the result within `kind`; see `content_key`.
     make : callable
         () -> dict of str to Tensor. Computes the result. Results above 256 MiB are not stored.
 

@@ -3,7 +3,7 @@
 import os
 
 
-def part_of_launch() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """Return rank and world size from the environment variables RANK and WORLD_SIZE.
 
     Returns
@@ -15,14 +15,14 @@ def part_of_launch() -> tuple[int, int]:
 
     Examples
     --------
-    >>> from ganaug._runtime.launch import part_of_launch
-    >>> part_of_launch()
+    >>> from ganaug._runtime.launch import rank_and_world_size
+    >>> rank_and_world_size()
     (0, 1)
     """
     world_size = int(os.environ.get("WORLD_SIZE") or 1)
     return (int(os.environ.get("RANK") or 0), world_size) if world_size > 1 else (0, 1)
 
 
-def place_on_host() -> int:
+def local_rank() -> int:
     """Return the number of this process on its host, from LOCAL_RANK, which is also the index of its GPU."""
     return int(os.environ.get("LOCAL_RANK") or 0)

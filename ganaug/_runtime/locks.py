@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from ganaug._runtime.storage import is_left
+from ganaug._runtime.storage import is_temporary_file
 from ganaug.errors import OutputError, RunError
 
 try:
@@ -14,11 +14,11 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCK = ".lock"
+LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
+def locked(folder: Path, name: str = LOCK_FILE) -> Iterator[None]:
     """Hold an exclusive lock on `folder` by means of a lock file in it.
 
     The system releases the lock when the process ends for any reason. Where the system has no file locks, nothing is
@@ -59,18 +59,18 @@ def locked(folder: Path, name: str = LOCK) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
     with file:
-        if name == LOCK:
-            for leftover in filter(is_left, (*folder.glob(".*"), *folder.glob("*/.*"))):
+        if name == LOCK_FILE:
+            for leftover in filter(is_temporary_file, (*folder.glob(".*"), *folder.glob("*/.*"))):
                 leftover.unlink(missing_ok=True)
         try:
             yield
         finally:
-            if name != LOCK:
+            if name != LOCK_FILE:
                 (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[None]:
+def directory_lock(folder: Path) -> Iterator[None]:
     """Hold an exclusive lock on a folder itself, without a lock file in it or beside it.
 
     Where the system has no file locks, nothing is locked.

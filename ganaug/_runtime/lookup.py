@@ -50,10 +50,10 @@ def lookup(table: Mapping[str, T], name_or_object: str | T, kind: str) -> T:
         return name_or_object
     if name_or_object in table:
         return table[name_or_object]
-    raise ValueError(unknown(kind, name_or_object, table))
+    raise ValueError(unknown_name_message(kind, name_or_object, table))
 
 
-def listed(names: str | Sequence[T] | None, argument: str) -> list[str | T]:
+def split_names(names: str | Sequence[T] | None, argument: str) -> list[str | T]:
     """Split comma-separated names into a list; return a list of names or objects as it is.
 
     Parameters
@@ -75,8 +75,8 @@ def listed(names: str | Sequence[T] | None, argument: str) -> list[str | T]:
 
     Examples
     --------
-    >>> from ganaug._runtime.lookup import listed
-    >>> listed("copies, label", "filters")
+    >>> from ganaug._runtime.lookup import split_names
+    >>> split_names("copies, label", "filters")
     ['copies', 'label']
     """
     if isinstance(names, str):
@@ -86,7 +86,7 @@ def listed(names: str | Sequence[T] | None, argument: str) -> list[str | T]:
     return list(names or [])
 
 
-def unknown(kind: str, name: str, known: Mapping[str, object] | list[str]) -> str:
+def unknown_name_message(kind: str, name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return the error message for an unknown name, with the known names and the most similar one.
 
     Parameters
@@ -105,8 +105,8 @@ def unknown(kind: str, name: str, known: Mapping[str, object] | list[str]) -> st
 
     Examples
     --------
-    >>> from ganaug._runtime.lookup import unknown
-    >>> unknown("loss", "hnge", ["hinge", "vanilla"])
+    >>> from ganaug._runtime.lookup import unknown_name_message
+    >>> unknown_name_message("loss", "hnge", ["hinge", "vanilla"])
     "Unknown loss 'hnge'. Known: hinge, vanilla. Did you mean 'hinge'?"
     """
     message = f"Unknown {kind} {name!r}. Known: {', '.join(sorted(known))}."

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.terminal import printable
 
 SECONDS_BETWEEN_LINES = 10.0  # of progress where stderr is not a terminal
@@ -21,7 +21,7 @@ SECONDS_BETWEEN_UPDATES = 0.25  # of the progress bar
 logger = logging.getLogger("ganaug")
 logger.addHandler(logging.NullHandler())  # as the logging guide asks of a library
 # of processes that train together only the first one reports
-stderr = Console(stderr=True, highlight=False, quiet=part_of_launch()[0] > 0)
+stderr = Console(stderr=True, highlight=False, quiet=rank_and_world_size()[0] > 0)
 
 
 class _ConsoleHandler(logging.Handler):

@@ -25,7 +25,7 @@ Tree = dict[str, object]  # nested dicts and lists of tensors, numbers, strings,
 
 
 @contextmanager
-def writing(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
+def atomic_write(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
     """Write a file atomically: the file at the temporary path replaces `path` when the block succeeds.
 
     Parameters
@@ -49,9 +49,9 @@ def writing(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from ganaug._runtime.storage import writing
+    >>> from ganaug._runtime.storage import atomic_write
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with writing(Path(folder) / "notes.txt") as temporary:
+    ...     with atomic_write(Path(folder) / "notes.txt") as temporary:
     ...         _ = temporary.write_text("complete")
     ...     [path.name for path in Path(folder).iterdir()]
     ['notes.txt']
@@ -84,7 +84,7 @@ def _umask() -> int:
     return current
 
 
-def is_left(path: Path) -> bool:
+def is_temporary_file(path: Path) -> bool:
     """Whether `path` is the temporary file of an atomic write, which stays when the process is killed."""
     return path.name.startswith(".") and path.suffix == TEMPORARY_SUFFIX
 
@@ -104,7 +104,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     OutputError
         If it cannot be written. A file that existed before stays as it was.
     """
-    with writing(path, len(content)) as temporary:
+    with atomic_write(path, len(content)) as temporary:
         temporary.write_bytes(content)
 
 
@@ -165,7 +165,7 @@ def read_json(path: Path) -> dict[str, object]:
     return value
 
 
-def check_about(path: Path, about: Mapping[str, object], known: int, fields: Mapping[str, type | UnionType]) -> None:
+def check_format(path: Path, about: Mapping[str, object], known: int, fields: Mapping[str, type | UnionType]) -> None:
     """Check the format version and the fields of a model description.
 
     Parameters
@@ -327,7 +327,7 @@ def digest(tree: object) -> str:
     return tree_hash.hexdigest()
 
 
-def same(first: object, second: object) -> bool:
+def trees_equal(first: object, second: object) -> bool:
     """Compare two trees.
 
     Parameters
@@ -343,14 +343,14 @@ def same(first: object, second: object) -> bool:
     Examples
     --------
     >>> import torch
-    >>> from ganaug._runtime.storage import same
-    >>> same({"weights": torch.zeros(2)}, {"weights": torch.zeros(2)})
+    >>> from ganaug._runtime.storage import trees_equal
+    >>> trees_equal({"weights": torch.zeros(2)}, {"weights": torch.zeros(2)})
     True
     """
     if isinstance(first, Tensor) or isinstance(second, Tensor):
         return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.equal(first, second)
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+        return first.keys() == second.keys() and all(trees_equal(first[key], second[key]) for key in first)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
+        return len(first) == len(second) and all(trees_equal(a, b) for a, b in zip(first, second, strict=True))
     return first == second

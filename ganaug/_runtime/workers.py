@@ -16,7 +16,7 @@ MAX_THREADS = 8  # memory grows with the number of items that are in work
 
 
 @contextmanager
-def side_by_side(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread pool in which every thread runs torch on one core.
 
     A small network gains little from a second core, while two networks use two cores fully.
@@ -33,8 +33,8 @@ def side_by_side(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]
 
     Examples
     --------
-    >>> from ganaug._runtime.workers import side_by_side
-    >>> with side_by_side() as pool:
+    >>> from ganaug._runtime.workers import thread_pool
+    >>> with thread_pool() as pool:
     ...     list(pool.map(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
@@ -53,7 +53,7 @@ def _use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield `work(item)` for each item, in order, computed ahead on all cores that torch may use.
 
     The calling thread is one of the workers: instead of waiting for a result it computes an item that no other thread
@@ -73,8 +73,8 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     Examples
     --------
-    >>> from ganaug._runtime.workers import in_order
-    >>> list(in_order(abs, [-1, 2, -3]))
+    >>> from ganaug._runtime.workers import parallel_map
+    >>> list(parallel_map(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
     cores, source = min(MAX_THREADS, torch.get_num_threads()), iter(items)
@@ -82,7 +82,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         yield from map(work, source)
         return
     pending: deque[tuple[T, Future[R]]] = deque()
-    with side_by_side(cores - 1) as pool:
+    with thread_pool(cores - 1) as pool:
         while True:
             n_missing = 2 * cores + 1 - len(pending)
             pending.extend((item, pool.submit(work, item)) for item in islice(source, n_missing))

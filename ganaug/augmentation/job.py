@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import count_shown, events_shown, logger, steps_shown
 from ganaug._runtime.storage import write_bytes
@@ -21,16 +21,14 @@ from ganaug.datasets.holdout import split_validation
 from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.folder import (
-    augment_folder as write_augmented_folder,
-)
-from ganaug.io.folder import (
-    augment_in_place,
+    add_to_folder,
     check_not_augmented,
     check_output,
     read_and_inspect,
+    write_augmented_folder,
 )
-from ganaug.io.names import as_cell
-from ganaug.io.output import check_room, on_disk
+from ganaug.io.names import escape_cell
+from ganaug.io.output import bytes_on_disk, check_free_space
 from ganaug.io.preflight import FolderInspection
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
@@ -210,7 +208,7 @@ def augment_folder(
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
         with count_shown(shown, "write") as progress:
             if out is None:
-                augment_in_place(inspection, synthetic, sign=sign, progress=progress)
+                add_to_folder(inspection, synthetic, sign=sign, progress=progress)
             else:
                 write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
         judged = None
@@ -249,11 +247,11 @@ def check_run_folder(run: Path, data: Path) -> None:
 
 def write_skipped(inspection: FolderInspection, run: Path) -> None:
     """List the files that were left out in RUN/skipped.csv, if there are any."""
-    if not inspection.problems or part_of_launch()[0] > 0:
+    if not inspection.problems or rank_and_world_size()[0] > 0:
         return
     rows = [
         {
-            "file_name": as_cell(printable(problem.file)),
+            "file_name": escape_cell(printable(problem.file)),
             "cause": printable(problem.cause),
             "fix": problem.fix,
         }
@@ -289,7 +287,7 @@ def _check_room(
     """Raise OutputError before training if the disk has no room for the augmented folder."""
     bytes_per_file = images.images[:1].numel() + MARKS_BYTES  # PNG pixels are at most as large as raw ones
     copies = [] if out is None else [entry.n_bytes for entry in inspection.entries]
-    check_room(out or data, on_disk([*copies, *[bytes_per_file] * sum(counts.values())]))
+    check_free_space(out or data, bytes_on_disk([*copies, *[bytes_per_file] * sum(counts.values())]))
 
 
 def _fit(

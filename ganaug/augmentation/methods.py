@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from ganaug._runtime.lookup import unknown
+from ganaug._runtime.lookup import unknown_name_message
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import generator
 from ganaug.datasets.holdout import split_validation
@@ -20,7 +20,7 @@ from ganaug.estimators.cyclegan import CycleGAN
 from ganaug.estimators.sampler import OverSampler
 from ganaug.images import LabeledImages
 from ganaug.metrics.distance import energy_distance
-from ganaug.metrics.features import extractor
+from ganaug.metrics.features import get_extractor
 from ganaug.training.loop import Callback
 from ganaug.training.run import INTERRUPTED
 from ganaug.training.run_folder import is_unstarted
@@ -45,7 +45,7 @@ def make_sampler(method: str, params: Mapping[str, Any]) -> Sampler:
     if method == "cyclegan":
         inner = CycleGAN(n_steps=params.get("n_steps"), augmentation="auto")
         return ClassTranslator(inner, **{name: value for name, value in params.items() if name != "n_steps"})
-    raise ValueError(unknown("method", method, list(METHODS)))
+    raise ValueError(unknown_name_message("method", method, list(METHODS)))
 
 
 def fit_sampler(
@@ -134,7 +134,7 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
         images in EfficientNet-lite0's features. Real images are the validation images where a class has them. An
         over-sampler with fewer unlearned classes comes first, then the one with the smaller distance.
     """
-    _, features = extractor("auto")
+    _, features = get_extractor("auto")
     first = next(iter(fitted.values()))
     seed = first.model_.seed
     _, validation = split_validation(images, first.validation_fraction, seed=seed)

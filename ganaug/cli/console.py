@@ -16,7 +16,7 @@ import click
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.progress import count_shown, stderr, steps_shown
 from ganaug._runtime.terminal import printable
 
@@ -25,7 +25,7 @@ SECONDS_OF_ONE_SIGNAL = 1.0
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
-PART, PARTS = part_of_launch()
+PART, PARTS = rank_and_world_size()
 errors = Console(stderr=True, highlight=False)
 counting = partial(count_shown, 1)
 steps_of = partial(steps_shown, 1)
@@ -51,10 +51,10 @@ def show(report: RenderableType) -> None:
 
 def table(rows: Iterable[Sequence[object]]) -> None:
     """Print rows as CSV on stdout. No cell can control the terminal or be a formula in a spreadsheet."""
-    from ganaug.io.names import as_cell
+    from ganaug.io.names import escape_cell
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerows([as_cell(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    writer.writerows([escape_cell(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
 
 @contextmanager

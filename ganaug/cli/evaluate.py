@@ -114,9 +114,9 @@ def _source(
 ) -> Any:
     """Return the synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted over-sampler."""
     if synthetic is not None:
-        from ganaug.io.synthetic import synthetic_part
+        from ganaug.io.synthetic import select_synthetic
 
-        return synthetic_part(_read_like(images, synthetic, options))
+        return select_synthetic(_read_like(images, synthetic, options))
     if run is None:
         return sampler
     return _unfitted(run, options, n_fits, sampler.time_budget) if n_fits else _load(run, options)

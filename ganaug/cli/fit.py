@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import Signals, named_failures, said_warnings, tell
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 from ganaug.cli.reading import read
@@ -48,7 +48,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
             write_skipped(inspection, run)
         signals.leave(f"Continue with --resume and the run folder {run}.")
         print_fit(augmenter, run)
-        if part_of_launch()[0] == 0:
+        if rank_and_world_size()[0] == 0:
             tell(run / "model")
 
 

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug._version import __version__
 
 VERBS = {
@@ -62,7 +62,7 @@ def refuse_launched() -> None:
     click.UsageError
         If the launcher started more than one process.
     """
-    part, parts = part_of_launch()
+    part, parts = rank_and_world_size()
     if parts > 1:
         raise click.UsageError(
             f"this is process {part} of {parts} that were launched together. That works for `fit` and `translate fit` "

@@ -152,7 +152,7 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
     click.UsageError
         For an unknown name, or a value that cannot be read.
     """
-    from ganaug._runtime.lookup import unknown
+    from ganaug._runtime.lookup import unknown_name_message
     from ganaug.estimators.augmenter import GANAugmenter
 
     params: dict[str, Any] = {"random_state": 0}
@@ -179,7 +179,7 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
         if name in ("run_dir", "image_shape", "translator", "recipe", "verbose"):
             raise click.UsageError(f"{name} is not for the command line: use --run, --image-size and recipe.NAME.")
         if shown not in known:
-            raise click.UsageError(unknown("parameter", shown, known))
+            raise click.UsageError(unknown_name_message("parameter", shown, known))
     return params
 
 

@@ -62,12 +62,12 @@ def report(
         for path in (out, as_json):
             new_file(path)
         from ganaug.io.folder import read_folder
-        from ganaug.io.synthetic import synthetic_part
+        from ganaug.io.synthetic import select_synthetic
         from ganaug.reports.attributes import shared_attributes
 
         images = read_folder(real, image_size=image_size, skip_bad=skip_bad)
         size = (images.shape[1], images.shape[2])
-        generated = synthetic_part(read_folder(synthetic, image_size=size, skip_bad=skip_bad))
+        generated = select_synthetic(read_folder(synthetic, image_size=size, skip_bad=skip_bad))
         holdout_images, test_images = (
             None if folder is None else read_folder(folder, image_size=size, skip_bad=skip_bad)
             for folder in (holdout, test)

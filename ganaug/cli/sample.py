@@ -148,14 +148,14 @@ class SamplingJob:
 
     def contents(self, number: int, n_shards: int) -> "Contents":
         """Return the files of shard `number` of `n_shards`; their images are drawn when they are written."""
-        from ganaug.io.writing import streamed
+        from ganaug.io.writing import stream_contents
         from ganaug.sampling.shards import Shard
 
         model = self.augmenter.model_
         blocks = self.augmenter.sample_blocks(self.request, shard=(number, n_shards), **self.sampling)
         shard = Shard(number, n_shards)
         shard_counts = {name: len(shard.part(self.request.get(name, 0))) for name in model.classes}
-        return streamed(blocks, shard_counts, model.shape, self.sign)
+        return stream_contents(blocks, shard_counts, model.shape, self.sign)
 
     def write_folder(self, out: Path) -> None:
         """Write all images into the new folder `out`."""

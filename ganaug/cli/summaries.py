@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import say
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ MAX_FINDINGS = 5  # printed at the end of a fit
 
 def announce_processes(batch_size: int) -> None:
     """Say how many processes train together, if several were launched."""
-    if (parts := part_of_launch()[1]) > 1:
+    if (parts := rank_and_world_size()[1]) > 1:
         say(f"{parts} processes train together, each on {batch_size // parts} images of a batch.")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import Signals, counting, named_failures, said_warnings, say, tell
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import (
@@ -22,7 +22,7 @@ from ganaug.cli.options import (
 from ganaug.cli.summaries import MAX_FINDINGS, announce_processes
 
 if TYPE_CHECKING:
-    from ganaug.io.translation_folders import Side
+    from ganaug.io.translation_folders import DomainImages
 
 
 @click.group()
@@ -69,7 +69,7 @@ def fit(
         from ganaug.augmentation.job import check_run_folder
         from ganaug.estimators.cyclegan import CycleGAN
         from ganaug.estimators.pix2pix import Pix2Pix
-        from ganaug.io.translation_folders import read_sides
+        from ganaug.io.translation_folders import read_domains
         from ganaug.training.run import interrupted
 
         cls: Any = Pix2Pix if paired else CycleGAN
@@ -79,7 +79,7 @@ def fit(
         for folder in (x, *([] if y is None else [y])):
             check_run_folder(run, folder)
         with counting("read") as progress:
-            domains = read_sides(
+            domains = read_domains(
                 x,
                 y,
                 paired=paired,
@@ -106,7 +106,7 @@ def fit(
         for finding in translator.health_[-MAX_FINDINGS:]:
             say(f"health: {finding}")
         say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
-        if part_of_launch()[0] == 0:
+        if rank_and_world_size()[0] == 0:
             tell(run / "model")
 
 
@@ -150,14 +150,14 @@ def apply(
         from ganaug.errors import DataError
         from ganaug.estimators.evaluators import cycle_errors
         from ganaug.io.output import check_output
-        from ganaug.io.translation_folders import read_side
+        from ganaug.io.translation_folders import read_domain
         from ganaug.sampling.model_files import model_folder
         from ganaug.sampling.translation_model import TranslationModel
-        from ganaug.training.engine import device_for
+        from ganaug.training.engine import resolve_device
 
         sign: Callable[[bytes], bytes] | None = signer(signing)
         check_output(out, source)
-        model, _, _ = TranslationModel.load(model_folder(run), device_for(device), kinds=("pix2pix", "cyclegan"))
+        model, _, _ = TranslationModel.load(model_folder(run), resolve_device(device), kinds=("pix2pix", "cyclegan"))
         if direction not in model.directions:
             raise click.UsageError(f"--direction {direction}: a Pix2Pix translator goes from x to y only.")
         if draws > 1 and model.kind != "pix2pix":
@@ -166,7 +166,7 @@ def apply(
             raise click.UsageError("--most-cycle-error: a Pix2Pix translator does not go back.")
         domain = model.domains[direction == "y_to_x"]
         with counting("read") as progress:
-            domain_images = read_side(
+            domain_images = read_domain(
                 source,
                 image_size=_height_and_width(image_size),
                 num_labels=domain.num_labels,
@@ -193,19 +193,19 @@ def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int, int] | N
     return (size, size) if isinstance(size, int) else size
 
 
-def _list_skipped(domains: "tuple[Side, Side]", run: Path) -> None:
+def _list_skipped(domains: "tuple[DomainImages, DomainImages]", run: Path) -> None:
     """List the files that were left out in RUN/skipped.csv, if there are any."""
     import pandas as pd
 
     from ganaug._runtime.storage import write_bytes
     from ganaug._runtime.terminal import printable
-    from ganaug.io.names import as_cell
+    from ganaug.io.names import escape_cell
 
     rows = [
-        {"file_name": as_cell(printable(str(domain.root / file))), "cause": printable(cause)}
+        {"file_name": escape_cell(printable(str(domain.root / file))), "cause": printable(cause)}
         for domain in {domain.root: domain for domain in domains}.values()
         for file, cause in domain.skipped.items()
     ]
-    if rows and part_of_launch()[0] == 0:
+    if rows and rank_and_world_size()[0] == 0:
         write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
         say(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")

@@ -18,7 +18,7 @@ from ganaug.datasets.introspection import class_names
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate
 from ganaug.io.decoding import gray_or_rgb, to_pillow
-from ganaug.io.records import columns_of, read_records, records_of
+from ganaug.io.records import find_columns, open_records, read_records
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,8 @@ def _pixels(image: Any) -> np.ndarray:
 
 def _convert_hugging_face(X: Any) -> ConvertedData:
     """Convert a Hugging Face data set; `append` returns one with the same features, other columns None."""
-    images = read_records(records_of(X))
-    image_column, label_column = columns_of(X)
+    images = read_records(open_records(X))
+    image_column, label_column = find_columns(X)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         datasets = import_datasets()

@@ -9,7 +9,7 @@ from PIL import Image
 from ganaug.images import LabeledImages
 
 IMAGE_SIZE = 28
-ORDER = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CLASS_NAMES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def fashion_mnist_lt() -> LabeledImages:
@@ -41,7 +41,7 @@ def fashion_mnist_lt() -> LabeledImages:
     """
     images, labels = [], []
     folder = files("ganaug.datasets") / "fashion_mnist"
-    for label, name in enumerate(ORDER):
+    for label, name in enumerate(CLASS_NAMES):
         (sheet,) = [
             item for item in folder.iterdir() if item.name.startswith(f"{name}.") and item.name.endswith(".png")
         ]
@@ -53,4 +53,4 @@ def fashion_mnist_lt() -> LabeledImages:
         count = int(sheet.name.split(".")[1])
         images.append(torch.from_numpy(tiles[:count].copy()))
         labels.append(torch.full((count,), label))
-    return LabeledImages(torch.cat(images), torch.cat(labels), ORDER)
+    return LabeledImages(torch.cat(images), torch.cat(labels), CLASS_NAMES)

@@ -5,7 +5,9 @@ import torch
 from ganaug._runtime.randomness import generator
 from ganaug.images import LabeledImages
 
-FEWEST = 10  # validation images of a class: fewer tell too little to be worth their absence from training
+MIN_VALIDATION_IMAGES = (
+    10  # validation images of a class: fewer tell too little to be worth their absence from training
+)
 MAX_VALIDATION_IMAGES = 100  # of a class
 
 
@@ -42,7 +44,7 @@ def split_validation(images: LabeledImages, share: float, *, seed: int) -> tuple
     is_validation = torch.zeros(len(images), dtype=torch.bool)
     for name, count in images.counts.items():
         n_validation = min(MAX_VALIDATION_IMAGES, round(count * share))
-        if n_validation < FEWEST:
+        if n_validation < MIN_VALIDATION_IMAGES:
             continue
         # the class name is part of the seed: adding a class does not change the split of the others
         rows = images.rows_of(name)

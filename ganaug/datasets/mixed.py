@@ -12,10 +12,10 @@ from torchvision.transforms.v2.functional import to_pil_image
 from ganaug._runtime.randomness import generator
 from ganaug.datasets.introspection import class_names, is_validation_split, targets
 from ganaug.datasets.pool import Refresh, SyntheticPool
-from ganaug.datasets.weights import by_share
+from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.synthetic import marked_synthetic
+from ganaug.io.synthetic import synthetic_mask
 
 MAX_LISTED = 20  # labels or class names in an error message
 
@@ -121,7 +121,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation_split(real) if validation is None else validation
         self._real_targets = targets(real)
-        is_marked = marked_synthetic(getattr(real, "metadata", None), len(self._real_targets))
+        is_marked = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
         # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
         self._real_rows = real_rows[~is_marked] if self.validation else real_rows
@@ -265,7 +265,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             return torch.where(self.is_synthetic, self.synthetic_weight, 1.0).double()
         if self._requested_share is None:  # all synthetic images were requested, so each counts like a real one
             return torch.ones(len(labels), dtype=torch.float64)
-        return by_share(labels, self.is_synthetic, self.share)
+        return balanced_weights(labels, self.is_synthetic, self.share)
 
     def _yields_pil(self) -> bool:
         """Whether the real set yields PIL images. Checks that the synthetic images have the same size and type."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def by_share(labels: Tensor, is_synthetic: Tensor, share: float) -> Tensor:
+def balanced_weights(labels: Tensor, is_synthetic: Tensor, share: float) -> Tensor:
     """Compute sampling weights under which all classes are equally likely.
 
     Parameters
@@ -24,10 +24,10 @@ def by_share(labels: Tensor, is_synthetic: Tensor, share: float) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.datasets.weights import by_share
+    >>> from ganaug.datasets.weights import balanced_weights
     >>> labels = torch.tensor([0, 0, 1, 1, 1])
     >>> is_synthetic = torch.tensor([False, False, False, True, True])
-    >>> by_share(labels, is_synthetic, 0.25).tolist()
+    >>> balanced_weights(labels, is_synthetic, 0.25).tolist()
     [0.5, 0.5, 0.75, 0.125, 0.125]
     """
     cell = labels * 2 + is_synthetic  # one for each class and origin

@@ -40,8 +40,8 @@ from ganaug.sampling.generator_model import GeneratorModel, Latent
 from ganaug.sampling.model_files import model_folder
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.batches import BalancedBatches
-from ganaug.training.engine import device_for
-from ganaug.training.processes import processes_on
+from ganaug.training.engine import resolve_device
+from ganaug.training.processes import connect_processes
 from ganaug.training.recipe import TrainingRecipe
 from ganaug.training.steps import AdversarialStep
 
@@ -183,7 +183,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int | None = None,
-        augmentation: str | Sequence[str | augment.Policy] | None = "auto",
+        augmentation: str | Sequence[str | augment.Augmentation] | None = "auto",
         filters: str | Sequence[str] | None = "copies,label",
         validation_fraction: float = 0.1,
         patience: int | str | None = "auto",
@@ -288,7 +288,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         check_trainable(images)
         seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
         train, validation = split_validation(images, self.validation_fraction, seed=seed)
-        return self._plan(train, validation, device_for(self.device))
+        return self._plan(train, validation, resolve_device(self.device))
 
     def cache_key(self) -> str | None:
         """Return what samples depend on in addition to the training images, or None where that has no name."""
@@ -336,10 +336,10 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         if self.network != "auto":
             lookup(NETWORKS, self.network, "network")
         if self.augmentation != "auto":
-            augment.policy(self.augmentation)
+            augment.resolve_augmentations(self.augmentation)
         filter_names(self.filters)
         self._recipe.check()
-        device_for(self.device)
+        resolve_device(self.device)
 
     @property
     def _recipe(self) -> TrainingRecipe:
@@ -397,9 +397,9 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             to_memory_format(discriminator.to(device), shape),
             lookup(LOSSES, self.loss, "loss"),
             recipe,
-            augmentations=augment.policy(plan.augmentation),
+            augmentations=augment.resolve_augmentations(plan.augmentation),
             counts=torch.tensor(list(train.counts.values())),
-            processes=processes_on(device),
+            processes=connect_processes(device),
         )
 
     def _train(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> FitResult:

@@ -14,7 +14,7 @@ import torch
 from sklearn.base import clone
 
 from ganaug._compat import SAMPLING_STRATEGY_CONSTRAINTS, Interval, validate_parameters
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive
@@ -36,12 +36,12 @@ from ganaug.estimators.sampler import OverSampler, SamplerData
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import safe_name
 from ganaug.metrics.distance import energy_distance
-from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel
 from ganaug.sampling.filters import filter_names, make_filters
 from ganaug.sampling.model_files import model_folder
-from ganaug.sampling.strategy import Strategy, counts_for
-from ganaug.training.engine import device_for
+from ganaug.sampling.strategy import Strategy, resolve_counts
+from ganaug.training.engine import resolve_device
 from ganaug.training.run import INTERRUPTED
 from ganaug.training.run_folder import is_unstarted
 from ganaug.training.translation_batches import Domain
@@ -220,7 +220,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         check_no_missing(self)
         validate_parameters(self)
         filter_names(self.filters)
-        device_for(self.device)
+        resolve_device(self.device)
         if self.translator is not None:
             self.translator._check_params()  # noqa: SLF001  # a translator is checked before any fit begins
 
@@ -234,7 +234,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
             )
         names = tuple(model.classes[label] for label in labels)
-        split = counts_for(int(counts), model.class_values[labels], names)
+        split = resolve_counts(int(counts), model.class_values[labels], names)
         return {labels[place]: count for place, count in split.items()}
 
     def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
@@ -243,10 +243,10 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         return {"seed": None if random_state is None else int(random_state)}
 
     def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> ClassTranslatorSetup:  # noqa: ARG002
-        if part_of_launch()[1] > 1:
+        if rank_and_world_size()[1] > 1:
             raise RunError("ClassTranslator trains in one process. Launch CycleGAN().fit or `ganaug translate fit`.")
         train, validation = split_validation(data.images, self.validation_fraction, seed=seed)
-        names = [data.images.classes[label] for label, count in data.to_generate.items() if count]
+        names = [data.images.classes[label] for label, count in data.resolve_strategy.items() if count]
         sources = self._find_sources(names, train, data.class_values)
         return ClassTranslatorSetup(None, None, 1, {}, train, validation, sources)
 
@@ -358,7 +358,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 
     def _find_source(self, name: str, images: LabeledImages, values: np.ndarray) -> str | None:
         if not isinstance(self.source, str) or self.source != "auto":
-            (label,) = counts_for({self.source: 1}, values, images.classes)
+            (label,) = resolve_counts({self.source: 1}, values, images.classes)
             if images.classes[label] == name:
                 raise DataError(
                     f"source={self.source!r} is filled up itself. Leave it out of sampling_strategy, or name another "
@@ -394,7 +394,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 
 def default_augmentation(images: LabeledImages) -> str:
     """Return "translation,flip" where in no class images differ from their mirror images, else "translation"."""
-    return "translation,flip" if keeps_meaning_mirrored(images) else "translation"
+    return "translation,flip" if is_mirror_symmetric(images) else "translation"
 
 
 def _finished_steps(run: Path) -> int | None:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_
 from ganaug.datasets.convert import convert
 from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows
 from ganaug.evaluation.augmenters import clone_unfitted
-from ganaug.evaluation.training_set import balanced, mixed
+from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.reports.utility import SHARES, checked_shares
 
 
@@ -170,7 +170,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if self.share_ > 0:
             self.augmenter_ = clone_unfitted(self.augmenter).fit(images)
             synthetic = selector.sample(self.augmenter_, images)
-            training = mixed(images, synthetic, self.share_)
+            training = mix_synthetic(images, synthetic, self.share_)
             weights = training.sample_weights()
             if len(synthetic):
                 self.synthetic_weight_ = float(
@@ -178,7 +178,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 )
             self.estimator_ = selector.train(rows, indices, training, synthetic)
         else:
-            self.estimator_ = selector.train(rows, indices, balanced(images) if self.balanced_ else None, None)
+            self.estimator_ = selector.train(rows, indices, balance_classes(images) if self.balanced_ else None, None)
 
     def _check_parameters(self) -> None:
         if self.share == "auto":

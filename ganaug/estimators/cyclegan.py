@@ -13,7 +13,7 @@ from ganaug._compat import Interval
 from ganaug.estimators.evaluators import cycle_errors
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
 from ganaug.images import LabeledImages
-from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.translation import PatchDiscriminator
@@ -84,7 +84,7 @@ class CycleGAN(Translator):
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int = 4,
-        augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
+        augmentation: str | Sequence[str | augment.Augmentation] | None = "translation,flip",
         validation_fraction: float = 0.1,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
@@ -165,4 +165,4 @@ def default_augmentation(*domains: Tensor) -> str:
     *domains : Tensor of shape (N, C, H, W), uint8
     """
     labeled = [LabeledImages(images, torch.zeros(len(images), dtype=torch.int64), ("domain",)) for images in domains]
-    return "translation,flip" if all(keeps_meaning_mirrored(images) for images in labeled) else "translation"
+    return "translation,flip" if all(is_mirror_symmetric(images) for images in labeled) else "translation"

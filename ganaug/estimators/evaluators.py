@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug._runtime.randomness import generator, image_seeds
-from ganaug.images import LabeledImages, pooled
+from ganaug.images import LabeledImages, downsample
 from ganaug.metrics.distance import energy_distance, mean_pairwise_distance
 from ganaug.sampling.translation_model import DIRECTIONS, MAX_PASS_PIXELS, TranslationModel
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.health import Evaluation
-from ganaug.training.pictures import columns, preview
+from ganaug.training.pictures import draw_columns, draw_preview
 from ganaug.training.translation_batches import Domain
 
 MAX_IMAGES = 2000  # real images, and samples, in one check; at least four of a class
@@ -82,7 +82,7 @@ class GeneratorEvaluator:
             by_count = sorted(names, key=lambda name: -self.train.counts[name])
             names = by_count[: MAX_PREVIEW_ROWS // 2] + by_count[-MAX_PREVIEW_ROWS // 2 :]
         samples, counts = self._samples(names, 10), self.train.counts
-        return preview(
+        return draw_preview(
             {f"{name} ({counts[name]})": (self._real_images(self.train, name, 4), samples[name]) for name in names}
         )
 
@@ -139,7 +139,7 @@ class TranslationEvaluator:
         to_y = self.model.translate(sources, source_seeds)
         if self.paired:
             second_draw = self.model.translate(sources, source_seeds + 1)
-            return columns(
+            return draw_columns(
                 {
                     "X": self._visible(0, sources),
                     "translated": to_y,
@@ -151,7 +151,7 @@ class TranslationEvaluator:
         to_x = self.model.translate(targets, target_seeds, "y_to_x")
         back_to_y = self.model.translate(to_x, target_seeds)
         pictures = {"X": sources, "to Y": to_y, "and back": back_to_x, "Y": targets, "to X": to_x}
-        return columns({**pictures, "and back ": back_to_y})
+        return draw_columns({**pictures, "and back ": back_to_y})
 
     def _visible(self, domain: int, images: Tensor) -> Tensor:
         """Return label images with their labels spread over the gray levels, other images as they are."""
@@ -220,4 +220,4 @@ def _mean(numbers: Iterable[float]) -> float:
 
 def _pixel_features(images: Tensor) -> Tensor:
     """Return pixels averaged to at most 8 x 8: uint8 (N, C, H, W) -> float (N, D) in [0, 1]."""
-    return pooled(images, THUMBNAIL_SIZE).flatten(1)
+    return downsample(images, THUMBNAIL_SIZE).flatten(1)

@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ganaug._compat import parameter_names
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
@@ -28,10 +28,10 @@ from ganaug.estimators.parameters import as_json, check_stored, from_json
 from ganaug.images import LabeledImages
 from ganaug.sampling.model_files import StoredModel
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
-from ganaug.training.engine import device_for
+from ganaug.training.engine import resolve_device
 from ganaug.training.health import Evaluation, Finding
 from ganaug.training.loop import Callback
-from ganaug.training.processes import Processes, processes_on
+from ganaug.training.processes import Processes, connect_processes
 from ganaug.training.run import Run, RunStep, time_budget
 from ganaug.training.run_folder import is_unstarted, run_folder, stored_seed
 
@@ -135,25 +135,25 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
     def _train(self, data: Data, setup: Setup, context: FitContext) -> FitResult:
         """Train, and return what is published."""
 
-    @freed_memory_kept()
+    @retain_freed_memory()
     def _fit(self, data: Data, callbacks: Sequence[Callback], *, resume: bool) -> None:
         """Run a whole fit: the protocol that all estimators share."""
         started = time.perf_counter()
         budget = [time_budget(self.time_budget)] if self.time_budget else []
-        device = device_for(self.device)
-        processes = processes_on(device)
-        resume = resume and processes.from_first(lambda: not self._has_empty_run_folder())
-        seed = processes.from_first(lambda: self._seed(resume))
+        device = resolve_device(self.device)
+        processes = connect_processes(device)
+        resume = resume and processes.broadcast_from_main(lambda: not self._has_empty_run_folder())
+        seed = processes.broadcast_from_main(lambda: self._seed(resume))
         description = self._describe_data(data)
         with ExitStack() as stack:
             stack.enter_context(events_shown(self.verbose))
             setup = self._set_up(data, seed, device)
             params = {**self._described(), **setup.chosen}
             if setup.batch_size is not None:
-                processes.check_shares(setup.batch_size, each=setup.min_images)
-            processes.check_same("images", description["fingerprint"])
-            processes.check_same("parameters", str(params))
-            folder = None if self.run_dir is None or not processes.is_first else Path(self.run_dir)
+                processes.check_batch_size(setup.batch_size, each=setup.min_images)
+            processes.check_equal("images", description["fingerprint"])
+            processes.check_equal("parameters", str(params))
+            folder = None if self.run_dir is None or not processes.is_main_process else Path(self.run_dir)
             if folder is not None:
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
@@ -321,7 +321,7 @@ def load_estimator(
     RunError
         If a file is missing, damaged, altered, or of another format or kind.
     """
-    model, description, tensors = model_class.load(folder, device_for(device), kinds=kinds, **options)
+    model, description, tensors = model_class.load(folder, resolve_device(device), kinds=kinds, **options)
     try:
         estimator = cls(**_parameters_from(cls, description["params"]))
         estimator.set_params(run_dir=None, device=device)
@@ -365,5 +365,5 @@ def stored_auxiliary_classifier(
             write_tree(path, classifier.tree())
         return classifier.tree()
 
-    stored = context.processes.from_first(tree)
+    stored = context.processes.broadcast_from_main(tree)
     return AuxiliaryClassifier.from_tree(stored, train.shape, len(train.classes), context.device)

@@ -15,7 +15,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
 from ganaug.estimators.evaluators import thumbnails
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
-from ganaug.metrics.permutation import LIKELY, Tested
+from ganaug.metrics.permutation import SIGNIFICANCE_LEVEL, PermutationTestResult
 from ganaug.metrics.two_sample_tests import dependence_test
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import AdversarialLoss
@@ -61,7 +61,7 @@ class Pix2Pix(Translator):
     ----------
     model_ : TranslationModel
         The generator of the best check.
-    pairing_ : Tested or None
+    pairing_ : PermutationTestResult or None
         Test of whether X depends on Y; `fit` warns where it does not. None if there are fewer than 20 pairs.
     history_ : DataFrame
         A row for each check: losses, accuracy of the discriminator, L1 error, score, diversity, findings.
@@ -100,7 +100,7 @@ class Pix2Pix(Translator):
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int = 4,
-        augmentation: str | Sequence[str | augment.Policy] | None = "translation,flip",
+        augmentation: str | Sequence[str | augment.Augmentation] | None = "translation,flip",
         validation_fraction: float = 0.1,
         run_dir: str | Path | None = None,
         device: str | torch.device = "auto",
@@ -143,7 +143,7 @@ class Pix2Pix(Translator):
     def _convert(self, X: Any, Y: Any) -> TranslationData:
         data = super()._convert(X, Y)
         self.pairing_ = _test_pairing(self._domains(data), data)
-        if self.pairing_ is not None and self.pairing_.p > LIKELY:
+        if self.pairing_ is not None and self.pairing_.p > SIGNIFICANCE_LEVEL:
             warn_user(
                 "X and Y do not look like pairs: images of X depend no more on their own Y than on that of another "
                 f"(distance correlation {self.pairing_.value:.2f}, by chance {self.pairing_.expected:.2f}, "
@@ -157,14 +157,14 @@ class Pix2Pix(Translator):
     def _own_summary(self, results: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
         if self.pairing_ is None:
             return {"pairs": "too few to test"}
-        verdict = "do not look like pairs" if self.pairing_.p > LIKELY else "yes"
+        verdict = "do not look like pairs" if self.pairing_.p > SIGNIFICANCE_LEVEL else "yes"
         return {"pairs": verdict, "pairing": asdict(self.pairing_)}
 
     def _fitted_json(self) -> dict[str, object]:
         return {"pairing": None if self.pairing_ is None else asdict(self.pairing_)}
 
     def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
-        self.pairing_ = None if fitted["pairing"] is None else Tested(**fitted["pairing"])
+        self.pairing_ = None if fitted["pairing"] is None else PermutationTestResult(**fitted["pairing"])
 
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
         height, width = data.sources.shape[2:]
@@ -184,7 +184,7 @@ class Pix2Pix(Translator):
 
     def _check_params(self) -> None:
         super()._check_params()
-        policies = augment.policy(self.augmentation)
+        policies = augment.resolve_augmentations(self.augmentation)
         unsuitable = [name for name in UNSUITABLE_AUGMENTATIONS if augment.AUGMENTATIONS[name] in policies]
         if unsuitable:
             raise ValueError(
@@ -193,7 +193,7 @@ class Pix2Pix(Translator):
             )
 
 
-def _test_pairing(domains: tuple[Domain, Domain], data: TranslationData) -> Tested | None:
+def _test_pairing(domains: tuple[Domain, Domain], data: TranslationData) -> PermutationTestResult | None:
     """Return a test of whether X depends on Y, on pixels averaged to 8 x 8; None for too few pairs."""
     if len(data.sources) < MIN_PAIRS:
         return None

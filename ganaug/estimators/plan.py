@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from sklearn.base import clone
 
-from ganaug.datasets.holdout import FEWEST
+from ganaug.datasets.holdout import MIN_VALIDATION_IMAGES
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
-from ganaug.metrics.mirror_symmetry import ENOUGH_TO_TELL, keeps_meaning_mirrored
-from ganaug.training.engine import precision_for
+from ganaug.metrics.mirror_symmetry import MIN_IMAGES_TO_TEST, is_mirror_symmetric
+from ganaug.training.engine import resolve_precision
 from ganaug.training.recipe import TrainingRecipe
 
 OPEN_IF_AUTO = ("network", "augmentation", "patience", "precision")  # the others are open if they are None
@@ -126,7 +126,7 @@ def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.dev
     choices.reasons["validation"] = (
         f"{len(validation)} images of {len(counts)} classes are held out, for scores and filters"
         if counts
-        else f"no image is held out, because no class is large enough to give {FEWEST}"
+        else f"no image is held out, because no class is large enough to give {MIN_VALIDATION_IMAGES}"
     )
     values = choices.values
     chosen_recipe = clone(recipe).set_params(**{name: values[name] for name in ("width", "ema_half_life", "precision")})
@@ -157,7 +157,7 @@ def _choose_networks(choices: _Choices, height: int, width: int) -> None:
 def _choose_precision(choices: _Choices, device: torch.device, *, is_vector: bool) -> None:
     if is_vector:
         choices.choose("precision", "fp32", "plain vectors train fast enough")
-    elif precision_for("auto", device) == torch.bfloat16:
+    elif resolve_precision("auto", device) == torch.bfloat16:
         choices.choose("precision", "bf16", f"this {device.type} multiplies in bfloat16, which makes a step faster")
     else:
         choices.choose("precision", "fp32", f"this {device.type} does not multiply in bfloat16")
@@ -169,10 +169,10 @@ def _augmentation(images: LabeledImages) -> tuple[str, str]:
     if images.shape[0] == 3 and len(images) < 20_000:
         names.append("color")
         reasons.append("colors vary with the light, and there are few images")
-    if keeps_meaning_mirrored(images):
+    if is_mirror_symmetric(images):
         names.append("flip")
         reasons.append("in no class do images differ from their mirror images")
-    elif len(images) < ENOUGH_TO_TELL:
+    elif len(images) < MIN_IMAGES_TO_TEST:
         reasons.append("no flip: too few images to tell whether mirror images have the same meaning")
     else:
         reasons.append("no flip: images differ from their mirror images")

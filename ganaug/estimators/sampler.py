@@ -21,10 +21,10 @@ from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_huggin
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.dataset_checks import LARGEST, MAX_CLASSES
+from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.shards import Shard
-from ganaug.sampling.strategy import Strategy, counts_for, to_generate
+from ganaug.sampling.strategy import Strategy, resolve_counts, resolve_strategy
 from ganaug.training.loop import Callback
 
 Setup = TypeVar("Setup", bound=FitSetup)
@@ -43,14 +43,14 @@ class SamplerData:
         The user's value for each class.
     hashes : Tensor of shape (N,), int64
         A hash of each image.
-    to_generate : dict
+    resolve_strategy : dict
         Label -> images that `sampling_strategy` adds.
     """
 
     images: LabeledImages
     class_values: np.ndarray
     hashes: Tensor
-    to_generate: dict[int, int]
+    resolve_strategy: dict[int, int]
 
 
 class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
@@ -154,7 +154,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def plan_counts(self, images: LabeledImages) -> dict[str, int]:
         """Return, by class name, how many images `sampling_strategy` adds to `images`; only classes that get some."""
         names = np.asarray(images.classes, dtype=object)
-        resolved = to_generate(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
+        resolved = resolve_strategy(self.sampling_strategy, names[images.labels.numpy()], names, images.classes)
         return {images.classes[label]: count for label, count in resolved.items()}
 
     @property
@@ -180,7 +180,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
         """Return the requested number of images by label."""
         check_is_fitted(self, "model_")
-        return counts_for(counts, self.model_.class_values, self.model_.classes)
+        return resolve_counts(counts, self.model_.class_values, self.model_.classes)
 
     def _convert(self, X: Any, y: Any) -> ConvertedData:
         """Convert a user's data, after the parameters are checked."""
@@ -214,7 +214,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Check that a model can be fitted, and resolve the sampling strategy."""
         images, values = converted.images, converted.class_values
         check_trainable(images)
-        counts = to_generate(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
+        counts = resolve_strategy(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
         return SamplerData(images, values, image_hashes(images.images), counts)
 
     def _describe_data(self, data: SamplerData) -> dict[str, Any]:
@@ -230,7 +230,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         data = self._prepare(converted)
         self._fit(data, callbacks, resume=False)
         unlearned = set(self.model_.unlearned)
-        counts = {self.model_.classes[k]: count for k, count in data.to_generate.items() if k not in unlearned}
+        counts = {self.model_.classes[k]: count for k, count in data.resolve_strategy.items() if k not in unlearned}
         return converted.append(self.sample(counts))
 
     @abstractmethod
@@ -241,7 +241,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Return the fitted attributes that depend on the data alone."""
         return {
             "classes_": data.class_values,
-            "sampling_strategy_": {data.class_values[label]: count for label, count in data.to_generate.items()},
+            "sampling_strategy_": {data.class_values[label]: count for label, count in data.resolve_strategy.items()},
             "training_images_": data.hashes,
             "n_features_in_": int(np.prod(data.images.shape)),
         }
@@ -249,7 +249,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _warn_of_findings(self, data: SamplerData, result: FitResult) -> None:
         super()._warn_of_findings(data, result)
         unlearned = set(self.model_.unlearned)
-        names = [data.images.classes[label] for label in data.to_generate if label in unlearned]
+        names = [data.images.classes[label] for label in data.resolve_strategy if label in unlearned]
         if names:
             warn_user(
                 f"not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or add "
@@ -292,9 +292,9 @@ def check_trainable(images: LabeledImages) -> None:
             f"class {single[0]!r} has one image only ({len(single)} such classes), so nothing can be learned about how "
             "its images vary. Add images or leave the class out."
         )
-    if max(images.shape[1:]) > LARGEST and min(images.shape[1:]) > 1:
+    if max(images.shape[1:]) > MAX_IMAGE_SIZE and min(images.shape[1:]) > 1:
         raise DataError(
-            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {LARGEST}x{LARGEST} are supported. Resize "
+            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize "
             "them, for example with read_folder(..., image_size=128)."
         )
 

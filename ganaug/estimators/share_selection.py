@@ -10,13 +10,13 @@ from sklearn.base import clone
 
 from ganaug.datasets.convert import ConvertedData
 from ganaug.errors import DataError
-from ganaug.evaluation.augmenters import clone_unfitted, draw
-from ganaug.evaluation.baselines import PLAIN
+from ganaug.evaluation.augmenters import clone_unfitted, sample_learned_classes
+from ganaug.evaluation.baselines import REAL_ONLY
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
 from ganaug.evaluation.sklearn_classifier import fit_weighted, predict_log_probabilities
-from ganaug.evaluation.splits import Fold, fold_numbers, folds, merge_folds
-from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
+from ganaug.evaluation.splits import Fold, fold_numbers, merge_folds, split_folds
+from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
 from ganaug.evaluation.trial import MAX_SAMPLES
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import report_on
@@ -126,7 +126,7 @@ class ShareSelector:
         try:
             if len(images.classes) < 2:
                 raise DataError("there is one class only")
-            splits = folds(images, self.cv, groups=groups, seed=self.seed)
+            splits = split_folds(images, self.cv, groups=groups, seed=self.seed)
             tables = [self._predict_fold(rows, fold) for fold in splits]
         except DataError as error:
             warnings.warn(f"no synthetic images are used: {error}", stacklevel=4)
@@ -138,10 +138,10 @@ class ShareSelector:
                 fold_numbers(splits, len(images)),
                 groups,
                 estimate_log_prior(images.counts.values()),
-                {name: merged[name] for name in (PLAIN, OVERSAMPLING)},
+                {name: merged[name] for name in (REAL_ONLY, OVERSAMPLING)},
                 {share: {share_name(share): merged[share_name(share)]} for share in checked_shares(self.shares)},
                 {},
-                adjust=False,  # `predict` of the fitted estimator does not apply it
+                logit_adjustment=False,  # `predict` of the fitted estimator does not apply it
             ),
             seed=self.seed,
         )
@@ -165,7 +165,7 @@ class ShareSelector:
         LabeledImages
         """
         per_class = self.n_samples or min(MAX_SAMPLES, max(MIN_SAMPLES, max(images.counts.values())))
-        return draw(augmenter, dict.fromkeys(images.classes, per_class), self.seed, images)
+        return sample_learned_classes(augmenter, dict.fromkeys(images.classes, per_class), self.seed, images)
 
     def train(
         self, rows: TrainingRows, indices: np.ndarray, training: TrainingSet | None, synthetic: LabeledImages | None
@@ -204,16 +204,16 @@ class ShareSelector:
         images, indices = rows.converted.images.take(fold.train), fold.train.numpy()
         synthetic = self.sample(clone_unfitted(self.augmenter).fit(images), images)
         models = {
-            PLAIN: self.train(rows, indices, None, None),
-            OVERSAMPLING: self.train(rows, indices, balanced(images), None),
+            REAL_ONLY: self.train(rows, indices, None, None),
+            OVERSAMPLING: self.train(rows, indices, balance_classes(images), None),
         }
         for share in checked_shares(self.shares):
-            models[share_name(share)] = self.train(rows, indices, mixed(images, synthetic, share), synthetic)
+            models[share_name(share)] = self.train(rows, indices, mix_synthetic(images, synthetic, share), synthetic)
         test, classes = rows.X[fold.test.numpy()], np.unique(rows.y)
         return {name: predict_log_probabilities(model, test, classes) for name, model in models.items()}
 
 
 def _gains_by_balancing(comparison: Comparison) -> bool:
     """Whether oversampling beats real rows as they are by more than its standard error."""
-    real_only, oversampled = (comparison.baselines[name].scores.balanced_accuracy for name in (PLAIN, OVERSAMPLING))
+    real_only, oversampled = (comparison.baselines[name].scores.balanced_accuracy for name in (REAL_ONLY, OVERSAMPLING))
     return bool(oversampled[0] - oversampled[1:].std() > real_only[0])

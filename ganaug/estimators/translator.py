@@ -33,9 +33,9 @@ from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.sampling.model_files import model_folder
 from ganaug.sampling.translation_model import TranslationModel, generators
-from ganaug.training.engine import precision_for
+from ganaug.training.engine import resolve_precision
 from ganaug.training.loop import Callback
-from ganaug.training.processes import processes_on
+from ganaug.training.processes import connect_processes
 from ganaug.training.recipe import TranslationRecipe
 from ganaug.training.translation_batches import Domain, PairBatches
 from ganaug.training.translation_steps import TranslationStep
@@ -226,7 +226,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         self._recipe.check()
         lookup(LOSSES, self.loss, "loss")
         if self.augmentation != "auto" or self.paired:
-            augment.policy(self.augmentation)
+            augment.resolve_augmentations(self.augmentation)
 
     def _resolve_augmentation(self, data: TranslationData) -> Any:  # noqa: ARG002  # CycleGAN uses the data
         """Return the augmentation of a fit."""
@@ -246,7 +246,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
     def _set_up(self, data: TranslationData, seed: int, device: torch.device) -> TranslationSetup:
         recipe = self._recipe
         width = recipe.width or (64 if device.type == "cuda" else 32)
-        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[precision_for(recipe.precision, device)]
+        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[resolve_precision(recipe.precision, device)]
         recipe = clone(recipe).set_params(width=width, precision=precision)
         splits = [
             split_rows(len(images), self.validation_fraction, seed, "X" if self.paired else name)
@@ -261,9 +261,9 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             discriminators.to(device),
             lookup(LOSSES, self.loss, "loss"),
             recipe,
-            augmentations=augment.policy(self._resolve_augmentation(data)),
+            augmentations=augment.resolve_augmentations(self._resolve_augmentation(data)),
             constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
-            processes=processes_on(device),
+            processes=connect_processes(device),
         )
         return TranslationSetup(
             batch_size=self.batch_size,

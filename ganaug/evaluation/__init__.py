@@ -11,22 +11,22 @@ classifier, or who compare the predictions of other models:
 
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.baselines import BASELINES, smote
-from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, share_interval
-from ganaug.evaluation.classical import classical
-from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, Features, classifier_for
+from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, proportion_interval
+from ganaug.evaluation.classical import classical_augmentation
+from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, FeatureClassifier, resolve_classifier
 from ganaug.evaluation.comparison import Comparison, Method
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
-from ganaug.evaluation.scores import Scores, compute_scores, offset
+from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
-from ganaug.evaluation.splits import Fold, folds, groups_of
+from ganaug.evaluation.splits import Fold, resolve_groups, split_folds
 from ganaug.evaluation.training_set import (
     NotApplicableError,
     TrainingSet,
-    balanced,
+    balance_classes,
     combine,
-    filled,
-    mixed,
+    fill_classes,
+    mix_synthetic,
     weight_classes,
 )
 from ganaug.evaluation.trial import Trial
@@ -38,7 +38,7 @@ __all__ = [
     "Augmenter",
     "Classifier",
     "Comparison",
-    "Features",
+    "FeatureClassifier",
     "Fold",
     "Interval",
     "Method",
@@ -49,22 +49,22 @@ __all__ = [
     "SklearnClassifier",
     "TrainingSet",
     "Trial",
-    "balanced",
+    "adjust_logits",
+    "balance_classes",
     "check_copies",
     "check_training_images",
-    "classical",
-    "classifier_for",
+    "classical_augmentation",
     "combine",
     "compute_scores",
     "estimate_log_prior",
-    "filled",
-    "folds",
-    "groups_of",
+    "fill_classes",
     "holm",
     "interval",
-    "mixed",
-    "offset",
-    "share_interval",
+    "mix_synthetic",
+    "proportion_interval",
+    "resolve_classifier",
+    "resolve_groups",
     "smote",
+    "split_folds",
     "weight_classes",
 ]

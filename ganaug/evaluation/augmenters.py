@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ganaug.errors import ClassNotLearnedError
-from ganaug.images import LabeledImages, concatenate, matched
+from ganaug.images import LabeledImages, concatenate, match_classes
 
 
 class Augmenter(Protocol):
@@ -43,7 +43,7 @@ class Augmenter(Protocol):
     def sample(self, counts: Mapping[Any, int], *, random_state: int | None = None) -> LabeledImages: ...
 
 
-def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImages) -> LabeledImages:
+def sample_learned_classes(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImages) -> LabeledImages:
     """Sample images of every class that the augmenter has learned.
 
     Parameters
@@ -62,12 +62,12 @@ def draw(augmenter: Any, counts: Mapping[str, int], seed: int, like: LabeledImag
     LabeledImages
     """
     with suppress(ClassNotLearnedError):
-        return matched(augmenter.sample(counts, random_state=seed), like, "synthetic")
+        return match_classes(augmenter.sample(counts, random_state=seed), like, "synthetic")
     # the whole request fails if one class was not learned, so each class is requested by itself
     samples = replace(like.take([]), metadata=None)
     for name, count in counts.items():
         with suppress(ClassNotLearnedError):
-            of_class = matched(augmenter.sample({name: count}, random_state=seed), like, "synthetic")
+            of_class = match_classes(augmenter.sample({name: count}, random_state=seed), like, "synthetic")
             samples = concatenate(samples, replace(of_class, metadata=None))
     return samples
 

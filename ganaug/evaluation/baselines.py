@@ -14,7 +14,7 @@ Examples
 >>> def square_root_sampling(images, seed):
 ...     counts = torch.bincount(images.labels).double()
 ...     weights = counts.rsqrt()[images.labels]
-...     return replace(TrainingSet.from_images(images), chances=weights * len(weights) / weights.sum())
+...     return replace(TrainingSet.from_images(images), sampling_weights=weights * len(weights) / weights.sum())
 >>> BASELINES["square-root sampling"] = square_root_sampling
 >>> del BASELINES["square-root sampling"]
 """
@@ -27,15 +27,15 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 
-from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, balanced, combine, weight_classes
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, balance_classes, combine, weight_classes
 from ganaug.images import LabeledImages
 
 TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that are tried
-PLAIN, ADJUSTED = "real only", "logit adjustment"
+REAL_ONLY, LOGIT_ADJUSTMENT = "real only", "logit adjustment"
 
 
 def augment_classically(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # the signature of a baseline
-    """Sample every class equally often and alter each image by `ganaug.evaluation.classical.classical`.
+    """Sample every class equally often and alter each image by `ganaug.evaluation.classical.classical_augmentation`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def augment_classically(images: LabeledImages, seed: int) -> TrainingSet:  # noq
     -------
     TrainingSet
     """
-    return replace(balanced(images), classical=True)
+    return replace(balance_classes(images), is_augmented=True)
 
 
 def smote(images: LabeledImages, seed: int) -> TrainingSet:
@@ -102,9 +102,9 @@ def smote(images: LabeledImages, seed: int) -> TrainingSet:
 
 
 BASELINES: dict[str, Callable[[LabeledImages, int], TrainingSet]] = {
-    PLAIN: lambda images, seed: TrainingSet.from_images(images),  # noqa: ARG005
+    REAL_ONLY: lambda images, seed: TrainingSet.from_images(images),  # noqa: ARG005
     "class weights": lambda images, seed: weight_classes(images),  # noqa: ARG005
-    "oversampling": lambda images, seed: balanced(images),  # noqa: ARG005
+    "oversampling": lambda images, seed: balance_classes(images),  # noqa: ARG005
     "classical augmentation": augment_classically,
     "SMOTE": smote,
 }

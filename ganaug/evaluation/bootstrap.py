@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm, t
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _narrowness_correction(n_seeds: int) -> float:
     """Factor by which the bootstrap understates the spread of a mean of `n_seeds` trainings."""
     if n_seeds < 2:
         return 1.0
-    upper = (1 + LEVEL) / 2
+    upper = (1 + CONFIDENCE_LEVEL) / 2
     return math.sqrt(n_seeds / (n_seeds - 1)) * float(t.ppf(upper, n_seeds - 1) / norm.ppf(upper))
 
 
@@ -171,14 +171,14 @@ def interval(values: np.ndarray) -> Interval:
     point, resampled = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not len(resampled) or not np.isfinite(point):
         return Interval(point, float("nan"), float("nan"))
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     error = float(resampled.std())
     # without spread: the smallest p value that this number of resamples could show
     p = 2 * float(norm.sf(abs(point) / error)) if error > 0 else 1.0 if point == 0 else 2 / (1 + len(resampled))
     return Interval(point, float(low), float(high), p)
 
 
-def share_interval(values: np.ndarray) -> Interval:
+def proportion_interval(values: np.ndarray) -> Interval:
     """Compute `interval` of a figure between 0 and 1, with the ends clipped to that range.
 
     Parameters

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabeledImages
-from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored
+from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 
 Augment = Callable[[Tensor, int], Tensor]
 
 
-def classical(images: LabeledImages) -> Augment:
+def classical_augmentation(images: LabeledImages) -> Augment:
     """Choose the classical augmentation for a set of images.
 
     Parameters
@@ -39,9 +39,9 @@ def classical(images: LabeledImages) -> Augment:
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import classical
+    >>> from ganaug.evaluation import classical_augmentation
     >>> images = LabeledImages(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
-    >>> augment = classical(images)
+    >>> augment = classical_augmentation(images)
     >>> augment(images.images, 0).shape
     torch.Size([2, 1, 16, 16])
     """
@@ -53,7 +53,7 @@ def classical(images: LabeledImages) -> Augment:
         A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
         A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.25), hole_width_range=(0.1, 0.25), p=0.3),
     ]
-    if keeps_meaning_mirrored(images):
+    if is_mirror_symmetric(images):
         steps.append(A.HorizontalFlip(p=0.5))
     local = threading.local()  # a policy holds its random state, and classifiers are trained in parallel threads
 

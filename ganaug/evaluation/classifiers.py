@@ -27,18 +27,18 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.cache import cached, key_of
+from ganaug._runtime.allocator import retain_freed_memory
+from ganaug._runtime.cache import cached, content_key
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.evaluation.classical import Augment
 from ganaug.evaluation.sklearn_classifier import Predict, SklearnClassifier, describe, predict_log_probabilities
 from ganaug.evaluation.training_set import TrainingSet
-from ganaug.images import in_passes, to_signed
+from ganaug.images import apply_in_batches, to_signed
 from ganaug.metrics.features import efficientnet_features
 from ganaug.models.networks.blocks import to_memory_format
 from ganaug.models.networks.classifier import Classifier as Network
-from ganaug.training.engine import precision_for
+from ganaug.training.engine import resolve_precision
 
 BATCH_SIZE = 64
 
@@ -85,14 +85,14 @@ class CNN:
     @property
     def dtype(self) -> torch.dtype:
         """Type of the convolutions in training. Predictions are float32."""
-        return precision_for(self.precision, torch.device("cpu"))
+        return resolve_precision(self.precision, torch.device("cpu"))
 
     @property
     def key(self) -> str:
         """Identifies in the cache everything that predictions depend on, besides data and seed."""
         return f"{self} {self.dtype}"
 
-    @freed_memory_kept()
+    @retain_freed_memory()
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         images = training.images
         n_real = int((~training.is_synthetic).sum())
@@ -100,12 +100,12 @@ class CNN:
         with temporary_seed(derive(seed, "classifier")):
             net: nn.Module = to_memory_format(Network(images.shape, len(images.classes), self.width), images.shape)
         draws = generator(seed, "classifier", "batches")
-        rows = torch.multinomial(training.chances, steps * BATCH_SIZE, replacement=True, generator=draws)
+        rows = torch.multinomial(training.sampling_weights, steps * BATCH_SIZE, replacement=True, generator=draws)
         optimizer = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step, batch in enumerate(rows.view(steps, BATCH_SIZE)):
             pixels = images.images[batch]
-            if training.classical:
+            if training.is_augmented:
                 pixels = augment(pixels, derive(seed, "classical", step))
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
                 logits = net(to_memory_format(to_signed(pixels), images.shape))
@@ -121,11 +121,11 @@ class CNN:
         def predict_batch(batch: Tensor) -> Tensor:
             return log_softmax(net(to_memory_format(to_signed(batch), images.shape)), dim=1)
 
-        return lambda test_images: in_passes(predict_batch, test_images).numpy()
+        return lambda test_images: apply_in_batches(predict_batch, test_images).numpy()
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureClassifier:
     """Logistic regression on standardized EfficientNet-lite0 features.
 
     Classical augmentation adds altered versions of each real image to the training set.
@@ -141,9 +141,9 @@ class Features:
 
     Examples
     --------
-    >>> from ganaug.evaluation import Features
-    >>> Features(strength=0.1).key
-    "Features(versions=2, strength=0.1, name='features')"
+    >>> from ganaug.evaluation import FeatureClassifier
+    >>> FeatureClassifier(strength=0.1).key
+    "FeatureClassifier(versions=2, strength=0.1, name='features')"
     """
 
     versions: int = 2
@@ -158,7 +158,7 @@ class Features:
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         images = training.images.images
         features, n_versions = [efficientnet_features(images)], 1
-        if training.classical:
+        if training.is_augmented:
             real, n_versions = images[~training.is_synthetic], 1 + self.versions
             altered = [augment(real, derive(seed, "classical", version)) for version in range(self.versions)]
             features.append(efficientnet_features(torch.cat(altered)))
@@ -180,11 +180,13 @@ class Features:
         return lambda test_images: predict_log_probabilities(model, efficientnet_features(test_images).numpy(), classes)
 
 
-Classifier = CNN | Features | SklearnClassifier
-CLASSIFIERS: dict[str, Classifier] = {"cnn": CNN(), "features": Features()}
+Classifier = CNN | FeatureClassifier | SklearnClassifier
+CLASSIFIERS: dict[str, Classifier] = {"cnn": CNN(), "features": FeatureClassifier()}
 
 
-def predicted(classifier: Classifier, training: TrainingSet, augment: Augment, images: Tensor, seed: int) -> np.ndarray:
+def train_and_predict(
+    classifier: Classifier, training: TrainingSet, augment: Augment, images: Tensor, seed: int
+) -> np.ndarray:
     """Train a classifier and predict, or read the predictions from the cache.
 
     Parameters
@@ -211,14 +213,14 @@ def predicted(classifier: Classifier, training: TrainingSet, augment: Augment, i
 
     if classifier.key is None:
         return predict()
-    augmentation = f"albumentations {version('albumentations')}" if training.classical else "nothing"
-    key = key_of(classifier.key, training.fingerprint(), augmentation, str(seed), images)
+    augmentation = f"albumentations {version('albumentations')}" if training.is_augmented else "nothing"
+    key = content_key(classifier.key, training.fingerprint(), augmentation, str(seed), images)
     entry = cached("predictions", key, lambda: {"table": torch.from_numpy(predict())})
     log_probabilities: np.ndarray = entry["table"].numpy()
     return log_probabilities
 
 
-def classifier_for(name_or_object: Any) -> Classifier:
+def resolve_classifier(name_or_object: Any) -> Classifier:
     """Find a classifier by name, or wrap a scikit-learn classifier.
 
     Parameters
@@ -241,13 +243,13 @@ def classifier_for(name_or_object: Any) -> Classifier:
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from ganaug.evaluation import classifier_for
-    >>> classifier_for("cnn").name, classifier_for(LogisticRegression()).name
+    >>> from ganaug.evaluation import resolve_classifier
+    >>> resolve_classifier("cnn").name, resolve_classifier(LogisticRegression()).name
     ('cnn', 'LogisticRegression')
     """
     if isinstance(name_or_object, str):
         return lookup(CLASSIFIERS, name_or_object, "classifier")
-    if isinstance(name_or_object, CNN | Features | SklearnClassifier):
+    if isinstance(name_or_object, CNN | FeatureClassifier | SklearnClassifier):
         return name_or_object
     if isinstance(name_or_object, BaseEstimator) and is_classifier(name_or_object):
         return SklearnClassifier(lambda: clone(name_or_object), type(name_or_object).__name__, describe(name_or_object))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.metrics.copies import copy_radius, nearest, nearest_other, sketch
+from ganaug.metrics.copies import copy_radius, nearest_distances, nearest_other_distances, sketch
 
 MAX_P_VALUE = 1e-3
 MIN_COPIES = 3
@@ -86,11 +86,12 @@ def check_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledIma
     radius = copy_radius(test_sketches)
     views = _views(_subset(synthetic.images))
     to_test, to_real = (
-        torch.stack([nearest(view, sketches) for view in views]).amin(0) for sketches in (test_sketches, real_sketches)
+        torch.stack([nearest_distances(view, sketches) for view in views]).amin(0)
+        for sketches in (test_sketches, real_sketches)
     )
     n_copies = int(((to_test <= radius) & (to_test < to_real)).sum())
-    n_real = int((nearest(real_sketches, test_sketches) <= radius).sum())
-    n_real += int((nearest_other(test_sketches) <= radius).sum())
+    n_real = int((nearest_distances(real_sketches, test_sketches) <= radius).sum())
+    n_real += int((nearest_other_distances(test_sketches) <= radius).sum())
     expected = (n_real + 1) / (len(real_sketches) + len(test_sketches) + 1)
     if n_copies >= MIN_COPIES and binomtest(n_copies, len(to_test), expected, "greater").pvalue < MAX_P_VALUE:
         raise DataError(

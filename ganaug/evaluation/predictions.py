@@ -55,11 +55,11 @@ class Predictions:
         Log of the class frequencies among the training images.
     baselines : dict of str to array
         Tables of the training methods without synthetic images. "real only" must be among them.
-    ours : dict of float to dict of str to array
+    with_synthetic : dict of float to dict of str to array
         For each synthetic share, the tables of the training methods with that share.
-    others : dict of str to array
+    display_only : dict of str to array
         Tables of methods that are reported but never selected.
-    adjust : bool
+    logit_adjustment : bool
         Whether logit adjustment of "real only" is a baseline too.
 
     Examples
@@ -83,9 +83,9 @@ class Predictions:
     groups: np.ndarray | None
     log_prior: np.ndarray
     baselines: Mapping[str, np.ndarray]
-    ours: Mapping[float, Mapping[str, np.ndarray]]
-    others: Mapping[str, np.ndarray]
-    adjust: bool = True
+    with_synthetic: Mapping[float, Mapping[str, np.ndarray]]
+    display_only: Mapping[str, np.ndarray]
+    logit_adjustment: bool = True
 
     @property
     def n_seeds(self) -> int:
@@ -143,6 +143,6 @@ class Predictions:
             folds=self.folds[images],
             groups=None if self.groups is None else self.groups[images],
             baselines=select(self.baselines),
-            ours={share: select(tables) for share, tables in self.ours.items()},
-            others=select(self.others),
+            with_synthetic={share: select(tables) for share, tables in self.with_synthetic.items()},
+            display_only=select(self.display_only),
         )

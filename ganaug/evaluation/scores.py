@@ -10,12 +10,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_array
 
-from ganaug.evaluation.bootstrap import LEVEL, Interval, Resamples, holm, interval, share_interval
-
-__all__ = [
-    "LEVEL", "Interval", "Resamples", "Scores", "compute_recall", "compute_scores", "holm", "interval", "offset",
-    "share_interval",
-]  # fmt: skip
+from ganaug.evaluation.bootstrap import Resamples
 
 CALIBRATION_BINS = 15
 RESAMPLES_PER_CHUNK = 128  # bounds the memory of the dense weights
@@ -77,7 +72,7 @@ def compute_scores(labels: np.ndarray, log_probabilities: np.ndarray, resamples:
     (array([1. , 0.5]), np.float64(0.75))
     """
     n_classes = log_probabilities.shape[2]
-    support = _summed(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
+    support = weighted_sums(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
     per_seed = [_score_seed(labels, table, resamples.images, support) for table in log_probabilities]
     recall, f1, ece = (np.stack(values) for values in zip(*per_seed, strict=True))  # (S, B + 1, ...)
     seeds = resamples.seeds.T
@@ -103,11 +98,11 @@ def compute_recall(labels: np.ndarray, log_probabilities: np.ndarray, resamples:
         Equal to `Scores.recall`; NaN for a class that a resample lacks.
     """
     n_classes = log_probabilities.shape[2]
-    support = _summed(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
+    support = weighted_sums(resamples.images, [(labels, np.ones(len(labels)), n_classes)])[0]
     true_positives = np.zeros_like(support)
     for table, seed_weights in zip(log_probabilities, resamples.seeds.T, strict=True):
         is_correct = (table.argmax(1) == labels).astype(float)
-        true_positives += _summed(resamples.images, [(labels, is_correct, n_classes)])[0] * seed_weights[:, None]
+        true_positives += weighted_sums(resamples.images, [(labels, is_correct, n_classes)])[0] * seed_weights[:, None]
     with np.errstate(invalid="ignore"):
         recall: np.ndarray = true_positives / support
     return recall
@@ -123,7 +118,7 @@ def _score_seed(
     confidence = np.exp(table.max(1).astype(np.float64))
     # a confidence of exactly 1 belongs to the last bin
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    true_positives, predicted_counts, gaps = _summed(
+    true_positives, predicted_counts, gaps = weighted_sums(
         image_counts,
         [
             (labels, is_correct.astype(float), n_classes),
@@ -137,7 +132,7 @@ def _score_seed(
     return recall, f1, np.abs(gaps).sum(1) / support.sum(1)
 
 
-def _summed(weights: np.ndarray, terms: list[tuple[np.ndarray, np.ndarray, int]]) -> list[np.ndarray]:
+def weighted_sums(weights: np.ndarray, terms: list[tuple[np.ndarray, np.ndarray, int]]) -> list[np.ndarray]:
     """Sum values over images, weighted and grouped by a column index, for several terms in one sparse product.
 
     Parameters
@@ -163,7 +158,7 @@ def _summed(weights: np.ndarray, terms: list[tuple[np.ndarray, np.ndarray, int]]
     return [stacked[:, start:end] for start, end in pairwise(ends)]
 
 
-def offset(log_probabilities: np.ndarray, log_prior: np.ndarray, tau: float) -> np.ndarray:
+def adjust_logits(log_probabilities: np.ndarray, log_prior: np.ndarray, tau: float) -> np.ndarray:
     """Apply post-hoc logit adjustment: subtract `tau` times the log prior from the logits of each class.
 
     Parameters
@@ -187,9 +182,9 @@ def offset(log_probabilities: np.ndarray, log_prior: np.ndarray, tau: float) -> 
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.evaluation import offset
+    >>> from ganaug.evaluation import adjust_logits
     >>> prior = np.array([0.9, 0.1])
-    >>> np.exp(offset(np.log(prior), np.log(prior), tau=1.0))
+    >>> np.exp(adjust_logits(np.log(prior), np.log(prior), tau=1.0))
     array([0.5, 0.5])
     """
     logits = log_probabilities - tau * log_prior

@@ -66,7 +66,7 @@ class SklearnClassifier:
         ):
             raise NotApplicableError(f"{type(model).__name__}.fit takes no sample_weight")
         images, labels = training.images.images, training.images.labels
-        if training.classical:
+        if training.is_augmented:
             # repeated images rather than weights, so that each repetition is altered differently
             indices = torch.arange(len(images)).repeat_interleave(training.repeats())
             model.fit(_to_rows(augment(images[indices], derive(seed, "classical"))), labels[indices].numpy())

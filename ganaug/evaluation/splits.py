@@ -15,7 +15,7 @@ from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
 
 GROUP_COLUMN = "group_id"
-ALONE = "row "  # an image without a group gets one by this prefix and its index
+NO_GROUP_PREFIX = "row "  # an image without a group gets one by this prefix and its index
 MIN_IMAGES_TO_SPLIT = 4  # of a class: two to train on and one to test on in each of two folds
 
 
@@ -33,7 +33,7 @@ class Fold:
     test: Tensor
 
 
-def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
+def split_folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
     """Split images into stratified folds for cross-validation.
 
     Parameters
@@ -62,10 +62,10 @@ def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, se
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import folds
+    >>> from ganaug.evaluation import split_folds
     >>> labels = torch.tensor([0] * 6 + [1] * 4)
     >>> images = LabeledImages(torch.zeros(10, 1, 8, 8, dtype=torch.uint8), labels, ("cat", "dog"))
-    >>> [labels[fold.test].tolist() for fold in folds(images, 2)]
+    >>> [labels[fold.test].tolist() for fold in split_folds(images, 2)]
     [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
     """
     name, fewest = min(images.counts.items(), key=lambda pair: pair[1])
@@ -77,7 +77,7 @@ def folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, se
     n = max(2, min(n, fewest // 2))  # two test images of the rarest class in each fold, where it has enough
     if groups is not None:
         n = _limit_to_groups(images, groups, n)
-    numbers = parts(images.labels.numpy(), n, groups=groups, seed=seed)
+    numbers = assign_folds(images.labels.numpy(), n, groups=groups, seed=seed)
     splits = [
         Fold(torch.from_numpy(np.flatnonzero(numbers != k)), torch.from_numpy(np.flatnonzero(numbers == k)))
         for k in range(n)
@@ -148,7 +148,7 @@ def _limit_to_groups(images: LabeledImages, groups: np.ndarray, n: int) -> int:
     return min(n, len(np.unique(groups)))
 
 
-def parts(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
+def assign_folds(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
     """Assign each image to one of `n` folds, stratified by class, a group to one fold only.
 
     Parameters
@@ -176,7 +176,7 @@ def parts(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed:
     return numbers
 
 
-def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
+def resolve_groups(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
     """Resolve the argument `groups` to one group name for each image.
 
     Parameters
@@ -202,9 +202,9 @@ def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | 
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import groups_of
+    >>> from ganaug.evaluation import resolve_groups
     >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
-    >>> groups_of(images, ["patient 1", "patient 1", None]).tolist()
+    >>> resolve_groups(images, ["patient 1", "patient 1", None]).tolist()
     ['patient 1', 'patient 1', 'row 2']
     """
     columns = () if images.metadata is None else images.metadata.columns
@@ -221,4 +221,6 @@ def groups_of(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | 
         values = np.asarray(groups)
     if len(values) != len(images):
         raise ValueError(f"groups must have one entry for each image: {len(values)} for {len(images)} images.")
-    return np.array([f"{ALONE}{row}" if is_missing(value) else str(value) for row, value in enumerate(values)])
+    return np.array(
+        [f"{NO_GROUP_PREFIX}{row}" if is_missing(value) else str(value) for row, value in enumerate(values)]
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ganaug.datasets.weights import by_share
+from ganaug.datasets.weights import balanced_weights
 from ganaug.images import LabeledImages, concatenate
 
 
@@ -27,31 +27,31 @@ class TrainingSet:
         N images, real and synthetic.
     is_synthetic : Tensor of shape (N,), bool
         Which images are synthetic.
-    chances : Tensor of shape (N,), float64
+    sampling_weights : Tensor of shape (N,), float64
         Sampling weights: how often each image is drawn relative to the others. They sum to N.
     loss_weights : Tensor of shape (N,), float64
         Factor of the loss of each image. Their mean is 1.
-    classical : bool
+    is_augmented : bool
         Whether images that are drawn are altered by the classical augmentation.
 
     Examples
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import TrainingSet, balanced
+    >>> from ganaug.evaluation import TrainingSet, balance_classes
     >>> labels = torch.tensor([0, 0, 0, 1])
     >>> images = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), labels, ("common", "rare"))
-    >>> TrainingSet.from_images(images).chances.tolist()
+    >>> TrainingSet.from_images(images).sampling_weights.tolist()
     [1.0, 1.0, 1.0, 1.0]
-    >>> balanced(images).chances.tolist()
+    >>> balance_classes(images).sampling_weights.tolist()
     [0.666..., 0.666..., 0.666..., 2.0]
     """
 
     images: LabeledImages
     is_synthetic: Tensor
-    chances: Tensor
+    sampling_weights: Tensor
     loss_weights: Tensor
-    classical: bool = False
+    is_augmented: bool = False
 
     @classmethod
     def from_images(cls, images: LabeledImages) -> "TrainingSet":
@@ -72,8 +72,8 @@ class TrainingSet:
 
     def fingerprint(self) -> str:
         """Return a hash of everything that the training of a classifier depends on: 16 hexadecimal digits."""
-        digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.classical}".encode(), digest_size=8)
-        for tensor in (self.is_synthetic, self.chances, self.loss_weights):
+        digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.is_augmented}".encode(), digest_size=8)
+        for tensor in (self.is_synthetic, self.sampling_weights, self.loss_weights):
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
@@ -86,7 +86,7 @@ class TrainingSet:
             Their sum is the number of real images, whatever is added to them. Regularized classifiers weigh the
             penalty against this sum, so that a larger one would weaken the regularization.
         """
-        products = self.chances * self.loss_weights
+        products = self.sampling_weights * self.loss_weights
         return products * (int((~self.is_synthetic).sum()) / products.sum())
 
     def repeats(self) -> Tensor:
@@ -99,7 +99,7 @@ class TrainingSet:
             synthetic) is rounded to whole images. Where images would come less than once, evenly spaced ones of that
             class and origin come once and the others not at all.
         """
-        frequencies = self.chances / self.chances[~self.is_synthetic].min()
+        frequencies = self.sampling_weights / self.sampling_weights[~self.is_synthetic].min()
         order = torch.argsort(self.images.labels * 2 + self.is_synthetic, stable=True)
         # rounding the cumulative sum keeps the total of each class and origin; rounding each image would not
         ends = (frequencies[order].cumsum(0) + 0.5).floor().long()
@@ -108,7 +108,7 @@ class TrainingSet:
         return repeats
 
 
-def balanced(images: LabeledImages) -> TrainingSet:
+def balance_classes(images: LabeledImages) -> TrainingSet:
     """Sample every class equally often (oversampling by sampling weights, without copies).
 
     Parameters
@@ -121,7 +121,7 @@ def balanced(images: LabeledImages) -> TrainingSet:
     TrainingSet
     """
     training = TrainingSet.from_images(images)
-    return replace(training, chances=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
+    return replace(training, sampling_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
 
 
 def weight_classes(images: LabeledImages) -> TrainingSet:
@@ -141,10 +141,10 @@ def weight_classes(images: LabeledImages) -> TrainingSet:
     King, G. & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis 9(2), 137-163.
     """
     training = TrainingSet.from_images(images)
-    return replace(training, loss_weights=_normalized(by_share(images.labels, training.is_synthetic, 0.0)))
+    return replace(training, loss_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
 
 
-def mixed(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
+def mix_synthetic(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
     """Sample every class equally often, and within each class synthetic images at rate `share`.
 
     Classes without synthetic images are sampled from real images only. The class prior is the same for every share, so
@@ -167,19 +167,19 @@ def mixed(images: LabeledImages, synthetic: LabeledImages, share: float) -> Trai
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import mixed
+    >>> from ganaug.evaluation import mix_synthetic
     >>> real = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]), ("cat", "dog"))
-    >>> training = mixed(real, real.take([0, 2]), share=0.25)
-    >>> float(training.chances[training.is_synthetic].sum() / training.chances.sum())
+    >>> training = mix_synthetic(real, real.take([0, 2]), share=0.25)
+    >>> float(training.sampling_weights[training.is_synthetic].sum() / training.sampling_weights.sum())
     0.25
     """
     both = concatenate(images, synthetic)
     is_synthetic = torch.arange(len(both)) >= len(images)
     ones = torch.ones(len(both), dtype=torch.float64)
-    return TrainingSet(both, is_synthetic, _normalized(by_share(both.labels, is_synthetic, share)), ones)
+    return TrainingSet(both, is_synthetic, _normalized(balanced_weights(both.labels, is_synthetic, share)), ones)
 
 
-def together(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
+def balance_combined(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """Combine real and synthetic images and sample every class equally often, whatever the origin of its images.
 
     Parameters
@@ -193,10 +193,10 @@ def together(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """
     both = combine(images, synthetic)
     no_origin = torch.zeros(len(both.images), dtype=torch.bool)
-    return replace(both, chances=_normalized(by_share(both.images.labels, no_origin, 0.0)))
+    return replace(both, sampling_weights=_normalized(balanced_weights(both.images.labels, no_origin, 0.0)))
 
 
-def filled(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
+def fill_classes(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """Add synthetic images until every class has as many images as the largest, or until there are no more.
 
     Parameters

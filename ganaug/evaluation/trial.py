@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug._runtime.cache import cached, key_of
+from ganaug._runtime.cache import cached, content_key
 from ganaug._runtime.randomness import derive
-from ganaug._runtime.workers import side_by_side
-from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, draw, get_cache_key, is_fitted
+from ganaug._runtime.workers import thread_pool
+from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, get_cache_key, is_fitted, sample_learned_classes
 from ganaug.evaluation.baselines import BASELINES
-from ganaug.evaluation.classical import Augment, classical
-from ganaug.evaluation.classifiers import Classifier, predicted
+from ganaug.evaluation.classical import Augment, classical_augmentation
+from ganaug.evaluation.classifiers import Classifier, train_and_predict
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
 from ganaug.evaluation.splits import Fold, merge_folds
-from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, filled, mixed
+from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, fill_classes, mix_synthetic
 from ganaug.images import LabeledImages
-
-__all__ = ["FILLED", "MAX_SAMPLES", "MIN_SAMPLES", "Augmenter", "Progress", "Trial", "draw", "predicted"]
 
 MAX_SAMPLES, MIN_SAMPLES = 2000, 500  # bounds on the synthetic images of a class: as many as the largest class has
 MIN_SEEDS = 2  # that a time budget leaves
@@ -53,7 +51,7 @@ class Trial:
         An augmenter, which is cloned and fitted on each training part, or used as it is if it is fitted and there are
         test images; or synthetic images, which need test images.
     classifier : Classifier
-        An entry of `CLASSIFIERS`, or what `classifier_for` returns.
+        An entry of `CLASSIFIERS`, or what `resolve_classifier` returns.
     test : LabeledImages or None
         Separate test images.
     folds : sequence of Fold
@@ -64,7 +62,7 @@ class Trial:
         Synthetic shares to try.
     seeds : sequence of int
         One training of each method and fold for each seed.
-    seconds : float, optional
+    time_budget : float, optional
         Time budget of the trainings, after which no further seed is started. At least two seeds are run. Fitting
         generators does not count.
     progress : callable
@@ -77,16 +75,16 @@ class Trial:
     >>> import numpy as np, torch
     >>> from sklearn.linear_model import LogisticRegression
     >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import Trial, classifier_for
+    >>> from ganaug.evaluation import Trial, resolve_classifier
     >>> pixels = torch.arange(8, dtype=torch.uint8).mul(30).view(8, 1, 1, 1).expand(8, 1, 4, 4)
     >>> images = LabeledImages(pixels, torch.arange(8) // 4, ("dark", "bright"))
     >>> real, synthetic, test = images.take([0, 1, 6, 7]), images.take([2, 5]), images.take([3, 4])
-    >>> classifier = classifier_for(lambda: LogisticRegression())
+    >>> classifier = resolve_classifier(lambda: LogisticRegression())
     >>> trial = Trial(
     ...     real, synthetic, classifier, test=test, folds=(), groups=None, shares=(0.25,), seeds=(0,)
     ... )
     >>> predictions = trial.run(np.arange(2))
-    >>> list(predictions.ours[0.25])
+    >>> list(predictions.with_synthetic[0.25])
     ['25% synthetic', '25% synthetic + classical']
     >>> predictions.baselines["real only"].argmax(2)
     array([[0, 1]])
@@ -100,12 +98,12 @@ class Trial:
     groups: np.ndarray | None
     shares: Sequence[float]
     seeds: Sequence[int]
-    seconds: float | None = None
+    time_budget: float | None = None
     progress: Progress = lambda task, done, total: None  # noqa: ARG005
     notes: list[str] = field(default_factory=list)
     _done: int = 0
 
-    def refuse_leaks(self) -> None:
+    def check_leaks(self) -> None:
         """Check that the source of synthetic images was not trained on the test images.
 
         Raises
@@ -175,7 +173,7 @@ class Trial:
         pairs = [(self.real.take(fold.train), self.real.take(fold.test)) for fold in self.folds]
         pairs = pairs if self.test is None else [(self.real, self.test)]
         return [
-            _Split(train, test, classical(train), self._sampler(train, number))
+            _Split(train, test, classical_augmentation(train), self._sampler(train, number))
             for number, (train, test) in enumerate(pairs, 1)
         ]
 
@@ -195,10 +193,10 @@ class Trial:
         started, per_seed = time.perf_counter(), []
         for seed in self.seeds:
             per_seed.append(self._run_seed(splits, seed))
-            if self.seconds is None or len(per_seed) < MIN_SEEDS:
+            if self.time_budget is None or len(per_seed) < MIN_SEEDS:
                 continue
             mean_time = (time.perf_counter() - started) / len(per_seed)
-            if mean_time * (len(per_seed) + 1) > self.seconds:
+            if mean_time * (len(per_seed) + 1) > self.time_budget:
                 break
         if len(per_seed) < len(self.seeds):
             self._note(f"the time budget ended the comparison after {len(per_seed)} of {len(self.seeds)} seeds")
@@ -208,7 +206,7 @@ class Trial:
         """{method: log-probabilities (N, K) of all test images}, the methods trained in parallel threads."""
         methods = [self._methods(split, seed) for split in splits]
         tables: list[dict[str, np.ndarray]] = [{} for _ in splits]
-        with side_by_side() as pool:
+        with thread_pool() as pool:
             futures = [
                 (number, name, pool.submit(self._train_and_predict, split, prepare, seed))
                 for number, split in enumerate(splits)
@@ -232,17 +230,17 @@ class Trial:
         }
         for share in self.shares:
             plain, with_classical = _method_names(share)
-            methods[plain] = partial(mixed, train, synthetic, share)
+            methods[plain] = partial(mix_synthetic, train, synthetic, share)
             methods[with_classical] = partial(_mix_and_augment, train, synthetic, share)
-        methods[FILLED] = partial(filled, train, synthetic)
+        methods[FILLED] = partial(fill_classes, train, synthetic)
         return methods
 
     def _train_and_predict(self, split: _Split, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
         """Log-probabilities (N, K) of the test images. Raises NotApplicableError where the method cannot be applied."""
         training = prepare()
-        if training.classical and min(split.train.shape[1:]) == 1:
+        if training.is_augmented and min(split.train.shape[1:]) == 1:
             raise NotApplicableError("plain vectors have no pixels to alter")
-        return predicted(self.classifier, training, split.augment, split.test.images, seed)
+        return train_and_predict(self.classifier, training, split.augment, split.test.images, seed)
 
     def _sampler(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:
         """Return a function seed -> synthetic images for classifiers trained on `train`, which caches its results."""
@@ -259,13 +257,13 @@ class Trial:
             def generate() -> dict[str, torch.Tensor]:
                 if not fitted:
                     fitted.append(self._fit(train, number))
-                images = draw(fitted[0], counts, sample_seed, train)
+                images = sample_learned_classes(fitted[0], counts, sample_seed, train)
                 return {"images": images.images, "labels": images.labels}
 
             if self._source_key is None:
                 tensors = generate()
             else:
-                key = key_of(self._source_key, train.fingerprint(), f"{counts} {sample_seed}")
+                key = content_key(self._source_key, train.fingerprint(), f"{counts} {sample_seed}")
                 tensors = cached("synthetic", key, generate)
             images = LabeledImages(tensors["images"], tensors["labels"], train.classes)
             for name, count in images.counts.items():
@@ -299,7 +297,7 @@ class Trial:
 
 
 def _mix_and_augment(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
-    return replace(mixed(train, synthetic, share), classical=True)
+    return replace(mix_synthetic(train, synthetic, share), is_augmented=True)
 
 
 def _method_names(share: float) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.optional import import_datasets
-from ganaug.io.output import Contents, NewFile, check_room, naming, staging_path
+from ganaug.io.output import Contents, NewFile, check_free_space, name_os_errors, staging_path
 from ganaug.io.table import is_missing
 from ganaug.io.tars import END, member
 from ganaug.io.threads import Progress, map_in_threads
@@ -48,10 +48,10 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
     >>> import torch
     >>> from ganaug import LabeledImages
     >>> from ganaug.io.archives import publish_tar
-    >>> from ganaug.io.writing import streamed
+    >>> from ganaug.io.writing import stream_contents
     >>> images = LabeledImages(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     digest = publish_tar(streamed([images], images.counts, images.shape), f"{folder}/shard.tar", None)
+    ...     digest = publish_tar(stream_contents([images], images.counts, images.shape), f"{folder}/shard.tar", None)
     ...     tarfile.open(f"{folder}/shard.tar").getnames()[:3]
     ['cat/image-000001.png', 'cat/image-000001.cls', 'cat/image-000001.json']
     """
@@ -127,12 +127,12 @@ def _archive(
 ) -> Iterator[tuple[Path, Iterator[tuple[NewFile, bytes]]]]:
     """Provide a path to write one file to, and the encoded contents. The file replaces `out` if the block succeeds."""
     target = Path(out)
-    check_room(target.parent, contents.n_bytes)
+    check_free_space(target.parent, contents.n_bytes)
 
     def encode(new: NewFile) -> tuple[NewFile, bytes]:
         return new, new.content()
 
-    with freed_memory_kept(), naming(target, contents.n_bytes), staging_path(target) as staging:
+    with retain_freed_memory(), name_os_errors(target, contents.n_bytes), staging_path(target) as staging:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staging, map_in_threads(encode, contents.files, progress, total=contents.n_files)
         # before the rename, so that a power failure cannot leave an empty archive with the final name

@@ -9,7 +9,7 @@ from pathlib import Path
 from ganaug.io.listing import Listing
 from ganaug.io.paths import SPLITS, shorten
 
-MIN_IMAGE_SIZE, LARGEST = 8, 256  # height and width that the networks support
+MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 8, 256  # height and width that the networks support
 MAX_CLASSES = 1000
 FEW_IMAGES = 20  # with fewer, a generator can do little more than repeat its class
 MAX_SIZES_SHOWN = 8
@@ -118,10 +118,10 @@ def _find_size_errors(entries: Sequence[ImageEntry]) -> list[str]:
             f"{len(sizes):,} sizes (height x width): {counts}. "
             f"Choose one: --image-size {suggestion} (image_size={suggestion})"
         ]
-    if sizes and not all(MIN_IMAGE_SIZE <= length <= LARGEST for length in sizes[0][0]):
+    if sizes and not all(MIN_IMAGE_SIZE <= length <= MAX_IMAGE_SIZE for length in sizes[0][0]):
         height, width = sizes[0][0]
         return [
-            f"images of {height}x{width} (height x width) are outside {MIN_IMAGE_SIZE}..{LARGEST}. "
+            f"images of {height}x{width} (height x width) are outside {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE}. "
             "Resize them, for example with --image-size 64 (image_size=64)"
         ]
     return []

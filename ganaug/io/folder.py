@@ -27,13 +27,12 @@ from ganaug.io.preflight import FolderInspection, inspect_folder, inspect_listin
 from ganaug.io.store import is_store, open_store
 from ganaug.io.table import is_true
 from ganaug.io.threads import Progress, map_in_threads
-from ganaug.io.writing import augment_folder, augment_in_place, check_not_augmented, write_folder
+from ganaug.io.writing import add_to_folder, check_not_augmented, write_augmented_folder, write_folder
 
 __all__ = [
     "FolderInspection",
     "UndoResult",
-    "augment_folder",
-    "augment_in_place",
+    "add_to_folder",
     "check_not_augmented",
     "check_output",
     "inspect_folder",
@@ -41,6 +40,7 @@ __all__ = [
     "read_files",
     "read_folder",
     "undo",
+    "write_augmented_folder",
     "write_folder",
 ]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from ganaug._runtime.locks import changing
+from ganaug._runtime.locks import directory_lock
 from ganaug._runtime.storage import read_json
 from ganaug._version import __version__
 from ganaug.errors import OutputError
@@ -129,7 +129,7 @@ def undo(out: str | Path) -> UndoResult:
     root = Path(out)
     if not root.is_dir():
         return undo_locked(root)
-    with changing(root):
+    with directory_lock(root):
         return undo_locked(root)
 
 

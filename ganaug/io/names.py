@@ -69,7 +69,7 @@ def is_formula(text: str) -> bool:
     """Return whether a spreadsheet would evaluate a cell with this text.
 
     Such a text begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, and is not a number. Leading single
-    quotes are ignored, so that `as_cell` can be reversed.
+    quotes are ignored, so that `escape_cell` can be reversed.
 
     Examples
     --------
@@ -80,20 +80,20 @@ def is_formula(text: str) -> bool:
     return _FORMULA.match(text) is not None and not _NUMBER.fullmatch(text)
 
 
-def as_cell(text: str) -> str:
+def escape_cell(text: str) -> str:
     """Quote a CSV cell that a spreadsheet would evaluate, by a leading single quote. `unescape_cell` reverses it.
 
     Examples
     --------
-    >>> from ganaug.io.names import as_cell, unescape_cell
-    >>> as_cell("=1+1"), as_cell("cat"), unescape_cell(as_cell("=1+1"))
+    >>> from ganaug.io.names import escape_cell, unescape_cell
+    >>> escape_cell("=1+1"), escape_cell("cat"), unescape_cell(escape_cell("=1+1"))
     ("'=1+1", 'cat', '=1+1')
     """
     return f"'{text}" if is_formula(text) else text
 
 
 def unescape_cell(cell: str) -> str:
-    """Return the text that `as_cell` turned into this cell."""
+    """Return the text that `escape_cell` turned into this cell."""
     return cell[1:] if cell.startswith("'") and is_formula(cell) else cell
 
 

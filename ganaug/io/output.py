@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.locks import locked
 from ganaug.errors import OutputError, RunError
 from ganaug.io.manifest import Manifest, sha256, write_file
@@ -70,16 +70,16 @@ class Contents:
     def from_files(cls, files: Sequence[NewFile]) -> "Contents":
         """Derive folders, counts and sizes from a complete list of files."""
         folders = sorted({new.file.split("/")[0] for new in files})
-        return cls(files, tuple(folders), len(files), on_disk(new.n_bytes for new in files))
+        return cls(files, tuple(folders), len(files), bytes_on_disk(new.n_bytes for new in files))
 
 
-def on_disk(sizes: Iterable[int]) -> int:
+def bytes_on_disk(sizes: Iterable[int]) -> int:
     """Return an upper bound of the bytes that files of these sizes take on a disk.
 
     Examples
     --------
-    >>> from ganaug.io.output import on_disk
-    >>> on_disk([100, 5000])
+    >>> from ganaug.io.output import bytes_on_disk
+    >>> bytes_on_disk([100, 5000])
     20480
     """
     return sum((size // DISK_BLOCK + 2) * DISK_BLOCK for size in sizes)
@@ -118,13 +118,13 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     target = Path(out).resolve()
     if data is not None and target.is_relative_to(Path(data).resolve()):
         raise OutputError(f"{out}: lies inside {data}, where it would be taken for a class. Choose a folder outside.")
-    with naming(target):
+    with name_os_errors(target):
         existing = next(parent for parent in (target, *target.parents) if parent.exists())
     if not existing.is_dir():
         raise OutputError(f"{out}: {'is' if existing == target else f'{existing} is'} a file. Choose a new folder.")
     if target.is_mount():
         raise OutputError(f"{out}: is a mount point, which cannot be replaced as a whole. Choose a folder inside it.")
-    with naming(target):
+    with name_os_errors(target):
         names = sorted(path.name for path in target.iterdir()) if target.exists() else []
     if MANIFEST in names:
         raise OutputError(f"{out}: holds what ganaug wrote before. Choose a new folder, or remove that with --undo.")
@@ -133,7 +133,7 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     return target
 
 
-def check_room(folder: Path, n_bytes: int) -> None:
+def check_free_space(folder: Path, n_bytes: int) -> None:
     """Check that a folder can be written and that its disk has enough free space.
 
     Parameters
@@ -159,7 +159,7 @@ def check_room(folder: Path, n_bytes: int) -> None:
         )
 
 
-@freed_memory_kept()
+@retain_freed_memory()
 def publish(contents: Contents, out: str | Path, progress: Progress | None) -> Path:
     """Write a data folder: the files, metadata.csv and the manifest.
 
@@ -186,12 +186,12 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
         If another process writes to `out`.
     """
     target = check_output(out)
-    check_room(target, contents.n_bytes)
+    check_free_space(target, contents.n_bytes)
     is_new_root = not target.exists()
     index = {folder: position for position, folder in enumerate(contents.folders)}  # as ImageFolder numbers them
     hashes: dict[str, str] = {}
     rows: list[Row] = []
-    with naming(target, contents.n_bytes), staging_path(target) as staging:
+    with name_os_errors(target, contents.n_bytes), staging_path(target) as staging:
         for folder in ("", *contents.folders):
             (staging / folder).mkdir(parents=True)
 
@@ -245,7 +245,7 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def naming(target: Path, n_bytes: int | None = None) -> Iterator[None]:
+def name_os_errors(target: Path, n_bytes: int | None = None) -> Iterator[None]:
     """Turn an OSError inside the block into an OutputError that names the path.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.io.dataset_checks import LARGEST, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
+from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.provenance import info_is_marked
@@ -241,8 +241,10 @@ def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
     if image_size is None:
         return None
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if not (MIN_IMAGE_SIZE <= height <= LARGEST and MIN_IMAGE_SIZE <= width <= LARGEST):
-        raise DataError(f"image_size must be within {MIN_IMAGE_SIZE}..{LARGEST} in height and width; got {image_size}.")
+    if not (MIN_IMAGE_SIZE <= height <= MAX_IMAGE_SIZE and MIN_IMAGE_SIZE <= width <= MAX_IMAGE_SIZE):
+        raise DataError(
+            f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {image_size}."
+        )
     return height, width
 
 

@@ -75,7 +75,7 @@ class Records:
     problems: tuple[Problem, ...] = ()
 
 
-def records_of(source: Any) -> Records:
+def open_records(source: Any) -> Records:
     """Open a source of labeled images.
 
     Parameters
@@ -98,13 +98,13 @@ def records_of(source: Any) -> Records:
     >>> import tempfile
     >>> from pathlib import Path
     >>> from PIL import Image
-    >>> from ganaug.io.records import records_of
+    >>> from ganaug.io.records import open_records
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for file in ("cat/1.png", "dog/1.png"):
     ...         path = Path(root, file)
     ...         path.parent.mkdir(exist_ok=True)
     ...         Image.new("L", (8, 8)).save(path)
-    ...     records = records_of(root)
+    ...     records = open_records(root)
     ...     [(record.name, record.label) for record in records.iterate_from(0)]
     [('cat/1.png', 'cat'), ('dog/1.png', 'dog')]
     """
@@ -129,7 +129,7 @@ def records_of(source: Any) -> Records:
     return _open_folder(path)
 
 
-def columns_of(dataset: Any) -> tuple[str, str]:
+def find_columns(dataset: Any) -> tuple[str, str]:
     """Find the columns of a Hugging Face data set that contain the images and the labels.
 
     Parameters
@@ -221,7 +221,7 @@ def _open_folder(root: Path) -> Records:
 
 def _open_dataset(dataset: Any, identity: str) -> Records:
     """Open a `datasets.Dataset` or an IterableDataset."""
-    datasets, (image, label) = import_datasets(), columns_of(dataset)
+    datasets, (image, label) = import_datasets(), find_columns(dataset)
     is_json = label == JSON_COLUMN
     class_names = None if is_json else getattr(dataset.features[label], "names", None)
     # decoded here instead, so that all sources are normalized alike and unusable images can be skipped

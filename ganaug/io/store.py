@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import torch
 
-from ganaug._runtime.locks import LOCK, locked
-from ganaug._runtime.storage import is_left, read_json
+from ganaug._runtime.locks import LOCK_FILE, locked
+from ganaug._runtime.storage import is_temporary_file, read_json
 from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.output import naming
+from ganaug.io.output import name_os_errors
 from ganaug.io.paths import STORE
 from ganaug.io.preflight import parse_image_size
-from ganaug.io.records import records_of
+from ganaug.io.records import open_records
 from ganaug.io.store_builder import CHANNELS, StoreBuilder
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
 from ganaug.io.threads import Progress
@@ -148,17 +148,17 @@ def build_store(
     """
     if mode not in CHANNELS:
         raise DataError(f"mode must be one of {', '.join(CHANNELS)}; got {mode!r}.")
-    folder, size, records = Path(out), parse_image_size(image_size), records_of(source)
+    folder, size, records = Path(out), parse_image_size(image_size), open_records(source)
     if records.problems and not skip_bad:
         raise DataError(f"{source}: {records.problems[0]} To leave unusable files out: skip_bad=True (--skip-bad).")
     if folder.exists() and not (folder.is_dir() and all(map(_belongs_to_store, folder.iterdir()))):
         raise OutputError(f"{folder}: is neither empty nor a store. Choose a new folder.")
     request = {"image_size": size and list(size), "mode": mode, "skip_bad": skip_bad}
-    with locked(folder), naming(folder):
+    with locked(folder), name_os_errors(folder):
         builder = StoreBuilder.load_or_create(folder, records, request)
         if not builder.complete:
             builder.run(records, size, CHANNELS[mode], progress)
-    (folder / LOCK).unlink(missing_ok=True)  # a complete store needs no lock
+    (folder / LOCK_FILE).unlink(missing_ok=True)  # a complete store needs no lock
     return folder
 
 
@@ -180,4 +180,4 @@ def _load_checked(folder: Path, about: Mapping[str, Any]) -> LabeledImages:
 
 def _belongs_to_store(path: Path) -> bool:
     """Return whether a file is part of a store or a temporary file of ganaug."""
-    return path.name in {STORE, IMAGES, LABELS, HASHES, LOCK} or is_left(path)
+    return path.name in {STORE, IMAGES, LABELS, HASHES, LOCK_FILE} or is_temporary_file(path)

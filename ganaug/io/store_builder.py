@@ -18,7 +18,7 @@ from ganaug.images import image_hashes
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.decoding import Pixels, UnusableImage, strict_pillow_warnings
 from ganaug.io.listing import Problem
-from ganaug.io.output import check_room
+from ganaug.io.output import check_free_space
 from ganaug.io.paths import STORE
 from ganaug.io.records import Record, Records
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
@@ -183,7 +183,7 @@ class StoreBuilder:
                 raise DataError(
                     f"{record.name}: is {height}x{width}; height and width must be at least {MIN_IMAGE_SIZE}. {_RESIZE}"
                 )
-            check_room(self.folder, int(np.prod(self.shape)) * (total or 1))
+            check_free_space(self.folder, int(np.prod(self.shape)) * (total or 1))
         if [height, width] != self.shape[1:]:
             raise DataError(
                 f"{record.name}: is {height}x{width}, the images before it {self.shape[1]}x{self.shape[2]} (height x "

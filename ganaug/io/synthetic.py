@@ -11,7 +11,7 @@ from ganaug.io.table import is_true
 COLUMN = "is_synthetic"
 
 
-def marked_synthetic(metadata: Any, n: int) -> Tensor:
+def synthetic_mask(metadata: Any, n: int) -> Tensor:
     """Return a mask of the synthetic images.
 
     Parameters
@@ -29,8 +29,8 @@ def marked_synthetic(metadata: Any, n: int) -> Tensor:
     Examples
     --------
     >>> import pandas as pd
-    >>> from ganaug.io.synthetic import marked_synthetic
-    >>> marked_synthetic(pd.DataFrame({"is_synthetic": ["True", ""]}), 2)
+    >>> from ganaug.io.synthetic import synthetic_mask
+    >>> synthetic_mask(pd.DataFrame({"is_synthetic": ["True", ""]}), 2)
     tensor([ True, False])
     """
     if metadata is None or COLUMN not in getattr(metadata, "columns", ()):
@@ -38,19 +38,19 @@ def marked_synthetic(metadata: Any, n: int) -> Tensor:
     return torch.tensor([is_true(value) for value in metadata[COLUMN]], dtype=torch.bool)
 
 
-def synthetic_part(images: LabeledImages) -> LabeledImages:
+def select_synthetic(images: LabeledImages) -> LabeledImages:
     """Return the images that are marked as synthetic, or all images if none is marked.
 
     Examples
     --------
     >>> import pandas as pd, torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.io.synthetic import synthetic_part
+    >>> from ganaug.io.synthetic import select_synthetic
     >>> pixels, labels = torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1])
     >>> metadata = pd.DataFrame({"is_synthetic": [False, True, True]})
-    >>> len(synthetic_part(LabeledImages(pixels, labels, ("cat", "dog"), metadata)))
+    >>> len(select_synthetic(LabeledImages(pixels, labels, ("cat", "dog"), metadata)))
     2
     """
     # a folder of generated images alone often has no metadata
-    mask = marked_synthetic(images.metadata, len(images))
+    mask = synthetic_mask(images.metadata, len(images))
     return images.take(mask) if bool(mask.any()) else images

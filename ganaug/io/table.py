@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from ganaug.io.names import as_cell, is_formula
+from ganaug.io.names import escape_cell, is_formula
 
 STANDARD_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
 
@@ -62,7 +62,7 @@ def encode_table(rows: Iterable[Row]) -> bytes:
 
     Notes
     -----
-    A cell that a spreadsheet would evaluate gets a leading quote (`names.as_cell`), which `read_folder` removes. A path
+    A cell that a spreadsheet would evaluate gets a leading quote (`names.escape_cell`), which `read_folder` removes. A path
     gets ``./`` instead, because other readers would take the quote for a part of the path.
 
     Examples
@@ -80,7 +80,7 @@ def encode_table(rows: Iterable[Row]) -> bytes:
         csv.writer(text, lineterminator="\n", quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )
     for cells in (
-        [as_cell(name) for name in columns],
+        [escape_cell(name) for name in columns],
         *([_cell(name, row.get(name)) for name in columns] for row in ordered),
     ):
         has_carriage_return = any("\r" in cell for cell in cells)  # csv would leave it unquoted
@@ -150,4 +150,4 @@ def _cell(column: str, value: object) -> str:
         return ""
     if column == "file_name" and is_formula(str(value)):
         return f"./{value}"  # for example in the folder of a class "-7"
-    return as_cell(str(as_integer(value)) if column == "seed" and not isinstance(value, str) else str(value))
+    return escape_cell(str(as_integer(value)) if column == "seed" and not isinstance(value, str) else str(value))

@@ -29,7 +29,7 @@ NO_PARTNER = "has no partner of the same name"
 
 
 @dataclass(frozen=True)
-class Side:
+class DomainImages:
     """The images of one domain, all of one size.
 
     Attributes
@@ -47,19 +47,21 @@ class Side:
     files: tuple[str, ...]
     skipped: dict[str, str]
 
-    def take(self, indices: Sequence[int]) -> "Side":
+    def take(self, indices: Sequence[int]) -> "DomainImages":
         """Return the images at these indices, in that order."""
-        return Side(self.root, self.images[list(indices)], tuple(self.files[row] for row in indices), self.skipped)
+        return DomainImages(
+            self.root, self.images[list(indices)], tuple(self.files[row] for row in indices), self.skipped
+        )
 
 
-def read_side(
+def read_domain(
     root: str | Path,
     *,
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> Side:
+) -> DomainImages:
     """Read every image below a folder.
 
     Parameters
@@ -76,7 +78,7 @@ def read_side(
 
     Returns
     -------
-    Side
+    DomainImages
         In the order of file names; gray if all files are gray, else RGB.
 
     Raises
@@ -88,11 +90,11 @@ def read_side(
     --------
     >>> import tempfile
     >>> from PIL import Image
-    >>> from ganaug.io.translation_folders import read_side
+    >>> from ganaug.io.translation_folders import read_domain
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for name in ("b.png", "a.png"):
     ...         Image.new("L", (10, 12)).save(f"{root}/{name}")
-    ...     images = read_side(root)
+    ...     images = read_domain(root)
     >>> images.files, images.images.shape
     (('a.png', 'b.png'), torch.Size([2, 1, 12, 10]))
     """
@@ -105,7 +107,7 @@ def read_side(
     return _stack(Path(root), _read_all(Path(root), read, progress), skip_bad=skip_bad)
 
 
-def read_sides(
+def read_domains(
     first: str | Path,
     second: str | Path | None,
     *,
@@ -116,7 +118,7 @@ def read_sides(
     num_labels: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> tuple[Side, Side]:
+) -> tuple[DomainImages, DomainImages]:
     """Read the domains X and Y of an image translation.
 
     Parameters
@@ -131,30 +133,30 @@ def read_sides(
     swapped : bool, default=False
         X is the right half.
     image_size, num_labels, skip_bad, progress
-        As in `read_side`. Label images are those of X.
+        As in `read_domain`. Label images are those of X.
 
     Returns
     -------
-    tuple of Side
+    tuple of DomainImages
         X and Y; if `paired`, of equal length and in the same order.
 
     Raises
     ------
     DataError
-        As `read_side`; if the folders are missing; or if files have no partner or the same name.
+        As `read_domain`; if the folders are missing; or if files have no partner or the same name.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> from PIL import Image
-    >>> from ganaug.io.translation_folders import read_sides
+    >>> from ganaug.io.translation_folders import read_domains
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for file in ("mask/1.png", "mask/2.png", "photo/2.jpg", "photo/1.jpg"):
     ...         path = Path(root, file)
     ...         path.parent.mkdir(exist_ok=True)
     ...         Image.new("L", (8, 8)).save(path)
-    ...     masks, photos = read_sides(root, None, paired=True, num_labels=2)
+    ...     masks, photos = read_domains(root, None, paired=True, num_labels=2)
     >>> masks.files, photos.files
     (('1.png', '2.png'), ('1.jpg', '2.jpg'))
     """
@@ -167,8 +169,8 @@ def read_sides(
         return (right, left) if swapped else (left, right)
     if second is None:
         first, second = _find_folders(Path(first), paired=paired)
-    x = read_side(first, image_size=image_size, num_labels=num_labels, skip_bad=skip_bad, progress=progress)
-    y = read_side(second, image_size=image_size, skip_bad=skip_bad, progress=progress)
+    x = read_domain(first, image_size=image_size, num_labels=num_labels, skip_bad=skip_bad, progress=progress)
+    y = read_domain(second, image_size=image_size, skip_bad=skip_bad, progress=progress)
     return _match(x, y, skip_bad=skip_bad) if paired else (x, y)
 
 
@@ -203,7 +205,7 @@ def _find_files(folder: Path) -> Iterator[str]:
         raise DataError(f"{folder}: contains no image ({', '.join(sorted(SUFFIXES))}).")
 
 
-def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool) -> Side:
+def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool) -> DomainImages:
     """Stack the images of one domain. Raises DataError for unusable files without `skip_bad`, or if sizes differ."""
     skipped = {file: pixels for file, pixels in results.items() if isinstance(pixels, str)}
     usable = {file: pixels for file, pixels in results.items() if not isinstance(pixels, str)}
@@ -220,12 +222,12 @@ def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool)
         shown = sorted(examples.items())[:MAX_FILES_SHOWN]
         sizes = ", ".join(f"{height}x{width} ({file})" for (height, width), file in shown)
         raise DataError(f"{folder}: {len(examples)} sizes (height x width): {sizes}. Choose one with --image-size.")
-    return Side(folder, stack_images(list(usable.values())), tuple(usable), skipped)
+    return DomainImages(folder, stack_images(list(usable.values())), tuple(usable), skipped)
 
 
 def _read_halves(
     root: Path, *, image_size: tuple[int, int] | None, skip_bad: bool, progress: Progress | None
-) -> tuple[Side, Side]:
+) -> tuple[DomainImages, DomainImages]:
     """Read the left and the right halves of the images below a folder."""
     results = _read_all(root, lambda path: _split(decode(path).pixels, image_size), progress)
     left, right = (
@@ -262,7 +264,7 @@ def _find_folders(root: Path, *, paired: bool) -> tuple[Path, Path]:
     )
 
 
-def _match(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
+def _match(x: DomainImages, y: DomainImages, *, skip_bad: bool) -> tuple[DomainImages, DomainImages]:
     """Pair the images of two domains by name. Raises DataError if some have no partner, unless `skip_bad`."""
     x_rows, y_rows = _rows_by_stem(x), _rows_by_stem(y)
     common = [stem for stem in x_rows if stem in y_rows]
@@ -280,7 +282,7 @@ def _match(x: Side, y: Side, *, skip_bad: bool) -> tuple[Side, Side]:
     return x.take([x_rows[stem] for stem in common]), y.take([y_rows[stem] for stem in common])
 
 
-def _rows_by_stem(domain: Side) -> dict[str, int]:
+def _rows_by_stem(domain: DomainImages) -> dict[str, int]:
     """Return a dict from the path without its suffix to the row. Raises DataError if two files have the same one."""
     rows: dict[str, int] = {}
     for row, file in enumerate(domain.files):

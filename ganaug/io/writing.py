@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ganaug._runtime.locks import changing
+from ganaug._runtime.locks import directory_lock
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash
 from ganaug.io.image_files import image_files, max_overhead
 from ganaug.io.manifest import Manifest, sha256, undo_locked, write_file
 from ganaug.io.names import safe_name, unique_name
-from ganaug.io.output import Contents, NewFile, check_output, check_room, naming, on_disk, publish
+from ganaug.io.output import Contents, NewFile, bytes_on_disk, check_free_space, check_output, name_os_errors, publish
 from ganaug.io.paths import MANIFEST, METADATA
 from ganaug.io.preflight import FolderInspection
 from ganaug.io.signing import Sign
@@ -74,7 +74,7 @@ def write_folder(
     return publish(Contents.from_files(files), out, progress)
 
 
-def streamed(
+def stream_contents(
     blocks: Iterable[LabeledImages], counts: Mapping[str, int], shape: Sequence[int], sign: Sign | None = None
 ) -> Contents:
     """Describe an output of images that are generated block by block while earlier ones are written.
@@ -98,21 +98,21 @@ def streamed(
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.io.writing import streamed
+    >>> from ganaug.io.writing import stream_contents
     >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
-    >>> contents = streamed([images], images.counts, images.shape)
+    >>> contents = stream_contents([images], images.counts, images.shape)
     >>> contents.folders, contents.n_files
     (('cat', 'dog'), 3)
     """
     folders, used_names = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
     files = (new for block in blocks for new in image_files(block, tuple(counts), folders, used_names, sign))
     n_files = sum(counts.values())
-    n_bytes = n_files * on_disk([math.prod(shape) + max_overhead(sign)])
+    n_bytes = n_files * bytes_on_disk([math.prod(shape) + max_overhead(sign)])
     non_empty = sorted({folders[name] for name, count in counts.items() if count})
     return Contents(files, tuple(non_empty), n_files, n_bytes, tuple(counts))
 
 
-def augment_folder(
+def write_augmented_folder(
     data: FolderInspection,
     synthetic: LabeledImages,
     out: str | Path,
@@ -159,7 +159,7 @@ def augment_folder(
     return publish(Contents.from_files([*originals, *new_files]), out, progress)
 
 
-def augment_in_place(
+def add_to_folder(
     data: FolderInspection, synthetic: LabeledImages, *, sign: Sign | None = None, progress: Progress | None = None
 ) -> Path:
     """Add synthetic images and metadata.csv to a data folder. `undo` removes them.
@@ -191,10 +191,10 @@ def augment_in_place(
         If another process adds to the folder.
     """
     root = data.root
-    with changing(root):
+    with directory_lock(root):
         check_not_augmented(root)
         files = _files_to_add(data, synthetic, sign)
-        check_room(root, on_disk(new.n_bytes for new in files))
+        check_free_space(root, bytes_on_disk(new.n_bytes for new in files))
         contents = list(map_in_threads(lambda new: new.content(), files))  # smaller than `synthetic`, also in memory
         metadata = encode_table([*_original_rows(data), *(new.row for new in files)])
         _add(root, {new.file: content for new, content in zip(files, contents, strict=True)}, metadata, progress)
@@ -229,7 +229,7 @@ def _add(root: Path, contents: Mapping[str, bytes], metadata: bytes, progress: P
         tuple(folder for folder in folders if not (root / folder).exists()),
         None if previous is None else previous.decode(),
     )
-    with naming(root):
+    with name_os_errors(root):
         manifest.write(root)  # first, so that undo works after a kill at any later moment
         try:
             for folder in folders:

@@ -5,18 +5,18 @@ Those of copies, membership and mirror symmetry take the images themselves, uint
 counts.
 """
 
-from ganaug.metrics.aligned_copies import copy_limit, copy_ratios
+from ganaug.metrics.aligned_copies import copy_ratios, copy_threshold
 from ganaug.metrics.alignment import aligned_nearest
-from ganaug.metrics.attribute_shift import Shift, clustered_shift, shift
+from ganaug.metrics.attribute_shift import ShareShift, clustered_share_shift, share_shift
 from ganaug.metrics.bias_amplification import (
     Amplification,
     CalibratedAmplification,
     amplification,
     calibrated_amplification,
 )
-from ganaug.metrics.class_recognition import Recognition, recognition
-from ganaug.metrics.copies import copy_radius, near_copies, nearest, nearest_other, sketch
-from ganaug.metrics.copy_detection import Traces
+from ganaug.metrics.class_recognition import Recognition, recognize_classes
+from ganaug.metrics.copies import copy_radius, near_copies, nearest_distances, nearest_other_distances, sketch
+from ganaug.metrics.copy_detection import CopyDetector
 from ganaug.metrics.distance import (
     energy_distance,
     frechet_distance,
@@ -26,14 +26,14 @@ from ganaug.metrics.distance import (
     pairwise_distances,
     polynomial_kernel,
 )
-from ganaug.metrics.diversity import MEASURES, Measure, Measured
-from ganaug.metrics.features import FEATURES, efficientnet_features, extractor, pixel_features
-from ganaug.metrics.intervals import auc_interval, difference_of_shares, share_upper_bound, wilson
-from ganaug.metrics.membership_inference import Membership, membership, nearest_synthetic
-from ganaug.metrics.mirror_symmetry import keeps_meaning_mirrored, mirror_p_value
+from ganaug.metrics.diversity import DIVERSITY_METRICS, DiversityMetric, MetricResult
+from ganaug.metrics.features import FEATURES, efficientnet_features, get_extractor, pixel_features
+from ganaug.metrics.intervals import auc_interval, newcombe_interval, share_upper_bound, wilson_interval
+from ganaug.metrics.membership_inference import Membership, membership_advantage, nearest_synthetic_distances
+from ganaug.metrics.mirror_symmetry import is_mirror_symmetric, mirror_p_value
 from ganaug.metrics.modes import Mode, find_modes
 from ganaug.metrics.pair import Pair
-from ganaug.metrics.permutation import Permutations, Tested, permutation_test
+from ganaug.metrics.permutation import Permutations, PermutationTestResult, permutation_test
 from ganaug.metrics.precision_recall import (
     count_balls,
     coverage,
@@ -44,7 +44,7 @@ from ganaug.metrics.precision_recall import (
     radii,
     recall,
 )
-from ganaug.metrics.predicted_attributes import CorrectedShares, corrected_shares, guess_test
+from ganaug.metrics.predicted_attributes import CorrectedShares, corrected_shares, predicted_share_test
 from ganaug.metrics.two_sample_tests import (
     classifier_test,
     coverage_test,
@@ -57,30 +57,30 @@ from ganaug.metrics.two_sample_tests import (
 from ganaug.metrics.vendi import vendi_ratio, vendi_score
 
 __all__ = [
+    "DIVERSITY_METRICS",
     "FEATURES",
-    "MEASURES",
     "Amplification",
     "CalibratedAmplification",
+    "CopyDetector",
     "CorrectedShares",
-    "Measure",
-    "Measured",
+    "DiversityMetric",
     "Membership",
+    "MetricResult",
     "Mode",
     "Pair",
+    "PermutationTestResult",
     "Permutations",
     "Recognition",
-    "Shift",
-    "Tested",
-    "Traces",
+    "ShareShift",
     "aligned_nearest",
     "amplification",
     "auc_interval",
     "calibrated_amplification",
     "classifier_test",
-    "clustered_shift",
-    "copy_limit",
+    "clustered_share_shift",
     "copy_radius",
     "copy_ratios",
+    "copy_threshold",
     "corrected_shares",
     "count_balls",
     "coverage",
@@ -88,40 +88,40 @@ __all__ = [
     "covered",
     "density",
     "dependence_test",
-    "difference_of_shares",
     "efficientnet_features",
     "energy_distance",
     "expected_coverage",
-    "extractor",
     "find_modes",
     "frechet_distance",
+    "get_extractor",
     "group_coverage_test",
-    "guess_test",
-    "keeps_meaning_mirrored",
+    "is_mirror_symmetric",
     "kernel_distance",
     "kernel_distance_error",
     "kernel_test",
     "mean_pairwise_distance",
     "mean_test",
-    "membership",
+    "membership_advantage",
     "mirror_p_value",
     "near_copies",
-    "nearest",
-    "nearest_other",
-    "nearest_synthetic",
+    "nearest_distances",
+    "nearest_other_distances",
+    "nearest_synthetic_distances",
     "neighbors",
+    "newcombe_interval",
     "pairwise_distances",
     "permutation_test",
     "pixel_features",
     "polynomial_kernel",
     "precision",
+    "predicted_share_test",
     "radii",
     "recall",
-    "recognition",
+    "recognize_classes",
+    "share_shift",
     "share_upper_bound",
-    "shift",
     "sketch",
     "vendi_ratio",
     "vendi_score",
-    "wilson",
+    "wilson_interval",
 ]

@@ -73,7 +73,7 @@ def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Ten
     )
 
 
-def copy_limit(reference: Tensor) -> float:
+def copy_threshold(reference: Tensor) -> float:
     """Choose the ratio below which an image counts as a copy.
 
     Parameters
@@ -94,10 +94,10 @@ def copy_limit(reference: Tensor) -> float:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import copy_limit
-    >>> copy_limit(torch.full((100,), 0.9))
+    >>> from ganaug.metrics import copy_threshold
+    >>> copy_threshold(torch.full((100,), 0.9))
     0.5
-    >>> round(copy_limit(torch.linspace(0.1, 0.6, 101)), 4)  # similar frames
+    >>> round(copy_threshold(torch.linspace(0.1, 0.6, 101)), 4)  # similar frames
     0.1025
     """
     is_repetitive = len(reference) and float((reference < COPY).double().mean()) > MAX_SIMILAR

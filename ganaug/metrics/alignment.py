@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
-from ganaug.images import pooled
+from ganaug.images import downsample
 
 MAX_SIDE = 32  # pixels a side that are compared
 MARGIN = 1 / 8  # of a side, by which one image may be shifted against the other
@@ -66,7 +66,7 @@ def aligned_nearest(
     columns = 2 * N_CANDIDATES
     distances, rows = torch.full((len(images), columns), torch.inf), torch.zeros(len(images), columns).long()
     if len(images) and len(others):
-        small, small_others = pooled(images, MAX_SIDE), pooled(others, MAX_SIDE)
+        small, small_others = downsample(images, MAX_SIDE), downsample(others, MAX_SIDE)
         margins = shift_margins(small_others)
         shifts = [_standardize(_coarse(part)) for part in _all_shifts(small_others, margins)]
         (top, left), (height, width) = margins, small.shape[2:]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import binomtest, fisher_exact, t
 
-FEWEST = 10  # images of a class with an attribute value; below, reports say nothing about them
+MIN_IMAGES = 10  # images of a class with an attribute value; below, reports say nothing about them
 
 
 @dataclass(frozen=True)
-class Shift:
+class ShareShift:
     """How much more often an attribute value occurs among synthetic images of a class than among real ones.
 
     Parameters
@@ -26,8 +26,8 @@ class Shift:
 
     Examples
     --------
-    >>> from ganaug.metrics import shift
-    >>> change = shift(real_hits=30, n_real=100, hits=90, n=200)
+    >>> from ganaug.metrics import share_shift
+    >>> change = share_shift(real_hits=30, n_real=100, hits=90, n=200)
     >>> change.real, change.synthetic, round(change.change, 2), change.p < 0.001
     (0.3, 0.45, 0.15, True)
     """
@@ -46,7 +46,7 @@ class Shift:
         return self.synthetic - self.real
 
 
-def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool = False) -> Shift:
+def share_shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool = False) -> ShareShift:
     """Compare the share of an attribute value among synthetic images with that among real ones.
 
     Parameters
@@ -62,7 +62,7 @@ def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool
 
     Returns
     -------
-    Shift
+    ShareShift
         The shares, their difference, 95 % intervals and the p value.
 
     References
@@ -72,11 +72,11 @@ def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool
 
     Examples
     --------
-    >>> from ganaug.metrics import shift
-    >>> result = shift(real_hits=6, n_real=20, hits=450, n=1000)
+    >>> from ganaug.metrics import share_shift
+    >>> result = share_shift(real_hits=6, n_real=20, hits=450, n=1000)
     >>> round(result.change, 2), result.p < 0.001  # differs from this training set
     (0.15, True)
-    >>> shift(real_hits=6, n_real=20, hits=450, n=1000, of_population=True).p > 0.1  # may fit the population
+    >>> share_shift(real_hits=6, n_real=20, hits=450, n=1000, of_population=True).p > 0.1  # may fit the population
     True
     """
     real_share, share = real_hits / n_real, hits / n
@@ -84,17 +84,17 @@ def shift(real_hits: int, n_real: int, hits: int, n: int, *, of_population: bool
     interval = test.proportion_ci(0.95)
     low, high = float(interval.low), float(interval.high)
     if not of_population:
-        return Shift(real_share, share, low, high, low - real_share, high - real_share, float(test.pvalue))
+        return ShareShift(real_share, share, low, high, low - real_share, high - real_share, float(test.pvalue))
     p = fisher_exact([[hits, n - hits], [real_hits, n_real - real_hits]]).pvalue
     synthetic_interval = test.proportion_ci(0.95, method="wilson")
     real_interval = binomtest(real_hits, n_real).proportion_ci(0.95, method="wilson")
     below = math.hypot(share - synthetic_interval.low, real_interval.high - real_share)
     above = math.hypot(synthetic_interval.high - share, real_share - real_interval.low)
-    return Shift(real_share, share, low, high, share - real_share - below, share - real_share + above, float(p))
+    return ShareShift(real_share, share, low, high, share - real_share - below, share - real_share + above, float(p))
 
 
-def clustered_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: int) -> Shift:
-    """Compare shares as `shift` does with the population, where real images come in clusters.
+def clustered_share_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: int) -> ShareShift:
+    """Compare shares as `share_shift` does with the population, where real images come in clusters.
 
     Images of one cluster (a patient, a slide) are alike, so they say less about the population than independent ones.
 
@@ -109,8 +109,8 @@ def clustered_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: int) ->
 
     Returns
     -------
-    Shift
-        The p value is never smaller, and the interval of the change never narrower, than those of `shift`.
+    ShareShift
+        The p value is never smaller, and the interval of the change never narrower, than those of `share_shift`.
 
     Notes
     -----
@@ -125,15 +125,15 @@ def clustered_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: int) ->
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.metrics import clustered_shift, shift
+    >>> from ganaug.metrics import clustered_share_shift, share_shift
     >>> patients = np.repeat(np.arange(10), 20)
     >>> has = patients < 3  # all images of three patients
-    >>> clustered_shift(has, patients, hits=450, n=1000).p > 0.2  # ten patients say little
+    >>> clustered_share_shift(has, patients, hits=450, n=1000).p > 0.2  # ten patients say little
     True
-    >>> shift(60, 200, 450, 1000, of_population=True).p < 0.001  # 200 independent images would say more
+    >>> share_shift(60, 200, 450, 1000, of_population=True).p < 0.001  # 200 independent images would say more
     True
     """
-    independent = shift(int(has.sum()), len(has), hits, n, of_population=True)
+    independent = share_shift(int(has.sum()), len(has), hits, n, of_population=True)
     _, index = np.unique(clusters, return_inverse=True)
     sizes, cluster_hits = np.bincount(index), np.bincount(index, weights=has)
     n_clusters, real_share, n_real = len(sizes), float(has.mean()), len(has)

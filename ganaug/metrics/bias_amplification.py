@@ -9,7 +9,7 @@ import numpy as np
 
 from ganaug.metrics.intervals import NORMAL_QUANTILE
 
-RESAMPLES = 2000
+N_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def calibrated_amplification(
     *,
     direction: str = "attribute",
     of_population: bool = True,
-    n: int = RESAMPLES,
+    n: int = N_RESAMPLES,
     seed: int = 0,
 ) -> CalibratedAmplification:
     """Measure bias amplification, less what a faithful generator has by chance.
@@ -183,7 +183,7 @@ def calibrated_amplification(
     null = resample(faithful_shares, faithful_shares, n)
     value, expected = amplification(real, synthetic, direction=direction).mean, float(null.mean())
     p = (1 + int((np.abs(null - expected) >= abs(value - expected) - 1e-12).sum())) / (1 + n)
-    error = float(resample(_class_shares(real), _class_shares(synthetic), RESAMPLES // 4).std())
+    error = float(resample(_class_shares(real), _class_shares(synthetic), N_RESAMPLES // 4).std())
     margin = NORMAL_QUANTILE * error
     low, high = (float(quantile) for quantile in np.quantile(null - expected, [0.025, 0.975]))
     return CalibratedAmplification(

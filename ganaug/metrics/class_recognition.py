@@ -23,9 +23,9 @@ class Recognition:
 
     Parameters
     ----------
-    named : Tensor
+    predicted : Tensor
         int64, (N,): the predicted labels; -1 where no classifier could be fitted.
-    confidence : Tensor
+    log_probability : Tensor
         float64, (N,): the predicted log-probability of the claimed label, at least -8.
 
     Examples
@@ -33,15 +33,15 @@ class Recognition:
     >>> import torch
     >>> from ganaug.metrics import Recognition
     >>> recognized = Recognition(torch.tensor([0, 1, 1]), torch.tensor([-0.1, -0.2, -3.0]))
-    >>> float((recognized.named == torch.tensor([0, 1, 0])).double().mean())  # share of claimed labels
+    >>> float((recognized.predicted == torch.tensor([0, 1, 0])).double().mean())  # share of claimed labels
     0.666...
     """
 
-    named: Tensor
-    confidence: Tensor
+    predicted: Tensor
+    log_probability: Tensor
 
 
-def recognition(
+def recognize_classes(
     real: Tensor, labels: Tensor, synthetic: Tensor, claimed: Tensor, *, n_folds: int = 5, seed: int = 0
 ) -> tuple[Recognition, Recognition]:
     """Predict the labels of real and synthetic images by classifiers of real images, with cross-validation.
@@ -75,13 +75,13 @@ def recognition(
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import recognition
+    >>> from ganaug.metrics import recognize_classes
     >>> generator = torch.Generator().manual_seed(0)
     >>> labels = torch.arange(40) % 2
     >>> real, synthetic = torch.randn(2, 40, 3, generator=generator) + 6 * labels[:, None]
     >>> claimed = torch.cat([labels[:30], 1 - labels[30:]])  # ten wrong labels
-    >>> of_real, of_synthetic = recognition(real, labels, synthetic, claimed)
-    >>> int((of_real.named == labels).sum()), int((of_synthetic.named == claimed).sum())
+    >>> of_real, of_synthetic = recognize_classes(real, labels, synthetic, claimed)
+    >>> int((of_real.predicted == labels).sum()), int((of_synthetic.predicted == claimed).sum())
     (40, 30)
     """
     n_folds = max(2, min(n_folds, int(torch.bincount(labels).max())))
@@ -107,8 +107,8 @@ def recognition(
 class _Predictions:
     """Predictions that are filled in fold by fold."""
 
-    named: np.ndarray
-    confidence: np.ndarray
+    predicted: np.ndarray
+    log_probability: np.ndarray
 
     @classmethod
     def empty(cls, n: int) -> "_Predictions":
@@ -121,11 +121,11 @@ class _Predictions:
         with np.errstate(divide="ignore"):  # a probability of 0 is bounded below
             log_probabilities = model.predict_log_proba(points[rows].numpy())
         classes, claimed_labels = model.classes_, claimed[rows].numpy()
-        self.named[rows] = classes[log_probabilities.argmax(1)]
+        self.predicted[rows] = classes[log_probabilities.argmax(1)]
         columns = np.searchsorted(classes, claimed_labels).clip(0, len(classes) - 1)
         is_known = classes[columns] == claimed_labels
         of_claimed = np.maximum(log_probabilities[np.arange(len(rows)), columns], MIN_LOG_PROBABILITY)
-        self.confidence[rows] = np.where(is_known, of_claimed, MIN_LOG_PROBABILITY)
+        self.log_probability[rows] = np.where(is_known, of_claimed, MIN_LOG_PROBABILITY)
 
     def result(self) -> Recognition:
-        return Recognition(torch.from_numpy(self.named), torch.from_numpy(self.confidence))
+        return Recognition(torch.from_numpy(self.predicted), torch.from_numpy(self.log_probability))

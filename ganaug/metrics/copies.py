@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaug.images import in_passes, pooled
+from ganaug.images import apply_in_batches, downsample
 from ganaug.metrics.distance import pairwise_distances
 
 SKETCH_SIZE = 128
@@ -20,7 +20,7 @@ QUANTILE = 0.01
 DUPLICATE = 1e-6  # distance, relative to the largest norm, up to which two training images are duplicates
 
 
-def nearest(points: Tensor, others: Tensor) -> Tensor:
+def nearest_distances(points: Tensor, others: Tensor) -> Tensor:
     """Compute the Euclidean distance from each point to the nearest point of another set.
 
     Parameters
@@ -36,15 +36,15 @@ def nearest(points: Tensor, others: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import nearest
-    >>> nearest(torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0], [9.0]]))
+    >>> from ganaug.metrics import nearest_distances
+    >>> nearest_distances(torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0], [9.0]]))
     tensor([1., 3.], dtype=torch.float64)
     """
     parts = [pairwise_distances(part, others).amin(dim=1) for part in torch.split(points, ROWS_PER_PASS)]
     return torch.cat(parts)
 
 
-def nearest_other(points: Tensor) -> Tensor:
+def nearest_other_distances(points: Tensor) -> Tensor:
     """Compute the distance from each point to the nearest different point of the same set.
 
     Parameters
@@ -60,8 +60,8 @@ def nearest_other(points: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import nearest_other
-    >>> nearest_other(torch.tensor([[0.0], [0.0], [3.0]])).tolist()
+    >>> from ganaug.metrics import nearest_other_distances
+    >>> nearest_other_distances(torch.tensor([[0.0], [0.0], [3.0]])).tolist()
     [3.0, 3.0, 3.0]
     """
     duplicate = DUPLICATE * float(points.norm(dim=1).amax()) if len(points) else 0.0
@@ -104,7 +104,7 @@ def copy_radius(training: Tensor) -> float:
     >>> copy_radius(torch.tensor([[0.0], [1.0], [2.0], [3.0]]))
     0.5
     """
-    distances = nearest_other(training)
+    distances = nearest_other_distances(training)
     distances = distances[distances < torch.inf]
     return float(distances.quantile(QUANTILE)) / 2 if len(distances) else 0.0
 
@@ -140,7 +140,7 @@ def near_copies(synthetic: Tensor, training: Tensor, radius: float) -> Tensor:
     >>> near_copies(sketch(synthetic), sketches, copy_radius(sketches))
     tensor([ True, False, False, False])
     """
-    return nearest(synthetic, training) <= radius
+    return nearest_distances(synthetic, training) <= radius
 
 
 def sketch(images: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def sketch(images: Tensor) -> Tensor:
     max_side = max(images.shape[2:]) if min(images.shape[2:]) < MIN_SIDE else MAX_SIDE
     channels, height, width = images.shape[1:]
     matrix = _projection(channels * min(max_side, height) * min(max_side, width))
-    return in_passes(lambda part: pooled(part, max_side).flatten(1) @ matrix, images)
+    return apply_in_batches(lambda part: downsample(part, max_side).flatten(1) @ matrix, images)
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from ganaug.images import in_passes, pooled
+from ganaug.images import apply_in_batches, downsample
 from ganaug.metrics.aligned_copies import DUPLICATE
 from ganaug.metrics.alignment import COARSE_SIDE, MAX_SIDE, shift_margins, window_norms
 
@@ -24,7 +24,7 @@ MAX_VIEWS = 162  # 9 shifts down and 9 across, of an image and of its mirror ima
 
 
 @dataclass(frozen=True)
-class Traces:
+class CopyDetector:
     """Detector of copies of the M training images of a class.
 
     A copy may be shifted by an eighth of a side, mirrored, or differ in brightness and contrast.
@@ -45,12 +45,12 @@ class Traces:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import Traces
+    >>> from ganaug.metrics import CopyDetector
     >>> generator = torch.Generator().manual_seed(0)
     >>> training = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8, generator=generator)
     >>> images = torch.randint(0, 256, (3, 1, 16, 16), dtype=torch.uint8, generator=generator)
     >>> images[1] = training[5].flip(2) // 2  # mirrored and darker
-    >>> Traces.of(training).are_copies(images)
+    >>> CopyDetector.from_images(training).are_copies(images)
     tensor([False,  True, False])
     """
 
@@ -58,7 +58,7 @@ class Traces:
     radii: Tensor
 
     @classmethod
-    def of(cls, images: Tensor) -> "Traces":
+    def from_images(cls, images: Tensor) -> "CopyDetector":
         """Build the detector of a class.
 
         Parameters
@@ -68,7 +68,7 @@ class Traces:
 
         Returns
         -------
-        Traces
+        CopyDetector
             A radius is 0.6 times the distance to the nearest different training image, but at least the 5 % quantile
             of these radii: so an image that is in the set twice, with different compression, is still protected.
 
@@ -90,9 +90,9 @@ class Traces:
         smallest = float(finite.quantile(QUANTILE)) if len(finite) else 0.0
         return cls(points, RADIUS_FACTOR * nearest.masked_fill(nearest == torch.inf, smallest).clamp_min(smallest))
 
-    def half(self) -> "Traces":
+    def half(self) -> "CopyDetector":
         """Return the detector at half precision, as models store it."""
-        return Traces(self.points.half(), self.radii.half())
+        return CopyDetector(self.points.half(), self.radii.half())
 
     def are_copies(self, images: Tensor) -> Tensor:
         """Find the images that are copies of a training image.
@@ -110,7 +110,7 @@ class Traces:
         if not len(self.points):
             return torch.zeros(len(images), dtype=torch.bool)
         points, radii = self.points.float(), self.radii.float()
-        return in_passes(lambda part: _any_within(_project_views(part), points, radii), images)
+        return apply_in_batches(lambda part: _any_within(_project_views(part), points, radii), images)
 
 
 def _any_within(views: Tensor, points: Tensor, radii: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ def _nearest_view(views: Tensor, points: Tensor) -> Tensor:
 def _project_inner(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> (N, 128): the inner part of each image, not shifted or mirrored."""
     top, left = shift_margins(_shrink(images[:1]))
-    return in_passes(lambda part: _project_windows(_shrink(part))[:, :, top, left], images)
+    return apply_in_batches(lambda part: _project_windows(_shrink(part))[:, :, top, left], images)
 
 
 def _project_views(images: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def _project_views(images: Tensor) -> Tensor:
 def _shrink(images: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> float in [0, 1], at most 32 pixels a side."""
     # neighboring numbers of a plain vector are unrelated, so it is not averaged
-    return pooled(images, MAX_SIDE if min(images.shape[2:]) >= COARSE_SIDE else max(images.shape[2:]))
+    return downsample(images, MAX_SIDE if min(images.shape[2:]) >= COARSE_SIDE else max(images.shape[2:]))
 
 
 def _project_windows(small: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ganaug._runtime.allocator import freed_memory_kept
-from ganaug._runtime.cache import cached, key_of
+from ganaug._runtime.allocator import retain_freed_memory
+from ganaug._runtime.cache import cached, content_key
 from ganaug._runtime.lookup import lookup
 from ganaug.errors import DataError
-from ganaug.images import in_passes, pooled
+from ganaug.images import apply_in_batches, downsample
 from ganaug.metrics import efficientnet
 from ganaug.metrics.torch_hub import DINOV2, INCEPTION
 
@@ -57,7 +57,7 @@ def efficientnet_features(images: Tensor) -> Tensor:
     >>> efficientnet_features(images).shape  # doctest: +SKIP
     torch.Size([2, 1280])
     """
-    key = key_of(efficientnet.NAME, efficientnet.SHA256, images)
+    key = content_key(efficientnet.NAME, efficientnet.SHA256, images)
     return cached("features", key, lambda: {"features": _compute_efficientnet_features(images)})["features"]
 
 
@@ -81,7 +81,7 @@ def pixel_features(images: Tensor) -> Tensor:
     >>> pixel_features(torch.full((2, 1, 64, 8), 255, dtype=torch.uint8)).shape
     torch.Size([2, 256])
     """
-    return pooled(images, MAX_SIDE).flatten(1)
+    return downsample(images, MAX_SIDE).flatten(1)
 
 
 FEATURES: dict[str, Extractor] = {
@@ -91,10 +91,10 @@ FEATURES: dict[str, Extractor] = {
     "dinov2": DINOV2,
     "pixels": pixel_features,
 }
-FRECHET = {"inception": "FID"}  # only with Inception features is the Frechet distance called FID
+FRECHET_NAMES = {"inception": "FID"}  # only with Inception features is the Frechet distance called FID
 
 
-def extractor(features: str | Extractor | nn.Module) -> tuple[str, Extractor]:
+def get_extractor(features: str | Extractor | nn.Module) -> tuple[str, Extractor]:
     """Return the name and the function of a feature extractor.
 
     Parameters
@@ -120,12 +120,12 @@ def extractor(features: str | Extractor | nn.Module) -> tuple[str, Extractor]:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import extractor
+    >>> from ganaug.metrics import get_extractor
     >>> images = torch.zeros(5, 3, 16, 16, dtype=torch.uint8)
-    >>> name, features_of = extractor("pixels")
+    >>> name, features_of = get_extractor("pixels")
     >>> name, features_of(images).shape
     ('pixels', torch.Size([5, 768]))
-    >>> name, features_of = extractor(torch.nn.Conv2d(3, 4, 16))
+    >>> name, features_of = get_extractor(torch.nn.Conv2d(3, 4, 16))
     >>> name, features_of(images).shape
     ('Conv2d', torch.Size([5, 4]))
     """
@@ -159,13 +159,13 @@ def _apply_module(net: nn.Module, images: Tensor) -> Tensor:
 
     net.eval()
     try:
-        return in_passes(features_of, images, IMAGES_PER_PASS)
+        return apply_in_batches(features_of, images, IMAGES_PER_PASS)
     finally:
         for module, mode in modes.items():
             module.train(mode)
 
 
-@freed_memory_kept()
+@retain_freed_memory()
 def _compute_efficientnet_features(images: Tensor) -> Tensor:
     """`efficientnet_features` without the cache."""
     net, side = efficientnet.load_efficientnet_lite0(), efficientnet.IMAGE_SIZE
@@ -178,4 +178,4 @@ def _compute_efficientnet_features(images: Tensor) -> Tensor:
         features: Tensor = net(normalized).mean((2, 3))
         return features
 
-    return in_passes(features_of, images, IMAGES_PER_PASS)
+    return apply_in_batches(features_of, images, IMAGES_PER_PASS)

@@ -7,7 +7,7 @@ from scipy.stats import beta, norm
 NORMAL_QUANTILE = float(norm.ppf(0.975))  # a 95 % interval reaches this many standard errors to either side
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     """Compute the 95 % score interval of a share.
 
     Parameters
@@ -26,8 +26,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
     Examples
     --------
-    >>> from ganaug.metrics import wilson
-    >>> low, high = wilson(8, 10)
+    >>> from ganaug.metrics import wilson_interval
+    >>> low, high = wilson_interval(8, 10)
     >>> round(low, 3), round(high, 3)
     (0.49, 0.943)
     """
@@ -62,7 +62,7 @@ def share_upper_bound(hits: int, n: int) -> float:
     return float(beta.ppf(0.95, hits + 1, n - hits)) if hits < n else 1.0
 
 
-def difference_of_shares(first: float, n_first: int, second: float, n_second: int) -> tuple[float, float]:
+def newcombe_interval(first: float, n_first: int, second: float, n_second: int) -> tuple[float, float]:
     """Compute the 95 % interval of the difference of two independent shares.
 
     Parameters
@@ -83,13 +83,13 @@ def difference_of_shares(first: float, n_first: int, second: float, n_second: in
 
     Examples
     --------
-    >>> from ganaug.metrics import difference_of_shares
-    >>> low, high = difference_of_shares(56 / 70, 70, 48 / 80, 80)  # the paper's table II, (a)
+    >>> from ganaug.metrics import newcombe_interval
+    >>> low, high = newcombe_interval(56 / 70, 70, 48 / 80, 80)  # the paper's table II, (a)
     >>> round(low, 4), round(high, 4)
     (0.0524, 0.3339)
     """
-    first_low, first_high = wilson(round(first * n_first), n_first)
-    second_low, second_high = wilson(round(second * n_second), n_second)
+    first_low, first_high = wilson_interval(round(first * n_first), n_first)
+    second_low, second_high = wilson_interval(round(second * n_second), n_second)
     below = math.hypot(first - first_low, second_high - second)
     above = math.hypot(first_high - first, second - second_low)
     return first - second - below, first - second + above

@@ -46,7 +46,7 @@ class Membership:
     p: float
 
 
-def nearest_synthetic(images: Tensor, synthetic: Tensor) -> Tensor:
+def nearest_synthetic_distances(images: Tensor, synthetic: Tensor) -> Tensor:
     """Compute the distance of each real image to the nearest synthetic one, which the attacker decides by.
 
     Parameters
@@ -66,22 +66,22 @@ def nearest_synthetic(images: Tensor, synthetic: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import nearest_synthetic
+    >>> from ganaug.metrics import nearest_synthetic_distances
     >>> generator = torch.Generator().manual_seed(0)
     >>> images = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8, generator=generator)
-    >>> nearest_synthetic(images, images[:2]) < 0.1
+    >>> nearest_synthetic_distances(images, images[:2]) < 0.1
     tensor([ True,  True, False, False])
     """
     return aligned_nearest(images, synthetic)[0][:, 0]
 
 
-def membership(members: Tensor, others: Tensor) -> Membership:
+def membership_advantage(members: Tensor, others: Tensor) -> Membership:
     """Measure how well an attacker infers membership from distances to synthetic images.
 
     Parameters
     ----------
     members, others : Tensor
-        `nearest_synthetic` of images that the generator was trained on, (N,), and of similar images that it
+        `nearest_synthetic_distances` of images that the generator was trained on, (N,), and of similar images that it
         was not trained on, (M,).
 
     Returns
@@ -109,10 +109,10 @@ def membership(members: Tensor, others: Tensor) -> Membership:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.metrics import membership
+    >>> from ganaug.metrics import membership_advantage
     >>> generator = torch.Generator().manual_seed(0)
     >>> members, others = torch.rand(2, 50, generator=generator)
-    >>> result = membership(members, others)
+    >>> result = membership_advantage(members, others)
     >>> result.advantage < 0.3, result.p > 0.05  # nothing to infer
     (True, True)
     """

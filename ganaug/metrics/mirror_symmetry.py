@@ -3,16 +3,16 @@
 import torch
 
 from ganaug._runtime.randomness import generator
-from ganaug.images import LabeledImages, pooled
+from ganaug.images import LabeledImages, downsample
 
 N_SIGN_FLIPS = 500
-ENOUGH_TO_TELL = 200  # images; with fewer, the test detects too little
+MIN_IMAGES_TO_TEST = 200  # images; with fewer, the test detects too little
 MAX_IMAGES_PER_CLASS = 500
 MAX_SIDE = 8  # pixels a side that are compared
 SIGNIFICANCE_LEVEL = 0.05
 
 
-def keeps_meaning_mirrored(images: LabeledImages) -> bool:
+def is_mirror_symmetric(images: LabeledImages) -> bool:
     """Decide whether images may be flipped left to right in training.
 
     Parameters
@@ -33,16 +33,16 @@ def keeps_meaning_mirrored(images: LabeledImages) -> bool:
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> from ganaug.metrics import keeps_meaning_mirrored
+    >>> from ganaug.metrics import is_mirror_symmetric
     >>> pixels = torch.randint(0, 256, (300, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     >>> labels = torch.zeros(300, dtype=torch.int64)
-    >>> keeps_meaning_mirrored(LabeledImages(pixels, labels, ("cell",)))
+    >>> is_mirror_symmetric(LabeledImages(pixels, labels, ("cell",)))
     True
     >>> pixels[:, :, :, :2] = 255  # a bright left border, as a scanner may leave
-    >>> keeps_meaning_mirrored(LabeledImages(pixels, labels, ("cell",)))
+    >>> is_mirror_symmetric(LabeledImages(pixels, labels, ("cell",)))
     False
     """
-    is_large_enough = len(images) >= ENOUGH_TO_TELL and min(images.shape[1:]) > 1
+    is_large_enough = len(images) >= MIN_IMAGES_TO_TEST and min(images.shape[1:]) > 1
     return is_large_enough and mirror_p_value(images) >= SIGNIFICANCE_LEVEL
 
 
@@ -83,7 +83,7 @@ def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
     """
     largest, null = torch.zeros(()), torch.zeros(N_SIGN_FLIPS)
     for name in images.classes:
-        pixels = pooled(images.of_class(name, MAX_IMAGES_PER_CLASS), MAX_SIDE)
+        pixels = downsample(images.of_class(name, MAX_IMAGES_PER_CLASS), MAX_SIDE)
         difference = (pixels - pixels.flip(3)).flatten(1)
         signs = torch.randint(0, 2, (N_SIGN_FLIPS, len(difference)), generator=generator(seed, "mirror", name))
         statistic = difference.mean(0).square().sum()

@@ -18,7 +18,7 @@ FEW_PERMUTATIONS, MAX_PERMUTED = 5, 1000  # for expected values without a test: 
 
 @dataclass(frozen=True)
 class Pair:
-    """Real and synthetic images of one class, or of all classes, for the metrics in `MEASURES`.
+    """Real and synthetic images of one class, or of all classes, for the metrics in `DIVERSITY_METRICS`.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Pair:
     seed : int
         Seed of permutations, samples and clusters.
     members : tuple of Tensor, or None
-        `nearest_synthetic` of P real images that were trained on, and of P that were not: (P,) each.
+        `nearest_synthetic_distances` of P real images that were trained on, and of P that were not: (P,) each.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Pair:
         return max(1, min(MAX_NEIGHBORS, len(self.real) - 1, len(self.synthetic) - 1))
 
     @cached_property
-    def who(self) -> Permutations:
+    def permutations(self) -> Permutations:
         """Permutations of the labels real and synthetic, shared by all tests."""
         return Permutations(len(self.real), len(self.synthetic), self.n_permutations, self.seed)
 

@@ -15,12 +15,12 @@ from ganaug._runtime.randomness import generator
 
 N_PERMUTATIONS = 4999
 N_FIRST = 499  # permutations that are computed first
-LIKELY = 0.05  # p value from which on no other permutations are computed
+SIGNIFICANCE_LEVEL = 0.05  # p value from which on no other permutations are computed
 MAX_NUMBERS = 2**24  # numbers that are in memory at once
 
 
 @dataclass(frozen=True)
-class Tested:
+class PermutationTestResult:
     """The result of a permutation test.
 
     Parameters
@@ -104,7 +104,7 @@ class Permutations:
 
 def permutation_test(
     statistic: Callable[[Tensor], Tensor], permutations: Permutations, size: int, *, low: bool
-) -> Tested:
+) -> PermutationTestResult:
     """Compare a statistic of the actual labels with that of permuted labels.
 
     Parameters
@@ -120,7 +120,7 @@ def permutation_test(
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         The statistic, and its p value.
 
     Notes
@@ -145,13 +145,13 @@ def permutation_test(
     """
     statistics = _in_passes(statistic, permutations.first, size)
     result = compare_with_null(statistics, low=low)
-    if result.p < LIKELY and len(permutations.rest):
+    if result.p < SIGNIFICANCE_LEVEL and len(permutations.rest):
         statistics = torch.cat([statistics, _in_passes(statistic, permutations.rest, size)])
         result = compare_with_null(statistics, low=low)
     return result
 
 
-def compare_with_null(statistics: Tensor, *, low: bool) -> Tested:
+def compare_with_null(statistics: Tensor, *, low: bool) -> PermutationTestResult:
     """Compare the first of some statistics (1 + B,) with the others, those of the permutations.
 
     low: whether small statistics are extreme; otherwise large ones are.
@@ -161,7 +161,7 @@ def compare_with_null(statistics: Tensor, *, low: bool) -> Tested:
     is_as_extreme = (null <= value + slack) if low else (null >= value - slack)
     quantiles = null.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
     p = (1 + int(is_as_extreme.sum())) / (1 + len(null))
-    return Tested(float(value), float(null.mean()), float(quantiles[0]), float(quantiles[1]), p)
+    return PermutationTestResult(float(value), float(null.mean()), float(quantiles[0]), float(quantiles[1]), p)
 
 
 def _in_passes(statistic: Callable[[Tensor], Tensor], is_synthetic: Tensor, size: int) -> Tensor:

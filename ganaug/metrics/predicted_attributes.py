@@ -62,7 +62,7 @@ def corrected_shares(
 
     References
     ----------
-    Lipton, Wang & Smola, "Detecting and Correcting for Label Shift with Black Box Predictors", ICML 2018, eq. 3.
+    Lipton, Wang & Smola, "Detecting and Correcting for Label ShareShift with Black Box Predictors", ICML 2018, eq. 3.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _solve_shares(true: np.ndarray, predicted: np.ndarray, others: np.ndarray, n
     return normalized
 
 
-def guess_test(predicted: np.ndarray, others: np.ndarray, value: int) -> float:
+def predicted_share_test(predicted: np.ndarray, others: np.ndarray, value: int) -> float:
     """Test whether a value is predicted equally often for two sets of images.
 
     Parameters
@@ -130,8 +130,8 @@ def guess_test(predicted: np.ndarray, others: np.ndarray, value: int) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.metrics import guess_test
-    >>> guess_test(np.repeat([0, 1], [50, 50]), np.repeat([0, 1], [20, 80]), value=1) < 0.001
+    >>> from ganaug.metrics import predicted_share_test
+    >>> predicted_share_test(np.repeat([0, 1], [50, 50]), np.repeat([0, 1], [20, 80]), value=1) < 0.001
     True
     """
     hits, real_hits = int((others == value).sum()), int((predicted == value).sum())

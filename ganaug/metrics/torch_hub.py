@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganaug._runtime.cache import cached, key_of
+from ganaug._runtime.cache import cached, content_key
 from ganaug.errors import DataError
-from ganaug.images import in_passes
+from ganaug.images import apply_in_batches
 
 IMAGES_PER_PASS = 32
 
@@ -63,7 +63,7 @@ class TorchHubFeatures:
                 f"{weights}: not the published weights, and opening the file could run code: its SHA-256 is {sha256}, "
                 f"expected {self.sha256}. Put the published file there ({self.origin}), or keep features='auto'."
             )
-        key = key_of(self.name, self.sha256, images)
+        key = content_key(self.name, self.sha256, images)
         return cached("features", key, lambda: {"features": self._compute(images, hub)})["features"]
 
     def _compute(self, images: Tensor, hub: Path) -> Tensor:
@@ -74,7 +74,7 @@ class TorchHubFeatures:
             (features,) = net(batch.expand(-1, 3, -1, -1))
             return torch.as_tensor(features)
 
-        return in_passes(features_of, images, IMAGES_PER_PASS)
+        return apply_in_batches(features_of, images, IMAGES_PER_PASS)
 
     def _network(self, hub: Path) -> Any:
         """Build the network from local files only; torch-fidelity's constructors could ask GitHub or download."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import generator
 from ganaug.metrics.distance import pairwise_distances, polynomial_kernel
-from ganaug.metrics.permutation import Permutations, Tested, compare_with_null, permutation_test
+from ganaug.metrics.permutation import Permutations, PermutationTestResult, compare_with_null, permutation_test
 
 ROWS_PER_PASS = 1024  # rows of a matrix of distances that are in memory at once
 SMALLEST_BANDWIDTH = 1e-12  # squared kernel width where most points coincide
@@ -47,7 +47,7 @@ def neighbors(points: Tensor, k: int) -> Tensor:
     return torch.cat(parts)
 
 
-def coverage_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *, k: int = 5) -> Tested:
+def coverage_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *, k: int = 5) -> PermutationTestResult:
     """Test whether the coverage of real points is lower than chance explains, as it is if modes are missing.
 
     Parameters
@@ -61,7 +61,7 @@ def coverage_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is the coverage; a small one is extreme.
 
     Notes
@@ -92,7 +92,7 @@ def coverage_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *
     return permutation_test(coverage, permutations, nearest.numel(), low=True)
 
 
-def group_coverage_test(nearest: Tensor, in_group: Tensor, permutations: Permutations) -> Tested:
+def group_coverage_test(nearest: Tensor, in_group: Tensor, permutations: Permutations) -> PermutationTestResult:
     """Test whether synthetic points cover the real points of a group less than the other real points.
 
     Parameters
@@ -107,7 +107,7 @@ def group_coverage_test(nearest: Tensor, in_group: Tensor, permutations: Permuta
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is the coverage of the group less that of the others; a small one is extreme.
 
     References
@@ -137,7 +137,7 @@ def group_coverage_test(nearest: Tensor, in_group: Tensor, permutations: Permuta
     return permutation_test(difference, permutations, nearest.numel(), low=True)
 
 
-def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> Tested:
+def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> PermutationTestResult:
     """Test whether the kernel distance (KID) of two sets of points is larger than chance explains.
 
     Parameters
@@ -149,7 +149,7 @@ def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> 
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is `kernel_distance`; a large one is extreme.
 
     References
@@ -182,7 +182,9 @@ def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> 
     return permutation_test(distance, permutations, len(points), low=False)
 
 
-def classifier_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *, ridge: float = 0.1) -> Tested:
+def classifier_test(
+    real: Tensor, synthetic: Tensor, permutations: Permutations, *, ridge: float = 0.1
+) -> PermutationTestResult:
     """Test whether a classifier separates two sets of points better than chance explains (C2ST).
 
     Parameters
@@ -196,7 +198,7 @@ def classifier_test(real: Tensor, synthetic: Tensor, permutations: Permutations,
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is the area under the ROC curve of leave-one-out predictions: 0.5 where both sets are alike, 1 where
         they are fully separated. A large one is extreme.
 
@@ -241,7 +243,7 @@ def classifier_test(real: Tensor, synthetic: Tensor, permutations: Permutations,
     return permutation_test(auc, permutations, len(points), low=False)
 
 
-def mean_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> Tested:
+def mean_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> PermutationTestResult:
     """Test whether the mean of synthetic values is lower than that of real ones by more than chance explains.
 
     Parameters
@@ -253,7 +255,7 @@ def mean_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> Te
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is the mean of the synthetic values less that of the real ones; a small one is extreme.
 
     References
@@ -279,7 +281,7 @@ def mean_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> Te
     return permutation_test(difference, permutations, len(values), low=True)
 
 
-def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 0) -> Tested:
+def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 0) -> PermutationTestResult:
     """Test whether two variables, observed together, depend on each other.
 
     Parameters
@@ -293,7 +295,7 @@ def dependence_test(first: Tensor, second: Tensor, *, n: int = 999, seed: int = 
 
     Returns
     -------
-    Tested
+    PermutationTestResult
         `value` is the distance correlation, in [0, 1]; 0 where a variable is constant. A large one is extreme.
 
     References

@@ -20,7 +20,7 @@ A hinge loss with a gradient penalty, and two more penalties, one of them a func
 ... )
 """
 
-from ganaug.models.augmentations import AUGMENTATIONS, AdaptiveStrength, Policy, color, cutout, flip, translation
+from ganaug.models.augmentations import AUGMENTATIONS, AdaptiveStrength, Augmentation, color, cutout, flip, translation
 from ganaug.models.losses import (
     LOSSES,
     AdversarialLoss,
@@ -55,10 +55,10 @@ __all__ = [
     "PENALTIES",
     "AdaptiveStrength",
     "AdversarialLoss",
+    "Augmentation",
     "Network",
     "Penalty",
     "PenaltyInputs",
-    "Policy",
     "class_spectral",
     "color",
     "cutout",

@@ -29,10 +29,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ganaug._runtime.lookup import listed, lookup
+from ganaug._runtime.lookup import lookup, split_names
 from ganaug._runtime.randomness import integers, uniform
 
-Policy = Callable[[Tensor, torch.Generator], Tensor]
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def translation(images: Tensor, generator: torch.Generator, *, ratio: float = 0.125) -> Tensor:
@@ -178,7 +178,7 @@ def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(is_mirrored, images.flip(3), images)
 
 
-AUGMENTATIONS: dict[str, Policy] = {"translation": translation, "cutout": cutout, "color": color, "flip": flip}
+AUGMENTATIONS: dict[str, Augmentation] = {"translation": translation, "cutout": cutout, "color": color, "flip": flip}
 
 
 class AdaptiveStrength:
@@ -250,7 +250,7 @@ class AdaptiveStrength:
         self.sign = state["sign"].to(self.sign)
 
 
-def policy(names: str | Sequence[str | Policy] | None) -> list[Policy]:
+def resolve_augmentations(names: str | Sequence[str | Augmentation] | None) -> list[Augmentation]:
     """Resolve the parameter `augmentation` of an estimator to a list of functions.
 
     Parameters
@@ -270,15 +270,15 @@ def policy(names: str | Sequence[str | Policy] | None) -> list[Policy]:
 
     Examples
     --------
-    >>> from ganaug.models.augmentations import policy
-    >>> [function.__name__ for function in policy("translation, color")]
+    >>> from ganaug.models.augmentations import resolve_augmentations
+    >>> [function.__name__ for function in resolve_augmentations("translation, color")]
     ['translation', 'color']
     """
-    return [lookup(AUGMENTATIONS, part, "augmentation") for part in listed(names, "augmentation")]
+    return [lookup(AUGMENTATIONS, part, "augmentation") for part in split_names(names, "augmentation")]
 
 
 def apply(
-    augmentations: Sequence[Policy], images: Tensor, generator: torch.Generator, probability: Tensor | None = None
+    augmentations: Sequence[Augmentation], images: Tensor, generator: torch.Generator, probability: Tensor | None = None
 ) -> Tensor:
     """Apply augmentations one after the other.
 

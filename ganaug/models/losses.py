@@ -51,7 +51,7 @@ class AdversarialLoss:
         generator's loss then takes the real logits too.
     allows_batch_norm : bool, default=True
         False if the discriminator must score each image independently of the rest of the batch.
-    decision : float or None, default=0.0
+    decision_threshold : float or None, default=0.0
         Logit above which the discriminator is counted as predicting "real"; its accuracy is measured with it. None for
         a loss that is invariant to a shift of all logits, such as Wasserstein: the threshold is then the midpoint
         between the mean logit of real and that of fake images.
@@ -74,7 +74,7 @@ class AdversarialLoss:
     critic_steps: int = 1
     relativistic: bool = False
     allows_batch_norm: bool = True
-    decision: float | None = 0.0
+    decision_threshold: float | None = 0.0
 
 
 def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -303,11 +303,11 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
 LOSSES: dict[str, AdversarialLoss] = {
     "vanilla": AdversarialLoss(logistic_discriminator, minimax_generator),
     "non-saturating": AdversarialLoss(logistic_discriminator, non_saturating_generator),
-    "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, decision=0.5),
+    "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, decision_threshold=0.5),
     "hinge": AdversarialLoss(hinge_discriminator, negated_mean),
     # spectral normalization of the discriminator replaces weight clipping (Miyato et al. 2018)
     "wgan": AdversarialLoss(
-        wasserstein_discriminator, negated_mean, critic_steps=5, allows_batch_norm=False, decision=None
+        wasserstein_discriminator, negated_mean, critic_steps=5, allows_batch_norm=False, decision_threshold=None
     ),
     # the penalty acts on each image by itself; batch norm would couple those of a batch (Gulrajani et al. 2017, sec. 4)
     "wgan-gp": AdversarialLoss(
@@ -316,7 +316,7 @@ LOSSES: dict[str, AdversarialLoss] = {
         penalties=(PENALTIES["gradient-penalty"],),
         critic_steps=5,
         allows_batch_norm=False,
-        decision=None,
+        decision_threshold=None,
     ),
     # converges only with both penalties (Huang et al. 2024, section 2.2); only differences of its logits have a meaning
     "relativistic": AdversarialLoss(
@@ -324,6 +324,6 @@ LOSSES: dict[str, AdversarialLoss] = {
         relativistic_generator,
         penalties=(PENALTIES["r1"], PENALTIES["r2"]),
         relativistic=True,
-        decision=None,
+        decision_threshold=None,
     ),
 }

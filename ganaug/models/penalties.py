@@ -29,7 +29,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganaug._runtime.lookup import listed, lookup
+from ganaug._runtime.lookup import lookup, split_names
 from ganaug._runtime.randomness import uniform
 
 Discriminator = Callable[[Tensor, Tensor], Tensor]
@@ -100,7 +100,7 @@ class Penalty:
         each class.
     weight : float
         Factor of the term in the loss.
-    last_weight : float or None, default=None
+    final_weight : float or None, default=None
         Weight that is reached, along a cosine, after `TrainingRecipe.lr_decay_images` images. None keeps `weight`
         constant.
     every : int, default=1
@@ -121,7 +121,7 @@ class Penalty:
 
     term: Callable[..., Tensor]
     weight: float
-    last_weight: float | None = None
+    final_weight: float | None = None
     every: int = 1
     start: int = 0
     of: Literal["discriminator", "generator"] = "discriminator"
@@ -325,8 +325,8 @@ def _input_gradient(inputs: PenaltyInputs, images: Tensor) -> Tensor:
 PENALTIES: dict[str, Penalty] = {
     "gradient-penalty": Penalty(gradient_penalty, 10.0),
     # gamma 0.05, decaying to 0.005 (Huang et al. 2024, table 6: CIFAR-10)
-    "r1": Penalty(r1, 0.05 / 2, last_weight=0.005 / 2),
-    "r2": Penalty(r2, 0.05 / 2, last_weight=0.005 / 2),
+    "r1": Penalty(r1, 0.05 / 2, final_weight=0.005 / 2),
+    "r2": Penalty(r2, 0.05 / 2, final_weight=0.005 / 2),
     # gamma 0.01 (Karras et al. 2020, table 6: CIFAR-10)
     "lazy-r1": Penalty(r1, 0.01 / 2, every=8),
     # weight 0.3 from step 1,000 on (Tseng et al. 2021, section 4.1)
@@ -336,7 +336,7 @@ PENALTIES: dict[str, Penalty] = {
 }
 
 
-def penalties(names: str | Sequence[str | Penalty] | None) -> list[Penalty]:
+def resolve_penalties(names: str | Sequence[str | Penalty] | None) -> list[Penalty]:
     """Resolve the parameter `penalty` of `TrainingRecipe` to a list of penalties.
 
     Parameters
@@ -356,8 +356,8 @@ def penalties(names: str | Sequence[str | Penalty] | None) -> list[Penalty]:
 
     Examples
     --------
-    >>> from ganaug.models.penalties import penalties
-    >>> [penalty.weight for penalty in penalties("gradient-penalty, lecam")]
+    >>> from ganaug.models.penalties import resolve_penalties
+    >>> [penalty.weight for penalty in resolve_penalties("gradient-penalty, lecam")]
     [10.0, 0.3]
     """
-    return [lookup(PENALTIES, part, "penalty") for part in listed(names, "penalty")]
+    return [lookup(PENALTIES, part, "penalty") for part in split_names(names, "penalty")]

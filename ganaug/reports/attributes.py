@@ -11,7 +11,7 @@ from torch import Tensor
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.table import is_missing
-from ganaug.metrics.class_recognition import recognition
+from ganaug.metrics.class_recognition import recognize_classes
 
 PREFIX = "attr_"
 MAX_VALUES = 20  # of an attribute
@@ -223,12 +223,12 @@ def predicted_attributes(
         known = np.flatnonzero(truth >= 0)
         labels = synthetic.labels.new_tensor(truth[known])
         claimed = labels.new_zeros(len(synthetic_features))  # affects confidences only, which are not used
-        of_real, of_synthetic = recognition(
+        of_real, of_synthetic = recognize_classes(
             real_features[known], labels, synthetic_features, claimed, seed=seed % 2**31
         )
         predictions = np.full(len(real), -1)
-        predictions[known] = of_real.named.numpy()
-        attributes.append(Attribute(name, values, truth, of_synthetic.named.numpy(), predictions))
+        predictions[known] = of_real.predicted.numpy()
+        attributes.append(Attribute(name, values, truth, of_synthetic.predicted.numpy(), predictions))
     return attributes
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from ganaug.errors import DataError
-from ganaug.evaluation.classifiers import classifier_for
-from ganaug.evaluation.scores import holm
-from ganaug.evaluation.splits import groups_of
-from ganaug.images import LabeledImages, matched
-from ganaug.metrics.bias_amplification import RESAMPLES
-from ganaug.metrics.features import Extractor, extractor
+from ganaug.evaluation.bootstrap import holm
+from ganaug.evaluation.classifiers import resolve_classifier
+from ganaug.evaluation.splits import resolve_groups
+from ganaug.images import LabeledImages, match_classes
+from ganaug.metrics.bias_amplification import N_RESAMPLES
+from ganaug.metrics.features import Extractor, get_extractor
 from ganaug.reports.attributes import Attribute, known_attributes, predicted_attributes, resolve_names
 from ganaug.reports.bias_summary import summarize_bias
 from ganaug.reports.composition import (
@@ -118,13 +118,13 @@ def bias_report(
     ill: attr_site = north is 25 percentage points more frequent among synthetic images than among real ones ...
     """
     _check_parameters(claim, predicted, features, n_seeds)
-    synthetic = matched(synthetic, real, "synthetic")
+    synthetic = match_classes(synthetic, real, "synthetic")
     if not len(real) or not len(synthetic):
         raise DataError(f"there are no {'real' if not len(real) else 'synthetic'} images to compare.")
     names = resolve_names(real, synthetic, attributes, predicted=predicted)
-    group_ids, trainer = groups_of(real, groups), classifier_for(classifier)
+    group_ids, trainer = resolve_groups(real, groups), resolve_classifier(classifier)
     if test is not None:
-        test = matched(test, real, "test")
+        test = match_classes(test, real, "test")
         check_test(test, names)
     known = known_attributes(real, synthetic, names)
     of_population = claim == "population"
@@ -140,7 +140,7 @@ def bias_report(
     guesses = _predict(inputs, names) if predicted else []
     rows = _composition_rows(inputs, names, known, guesses)
     if test is not None:
-        clusters = groups_of(test, groups if isinstance(groups, str) else None)
+        clusters = resolve_groups(test, groups if isinstance(groups, str) else None)
         rows += downstream_rows(real, synthetic, test, names, trainer, clusters, n_seeds=n_seeds, seed=random_state)
     rows = _judge(rows)
     return Report(
@@ -175,7 +175,7 @@ def _facts(
 def _count_draws(real: LabeledImages, attributes: list[Attribute], names: list[str]) -> int:
     """Number of permutations and resamples: the smallest p value must stay below the level when it is adjusted."""
     n_tests = len(real.classes) * sum(2 * len(attribute.values) for attribute in attributes) + 2 * len(names)
-    return max(RESAMPLES, round(2 * n_tests / ALARM))
+    return max(N_RESAMPLES, round(2 * n_tests / ALARM))
 
 
 def _predict(inputs: BiasInputs, names: list[str]) -> list[Attribute]:
@@ -215,7 +215,7 @@ def _extract(
     real: LabeledImages, synthetic: LabeledImages, features: str | Extractor | nn.Module
 ) -> tuple[Tensor, Tensor]:
     """Features of both image sets."""
-    extract = extractor(features)[1]
+    extract = get_extractor(features)[1]
     return extract(real.images), extract(synthetic.images)
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ganaug.evaluation.baselines import ADJUSTED, PLAIN
+from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT, REAL_ONLY
+from ganaug.evaluation.bootstrap import Interval, interval, proportion_interval
 from ganaug.evaluation.comparison import HELPS, HURTS, MIN_GROUPS, MIN_IMAGES, Comparison, Method
-from ganaug.evaluation.scores import Interval, interval, share_interval
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison_figures import class_figure, curve_figure, share_figure
 from ganaug.reports.report import Report
 from ganaug.reports.rows import Figure, Row
 
 METHODS, RECALL = "Training methods", "Recall by class: best with synthetic images and best without"
-GAIN = "gain over best without"
+GAIN = "gain over best baseline"
 STATES = {HELPS: "pass", HURTS: "fail"}
 LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the other metrics compare with the baseline
 SIGNIFICANCE = 0.05  # of a change of the recall of a class, adjusted for the number of classes
@@ -50,7 +50,7 @@ def report_on(
     Report
         Of kind "utility".
     """
-    best, baseline = comparison.best, comparison.best_baseline
+    best, baseline = comparison.best_with_synthetic, comparison.best_baseline
     changes, p_values = comparison.classes(best)
     gain = comparison.gain(best)
     significant = [
@@ -62,15 +62,19 @@ def report_on(
     losing = [name for name, change in significant if change < 0]
     notes = [*notes, *_reliability_notes(comparison)]
     facts = {
-        "share": comparison.share,
+        "share": comparison.recommended_share,
         "gain": gain.value,
         "gain_interval": [gain.low, gain.high],
         "gaining_classes": gaining,
         "losing_classes": losing,
         **settings,
-        "best without, how often": dict(Counter(baseline.chosen)),
-        "best with, how often": dict(Counter(best.chosen)),
-        **({} if comparison.gated is None else {"gated, how often": dict(Counter(comparison.gated.chosen))}),
+        "best baseline, selections": dict(Counter(baseline.selected)),
+        "best with synthetic, selections": dict(Counter(best.selected)),
+        **(
+            {}
+            if comparison.verdict_policy is None
+            else {"verdict followed, selections": dict(Counter(comparison.verdict_policy.selected))}
+        ),
         "notes": notes,
     }
     return Report(
@@ -86,10 +90,10 @@ def report_on(
 
 def _reliability_notes(comparison: Comparison) -> list[str]:
     """Remarks on results that rest on too few images, groups or seeds."""
-    groups, n_seeds = comparison.given.groups, len(comparison.given.baselines[PLAIN])
+    groups, n_seeds = comparison.predictions.groups, len(comparison.predictions.baselines[REAL_ONLY])
     if groups is not None and len(np.unique(groups)) < MIN_GROUPS:
         return [f"fewer than {MIN_GROUPS} groups of test images are too few for a verdict"]
-    if not comparison.solid.any():
+    if not comparison.has_enough_images.any():
         return [f"no class has {MIN_IMAGES} test images, which is too few for a verdict"]
     if n_seeds == 1:
         return ["one seed: the intervals do not include the differences between trainings"]
@@ -98,13 +102,13 @@ def _reliability_notes(comparison: Comparison) -> list[str]:
 
 def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losing: list[str]) -> list[str]:
     """Verdict, recommendation, and the classes that gain or lose."""
-    recommended = comparison.shares.get(comparison.share, comparison.best)
+    recommended = comparison.shares.get(comparison.recommended_share, comparison.best_with_synthetic)
     baseline = most_selected(comparison.best_baseline)
     against = f"compared with the best method without them ({baseline})"
     if comparison.verdict == HELPS:
         first = (
             f"Synthetic images help: they change balanced accuracy by {format_points(gain)} {against}. "
-            f"Use share={comparison.share:g} ({most_selected(recommended)})."
+            f"Use share={comparison.recommended_share:g} ({most_selected(recommended)})."
         )
     elif comparison.verdict == HURTS:
         which = "every share above the smallest" if len(comparison.shares) > 1 else "the share that was tried"
@@ -118,7 +122,7 @@ def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losin
             f"{format_points(gain)} {against}. "
             f"Train without synthetic images (share=0), with {baseline}."
         )
-        above = comparison.above_curve(comparison.best)
+        above = comparison.gain_over_offset_curve(comparison.best_with_synthetic)
         if gain.low > 0 and above is not None and above.low <= 0:
             first += (
                 " Class-wise offsets, such as logit adjustment, may reach the same recall of rare classes at a lower "
@@ -149,7 +153,7 @@ def format_points(interval: Interval) -> str:
 
     Examples
     --------
-    >>> from ganaug.evaluation.scores import Interval
+    >>> from ganaug.evaluation.bootstrap import Interval
     >>> from ganaug.reports.comparison import format_points
     >>> format_points(Interval(0.012, 0.003, 0.021))
     '+1.2 percentage points (+0.3 to +2.1)'
@@ -160,39 +164,41 @@ def format_points(interval: Interval) -> str:
 
 def most_selected(method: Method) -> str:
     """Name of the method that was selected most often, for the parts of the test images and the seeds."""
-    return max(method.chosen, key=method.chosen.count) if method.chosen else method.name
+    return max(method.selected, key=method.selected.count) if method.selected else method.name
 
 
 def _method_rows(comparison: Comparison) -> list[Row]:
     """Rows of every training method, and of the best ones."""
     rows: list[Row] = []
-    for method in (*comparison.baselines.values(), *comparison.shares.values(), *comparison.others.values()):
-        is_baseline = method.name in comparison.given.baselines or method.name == ADJUSTED
+    for method in (*comparison.baselines.values(), *comparison.shares.values(), *comparison.display_only.values()):
+        is_baseline = method.name in comparison.predictions.baselines or method.name == LOGIT_ADJUSTMENT
         rows += _score_rows(comparison, method, is_judged=not is_baseline)
     rows += _score_rows(comparison, comparison.best_baseline, is_judged=False)
-    rows += _score_rows(comparison, comparison.best, is_judged=True)
-    rows += [] if comparison.gated is None else _score_rows(comparison, comparison.gated, is_judged=False)
+    rows += _score_rows(comparison, comparison.best_with_synthetic, is_judged=True)
+    rows += (
+        [] if comparison.verdict_policy is None else _score_rows(comparison, comparison.verdict_policy, is_judged=False)
+    )
     # the best baseline has no gain over itself
     return [row for row in rows if row.subject != comparison.best_baseline.name or row.metric in LEVELS]
 
 
 def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> list[Row]:
     """Scores of a method, and their differences from those of the best baseline."""
-    note = f"selected: {', '.join(sorted(set(method.chosen)))}" if set(method.chosen) - {method.name} else ""
+    note = f"selected: {', '.join(sorted(set(method.selected)))}" if set(method.selected) - {method.name} else ""
     scores, baseline = method.scores, comparison.best_baseline.scores
     results = {
-        "balanced accuracy": share_interval(scores.balanced_accuracy),
+        "balanced accuracy": proportion_interval(scores.balanced_accuracy),
         GAIN: comparison.gain(method),
-        "above offset curve": comparison.above_curve(method),
-        "macro F1": share_interval(scores.macro_f1),
+        "above offset curve": comparison.gain_over_offset_curve(method),
+        "macro F1": proportion_interval(scores.macro_f1),
         "gain in macro F1": interval(scores.macro_f1 - baseline.macro_f1),
-        "calibration error (ECE)": share_interval(scores.ece),
+        "calibration error (ECE)": proportion_interval(scores.ece),
         "change in ECE": interval(scores.ece - baseline.ece),
     }
     rows = []
     for metric, result in results.items():
         if result is not None:
-            state = STATES.get(comparison.verdict_on(method), "") if is_judged and metric == GAIN else ""
+            state = STATES.get(comparison.verdict_for(method), "") if is_judged and metric == GAIN else ""
             rows.append(
                 Row(METHODS, method.name, metric, result.value, result.low, result.high, state=state, note=note)
             )
@@ -208,15 +214,17 @@ def _class_rows(
 ) -> list[Row]:
     """Recall of each class with the best method with synthetic images and the best without."""
     rows = []
-    methods = {"recall, best without": comparison.best_baseline, "recall, best with": comparison.best}
+    methods = {"recall, best without": comparison.best_baseline, "recall, best with": comparison.best_with_synthetic}
     for label, name in enumerate(real.classes):
         p, change = float(p_values[label]), changes[label]
         state = "" if not p < SIGNIFICANCE else "pass" if change.value > 0 else "fail"
-        state, note = (state, "") if comparison.solid[label] else ("insufficient", "too few test images or groups")
+        state, note = (
+            (state, "") if comparison.has_enough_images[label] else ("insufficient", "too few test images or groups")
+        )
         rows.append(Row(RECALL, name, "training images", real.counts[name]))
         rows.append(Row(RECALL, name, "test images", test.counts[name]))
         for metric, method in methods.items():
-            recall = share_interval(method.scores.recall[:, label])
+            recall = proportion_interval(method.scores.recall[:, label])
             rows.append(Row(RECALL, name, metric, recall.value, recall.low, recall.high))
         metric = "change in recall"
         rows.append(Row(RECALL, name, metric, change.value, change.low, change.high, p=p, state=state, note=note))
@@ -227,5 +235,5 @@ def _figures(
     comparison: Comparison, classes: Sequence[str], changes: Sequence[Interval], p_values: np.ndarray
 ) -> tuple[Figure, ...]:
     """Gains by share, the trade-off between rare and common classes if there are any, and changes by class."""
-    curve = [curve_figure(comparison)] if comparison.is_uneven else []
+    curve = [curve_figure(comparison)] if comparison.is_imbalanced else []
     return (share_figure(comparison), *curve, class_figure(classes, changes, p_values))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ganaug._runtime.terminal import one_line
+from ganaug.evaluation.bootstrap import CONFIDENCE_LEVEL, Interval
 from ganaug.evaluation.comparison import Comparison
-from ganaug.evaluation.scores import LEVEL, Interval
 from ganaug.reports.canvas import BAD, BLUE, GOOD, GRAY, INK, NEUTRAL, row_height, svg
 from ganaug.reports.rows import Figure
 
@@ -30,7 +30,7 @@ def share_figure(comparison: Comparison) -> Figure:
 
     def plot(axes: Any) -> None:
         gains = {f"{100 * share:g}%": comparison.gain(method) for share, method in comparison.shares.items()}
-        gains |= {name: comparison.gain(method) for name, method in comparison.others.items()}
+        gains |= {name: comparison.gain(method) for name, method in comparison.display_only.items()}
         for place, gain in enumerate(gains.values()):
             axes.plot([place, place], [100 * gain.low, 100 * gain.high], color=_color(gain), linewidth=2)
             axes.plot(place, 100 * gain.value, "o", color=_color(gain))
@@ -54,7 +54,7 @@ def curve_figure(comparison: Comparison) -> Figure:
     Parameters
     ----------
     comparison : Comparison
-        With rare and common classes (`is_uneven`).
+        With rare and common classes (`is_imbalanced`).
 
     Returns
     -------
@@ -62,12 +62,12 @@ def curve_figure(comparison: Comparison) -> Figure:
     """
 
     def plot(axes: Any) -> None:
-        rare, common = comparison.curve
+        rare, common = comparison.offset_curve
         axes.plot(rare[:, 0], common[:, 0], "-", color=INK, linewidth=1)
-        methods = [(method, GRAY) for method in (*comparison.baselines.values(), *comparison.others.values())]
+        methods = [(method, GRAY) for method in (*comparison.baselines.values(), *comparison.display_only.values())]
         methods += [(method, BLUE) for method in comparison.shares.values()]
         for (method, color), marker in zip(methods, cycle(MARKERS), strict=False):
-            x, y = (float(mean[0]) for mean in comparison.trade(method.scores.recall))
+            x, y = (float(mean[0]) for mean in comparison.rare_and_common_recall(method.scores.recall))
             axes.plot(x, y, marker, color=color, label=method.name, linestyle="none")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
         axes.set_xlabel("mean recall of the rare classes")
@@ -101,7 +101,7 @@ def class_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np
 
     def plot(axes: Any) -> None:
         for place, (change, p) in enumerate(zip(changes, p_values, strict=True)):
-            color = _color(change) if p < 1 - LEVEL else NEUTRAL
+            color = _color(change) if p < 1 - CONFIDENCE_LEVEL else NEUTRAL
             axes.plot([100 * change.low, 100 * change.high], [place, place], color=color, linewidth=2)
             axes.plot(100 * change.value, place, "o", color=color)
         axes.axvline(0, color=INK, linewidth=0.8)

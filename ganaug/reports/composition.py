@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ganaug.evaluation.comparison import MIN_GROUPS
+from ganaug.evaluation.predictions import MIN_GROUPS
 from ganaug.images import LabeledImages
-from ganaug.metrics.attribute_shift import FEWEST, clustered_shift, shift
+from ganaug.metrics.attribute_shift import MIN_IMAGES, clustered_share_shift, share_shift
 from ganaug.metrics.bias_amplification import amplification, calibrated_amplification
-from ganaug.metrics.intervals import wilson
-from ganaug.metrics.predicted_attributes import corrected_shares, guess_test
+from ganaug.metrics.intervals import wilson_interval
+from ganaug.metrics.predicted_attributes import corrected_shares, predicted_share_test
 from ganaug.reports.attributes import Attribute
 from ganaug.reports.rows import Row
 
@@ -19,7 +19,7 @@ ATTRIBUTE_SHARES = "Attributes within each class"
 AMPLIFICATION = "Bias amplification"
 DIRECTIONS = {"attribute": "attribute given class", "class": "class given attribute"}  # of bias amplification
 
-TOO_FEW = f"fewer than {FEWEST} images"
+TOO_FEW = f"fewer than {MIN_IMAGES} images"
 GROUPED = "images come in groups, which this test does not take into account if the claim is about the population"
 UNPREDICTABLE = "the images do not show the attribute clearly enough to predict it"
 
@@ -93,7 +93,9 @@ def class_share_rows(real: LabeledImages, synthetic: LabeledImages) -> list[Row]
         for origin, images in {"real": real, "synthetic": synthetic}.items():
             count = images.counts[name]
             rows.append(Row(CLASS_SHARES, name, f"{origin} images", count))
-            rows.append(Row(CLASS_SHARES, name, f"{origin} share", count / len(images), *wilson(count, len(images))))
+            rows.append(
+                Row(CLASS_SHARES, name, f"{origin} share", count / len(images), *wilson_interval(count, len(images)))
+            )
     return rows
 
 
@@ -120,7 +122,7 @@ def attribute_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
         n_real, n_synthetic = int(real_counts[label].sum()), int(synthetic_counts[label].sum())
         members = (inputs.real.labels.numpy() == label) & (attribute.real >= 0)
         groups = None if inputs.groups is None else inputs.groups[members]
-        has_few = min(n_real, n_synthetic) < FEWEST or (groups is not None and len(np.unique(groups)) < MIN_GROUPS)
+        has_few = min(n_real, n_synthetic) < MIN_IMAGES or (groups is not None and len(np.unique(groups)) < MIN_GROUPS)
         for value in attribute.reported_values():
             subject = _subject(name, attribute, value)
             rows += _count_rows(subject, n_real, n_synthetic)
@@ -130,9 +132,11 @@ def attribute_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
                 continue
             hits = int(synthetic_counts[label, value])
             result = (
-                shift(int(real_counts[label, value]), n_real, hits, n_synthetic, of_population=inputs.of_population)
+                share_shift(
+                    int(real_counts[label, value]), n_real, hits, n_synthetic, of_population=inputs.of_population
+                )
                 if groups is None
-                else clustered_shift(attribute.real[members] == value, groups, hits, n_synthetic)
+                else clustered_share_shift(attribute.real[members] == value, groups, hits, n_synthetic)
             )
             rows += _share_rows(
                 subject,
@@ -173,10 +177,10 @@ def predicted_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
         n_real, n_synthetic = len(members), len(predictions)
         n_values = len(attribute.values)
         # the errors of this class alone, if it has enough images of every value; else those of all classes
-        knows_errors = min(np.bincount(attribute.real[members], minlength=n_values)) >= FEWEST
+        knows_errors = min(np.bincount(attribute.real[members], minlength=n_values)) >= MIN_IMAGES
         judged = members if knows_errors else np.flatnonzero(is_known)
         corrected = None
-        if min(n_real, n_synthetic) >= FEWEST and not inputs.is_grouped:
+        if min(n_real, n_synthetic) >= MIN_IMAGES and not inputs.is_grouped:
             true, guesses = attribute.real[judged], attribute.predicted[judged]
             corrected = corrected_shares(true, guesses, predictions, n_values, seed=inputs.seed)
         for value in attribute.reported_values():
@@ -184,12 +188,12 @@ def predicted_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
             rows += _count_rows(subject, n_real, n_synthetic)
             if corrected is None:
                 reason = GROUPED if inputs.is_grouped else UNPREDICTABLE
-                reason = TOO_FEW if min(n_real, n_synthetic) < FEWEST else reason
+                reason = TOO_FEW if min(n_real, n_synthetic) < MIN_IMAGES else reason
                 rows.append(_insufficient(ATTRIBUTE_SHARES, subject, "change", reason))
                 continue
             real_share = float((attribute.real[members] == value).mean())
             share, low, high = (float(part[value]) for part in (corrected.shares, corrected.low, corrected.high))
-            p = guess_test(attribute.predicted[members], predictions, value)
+            p = predicted_share_test(attribute.predicted[members], predictions, value)
             change = (share - real_share, low - real_share, high - real_share, p)
             rows += _share_rows(subject, (real_share, n_real), (share, low, high), change, note)
     return rows
@@ -215,7 +219,7 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
     real_counts, synthetic_counts = inputs.counts(attribute)
     rows = []
     for direction, metric in DIRECTIONS.items():
-        if inputs.is_grouped or min(real_counts.sum(), synthetic_counts.sum()) < FEWEST:
+        if inputs.is_grouped or min(real_counts.sum(), synthetic_counts.sum()) < MIN_IMAGES:
             reason = GROUPED if inputs.is_grouped else TOO_FEW
             rows.append(_insufficient(AMPLIFICATION, attribute.name, metric, reason))
             continue
@@ -261,7 +265,7 @@ def _share_rows(
     """Shares and their change. real: (share, images); synthetic: (share, low, high); change: (value, low, high, p)."""
     share, n = real
     return [
-        Row(ATTRIBUTE_SHARES, subject, "real share", share, *wilson(round(share * n), n)),
+        Row(ATTRIBUTE_SHARES, subject, "real share", share, *wilson_interval(round(share * n), n)),
         Row(ATTRIBUTE_SHARES, subject, "synthetic share", *synthetic, note=note),
         Row(ATTRIBUTE_SHARES, subject, "change", *change),
     ]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug.errors import DataError
-from ganaug.images import LabeledImages, matched
-from ganaug.metrics.diversity import MEASURES, Measured
-from ganaug.metrics.features import Extractor, extractor
+from ganaug.images import LabeledImages, match_classes
+from ganaug.metrics.diversity import DIVERSITY_METRICS, MetricResult
+from ganaug.metrics.features import Extractor, get_extractor
 from ganaug.metrics.pair import Pair
 from ganaug.reports.diversity_figures import draw_figures
 from ganaug.reports.diversity_pairs import MIN_IMAGES, PairSource, draw_images
@@ -95,12 +95,12 @@ def diversity_report(
     ['coverage', 'missing modes', 'near-copies', 'repeats']
     """
     report_progress = progress or (lambda step, done, total: None)  # noqa: ARG005
-    synthetic = matched(synthetic, real, "synthetic")
-    reference = real if holdout is None else matched(holdout, real, "held-out")
+    synthetic = match_classes(synthetic, real, "synthetic")
+    reference = real if holdout is None else match_classes(holdout, real, "held-out")
     _check_not_empty(reference, synthetic)
     real_sample = draw_images(reference, most, random_state, "real")
     synthetic_sample = draw_images(synthetic, most, random_state, "synthetic")
-    features_name, extract = extractor(features)
+    features_name, extract = get_extractor(features)
     n_steps = len(real.classes) + 3
     report_progress("features of the real images", 0, n_steps)
     real_features = extract(real_sample.images)
@@ -143,19 +143,23 @@ def _draw_membership(
     real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, most: int, seed: int
 ) -> tuple[LabeledImages, LabeledImages]:
     """Images that the generator was trained on, and others: `unseen`, or else the held-out ones."""
-    others = held_out if unseen is None else draw_images(matched(unseen, real, "unseen"), most, seed, "unseen")
+    others = held_out if unseen is None else draw_images(match_classes(unseen, real, "unseen"), most, seed, "unseen")
     return draw_images(real, most, seed, "members"), others
 
 
-def _measure(pairs: Mapping[str, Pair], report_progress: Callable[[str, int], None]) -> dict[tuple[str, str], Measured]:
+def _measure(
+    pairs: Mapping[str, Pair], report_progress: Callable[[str, int], None]
+) -> dict[tuple[str, str], MetricResult]:
     """Compute every measure of every pair that has enough images: {(class, measure): result}."""
     results = {}
     for number, (subject, pair) in enumerate(pairs.items()):
         report_progress(subject, number)
         if min(len(pair.real), len(pair.synthetic)) < MIN_IMAGES:
             continue
-        for name, measure in MEASURES.items():
-            if not measure.takes or getattr(pair, measure.takes) is not None:
-                results[subject, name] = measure.of(pair)
-        vars(pair).pop("who", None)  # the cached permutations, by far the largest part, which are not used again
+        for name, measure in DIVERSITY_METRICS.items():
+            if not measure.requires or getattr(pair, measure.requires) is not None:
+                results[subject, name] = measure.compute(pair)
+        vars(pair).pop(
+            "permutations", None
+        )  # the cached permutations, by far the largest part, which are not used again
     return results

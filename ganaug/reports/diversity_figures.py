@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganaug._runtime.terminal import one_line, printable
-from ganaug.metrics.aligned_copies import copy_limit
-from ganaug.metrics.diversity import Measured
+from ganaug.metrics.aligned_copies import copy_threshold
+from ganaug.metrics.diversity import MetricResult
 from ganaug.metrics.pair import Pair
 from ganaug.reports.canvas import BAD, GOOD, INK, NEUTRAL, png, row_height, svg
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.rows import Figure, Row
-from ganaug.training.pictures import preview
+from ganaug.training.pictures import draw_preview
 
 MAX_CLASSES = 20  # with sample images
 MAX_COVERAGES = 40  # classes in the plot of coverage
@@ -30,7 +30,7 @@ MODE_LEVEL = 0.01  # p value, adjusted for the number of modes, below which a mo
 
 
 def draw_figures(
-    pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Measured], rows: list[Row]
+    pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], MetricResult], rows: list[Row]
 ) -> list[Figure]:
     """Draw all figures of a diversity report.
 
@@ -38,7 +38,7 @@ def draw_figures(
     ----------
     pairs : mapping of str to Pair
         {class or "all classes": pair}.
-    results : mapping of (str, str) to Measured
+    results : mapping of (str, str) to MetricResult
         {(class, measure): result}.
     rows : list of Row
         With states.
@@ -69,7 +69,7 @@ def _shrink(images: Tensor) -> Tensor:
 def _sample_figure(classes: Mapping[str, Pair]) -> Figure:
     """The first real and synthetic images of each class."""
     shown = dict(list(classes.items())[:MAX_CLASSES])
-    grid = preview(
+    grid = draw_preview(
         {
             printable(name): (
                 _shrink(pair.real_images[:IMAGES_PER_ROW]),
@@ -87,7 +87,7 @@ def _copy_figures(classes: Mapping[str, Pair]) -> list[Figure]:
     suspects = []
     for name, pair in classes.items():
         ratios, _, among_training = pair.copies
-        rows = torch.nonzero(ratios < copy_limit(among_training)).flatten()
+        rows = torch.nonzero(ratios < copy_threshold(among_training)).flatten()
         suspects += [(float(ratios[row]), name, int(row)) for row in rows]
     if not suspects:
         return []
@@ -108,7 +108,7 @@ def _copy_figures(classes: Mapping[str, Pair]) -> list[Figure]:
         "the nearest other training image is. The closest first; training images on the left, the synthetic images in "
         "the same order on the right. The distance ignores mirroring, small shifts, brightness and contrast."
     )
-    return [Figure(png(preview(grid)), caption)]
+    return [Figure(png(draw_preview(grid)), caption)]
 
 
 def _mode_figures(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
@@ -129,11 +129,11 @@ def _mode_figures(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
         "Missing modes: groups of similar real images with too few synthetic images. Each row: the class, the number "
         "of real and of synthetic images in the mode, and its most typical real images."
     )
-    return [Figure(png(preview(grid)), caption)]
+    return [Figure(png(draw_preview(grid)), caption)]
 
 
 def _coverage_figure(
-    classes: Mapping[str, Pair], results: Mapping[tuple[str, str], Measured], rows: list[Row]
+    classes: Mapping[str, Pair], results: Mapping[tuple[str, str], MetricResult], rows: list[Row]
 ) -> Figure:
     """Coverage of each class with its interval."""
     names = [name for name in classes if (name, "coverage") in results][:MAX_COVERAGES]

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import derive, generator
 from ganaug.images import LabeledImages
-from ganaug.metrics.class_recognition import Recognition, recognition
-from ganaug.metrics.diversity import MEASURES
-from ganaug.metrics.membership_inference import nearest_synthetic
+from ganaug.metrics.class_recognition import Recognition, recognize_classes
+from ganaug.metrics.diversity import DIVERSITY_METRICS
+from ganaug.metrics.membership_inference import nearest_synthetic_distances
 from ganaug.metrics.pair import Pair
 from ganaug.metrics.permutation import N_PERMUTATIONS
 
@@ -116,11 +116,11 @@ class PairSource:
         if len(torch.unique(labels)) < 2 or int(torch.bincount(labels).max()) < 2:
             return None
         real, synthetic = self.features
-        return recognition(real, labels, synthetic, self.synthetic.labels, seed=self.seed % 2**31)
+        return recognize_classes(real, labels, synthetic, self.synthetic.labels, seed=self.seed % 2**31)
 
     def _count_permutations(self, n_classes: int) -> int:
         """Number of permutations, such that the smallest p value stays small when it is adjusted for all tests."""
-        n_tests = sum(measure.severity != "" for measure in MEASURES.values()) * (n_classes + 1)
+        n_tests = sum(measure.severity != "" for measure in DIVERSITY_METRICS.values()) * (n_classes + 1)
         return max(N_PERMUTATIONS, round(2 * n_tests / self.false_alarm_rate))
 
     def _membership_distances(self, name: str, synthetic_rows: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -131,7 +131,9 @@ class PairSource:
         if n < MIN_IMAGES:
             return None
         synthetic = self.synthetic.images[synthetic_rows]
-        members, others = (nearest_synthetic(images.of_class(name, n), synthetic) for images in self.membership)
+        members, others = (
+            nearest_synthetic_distances(images.of_class(name, n), synthetic) for images in self.membership
+        )
         return members, others
 
     def _balance(self, rows_of_class: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
@@ -160,8 +162,8 @@ class PairSource:
         if recognized is not None:
             of_real, of_synthetic = recognized
             recognized = (
-                Recognition(of_real.named[real], of_real.confidence[real]),
-                Recognition(of_synthetic.named[synthetic], of_synthetic.confidence[synthetic]),
+                Recognition(of_real.predicted[real], of_real.log_probability[real]),
+                Recognition(of_synthetic.predicted[synthetic], of_synthetic.log_probability[synthetic]),
             )
         return Pair(
             self.features[0][real],

@@ -8,11 +8,11 @@ from scipy.stats import norm
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator
-from ganaug.evaluation.scores import holm
+from ganaug.evaluation.bootstrap import holm
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.distance import frechet_distance
-from ganaug.metrics.diversity import MEASURES, Measure, Measured
-from ganaug.metrics.features import FRECHET
+from ganaug.metrics.diversity import DIVERSITY_METRICS, DiversityMetric, MetricResult
+from ganaug.metrics.features import FRECHET_NAMES
 from ganaug.metrics.pair import Pair
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.rows import Row, worst_state
@@ -24,14 +24,14 @@ JACKKNIFE_BLOCKS = 5  # of images, left out in turn for the interval of a Freche
 MIN_FRECHET = 2048  # images below which a Frechet distance depends more on their number than on the images
 
 
-def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Measured]) -> list[Row]:
+def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], MetricResult]) -> list[Row]:
     """Report all measures of all pairs, with p values adjusted together.
 
     Parameters
     ----------
     pairs : mapping of str to Pair
         {class or "all classes": pair}.
-    results : mapping of (str, str) to Measured
+    results : mapping of (str, str) to MetricResult
         {(class, measure): result}; a measure that could not be computed is absent.
 
     Returns
@@ -45,35 +45,35 @@ def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Me
         section = ALL_CLASSES if subject == ALL else CLASSES
         rows.append(Row(section, subject, "real", len(pair.real)))
         rows.append(Row(section, subject, "synthetic", len(pair.synthetic)))
-        for name, measure in MEASURES.items():
+        for name, measure in DIVERSITY_METRICS.items():
             result, p = results.get((subject, name)), adjusted.get((subject, name))
             if result is not None:
                 n = result.n or min(len(pair.real), len(pair.synthetic))
                 state = _state(measure, p, n) if measure.severity else ""
                 note = _note(result, measure, state, n)
                 rows.append(Row(section, subject, name, result.value, result.low, result.high, p, state, note))
-            elif measure.takes and getattr(pair, measure.takes) is None:
-                rows.append(Row(section, subject, name, None, note=measure.otherwise))
+            elif measure.requires and getattr(pair, measure.requires) is None:
+                rows.append(Row(section, subject, name, None, note=measure.missing_note))
             elif measure.severity:
                 rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))
     return rows
 
 
-def _state(measure: Measure, p: float | None, n: int) -> str:
+def _state(measure: DiversityMetric, p: float | None, n: int) -> str:
     """State of a measure of n images: a pass needs as many images as it takes to detect gross faults."""
     if p is not None and p < FALSE_ALARM_RATE:
         return measure.severity
-    return "insufficient" if n < measure.enough else "pass"
+    return "insufficient" if n < measure.min_images else "pass"
 
 
-def _note(result: Measured, measure: Measure, state: str, n: int) -> str:
+def _note(result: MetricResult, measure: DiversityMetric, state: str, n: int) -> str:
     """Remark on a measure: the expected value, and what too few images mean."""
-    parts = [f"{measure.alike}: {result.expected:.3f}"] if result.expected is not None else []
+    parts = [f"{measure.reference}: {result.expected:.3f}"] if result.expected is not None else []
     parts += [result.note] if result.note else []
     if state == "pass" and n < ENOUGH_IMAGES:
         parts.append("few images: only gross faults would be detected")
     if state == "insufficient":
-        parts.append(f"a pass needs at least {measure.enough} images in each of the two sets")
+        parts.append(f"a pass needs at least {measure.min_images} images in each of the two sets")
     return "; ".join(parts)
 
 
@@ -176,7 +176,7 @@ def frechet_rows(features: tuple[Tensor, Tensor], labels: tuple[Tensor, Tensor],
     list of Row
         One row, with a jackknife interval. Below 2,048 images it has no value.
     """
-    title = FRECHET.get(name, f"Frechet distance ({name})")
+    title = FRECHET_NAMES.get(name, f"Frechet distance ({name})")
     real, synthetic = _balanced_features(features, labels)
     n = len(real)
     if n < MIN_FRECHET:

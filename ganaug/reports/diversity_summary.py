@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ganaug.metrics.diversity import MEASURES, Measure, Measured
+from ganaug.metrics.diversity import DIVERSITY_METRICS, DiversityMetric, MetricResult
 from ganaug.reports.diversity_pairs import ALL
 from ganaug.reports.diversity_rows import CLASSES, REAL_IMAGES
 from ganaug.reports.rows import Row, format_p_value
@@ -10,14 +10,14 @@ from ganaug.reports.rows import Row, format_p_value
 MAX_NAMES = 4  # in a list within a sentence
 
 
-def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], Measured]) -> list[str]:
+def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], MetricResult]) -> list[str]:
     """Write the summary of a diversity report.
 
     Parameters
     ----------
     rows : list of Row
         With states and adjusted p values.
-    results : mapping of (str, str) to Measured
+    results : mapping of (str, str) to MetricResult
         {(class, measure): result}.
 
     Returns
@@ -33,7 +33,7 @@ def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], Measu
     ['Diversity, copies and labels: no deviation beyond chance.']
     """
     sentences = []
-    for name, measure in MEASURES.items():
+    for name, measure in DIVERSITY_METRICS.items():
         alarms = [row for row in rows if row.metric == name and row.state in ("warn", "fail")]
         alarms.sort(key=lambda row: (row.subject != ALL, row.p or 0.0))
         if alarms:
@@ -55,16 +55,18 @@ def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], Measu
     return sentences
 
 
-def _describe(name: str, measure: Measure, alarms: list[Row], results: Mapping[tuple[str, str], Measured]) -> str:
+def _describe(
+    name: str, measure: DiversityMetric, alarms: list[Row], results: Mapping[tuple[str, str], MetricResult]
+) -> str:
     """A sentence on the alarms of one measure, and advice."""
     values = []
     for row in alarms:
         expected = results[row.subject, name].expected
-        reference = "" if expected is None else f" [{measure.alike}: {expected:.2f}]"
+        reference = "" if expected is None else f" [{measure.reference}: {expected:.2f}]"
         values.append(f"{row.subject} {row.value or 0:.2f}{reference}")
     p = format_p_value(max(row.p or 0.0 for row in alarms)).replace("p=", "p at most ")
     title, fix = (text[0].upper() + text[1:] for text in (name, measure.fix))
-    return f"{title} ({list_names(values)}; adjusted {p}): {measure.means}. {fix}."
+    return f"{title} ({list_names(values)}; adjusted {p}): {measure.meaning}. {fix}."
 
 
 def list_names(names: list[str], limit: int = MAX_NAMES) -> str:

@@ -7,13 +7,12 @@ import numpy as np
 import torch
 
 from ganaug.errors import DataError
-from ganaug.evaluation.classifiers import Classifier
-from ganaug.evaluation.comparison import MIN_GROUPS
-from ganaug.evaluation.scores import Interval, Resamples, interval, share_interval
-from ganaug.evaluation.training_set import balanced, together
-from ganaug.evaluation.trial import predicted
+from ganaug.evaluation.bootstrap import Interval, Resamples, interval, proportion_interval
+from ganaug.evaluation.classifiers import Classifier, train_and_predict
+from ganaug.evaluation.predictions import MIN_GROUPS
+from ganaug.evaluation.training_set import balance_classes, balance_combined
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.metrics.attribute_shift import FEWEST
+from ganaug.metrics.attribute_shift import MIN_IMAGES
 from ganaug.reports.attributes import check_values, column_texts, encode
 from ganaug.reports.group_scores import GroupScores, group_scores
 from ganaug.reports.rows import Row
@@ -73,7 +72,7 @@ def downstream_rows(
     names : list of str
         Attributes; each of their values defines a group.
     classifier : Classifier
-        As `evaluation.classifiers.classifier_for` returns it.
+        As `evaluation.classifiers.resolve_classifier` returns it.
     groups : ndarray, shape (N,), optional
         Cluster (patient, slide) of each test image; clusters are resampled as a whole.
     n_seeds : int
@@ -104,8 +103,8 @@ def downstream_rows(
             f"{n_shared} test images are training images too: pass test= images that are not among the training images."
         )
     tables = [
-        np.stack([predicted(classifier, training, _unchanged, test.images, seed + n) for n in range(n_seeds)])
-        for training in (balanced(real), together(real, synthetic))
+        np.stack([train_and_predict(classifier, training, _unchanged, test.images, seed + n) for n in range(n_seeds)])
+        for training in (balance_classes(real), balance_combined(real, synthetic))
     ]
     rows: list[Row] = []
     for name in names:
@@ -129,7 +128,7 @@ def worsening_p(change: Interval, *, sign: int) -> float:
 
     Examples
     --------
-    >>> from ganaug.evaluation.scores import Interval
+    >>> from ganaug.evaluation.bootstrap import Interval
     >>> from ganaug.reports.downstream import worsening_p
     >>> loss = Interval(-0.1, -0.2, 0.0, p=0.04)
     >>> worsening_p(loss, sign=-1), worsening_p(loss, sign=1)
@@ -171,11 +170,11 @@ class _Groups:
     def is_enough(self, members: np.ndarray) -> bool:
         """Whether a group, a mask, has enough images and clusters to say something about it."""
         n_clusters = MIN_GROUPS if self.clusters is None else len(np.unique(self.clusters[members]))
-        return bool(members.sum() >= FEWEST and n_clusters >= MIN_GROUPS)
+        return bool(members.sum() >= MIN_IMAGES and n_clusters >= MIN_GROUPS)
 
     def insufficient(self, section: str, subject: str, metric: str) -> Row:
         """A row without a number for a group that is too small."""
-        reason = f"fewer than {FEWEST} test images" + ("" if self.clusters is None else f" or {MIN_GROUPS} groups")
+        reason = f"fewer than {MIN_IMAGES} test images" + ("" if self.clusters is None else f" or {MIN_GROUPS} groups")
         return Row(section, subject, metric, None, state="insufficient", note=reason)
 
 
@@ -262,7 +261,7 @@ def _compare(
     """
     rows = []
     for training, values in zip((REAL_ONLY, WITH_SYNTHETIC), draws, strict=True):
-        level = share_interval(values)
+        level = proportion_interval(values)
         rows.append(Row(section, subject, f"{metric}, {training}", level.value, level.low, level.high))
     change = interval(draws[1] - draws[0])
     p = None if worse is None else worsening_p(change, sign=worse)

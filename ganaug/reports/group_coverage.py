@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from ganaug._runtime.randomness import derive
-from ganaug.metrics.attribute_shift import FEWEST
-from ganaug.metrics.intervals import wilson
+from ganaug.metrics.attribute_shift import MIN_IMAGES
+from ganaug.metrics.intervals import wilson_interval
 from ganaug.metrics.permutation import Permutations
 from ganaug.metrics.precision_recall import covered
 from ganaug.metrics.two_sample_tests import group_coverage_test, neighbors
@@ -67,7 +67,7 @@ def _class_rows(inputs: BiasInputs, attribute: Attribute, label: int) -> list[Ro
     for value, text in enumerate(attribute.values):
         subject = f"{name}: {attribute.name} = {text}"
         in_group = attribute.real[real] == value
-        if min(in_group.sum(), (~in_group).sum()) < FEWEST:
+        if min(in_group.sum(), (~in_group).sum()) < MIN_IMAGES:
             rows.append(Row(GROUP_COVERAGE, subject, "coverage", None, state="insufficient", note=TOO_FEW))
             continue
         p = group_coverage_test(nearest, torch.from_numpy(values_of_both == value), permutations).p
@@ -76,5 +76,5 @@ def _class_rows(inputs: BiasInputs, attribute: Attribute, label: int) -> list[Ro
             ("coverage of the other images of the class", ~in_group, None),
         ):
             hits, n = int(is_covered[mask].sum()), int(mask.sum())
-            rows.append(Row(GROUP_COVERAGE, subject, metric, hits / n, *wilson(hits, n), p_value))
+            rows.append(Row(GROUP_COVERAGE, subject, metric, hits / n, *wilson_interval(hits, n), p_value))
     return rows

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganaug.evaluation.scores import Resamples, compute_recall
+from ganaug.evaluation.bootstrap import Resamples
+from ganaug.evaluation.scores import compute_recall
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def group_scores(
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.evaluation.scores import Resamples
+    >>> from ganaug.evaluation.bootstrap import Resamples
     >>> from ganaug.reports.group_scores import group_scores
     >>> labels, groups = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     >>> tables = np.log([[[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]]])  # the second image is misclassified

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
 
-from ganaug._runtime.storage import write_bytes, writing
+from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._version import __version__
 from ganaug.reports.page import render_fragment, render_page
@@ -160,7 +160,7 @@ class Report:
         if as_json is None:
             self.to_html(page)
             return
-        with writing(Path(page)) as html_file, writing(Path(as_json)) as json_file:
+        with atomic_write(Path(page)) as html_file, atomic_write(Path(as_json)) as json_file:
             html_file.write_text(self.to_html(), encoding="utf-8")
             json_file.write_text(self.to_json(), encoding="utf-8")
 

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 from ganaug.errors import DataError
-from ganaug.evaluation.classifiers import classifier_for
+from ganaug.evaluation.augmenters import Augmenter
+from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.comparison import Comparison
-from ganaug.evaluation.splits import ALONE, Fold, fold_numbers, folds, groups_of, parts
-from ganaug.evaluation.trial import Augmenter, Progress, Trial
-from ganaug.images import LabeledImages, image_hashes, matched
-from ganaug.io.synthetic import marked_synthetic
+from ganaug.evaluation.splits import NO_GROUP_PREFIX, Fold, assign_folds, fold_numbers, resolve_groups, split_folds
+from ganaug.evaluation.trial import Progress, Trial
+from ganaug.images import LabeledImages, image_hashes, match_classes
+from ganaug.io.synthetic import synthetic_mask
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 
@@ -103,12 +104,12 @@ def utility_report(
     shares = checked_shares(shares)
     if n_seeds < 1 or n_folds < 2:
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
-    trainer = classifier_for(classifier)
+    trainer = resolve_classifier(classifier)
     notes: list[str] = []
     real, groups = _drop_synthetic(real, groups, notes)
     source = _check_source(augmenter_or_synthetic, real, test)
     if test is not None:
-        test, _ = _drop_synthetic(matched(test, real, "test"), None, notes)
+        test, _ = _drop_synthetic(match_classes(test, real, "test"), None, notes)
     test, test_groups, splits, place = _split(real, test, groups, n_folds, random_state, notes)
     trial = Trial(
         real,
@@ -119,11 +120,11 @@ def utility_report(
         groups=test_groups,
         shares=shares,
         seeds=range(random_state, random_state + n_seeds),
-        seconds=time_budget,
+        time_budget=time_budget,
         progress=progress or (lambda step, done, total: None),  # noqa: ARG005
         notes=notes,
     )
-    trial.refuse_leaks()
+    trial.check_leaks()
     predictions = trial.run(place)
     settings = {
         "classifier": trainer.name,
@@ -176,12 +177,12 @@ def _check_source(
             "synthetic images need test=: their generator may have been trained on any of the real images. Pass real "
             "images that it was not trained on, or pass an augmenter, which is then fitted inside each fold."
         )
-    return matched(source, real, "synthetic")
+    return match_classes(source, real, "synthetic")
 
 
 def _drop_synthetic(images: LabeledImages, groups: Any, notes: list[str]) -> tuple[LabeledImages, Any]:
     """The images and their groups without those that metadata marks as synthetic."""
-    is_real = ~marked_synthetic(images.metadata, len(images))
+    is_real = ~synthetic_mask(images.metadata, len(images))
     if bool(is_real.all()):
         return images, groups
     notes.append(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the real images")
@@ -198,11 +199,11 @@ def _split(
     notes: list[str],
 ) -> tuple[LabeledImages | None, np.ndarray | None, list[Fold], np.ndarray]:
     """The test images, the groups of what is tested, the folds (none with test images), and the part of each image."""
-    group_ids = groups_of(real, groups)
+    group_ids = resolve_groups(real, groups)
     if test is not None:
         test, test_groups = _check_separation(real, test, groups, group_ids, notes)
         return test, test_groups, [], _test_parts(test, test_groups, seed)
-    splits = folds(real, n_folds, groups=group_ids, seed=seed)
+    splits = split_folds(real, n_folds, groups=group_ids, seed=seed)
     return None, group_ids, splits, fold_numbers(splits, len(real))
 
 
@@ -222,7 +223,7 @@ def _check_separation(
         notes.append(f"{int(is_shared.sum())} test images are training images too and are left out")
     if is_shared.all():
         raise DataError("every test image is a training image too: pass test images that were not trained on.")
-    test_groups = groups_of(test, groups if isinstance(groups, str) or groups is None else None)
+    test_groups = resolve_groups(test, groups if isinstance(groups, str) or groups is None else None)
     if groups is not None and not isinstance(groups, str) and test_groups is None:
         raise DataError(
             "groups= is an array of the groups of the training images, so it cannot be checked whether test images "
@@ -231,7 +232,7 @@ def _check_separation(
         )
     if test_groups is not None and real_groups is not None:
         # images without a group form groups of one, numbered by row in both sets
-        test_groups = np.array([f"test {name}" if name.startswith(ALONE) else name for name in test_groups])
+        test_groups = np.array([f"test {name}" if name.startswith(NO_GROUP_PREFIX) else name for name in test_groups])
         overlap = np.unique(test_groups[np.isin(test_groups, real_groups)])
         if len(overlap):
             raise DataError(
@@ -250,4 +251,4 @@ def _test_parts(test: LabeledImages, groups: np.ndarray | None, seed: int) -> np
     n_parts = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
     if n_parts < 2:
         return np.arange(len(test)) % 2
-    return parts(test.labels.numpy(), n_parts, groups=groups, seed=seed)
+    return assign_folds(test.labels.numpy(), n_parts, groups=groups, seed=seed)

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.randomness import IMAGE_SEEDS, image_seeds
-from ganaug._runtime.workers import in_order
+from ganaug._runtime.workers import parallel_map
 from ganaug._version import __version__
 from ganaug.errors import ClassNotLearnedError
-from ganaug.images import PASS, LabeledImages
+from ganaug.images import ROWS_PER_BATCH, LabeledImages
 from ganaug.sampling.filters import PASSED, TRIAL_SAMPLES, Filters, FilterStats
 from ganaug.sampling.model_files import StoredModel
 
@@ -113,7 +113,7 @@ class ConditionalModel(StoredModel):
         failed = [label for label, stats in self.filter_stats.items() if not stats.is_learned]
         return sorted({label for label in range(len(self.classes)) if label not in learnable} | set(failed))
 
-    @freed_memory_kept()
+    @retain_freed_memory()
     def sample_with(
         self,
         draw: Draw,
@@ -156,13 +156,16 @@ class ConditionalModel(StoredModel):
         **options
             Passed to `sample`.
         """
-        size = size or max(PASS, min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // PASS * PASS)
+        size = size or max(
+            ROWS_PER_BATCH,
+            min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // ROWS_PER_BATCH * ROWS_PER_BATCH,
+        )
         requests = split_into_blocks(parts, size)
         if self.device.type != "cpu":
             for counts, start in requests:
                 yield self.sample(counts, start=start, **options)
             return
-        yield from in_order(lambda request: self.sample(request[0], start=request[1], **options), requests)
+        yield from parallel_map(lambda request: self.sample(request[0], start=request[1], **options), requests)
 
     def measure_filters(self, draw: Draw | None = None) -> dict[int, FilterStats]:
         """Return what the filters reject of a trial of every class that the model can draw, by label."""

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganaug._runtime.lookup import listed, unknown
+from ganaug._runtime.lookup import split_names, unknown_name_message
 from ganaug.images import LabeledImages
-from ganaug.metrics.copy_detection import Traces
+from ganaug.metrics.copy_detection import CopyDetector
 from ganaug.models.networks.blocks import Shape
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 
@@ -68,12 +68,12 @@ class Filters:
     ----------
     auxiliary_classifier : AuxiliaryClassifier or None
         Judges whether a sample looks like its class. None: no filter "label".
-    traces : tuple of Traces or None
+    traces : tuple of CopyDetector or None
         Of each class, what identifies copies of its training images. None: no filter "copies".
     """
 
     auxiliary_classifier: AuxiliaryClassifier | None
-    traces: tuple[Traces, ...] | None
+    traces: tuple[CopyDetector, ...] | None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return PASSED, COPY or MISLABELED for each image.
@@ -120,7 +120,9 @@ class Filters:
         """Return the filters that `tree` described. shape: (C, H, W) of the images."""
         traces, stored = tree["traces"], tree["auxiliary_classifier"]
         classifier = None if stored is None else AuxiliaryClassifier.from_tree(stored, shape, n_classes)
-        return cls(classifier, tuple(Traces(**traces[str(label)]) for label in range(n_classes)) if traces else None)
+        return cls(
+            classifier, tuple(CopyDetector(**traces[str(label)]) for label in range(n_classes)) if traces else None
+        )
 
 
 def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -142,10 +144,10 @@ def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     >>> filter_names("copies, label")
     ('copies', 'label')
     """
-    parts = listed(names, "filters")
+    parts = split_names(names, "filters")
     for part in parts:
         if part not in FILTERS:
-            raise ValueError(unknown("filter", str(part), list(FILTERS)))
+            raise ValueError(unknown_name_message("filter", str(part), list(FILTERS)))
     return tuple(parts)
 
 
@@ -172,10 +174,10 @@ def make_filters(
     return Filters(classifier, traces)
 
 
-def _traces_of(images: LabeledImages, name: str) -> Traces:
+def _traces_of(images: LabeledImages, name: str) -> CopyDetector:
     """Return the traces of one class, of every n-th image where there are too many."""
     rows = images.rows_of(name)
     if len(images) > MAX_COMPARED:
         limit = max(1, MAX_COMPARED // len(images.classes))
         rows = rows[:: max(1, -(-len(rows) // limit))]
-    return Traces.of(images.images[rows])
+    return CopyDetector.from_images(images.images[rows])

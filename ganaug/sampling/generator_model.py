@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import latents, temporary_seed
 from ganaug._runtime.storage import Tree
-from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
+from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.blocks import Shape, to_memory_format
 from ganaug.sampling.conditional_model import ConditionalModel, classes_from
@@ -127,7 +127,7 @@ class GeneratorModel(ConditionalModel):
                 return to_uint8(self.generator(vectors.to(self.device), labels[rows].to(self.device))).cpu()
 
         rows = torch.arange(len(labels))
-        return in_passes(images_of, rows, PASS if self.device.type == "cpu" else batch_size or 256)
+        return apply_in_batches(images_of, rows, ROWS_PER_BATCH if self.device.type == "cpu" else batch_size or 256)
 
     def sample(
         self,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from ganaug._runtime.storage import Tree, check_about, read_json, read_tree, write_json, write_tree
+from ganaug._runtime.storage import Tree, check_format, read_json, read_tree, write_json, write_tree
 from ganaug._runtime.storage import digest as hash_tree
 from ganaug._version import __version__
 from ganaug.errors import RunError
@@ -123,7 +123,7 @@ class StoredModel(ABC):
             If a file is missing, damaged, altered, of another format or of another kind of model.
         """
         description: dict[str, Any] = read_json(folder / DESCRIPTION)
-        check_about(folder / DESCRIPTION, description, FORMAT, COMMON_FIELDS)
+        check_format(folder / DESCRIPTION, description, FORMAT, COMMON_FIELDS)
         kind = description["kind"]
         if kind not in kinds:
             reader = READERS.get(kind)
@@ -131,7 +131,7 @@ class StoredModel(ABC):
                 f"{folder}: holds a model of kind {kind!r}, not {' or '.join(map(repr, kinds))}. "
                 f"{f'It is read by {reader}.' if reader else 'This ganaug cannot read it.'}"
             )
-        check_about(folder / DESCRIPTION, description, FORMAT, cls.fields)
+        check_format(folder / DESCRIPTION, description, FORMAT, cls.fields)
         tensors: Any = read_tree(folder / TENSORS)
         if hash_tree(tensors) != description["tensors_hash"]:
             raise RunError(

@@ -12,7 +12,7 @@ from ganaug._version import __version__
 from ganaug.errors import OutputError
 from ganaug.io.archives import publish_parquet, publish_tar
 from ganaug.io.manifest import undo
-from ganaug.io.output import Contents, naming, publish
+from ganaug.io.output import Contents, name_os_errors, publish
 from ganaug.io.paths import MANIFEST
 from ganaug.io.threads import Progress
 
@@ -115,12 +115,12 @@ def write_shard(
     --------
     >>> import tempfile
     >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> from ganaug.io.writing import streamed
+    >>> from ganaug.io.writing import stream_contents
     >>> from ganaug.sampling.shards import Shard, write_shard
     >>> images = fashion_mnist_lt().take(range(4))
     >>> with tempfile.TemporaryDirectory() as out:
     ...     for _ in range(2):
-    ...         write_shard(lambda: streamed(iter([images]), images.counts, images.shape), Shard(0, 1), out, {})
+    ...         write_shard(lambda: stream_contents(iter([images]), images.counts, images.shape), Shard(0, 1), out, {})
     True
     False
     """
@@ -150,7 +150,7 @@ def _check_shards(folder: Path, description: Mapping[str, Any]) -> None:
         return
     if not folder.is_dir():
         raise OutputError(f"{folder}: is a file. Choose a folder for the shards.")
-    with naming(folder):
+    with name_os_errors(folder):
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     other_files = [name for name in names if not SHARD_NAME.fullmatch(name)]
     if other_files:

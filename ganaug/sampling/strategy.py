@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from ganaug._runtime.lookup import unknown
+from ganaug._runtime.lookup import unknown_name_message
 
 Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
 STRATEGY_NAMES = ("all", "auto", "majority", "minority", "not majority", "not minority")
 
 
-def to_generate(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
+def resolve_strategy(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
     """Resolve imbalanced-learn's `sampling_strategy` to the number of images to generate for each class.
 
     Parameters
@@ -40,17 +40,17 @@ def to_generate(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Se
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.sampling.strategy import to_generate
+    >>> from ganaug.sampling.strategy import resolve_strategy
     >>> y = np.array(["cat", "cat", "cat", "dog"])
-    >>> to_generate("auto", y, np.unique(y), ("cat", "dog"))
+    >>> resolve_strategy("auto", y, np.unique(y), ("cat", "dog"))
     {1: 2}
-    >>> to_generate({"dog": 10}, y, np.unique(y), ("cat", "dog"))
+    >>> resolve_strategy({"dog": 10}, y, np.unique(y), ("cat", "dog"))
     {1: 9}
     """
     if isinstance(strategy, str) and strategy not in STRATEGY_NAMES:
         # imbalanced-learn refuses "majority" for over-sampling with a message that users know
         raise ValueError(
-            unknown("sampling_strategy", strategy, [name for name in STRATEGY_NAMES if name != "majority"])
+            unknown_name_message("sampling_strategy", strategy, [name for name in STRATEGY_NAMES if name != "majority"])
         )
     if callable(strategy):
         strategy = strategy(y)
@@ -66,7 +66,7 @@ def to_generate(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Se
     return {index_of[_as_python(value)]: int(count) for value, count in resolved.items() if count > 0}
 
 
-def counts_for(request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
+def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
     """Resolve the `counts` argument of `sample`.
 
     Parameters
@@ -94,10 +94,10 @@ def counts_for(request: int | Mapping[Any, int], values: np.ndarray, names: Sequ
     Examples
     --------
     >>> import numpy as np
-    >>> from ganaug.sampling.strategy import counts_for
-    >>> counts_for(5, np.array([0, 7]), ("cat", "dog"))
+    >>> from ganaug.sampling.strategy import resolve_counts
+    >>> resolve_counts(5, np.array([0, 7]), ("cat", "dog"))
     {0: 3, 1: 2}
-    >>> counts_for({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
+    >>> resolve_counts({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
     {1: 4}
     """
     if isinstance(request, bool) or not isinstance(request, int | np.integer | Mapping):
@@ -111,7 +111,7 @@ def counts_for(request: int | Mapping[Any, int], values: np.ndarray, names: Sequ
     counts = {value: _check_count(count, f"class {value!r}") for value, count in by_value.items()}
     unknown_values = [value for value in counts if value not in index_of]
     if unknown_values:
-        raise ValueError(unknown("class", str(unknown_values[0]), list(names)))
+        raise ValueError(unknown_name_message("class", str(unknown_values[0]), list(names)))
     ordered = sorted(counts.items(), key=lambda pair: index_of[pair[0]])
     return {index_of[value]: count for value, count in ordered if count}
 

@@ -16,11 +16,11 @@ from ganaug._runtime.randomness import image_seeds, temporary_seed
 from ganaug._runtime.storage import Tree
 from ganaug._version import __version__
 from ganaug.errors import DataError
-from ganaug.images import PASS, LabeledImages, in_passes, to_uint8
+from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.output import publish
 from ganaug.io.threads import Progress
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 from ganaug.models.networks.translation import ResNetTranslator, UNetGenerator
 from ganaug.sampling.model_files import StoredModel, check_sizes, hash_weights
 from ganaug.training.translation_batches import Domain
@@ -141,8 +141,8 @@ class TranslationModel(StoredModel):
             dropout = (partial(_uniform_rows, _generators_of(seeds[rows])),) if self.kind == "pix2pix" else ()
             return to_uint8(network(inputs, *dropout)).cpu()
 
-        size = max(1, min(PASS, MAX_PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
-        return in_passes(translations_of, torch.arange(len(images)), size)
+        size = max(1, min(ROWS_PER_BATCH, MAX_PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
+        return apply_in_batches(translations_of, torch.arange(len(images)), size)
 
     def blocks(
         self, images: Tensor, files: Sequence[str], direction: str, *, draws: int = 1, seed: int | None = None
@@ -213,7 +213,7 @@ class TranslationModel(StoredModel):
         """
         shape = (3, *images.shape[2:])
         blocks = self.blocks(images, files, direction, draws=draws, seed=seed)
-        return publish(streamed(blocks, self.folders(files, direction, draws=draws), shape, sign), out, progress)
+        return publish(stream_contents(blocks, self.folders(files, direction, draws=draws), shape, sign), out, progress)
 
     def folders(self, files: Sequence[str], direction: str, *, draws: int = 1) -> dict[str, int]:
         """Return, for each output folder, the number of images of `blocks` that belong into it."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug._runtime.storage import Tree
-from ganaug.training.processes import Processes, shared
+from ganaug.training.processes import Processes, synchronize_batch_norm
 
 
 class AdversarialPair:
@@ -35,7 +35,7 @@ class AdversarialPair:
         processes: Processes,
     ) -> None:
         self.processes, self.rates = processes, dict(rates)
-        self.modules = {name: shared(module, processes) for name, module in modules.items()}
+        self.modules = {name: synchronize_batch_norm(module, processes) for name, module in modules.items()}
         self.factors = dict.fromkeys(modules, 1.0)
         self.fraction = 1.0
         self.device = next(next(iter(modules.values())).parameters()).device
@@ -50,7 +50,7 @@ class AdversarialPair:
 
     def descend(self, name: str) -> None:
         """Update one network by its gradients, averaged over processes."""
-        self.processes.average(self.modules[name].parameters())
+        self.processes.average_gradients(self.modules[name].parameters())
         self.optimizers[name].step()
 
     def decay(self, fraction: float) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, relu
 
 from ganaug._runtime.randomness import derive, temporary_seed
-from ganaug.images import LabeledImages, in_passes, to_signed
+from ganaug.images import LabeledImages, apply_in_batches, to_signed
 from ganaug.models import augmentations as augment
 from ganaug.models.networks.blocks import Shape, to_memory_format
 from ganaug.models.networks.classifier import Classifier
@@ -36,7 +36,7 @@ class AuxiliaryClassifier:
     ----------
     net : Classifier
         Maps images in [-1, 1] to logits (N, K).
-    margins : Tensor of shape (K,)
+    margin_thresholds : Tensor of shape (K,)
         Margin threshold of each class, at most 0. See :func:`compute_margin_thresholds`.
     recall : float, default=1.0
         Mean over classes of the fraction of real images that are recognized. Measured on held-out images if there are
@@ -44,7 +44,7 @@ class AuxiliaryClassifier:
     """
 
     net: Classifier
-    margins: Tensor
+    margin_thresholds: Tensor
     recall: float = 1.0
 
     def logits(self, images: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class AuxiliaryClassifier:
         device = next(self.net.parameters()).device
         channels, height, width = images.shape[1:]
         shape = (channels, height, width)
-        return in_passes(
+        return apply_in_batches(
             lambda rows: function(to_memory_format(to_signed(rows.to(device)), shape)).float().cpu(), images
         )
 
@@ -69,7 +69,7 @@ class AuxiliaryClassifier:
         """Return the weights, thresholds and recall, for `storage.write_tree`."""
         return {
             "net": {name: value.cpu() for name, value in self.net.state_dict().items()},
-            "margins": self.margins,
+            "margins": self.margin_thresholds,
             "recall": self.recall,
         }
 
@@ -96,7 +96,7 @@ class AuxiliaryClassifier:
         net.load_state_dict(tree["net"])
         return cls(net.to(device).eval().requires_grad_(False), tree["margins"], float(tree["recall"]))
 
-    def leads(self, images: Tensor, labels: Tensor) -> Tensor:
+    def logit_margins(self, images: Tensor, labels: Tensor) -> Tensor:
         """Compute logit margins of uint8 images (N, C, H, W) with labels (N,): (N,)."""
         return compute_logit_margins(self.logits(images), labels)
 
@@ -114,12 +114,12 @@ class AuxiliaryClassifier:
         Tensor of shape ()
             0 if every image is recognized: the generator is not rewarded for exceeding a threshold.
         """
-        thresholds = self.margins.to(labels.device)[labels]
+        thresholds = self.margin_thresholds.to(labels.device)[labels]
         return relu(thresholds - compute_logit_margins(self.net(images), labels)).mean()
 
     def recognizes(self, images: Tensor, labels: Tensor) -> Tensor:
         """Decide which uint8 images (N, C, H, W) are recognized as of their class `labels` (N,): bool, (N,)."""
-        return self.leads(images, labels) >= self.margins[labels]
+        return self.logit_margins(images, labels) >= self.margin_thresholds[labels]
 
 
 def compute_logit_margins(logits: Tensor, labels: Tensor) -> Tensor:
@@ -169,8 +169,8 @@ def train_auxiliary_classifier(
     """
     net = _train_network(train, seed=seed, device=device)
     classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
-    thresholds = compute_margin_thresholds(classifier.leads(validation.images, validation.labels), validation)
-    classifier = replace(classifier, margins=thresholds)
+    thresholds = compute_margin_thresholds(classifier.logit_margins(validation.images, validation.labels), validation)
+    classifier = replace(classifier, margin_thresholds=thresholds)
     if not len(validation):  # evenly spaced, so that all classes of a sorted set are represented
         validation = train.take(torch.linspace(0, len(train) - 1, min(len(train), MAX_RECALL_IMAGES)).long())
     return replace(classifier, recall=_mean_recall(classifier, validation))

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from ganaug._runtime.launch import part_of_launch, place_on_host
-from ganaug._runtime.lookup import unknown
+from ganaug._runtime.launch import local_rank, rank_and_world_size
+from ganaug._runtime.lookup import unknown_name_message
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "fp32")
 
 
-def device_for(name: str | torch.device) -> torch.device:
+def resolve_device(name: str | torch.device) -> torch.device:
     """Resolve the parameter `device` of an estimator.
 
     Parameters
@@ -32,8 +32,8 @@ def device_for(name: str | torch.device) -> torch.device:
 
     Examples
     --------
-    >>> from ganaug.training.engine import device_for
-    >>> device_for("cpu")
+    >>> from ganaug.training.engine import resolve_device
+    >>> resolve_device("cpu")
     device(type='cpu')
     """
     if isinstance(name, torch.device):
@@ -46,7 +46,7 @@ def device_for(name: str | torch.device) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device_type = name.split(":")[0]
     if device_type not in DEVICES[1:]:
-        raise ValueError(unknown("device", name, list(DEVICES)))
+        raise ValueError(unknown_name_message("device", name, list(DEVICES)))
     if (device_type == "cuda" and not torch.cuda.is_available()) or (
         device_type == "mps" and not torch.backends.mps.is_available()
     ):
@@ -61,10 +61,10 @@ def device_for(name: str | torch.device) -> torch.device:
 
 def _gpu_of_process() -> torch.device:
     """Return the default GPU, or, of several processes on this host, the GPU of this one."""
-    return torch.device("cuda", place_on_host()) if part_of_launch()[1] > 1 else torch.device("cuda")
+    return torch.device("cuda", local_rank()) if rank_and_world_size()[1] > 1 else torch.device("cuda")
 
 
-def precision_for(name: str, device: torch.device) -> torch.dtype:
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Resolve the parameter `precision` of an estimator to the dtype of convolutions.
 
     Parameters
@@ -90,12 +90,12 @@ def precision_for(name: str, device: torch.device) -> torch.dtype:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.training.engine import precision_for
-    >>> precision_for("fp32", torch.device("cpu"))
+    >>> from ganaug.training.engine import resolve_precision
+    >>> resolve_precision("fp32", torch.device("cpu"))
     torch.float32
     """
     if name not in PRECISIONS:
-        raise ValueError(unknown("precision", str(name), list(PRECISIONS)))
+        raise ValueError(unknown_name_message("precision", str(name), list(PRECISIONS)))
     if name == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32

@@ -28,7 +28,7 @@ class Symptom:
     final_action : {"stop", "fail", "continue"}
         What the run does after the action did not help `MAX_RETRIES` times: stop and keep the best checkpoint, raise
         TrainingError, or only warn.
-    spoils : bool, default=True
+    excluded_from_best : bool, default=True
         Whether the state at such a check is excluded from becoming the best checkpoint.
     """
 
@@ -36,7 +36,7 @@ class Symptom:
     threshold: float
     action: Action
     final_action: Literal["stop", "fail", "continue"]
-    spoils: bool = True
+    excluded_from_best: bool = True
 
 
 MAX_RETRIES = 3
@@ -63,7 +63,7 @@ SYMPTOMS: dict[str, Symptom] = {
         0.98,
         "halve the discriminator's rate",
         "continue",
-        spoils=False,
+        excluded_from_best=False,
     ),
 }
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganaug._runtime.storage import writing
+from ganaug._runtime.storage import atomic_write
 from ganaug._runtime.terminal import one_line
 
 TEXT_COLOR, BACKGROUND_COLOR = (30, 30, 30), (255, 255, 255)
@@ -19,7 +19,7 @@ GAP = 16  # pixels between real and synthetic images
 PREVIEW_SIZE, COLUMN_SIZE = 48, 96  # pixels to which the longer side of smaller images is enlarged
 
 
-def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
+def draw_preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     """Draw a grid with a row for each class: its name, real images, a gap, synthetic images.
 
     Parameters
@@ -35,9 +35,9 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.training.pictures import preview
+    >>> from ganaug.training.pictures import draw_preview
     >>> images = torch.zeros(2, 3, 48, 48, dtype=torch.uint8)
-    >>> preview({"owl": (images, images), "cat": (images, images)}).mode
+    >>> draw_preview({"owl": (images, images), "cat": (images, images)}).mode
     'RGB'
     """
     shape = next(iter(rows.values()))[0].shape[1:]
@@ -62,7 +62,7 @@ def preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     return canvas
 
 
-def columns(images: Mapping[str, Tensor]) -> Image.Image:
+def draw_columns(images: Mapping[str, Tensor]) -> Image.Image:
     """Draw a grid with a column for each name and a row for each image.
 
     Parameters
@@ -78,9 +78,9 @@ def columns(images: Mapping[str, Tensor]) -> Image.Image:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.training.pictures import columns
+    >>> from ganaug.training.pictures import draw_columns
     >>> images = torch.zeros(3, 1, 96, 96, dtype=torch.uint8)
-    >>> columns({"mask": images, "photo": images}).size
+    >>> draw_columns({"mask": images, "photo": images}).size
     (200, 324)
     """
     height, width = next(iter(images.values())).shape[2:]
@@ -116,7 +116,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    with writing(path) as temporary:
+    with atomic_write(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
 
 
@@ -154,5 +154,5 @@ def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
         axes.grid(alpha=0.3)
         if len(names) > 1 and axes.lines:
             axes.legend(fontsize=8)
-    with writing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)

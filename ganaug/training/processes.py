@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ganaug._runtime.launch import part_of_launch
+from ganaug._runtime.launch import rank_and_world_size
 from ganaug.errors import RunError
 from ganaug.models.networks.blocks import ConditionalBatchNorm
 from ganaug.training.communication import naming_lost_processes
@@ -48,11 +48,11 @@ class Processes:
     parts: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this is the main process, of rank 0, which evaluates, writes files and prints."""
         return self.part == 0
 
-    def mean(self, numbers: Tensor) -> Tensor:
+    def all_reduce_mean(self, numbers: Tensor) -> Tensor:
         """Average a tensor over all processes (all-reduce). Not differentiable.
 
         Parameters
@@ -73,7 +73,7 @@ class Processes:
             mean: Tensor = reduce(numbers.detach().clone(), "mean")
         return mean
 
-    def whole(self, rows: Tensor) -> Tensor:
+    def all_gather(self, rows: Tensor) -> Tensor:
         """Assemble a whole batch from the rows of all processes (all-gather). Not differentiable.
 
         Parameters
@@ -94,11 +94,11 @@ class Processes:
             gathered: Tensor = gather(rows.detach().contiguous())
         return gathered.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
 
-    def own(self, batch: Tensor) -> Tensor:
+    def local_rows(self, batch: Tensor) -> Tensor:
         """Select the rows of this process: (B, ...) -> (B / parts, ...)."""
         return batch[self.part :: self.parts]
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over all processes.
 
         Parameters
@@ -110,12 +110,12 @@ class Processes:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         # one exchange of all gradients is faster than one for each
-        means = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        means = self.all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
         pieces = torch.split(means, [gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
             gradient.copy_(piece.view(gradient.shape))
 
-    def from_first(self, make: Callable[[], T]) -> T:
+    def broadcast_from_main(self, make: Callable[[], T]) -> T:
         """Call a function in the main process only, and broadcast its result.
 
         Parameters
@@ -132,12 +132,12 @@ class Processes:
             return make()
         from accelerate.utils import broadcast_object_list
 
-        objects: list[Any] = [make() if self.is_first else None]
+        objects: list[Any] = [make() if self.is_main_process else None]
         with naming_lost_processes():
             broadcast_object_list(objects)
         return objects[0]  # type: ignore[no-any-return]
 
-    def first_of(self, reason: str | None) -> str | None:
+    def first_reason(self, reason: str | None) -> str | None:
         """Agree on the reason of the lowest rank that has one.
 
         Parameters
@@ -156,12 +156,12 @@ class Processes:
 
         with naming_lost_processes():
             # a number first, because gathering objects is slow and this happens after every step
-            if not float(self.mean(torch.tensor(float(reason is not None), device=_device()))):
+            if not float(self.all_reduce_mean(torch.tensor(float(reason is not None), device=_device()))):
                 return None
             agreed: str = next(one for one in gather_object([reason]) if one is not None)
             return agreed
 
-    def check_shares(self, batch_size: int, *, each: int = 2) -> None:
+    def check_batch_size(self, batch_size: int, *, each: int = 2) -> None:
         """Check that a batch can be divided evenly among the processes.
 
         Parameters
@@ -181,7 +181,7 @@ class Processes:
                 f"more each. Give batch_size as a multiple of {self.parts}."
             )
 
-    def check_same(self, what: str, value: object) -> None:
+    def check_equal(self, what: str, value: object) -> None:
         """Check that a value is the same in all processes.
 
         Parameters
@@ -195,17 +195,17 @@ class Processes:
         RunError
             In each process whose value differs from that of the main process.
         """
-        if self.parts > 1 and self.from_first(lambda: value) != value:
+        if self.parts > 1 and self.broadcast_from_main(lambda: value) != value:
             raise RunError(
                 f"process {self.part} of {self.parts} has different {what} than process 0. Start all processes with "
                 "the same data and the same options."
             )
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
-def processes_on(device: torch.device) -> Processes:
+def connect_processes(device: torch.device) -> Processes:
     """Connect to the other processes of the launch.
 
     Parameters
@@ -216,16 +216,16 @@ def processes_on(device: torch.device) -> Processes:
     Returns
     -------
     Processes
-        `ALONE` if no launcher started several.
+        `SINGLE_PROCESS` if no launcher started several.
 
     Raises
     ------
     RunError
         If Accelerate is not installed, or the processes cannot connect.
     """
-    n_launched = part_of_launch()[1]
+    n_launched = rank_and_world_size()[1]
     if n_launched == 1:
-        return ALONE
+        return SINGLE_PROCESS
     try:
         from accelerate import PartialState  # type: ignore[import-untyped]
     except ImportError as error:
@@ -249,7 +249,7 @@ def _device() -> torch.device:
     return device
 
 
-def shared(module: nn.Module, processes: Processes) -> nn.Module:
+def synchronize_batch_norm(module: nn.Module, processes: Processes) -> nn.Module:
     """Replace the batch norms of a module, in place, by ones over the rows of all processes.
 
     Parameters
@@ -274,5 +274,5 @@ def shared(module: nn.Module, processes: Processes) -> nn.Module:
             norm.to(next(iter(child.state_dict().values())).device)
             setattr(module, name, norm)
         else:
-            shared(child, processes)
+            synchronize_batch_norm(child, processes)
     return module

@@ -8,8 +8,8 @@ import torch
 from sklearn.base import BaseEstimator
 
 from ganaug._compat import Interval, StrOptions, validate_parameters
-from ganaug.models.penalties import Penalty, penalties
-from ganaug.training.engine import precision_for
+from ganaug.models.penalties import Penalty, resolve_penalties
+from ganaug.training.engine import resolve_precision
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -145,8 +145,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
     def check(self) -> None:
         """Raise ValueError that names the first setting that cannot be used."""
         validate_parameters(self)
-        penalties(self.penalty)
-        precision_for(self.precision, torch.device("cpu"))
+        resolve_penalties(self.penalty)
+        resolve_precision(self.precision, torch.device("cpu"))
         _check_betas(self.betas)
         ramp = self.conditioning_ramp
         if ramp is not None and not (isinstance(ramp, Sequence) and len(ramp) == 2 and 0 <= ramp[0] < ramp[1]):
@@ -217,7 +217,7 @@ class TranslationRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     def check(self) -> None:
         """Raise ValueError that names the first setting that cannot be used."""
         validate_parameters(self)
-        precision_for(self.precision, torch.device("cpu"))
+        resolve_precision(self.precision, torch.device("cpu"))
         _check_betas(self.betas)
 
 

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from ganaug._runtime.progress import logger
-from ganaug._runtime.storage import Tree, writing
+from ganaug._runtime.storage import Tree, atomic_write
 from ganaug.errors import RunError, TrainingError
 from ganaug.training.checkpoint import Checkpoints, all_finite
 from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
-from ganaug.training.processes import ALONE, Processes
+from ganaug.training.processes import SINGLE_PROCESS, Processes
 
 NO_BETTER, INTERRUPTED = "no better score", "interrupted"
 Row = dict[str, float | int | str | None]
@@ -74,7 +74,7 @@ class Run:
     check_every: int
     folder: Path | None = None
     patience: int | None = None
-    processes: Processes = ALONE
+    processes: Processes = SINGLE_PROCESS
     rows: list[Row] = field(default_factory=list)
     best_step: int = 0
     best_score: float = math.inf
@@ -86,7 +86,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.health = Health()
-        self.folder = self.folder if self.processes.is_first else None
+        self.folder = self.folder if self.processes.is_main_process else None
         self.checkpoints = Checkpoints(None if self.folder is None else self.folder / "checkpoints")
         self._sums: dict[str, Tensor] = {}
         self._numbers: dict[str, int] = {}
@@ -137,7 +137,7 @@ class Run:
                 n_steps=n_steps,
                 start=self.done,
                 callbacks=(self._record, self._check, *callbacks),
-                agree=self.processes.first_of,
+                agree=self.processes.first_reason,
             )
         if self.done % self.check_every:
             self._save()
@@ -179,7 +179,7 @@ class Run:
         }
 
     def _resume(self, n_steps: int) -> None:
-        steps = self.processes.from_first(self.checkpoints.steps)
+        steps = self.processes.broadcast_from_main(self.checkpoints.steps)
         if not steps:  # the run was killed before it wrote a checkpoint
             return
         state = self._load(steps[-1])
@@ -243,13 +243,16 @@ class Run:
 
     def _measure(self) -> Finding | None:
         """Evaluate, look for symptoms, write the row of the history and the pictures."""
-        means = {name: float(self.processes.mean(value)) / self._numbers[name] for name, value in self._sums.items()}
+        means = {
+            name: float(self.processes.all_reduce_mean(value)) / self._numbers[name]
+            for name, value in self._sums.items()
+        }
         self._sums, self._numbers = {}, {}
-        evaluation = self.processes.from_first(self.evaluate)
-        weights = {} if self.processes.from_first(self._is_finite) else {"weights": math.nan}
+        evaluation = self.processes.broadcast_from_main(self.evaluate)
+        weights = {} if self.processes.broadcast_from_main(self._is_finite) else {"weights": math.nan}
         finding = self.health.judge(self.done, means | weights, evaluation)
         self._evaluation = evaluation
-        is_sound = finding is None or not SYMPTOMS[finding.symptom].spoils
+        is_sound = finding is None or not SYMPTOMS[finding.symptom].excluded_from_best
         if is_sound and evaluation.score < self.best_score:
             self.best_score, self.best_step = evaluation.score, self.done
         worst = min(evaluation.diversity, key=lambda name: evaluation.diversity[name], default="")
@@ -258,10 +261,10 @@ class Run:
         row |= {"score": _finite(evaluation.score), "diversity": _finite(evaluation.diversity.get(worst, math.nan))}
         row |= {"worst_class": worst, "best_step": self.best_step, "finding": "" if finding is None else str(finding)}
         self.rows.append(row)
-        if self.processes.is_first:
+        if self.processes.is_main_process:
             self._report(row, finding)
         if self.folder is not None:
-            with writing(self.folder / "history.csv") as temporary:
+            with atomic_write(self.folder / "history.csv") as temporary:
                 pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
             save_picture(self.picture(), self.folder / "previews" / f"{self.done:08d}.png")
             save_curves(self.rows, self.folder / "losses.png")
@@ -296,11 +299,11 @@ class Run:
         return all_finite(self.step.state_dict())
 
     def _load(self, step: int) -> Any:
-        return self.processes.from_first(lambda: self.checkpoints.load(step))
+        return self.processes.broadcast_from_main(lambda: self.checkpoints.load(step))
 
     def _save(self) -> None:
-        self._sums = {name: self.processes.mean(value) for name, value in self._sums.items()}
-        if not self.processes.is_first:
+        self._sums = {name: self.processes.all_reduce_mean(value) for name, value in self._sums.items()}
+        if not self.processes.is_main_process:
             return
         self.checkpoints.save(self.done, self.state_dict())
         kept = self.checkpoints.steps()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug._runtime.locks import LOCK, locked
-from ganaug._runtime.storage import is_left, read_json, write_json
+from ganaug._runtime.locks import LOCK_FILE, locked
+from ganaug._runtime.storage import is_temporary_file, read_json, write_json
 from ganaug._version import __version__
 from ganaug.errors import RunError
 from ganaug.io.names import is_utf8
@@ -24,7 +24,7 @@ MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling
 def is_unstarted(folder: Path) -> bool:
     """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything."""
     exists = os.path.isdir(folder)  # noqa: PTH112  # Path's own method raises for long names
-    return not exists or all(path.name == LOCK or is_left(path) for path in folder.iterdir())
+    return not exists or all(path.name == LOCK_FILE or is_temporary_file(path) for path in folder.iterdir())
 
 
 @contextmanager

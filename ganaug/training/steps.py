@@ -13,16 +13,16 @@ from ganaug._runtime.randomness import normal
 from ganaug._runtime.storage import Tree
 from ganaug.errors import TrainingError
 from ganaug.models import augmentations as augment
-from ganaug.models.augmentations import AdaptiveStrength, Policy
+from ganaug.models.augmentations import AdaptiveStrength, Augmentation
 from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
-from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers, penalties
+from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers, resolve_penalties
 from ganaug.training.adversarial_pair import AdversarialPair
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.batches import Batch
-from ganaug.training.engine import precision_for
-from ganaug.training.processes import ALONE, Processes
+from ganaug.training.engine import resolve_precision
+from ganaug.training.processes import SINGLE_PROCESS, Processes
 from ganaug.training.recipe import TrainingRecipe
 
 T = TypeVar("T")
@@ -88,9 +88,9 @@ class AdversarialStep:
         loss: AdversarialLoss,
         recipe: TrainingRecipe,
         *,
-        augmentations: Sequence[Policy] = (),
+        augmentations: Sequence[Augmentation] = (),
         counts: Tensor,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
         if self.has_batch_norm and not loss.allows_batch_norm:
@@ -108,9 +108,9 @@ class AdversarialStep:
         self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
         device = self.pair.device
         self.counts = counts.to(device)
-        self.precision = precision_for(recipe.precision, device)
+        self.precision = resolve_precision(recipe.precision, device)
         self.auxiliary_classifier: AuxiliaryClassifier | None = None
-        self.penalties = _by_network([*loss.penalties, *penalties(recipe.penalty)])
+        self.penalties = _by_network([*loss.penalties, *resolve_penalties(recipe.penalty)])
         half_life = DEFAULT_EMA_HALF_LIFE if recipe.ema_half_life is None else recipe.ema_half_life
         self.average = MovingAverage(generator, half_life)
         self.strength = AdaptiveStrength(device) if recipe.adaptive_augmentation else None
@@ -183,7 +183,7 @@ class AdversarialStep:
         self.ema_logits = torch.lerp(mean_logits, self.ema_logits, EMA_DECAY)
         if self.strength is not None:
             n_images = self._batch_size(*(part.batch for part in parts))
-            self.strength.update(self.steps_done, self.processes.mean(logs["accuracy_real"]), n_images)
+            self.strength.update(self.steps_done, self.processes.all_reduce_mean(logs["accuracy_real"]), n_images)
             logs["augmentation"] = self.strength.probability
         return logs
 
@@ -196,7 +196,7 @@ class AdversarialStep:
         else:
             real_logits, fake_logits = self._discriminate(augmented, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(real_logits, fake_logits)
-        means = self.processes.mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
+        means = self.processes.all_reduce_mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
         accuracy = self._accuracy(real_logits.detach(), fake_logits.detach(), means)
         logs = {"loss_discriminator": loss.detach(), **accuracy}
         real, fake = augmented.chunk(2)
@@ -297,7 +297,7 @@ class AdversarialStep:
         total: Tensor | None = None
         for penalty in self.penalties[network]:
             if self.steps_done > penalty.start and self.steps_done % penalty.every == 0:
-                last = penalty.weight if penalty.last_weight is None else penalty.last_weight
+                last = penalty.weight if penalty.final_weight is None else penalty.final_weight
                 weight = last + (penalty.weight - last) * self.decay
                 term = penalty.term(*inputs) * (weight * penalty.every)
                 total = term if total is None else total + term
@@ -321,7 +321,7 @@ class AdversarialStep:
         means: mean logits (2,) of real and fake images. Their mean is the threshold for a Wasserstein loss, whose
         logits have no fixed one.
         """
-        threshold = self.loss.decision if self.loss.decision is not None else means.mean()
+        threshold = self.loss.decision_threshold if self.loss.decision_threshold is not None else means.mean()
         return {
             "accuracy_real": (real_logits > threshold).float().mean(),
             "accuracy_fake": (fake_logits < threshold).float().mean(),

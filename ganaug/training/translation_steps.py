@@ -12,13 +12,13 @@ from torch.nn.functional import l1_loss
 from ganaug._runtime.randomness import uniform
 from ganaug._runtime.storage import Tree
 from ganaug.errors import TrainingError
-from ganaug.models.augmentations import Policy
+from ganaug.models.augmentations import Augmentation
 from ganaug.models.augmentations import apply as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.training.adversarial_pair import AdversarialPair
 from ganaug.training.averaging import MovingAverage
-from ganaug.training.engine import precision_for
-from ganaug.training.processes import ALONE, Processes
+from ganaug.training.engine import resolve_precision
+from ganaug.training.processes import SINGLE_PROCESS, Processes
 from ganaug.training.recipe import TranslationRecipe
 from ganaug.training.translation_batches import PairBatch
 
@@ -59,9 +59,9 @@ class TranslationStep(ABC):
         recipe: TranslationRecipe,
         *,
         weights: Mapping[str, float],
-        augmentations: Sequence[Policy] = (),
+        augmentations: Sequence[Augmentation] = (),
         constant_images: float | None = None,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         if not _is_patchwise(loss):
             suitable = [name for name, known in LOSSES.items() if _is_patchwise(known)]
@@ -75,7 +75,7 @@ class TranslationStep(ABC):
             processes,
         )
         self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
-        self.precision = precision_for(recipe.precision, self.pair.device)
+        self.precision = resolve_precision(recipe.precision, self.pair.device)
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.steps_done = 0
 
@@ -127,8 +127,12 @@ class TranslationStep(ABC):
         loss = torch.stack(losses).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         self.pair.descend("discriminator")
-        real_logits, fake_logits, threshold = torch.cat(all_real), torch.cat(all_fake), self.loss.decision
-        level = self.processes.mean(real_logits.mean() + fake_logits.mean()) / 2 if threshold is None else threshold
+        real_logits, fake_logits, threshold = torch.cat(all_real), torch.cat(all_fake), self.loss.decision_threshold
+        level = (
+            self.processes.all_reduce_mean(real_logits.mean() + fake_logits.mean()) / 2
+            if threshold is None
+            else threshold
+        )
         return {
             "loss_discriminator": loss.detach(),
             "accuracy_real": (real_logits > level).float().mean(),
@@ -239,7 +243,7 @@ class CycleGANStep(TranslationStep):
 
     def _pooled(self, domain: str, fake: Tensor, batch: PairBatch) -> Tensor:
         """Return what the pool of a domain shows in place of `fake`. All processes have the same pool."""
-        return self.processes.own(self.pools[domain](self.processes.whole(fake.detach()), batch.generator))
+        return self.processes.local_rows(self.pools[domain](self.processes.all_gather(fake.detach()), batch.generator))
 
 
 class ImagePool:

@@ -10,8 +10,8 @@ from ganaug._runtime.randomness import generator
 from ganaug._runtime.stored_rows import StoredRows
 from ganaug.images import LabeledImages
 
-POOL = 64 * 2**20  # bytes of pixels in a pool; the next pool is read at the same time
-BLOCK = 64  # consecutive images of a class that are read together
+MAX_POOL_BYTES = 64 * 2**20  # bytes of pixels in a pool; the next pool is read at the same time
+BLOCK_SIZE = 64  # consecutive images of a class that are read together
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Windows:
 
     Attributes
     ----------
-    span : int
+    steps_per_pool : int
         Steps per window. About as many images are drawn in it as the pool holds. Of a store only.
 
     Notes
@@ -86,9 +86,9 @@ class Windows:
             self.single_pool = Pool.of(images.images.to(device), images.labels, len(images.classes))
             return
         self.rows = [images.rows_of(name) for name in images.classes]
-        pool_size = max(2 * BLOCK * len(images.classes), POOL // images.images[:1].numel())
-        self.allocation = shared_out(pool_size, probabilities, torch.tensor([len(rows) for rows in self.rows]))
-        self.span = max(1, int(self.allocation.sum()) // batch_size)
+        pool_size = max(2 * BLOCK_SIZE * len(images.classes), MAX_POOL_BYTES // images.images[:1].numel())
+        self.allocation = allocate_images(pool_size, probabilities, torch.tensor([len(rows) for rows in self.rows]))
+        self.steps_per_pool = max(1, int(self.allocation.sum()) // batch_size)
         self.pools: dict[int, Future[Pool]] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="ganaug-windows")
 
@@ -96,7 +96,7 @@ class Windows:
         """Return the pool of step number `step`."""
         if self.single_pool is not None:
             return self.single_pool
-        current = step // self.span
+        current = step // self.steps_per_pool
         for number in (current, current + 1):
             if number not in self.pools:
                 self.pools[number] = self.thread.submit(self._read, number)
@@ -118,7 +118,7 @@ class Windows:
         rows, size = self.rows[label], int(self.allocation[label])
         if size >= len(rows):
             return rows
-        n_blocks, n_blocks_in_class = max(1, size // BLOCK), -(-len(rows) // BLOCK)
+        n_blocks, n_blocks_in_class = max(1, size // BLOCK_SIZE), -(-len(rows) // BLOCK_SIZE)
         first_epoch, offset = divmod(number * n_blocks, n_blocks_in_class)
         epochs = range(first_epoch, first_epoch + (offset + n_blocks - 1) // n_blocks_in_class + 1)
         permutations = [
@@ -126,10 +126,10 @@ class Windows:
             for epoch in epochs
         ]
         blocks = torch.cat(permutations)[offset : offset + n_blocks]
-        return torch.cat([rows[block * BLOCK :][:BLOCK] for block in blocks.tolist()])
+        return torch.cat([rows[block * BLOCK_SIZE :][:BLOCK_SIZE] for block in blocks.tolist()])
 
 
-def shared_out(size: int, probabilities: Tensor, counts: Tensor) -> Tensor:
+def allocate_images(size: int, probabilities: Tensor, counts: Tensor) -> Tensor:
     """Allocate the images of a pool to classes in proportion to their probability.
 
     Parameters
@@ -148,8 +148,8 @@ def shared_out(size: int, probabilities: Tensor, counts: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from ganaug.training.windows import shared_out
-    >>> shared_out(100, torch.tensor([0.5, 0.5]), torch.tensor([1000, 20]))
+    >>> from ganaug.training.windows import allocate_images
+    >>> allocate_images(100, torch.tensor([0.5, 0.5]), torch.tensor([1000, 20]))
     tensor([80, 20])
     """
     allocation = torch.zeros_like(counts)

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from ganaug import AugmentedClassifier
 from ganaug.estimators import share_selection
 from ganaug.evaluation import Fold
-from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.planted.test_utility_verdict import PoolGenerator, digits
 from tests.sets import augmenter
 
 EXPECTED_TO_FAIL = {
@@ -41,7 +41,7 @@ def test_at_least_45_checks_ran():
     assert len(list(estimator_checks_generator(tiny()))) >= 45
 
 
-class OfRows(HandsOut):
+class OfRows(PoolGenerator):
     """A pool for rows of 8 x 8 digits. Without a pool it returns the images that it is fitted on."""
 
     image_shape = (8, 8)
@@ -149,7 +149,7 @@ def test_cross_validation_routes_groups_to_the_inner_folds(sets, monkeypatch):
         even, odd = torch.arange(0, len(images), 2), torch.arange(1, len(images), 2)
         return [Fold(even, odd), Fold(odd, even)]
 
-    monkeypatch.setattr(share_selection, "folds", record_and_halve)
+    monkeypatch.setattr(share_selection, "split_folds", record_and_halve)
 
     with sklearn.config_context(enable_metadata_routing=True):
         model = with_pool(validation, shares=(0.25,), cv=2).set_fit_request(groups=True)

@@ -31,9 +31,10 @@ def gan(images):
     """A fitted augmenter whose auxiliary classifier asks of each class what about half of the samples reach."""
     gan = augmenter(n_steps=300, check_every=50, **LEARNED).fit(images)
     raw, auxiliary_classifier = gan.sample(300, filtered=False), gan.model_.filters.auxiliary_classifier
-    leads = auxiliary_classifier.leads(raw.images, raw.labels)
+    logit_margins = auxiliary_classifier.logit_margins(raw.images, raw.labels)
     stricter = replace(
-        auxiliary_classifier, margins=torch.stack([leads[raw.labels == label].median() for label in range(3)])
+        auxiliary_classifier,
+        margin_thresholds=torch.stack([logit_margins[raw.labels == label].median() for label in range(3)]),
     )
     gan.model_ = replace(
         gan.model_, filters=replace(gan.model_.filters, auxiliary_classifier=stricter)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganaug._runtime.locks import locked
-from ganaug._runtime.storage import read_tree, same
+from ganaug._runtime.storage import read_tree, trees_equal
 from ganaug.errors import RunError
 from ganaug.models.losses import LOSSES
 from ganaug.models.networks import NETWORKS
@@ -51,7 +51,7 @@ def test_cut_twice_anywhere_and_resumed_is_bit_identical(tmp_path, network, loss
         fitted(run, network, loss, cut)
         fitted(run, network, loss, cut + 6, resume=True)
         again = fitted(run, network, loss, STEPS, resume=True)
-        assert same(state(run), state(tmp_path / "whole"))
+        assert trees_equal(state(run), state(tmp_path / "whole"))
         assert again.model_.hash() == whole.model_.hash()
         rows = [gan.history_.drop(columns="seconds") for gan in (again, whole)]
         assert rows[0].equals(rows[1])
@@ -64,7 +64,7 @@ def test_so_it_is_with_every_ingredient_on(tmp_path, loss):
     run = tmp_path / "cut"
     fitted(run, "dcgan", loss, 7, **REMEMBERING)
     again = fitted(run, "dcgan", loss, STEPS, resume=True, **REMEMBERING)
-    assert same(state(run), state(tmp_path / "whole"))
+    assert trees_equal(state(run), state(tmp_path / "whole"))
     assert again.model_.hash() == whole.model_.hash()
     assert torch.equal(again.sample(9, filtered=False).images, whole.sample(9, filtered=False).images)
 
@@ -90,7 +90,7 @@ def test_cut_at_twenty_places_it_is_bit_identical(tmp_path, network, loss, more)
     whole = fitted(tmp_path / "whole", network, loss, 60, **more)
     for number, steps in enumerate([*cuts, 60]):
         again = fitted(tmp_path / "run", network, loss, steps, resume=number > 0, **more)
-    assert same(state(tmp_path / "run"), state(tmp_path / "whole"))
+    assert trees_equal(state(tmp_path / "run"), state(tmp_path / "whole"))
     assert again.model_.hash() == whole.model_.hash()
 
 

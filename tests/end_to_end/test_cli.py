@@ -228,7 +228,7 @@ def test_a_folder_with_metadata_keeps_the_columns_of_the_user(tmp_path):
 
 
 def test_options_override_the_config_file(data, tmp_path):
-    (tmp_path / "config.yaml").write_text("loss: lsgan\nbatch_size: 8\nwidth: 8\nlatent_size: 4\n")
+    (tmp_path / "config.yaml").write_text("loss: lsgan\nbatch_size: 8\nrecipe: {width: 8, latent_size: 4}\n")
     run = tmp_path / "run"
     options = ("--config", tmp_path / "config.yaml", "--param", "batch_size=4", "--steps", 2, "--seed", 5)
     done = ganaug("fit", data, "--run", run, *options, "--time-budget", "5m", "--image-size", "16x8", "--device", "cpu")
@@ -442,7 +442,7 @@ def test_the_message_for_an_unknown_class_lists_the_known_ones(data, tmp_path):
     other = folder_of(tmp_path / "other", counts=(9, 9))
     resumed = ganaug("fit", other, "--run", tmp_path / "run", "--resume", "--steps", 4, *QUICK)
     assert resumed.returncode == 1
-    assert "begun on other data" in resumed.stderr
+    assert "started on other data" in resumed.stderr
 
 
 @pytest.mark.skipif(

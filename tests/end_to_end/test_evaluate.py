@@ -118,9 +118,9 @@ def test_leaks_and_contradictory_options_are_refused_before_any_work(folders, tm
 
 def test_only_marked_images_of_a_mixed_folder_are_synthetic(folders, tmp_path):
     from ganaug.io.folder import read_folder
-    from ganaug.io.synthetic import synthetic_part
+    from ganaug.io.synthetic import select_synthetic
 
     images = read_folder(folders / "more")
-    assert len(synthetic_part(images)) == len(images)
+    assert len(select_synthetic(images)) == len(images)
     images.metadata["is_synthetic"] = torch.arange(len(images)).numpy() < 7
-    assert len(synthetic_part(images)) == 7
+    assert len(select_synthetic(images)) == 7

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from ganaug import LabeledImages, read_folder, write_folder
-from ganaug.io.folder import augment_folder, augment_in_place, inspect_folder
+from ganaug.io.folder import add_to_folder, inspect_folder, write_augmented_folder
 
 CLASSES = ("-7", "ankle boot", "zebra", "猫")
 
@@ -60,8 +60,8 @@ def folder(request, tmp_path, synthetic):
     expected = {name: 5 + label + synthetic_counts.get(name, 0) for label, name in enumerate(CLASSES)}
     data = inspect_folder(write_originals(tmp_path, "metadata" if "metadata" in request.param else "folders"))
     if request.param == "in place":
-        return augment_in_place(data, synthetic), expected, synthetic_counts
-    return augment_folder(data, synthetic, tmp_path / "out"), expected, synthetic_counts
+        return add_to_folder(data, synthetic), expected, synthetic_counts
+    return write_augmented_folder(data, synthetic, tmp_path / "out"), expected, synthetic_counts
 
 
 def test_torchvision_reads_it(folder):

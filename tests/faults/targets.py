@@ -25,7 +25,7 @@ from ganaug.io.manifest import undo
 from ganaug.io.names import is_formula
 from ganaug.io.paths import MANIFEST
 from ganaug.io.provenance import make_mark
-from ganaug.io.records import records_of
+from ganaug.io.records import open_records
 from ganaug.io.store import build_store, open_store
 from tests.end_to_end.test_cli import folder_of
 from tests.sets import SMALL, augmenter, noise
@@ -137,7 +137,7 @@ def tar(content):
     path = FOLDER / "any.tar"
     path.write_bytes(content)
     with contextlib.suppress(DataError):
-        for record in records_of(path).iterate_from(0):
+        for record in open_records(path).iterate_from(0):
             assert isinstance(record.label, str)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ganaug import read_folder
-from ganaug._runtime.storage import is_left
+from ganaug._runtime.storage import is_temporary_file
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.faults.processes import run_command
 from tests.sets import hashes
@@ -46,7 +46,11 @@ def size_of(folder):
 
 def leftovers(folder):
     """Partial and temporary files and folders."""
-    return [path for path in folder.rglob("*") if is_left(path) or "partial" in path.name or path.suffix == ".writing"]
+    return [
+        path
+        for path in folder.rglob("*")
+        if is_temporary_file(path) or "partial" in path.name or path.suffix == ".writing"
+    ]
 
 
 def disk_sizes(largest, times):

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.cli.console import say, show
-from ganaug.io.names import as_cell, is_formula, safe_name, unescape_cell
+from ganaug.io.names import escape_cell, is_formula, safe_name, unescape_cell
 from ganaug.io.provenance import is_marked, read_mark
 from ganaug.reports.bias import bias_report
 from ganaug.reports.diversity import diversity_report
@@ -99,7 +99,7 @@ def labeled(names, each=12, seed=0):
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
 def test_a_report_runs_no_script_and_makes_no_request(tmp_path, monkeypatch):
     """Every payload is a class, and a value and the name of an attribute; the page is opened in a real browser."""
-    monkeypatch.setattr("ganaug.reports.bias.RESAMPLES", 20)  # the names matter here, not the figures
+    monkeypatch.setattr("ganaug.reports.bias.N_RESAMPLES", 20)  # the names matter here, not the figures
     monkeypatch.setattr("ganaug.reports.bias.ALARM", 1)
     real, other = labeled(PAYLOADS), labeled(PAYLOADS, seed=1)
     reports = [diversity_report(real, other, features="pixels")]
@@ -157,9 +157,9 @@ def test_metadata_is_read_back_and_no_cell_is_a_formula(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "+2.5e3", "-.5", "a=b", "'", "'x", "''=", "'-1", *FORMULAS])
 def test_escaping_a_cell_can_be_reversed(text):
-    assert unescape_cell(as_cell(text)) == text
-    assert not as_cell(text).startswith(("=", "@", "\t", "\r"))
-    assert (as_cell(text) == text) == (not is_formula(text))
+    assert unescape_cell(escape_cell(text)) == text
+    assert not escape_cell(text).startswith(("=", "@", "\t", "\r"))
+    assert (escape_cell(text) == text) == (not is_formula(text))
 
 
 def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):

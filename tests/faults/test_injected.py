@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 
 from ganaug import GANAugmenter, MixedDataset
-from ganaug._runtime.storage import digest, is_left, read_json, read_tree, write_json, write_tree
+from ganaug._runtime.storage import digest, is_temporary_file, read_json, read_tree, write_json, write_tree
 from ganaug.errors import RunError, TrainingError
 from ganaug.models.losses import LOSSES
 from ganaug.training.loop import StopTraining
@@ -60,7 +60,7 @@ def test_a_memory_error_is_named_and_saved_files_are_kept(tmp_path, monkeypatch,
     assert "Traceback" not in result.stderr
     assert hashes(data) == before
     assert not out.exists() or stage == "the report"
-    assert [path for path in tmp_path.rglob("*") if is_left(path) or "partial" in path.name] == []
+    assert [path for path in tmp_path.rglob("*") if is_temporary_file(path) or "partial" in path.name] == []
     monkeypatch.undo()
     if not out.exists():
         resume = ["--resume"] if (tmp_path / "out.run").exists() else []

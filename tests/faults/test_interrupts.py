@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from ganaug import read_folder
-from ganaug._runtime.storage import is_left, read_json, read_tree
+from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
 from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
 from tests.faults.processes import run_command, start_command
 from tests.faults.test_kills import steps_done
@@ -99,7 +99,7 @@ def test_a_second_signal_during_saving_exits_at_once_and_damages_nothing(data, t
     process.join(20)
     assert process.exitcode == 128 + number
     assert "Traceback" not in log.read_text()
-    assert not [path for path in run.rglob("*") if is_left(path)]
+    assert not [path for path in run.rglob("*") if is_temporary_file(path)]
     for path in (run / "checkpoints").glob("*.safetensors"):
         assert read_tree(path)["done"] == int(path.stem)
     status, output = run_command(

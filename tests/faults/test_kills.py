@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ganaug import read_folder
-from ganaug._runtime.storage import is_left, read_json, read_tree
+from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
 from ganaug.io.store import open_store
 from tests.end_to_end.test_cli import QUICK, folder_of, model_hash
 from tests.faults.processes import kill_command, run_command
@@ -55,7 +55,7 @@ def test_a_fit_that_is_killed_again_and_again_ends_with_the_same_model(data, tmp
             n_kills += 1
         status, output = run_command("fit", data, "--run", run, "--resume", "--steps", steps + 3, *FIT, log=log)
         assert status == 0, output
-        assert not [path for path in run.rglob("*") if is_left(path)]
+        assert not [path for path in run.rglob("*") if is_temporary_file(path)]
         uninterrupted = tmp_path / f"whole{number}"
         status, output = run_command(
             "fit", data, "--run", uninterrupted, "--steps", steps + 3, *FIT, log=log, seconds=600
@@ -81,7 +81,7 @@ def count_valid_checkpoints(run):
 
 
 def partial_checkpoints(run):
-    return {path.name for path in (run / "checkpoints").glob(".*") if is_left(path)}
+    return {path.name for path in (run / "checkpoints").glob(".*") if is_temporary_file(path)}
 
 
 def steps_done(run):

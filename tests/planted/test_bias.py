@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ganaug import LabeledImages
 from ganaug.errors import DataError
-from ganaug.metrics.attribute_shift import clustered_shift
+from ganaug.metrics.attribute_shift import clustered_share_shift
 from ganaug.reports import bias_report
 
 NAMES = ("healthy", "ill")
@@ -231,7 +231,7 @@ def test_rare_attributes_of_few_patients_raise_few_false_alarms(share, each):
     patients, p_values = np.repeat(np.arange(10), each), []
     for _ in range(400):
         has = (random.uniform(size=10) < share)[patients]
-        p_values.append(clustered_shift(has, patients, int(random.binomial(500, share)), 500).p)
+        p_values.append(clustered_share_shift(has, patients, int(random.binomial(500, share)), 500).p)
     assert np.mean(np.array(p_values) < 0.001) < 0.02
 
 

@@ -15,7 +15,7 @@ TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 60  # the other images are held out for the
 LINEAR = LogisticRegression(C=10, max_iter=300)
 
 
-class HandsOut(BaseEstimator):
+class PoolGenerator(BaseEstimator):
     """A generator that returns images of a pool, drawn with replacement within the class."""
 
     def __init__(self, pool):
@@ -46,12 +46,12 @@ def digits(seed, train=TRAIN_PER_CLASS):
 
 def evaluate(pool, train, test, seed, classifier=LINEAR):
     options = {"n_seeds": 5, "resamples": 300, "random_state": seed}
-    return utility_report(train, HandsOut(pool), classifier=classifier, test=test, **options)
+    return utility_report(train, PoolGenerator(pool), classifier=classifier, test=test, **options)
 
 
 def states_by_share(report):
     frame = report.to_frame()
-    rows = frame[(frame["metric"] == "gain over best without") & frame["subject"].str.endswith("% synthetic")]
+    rows = frame[(frame["metric"] == "gain over best baseline") & frame["subject"].str.endswith("% synthetic")]
     return rows.set_index("subject")["state"]
 
 
@@ -100,6 +100,6 @@ def test_copies_of_training_images_are_no_evidence(seed):
 @pytest.mark.parametrize("has_test_images", [True, False])
 def test_a_generator_that_returns_test_images_is_refused(has_test_images):
     train, _, test = digits(0, train=30)
-    source, options = (HandsOut(test), {"test": test}) if has_test_images else (HandsOut(train), {})
+    source, options = (PoolGenerator(test), {"test": test}) if has_test_images else (PoolGenerator(train), {})
     with pytest.raises(DataError, match="test images"):
         utility_report(train, source, classifier=LINEAR, n_seeds=1, **options)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ganaug import CycleGAN, Pix2Pix
-from ganaug._runtime.storage import read_tree, same
+from ganaug._runtime.storage import read_tree, trees_equal
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.translator import as_images
 from tests.sets import cyclegan, pix2pix
@@ -110,7 +110,7 @@ def test_cut_and_resumed_is_bit_identical(tmp_path, kind, cuts):
     again = made(tmp_path / "run").resume(x, y)
     assert again.n_steps_ == n_steps
     assert again.model_.hash() == whole.model_.hash()
-    assert same(last(tmp_path / "run"), last(tmp_path / "whole"))
+    assert trees_equal(last(tmp_path / "run"), last(tmp_path / "whole"))
     assert (tmp_path / "whole" / "previews" / "00000004.png").exists()
     with pytest.raises(RunError, match="other data"):
         made(tmp_path / "whole").resume(y, x)

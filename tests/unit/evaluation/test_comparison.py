@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ganaug.evaluation import Comparison, Predictions
-from ganaug.evaluation.baselines import ADJUSTED
+from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT
 from ganaug.evaluation.comparison import HELPS, HURTS, NO_EVIDENCE
 
 N_CLASSES, PER_CLASS, N_SEEDS = 4, 60, 5
@@ -54,12 +54,19 @@ def compare(*args, **options):
     return Comparison(simulate_predictions(*args, **options), resamples=400)
 
 
-def two_classes(baselines, with_share, *, log_prior=IMBALANCED, adjust=True, resamples=200):
+def two_classes(baselines, with_share, *, log_prior=IMBALANCED, logit_adjustment=True, resamples=200):
     """A comparison on 1,000 test images of each of two classes, or as many as the tables have."""
     n = next(iter(baselines.values())).shape[1]
     labels = np.repeat(np.arange(len(log_prior)), n // len(log_prior))
     predictions = Predictions(
-        labels, np.arange(n) % 5, None, log_prior, baselines, {0.5: {"50% synthetic": with_share}}, {}, adjust=adjust
+        labels,
+        np.arange(n) % 5,
+        None,
+        log_prior,
+        baselines,
+        {0.5: {"50% synthetic": with_share}},
+        {},
+        logit_adjustment=logit_adjustment,
     )
     return Comparison(predictions, resamples=resamples)
 
@@ -72,30 +79,33 @@ def noisy_logits(random, n_classes, per_class, separation=1.5):
 def test_a_clear_gain_helps_and_its_share_is_recommended():
     comparison = compare((0.7, 0.9))
     assert comparison.verdict == HELPS
-    assert comparison.share == 0.5
-    assert comparison.gain(comparison.best).low > 0
+    assert comparison.recommended_share == 0.5
+    assert comparison.gain(comparison.best_with_synthetic).low > 0
 
 
 def test_the_smaller_of_two_equal_shares_is_recommended():
     predictions = simulate_predictions((0.9,), shares=(0.5,))
-    ours = {0.1: {"10% synthetic": predictions.ours[0.5]["50% synthetic"]}, **predictions.ours}
-    comparison = Comparison(replace(predictions, ours=ours), resamples=400)
-    assert (comparison.verdict, comparison.share) == (HELPS, 0.1)
+    with_synthetic = {
+        0.1: {"10% synthetic": predictions.with_synthetic[0.5]["50% synthetic"]},
+        **predictions.with_synthetic,
+    }
+    comparison = Comparison(replace(predictions, with_synthetic=with_synthetic), resamples=400)
+    assert (comparison.verdict, comparison.recommended_share) == (HELPS, 0.1)
 
 
 def test_harm_at_every_share_hurts_and_no_share_is_recommended():
     comparison = compare((0.55, 0.4))
-    assert (comparison.verdict, comparison.share) == (HURTS, 0.0)
-    assert comparison.verdict_on(comparison.shares[0.5]) == HURTS
+    assert (comparison.verdict, comparison.recommended_share) == (HURTS, 0.0)
+    assert comparison.verdict_for(comparison.shares[0.5]) == HURTS
 
 
 def test_no_difference_is_no_evidence_in_nearly_all_of_many_trials():
     verdicts = []
     for trial in range(40):
         predictions = simulate_predictions((0.7, 0.7))
-        ours = {s: {str(s): simulate(LABELS, 0.7, 1000 + 10 * trial + k)} for k, s in enumerate((0.1, 0.5))}
+        with_synthetic = {s: {str(s): simulate(LABELS, 0.7, 1000 + 10 * trial + k)} for k, s in enumerate((0.1, 0.5))}
         baselines = {name: simulate(LABELS, 0.7, 2000 + 10 * trial + k) for k, name in enumerate(predictions.baselines)}
-        equal = replace(predictions, baselines=baselines, ours=ours)
+        equal = replace(predictions, baselines=baselines, with_synthetic=with_synthetic)
         verdicts.append(Comparison(equal, resamples=200, seed=trial).verdict)
     assert verdicts.count(HELPS) <= 3
 
@@ -108,10 +118,10 @@ def test_selecting_the_best_of_many_equal_methods_gains_nothing():
             simulate_predictions((0.7, 0.7)),
             log_prior=np.zeros(N_CLASSES),
             baselines={"real only": simulate(LABELS, 0.7, 9000 + trial)},
-            ours={k / 100: {str(k): simulate(LABELS, 0.7, 5000 + 100 * trial + k)} for k in range(1, 21)},
+            with_synthetic={k / 100: {str(k): simulate(LABELS, 0.7, 5000 + 100 * trial + k)} for k in range(1, 21)},
         )
         comparison = Comparison(predictions, resamples=50)
-        gains.append(comparison.gain(comparison.best).value)
+        gains.append(comparison.gain(comparison.best_with_synthetic).value)
     assert abs(np.mean(gains)) < 0.01
 
 
@@ -126,13 +136,15 @@ def test_a_lucky_training_is_no_gain():
                 [simulate(labels, random.normal(0.7, 0.04), random.integers(2**31))[:1] for _ in range(N_SEEDS)]
             )
 
-        ours = {share: {f"{share}": varying(), f"{share} + classical": varying()} for share in np.linspace(0.1, 0.9, 8)}
+        with_synthetic = {
+            share: {f"{share}": varying(), f"{share} + classical": varying()} for share in np.linspace(0.1, 0.9, 8)
+        }
         baselines = {name: varying() for name in ("real only", "oversampling")}
         folds = np.arange(len(labels)) // N_CLASSES % 5
-        equal = Predictions(labels, folds, None, LOG_PRIOR, baselines, ours, {}, adjust=False)
+        equal = Predictions(labels, folds, None, LOG_PRIOR, baselines, with_synthetic, {}, logit_adjustment=False)
         comparison = Comparison(equal, resamples=60, seed=trial)
         verdicts.append(comparison.verdict)
-        gains.append(comparison.gain(comparison.best).value)
+        gains.append(comparison.gain(comparison.best_with_synthetic).value)
     assert verdicts.count(HELPS) <= 8
     assert abs(np.mean(gains)) < 0.012
 
@@ -141,7 +153,7 @@ def test_a_decision_boundary_that_only_moved_is_no_gain():
     """A rare class gains what the common one loses: the offset curve of the baseline reaches the same point."""
     logits = noisy_logits(np.random.default_rng(0), 2, 1000)
     comparison = two_classes({"real only": normalize(logits + 0.3 * IMBALANCED)}, normalize(logits - 0.1 * IMBALANCED))
-    assert abs(comparison.above_curve(comparison.best).value) < 0.005
+    assert abs(comparison.gain_over_offset_curve(comparison.best_with_synthetic).value) < 0.005
     assert comparison.verdict != HELPS
 
 
@@ -159,32 +171,32 @@ def boundary_only():
 
 
 def test_moving_the_boundary_of_the_best_baseline_is_no_gain(boundary_only):
-    assert boundary_only.gain(boundary_only.best).low > 0.01
-    assert boundary_only.above_curve(boundary_only.best).value == pytest.approx(0, abs=0.01)
+    assert boundary_only.gain(boundary_only.best_with_synthetic).low > 0.01
+    assert boundary_only.gain_over_offset_curve(boundary_only.best_with_synthetic).value == pytest.approx(0, abs=0.01)
     assert boundary_only.verdict != HELPS
 
 
 def test_the_policy_keeps_the_baseline_where_only_the_boundary_moved(boundary_only):
-    assert boundary_only.gain(boundary_only.best).low > 0.01
-    assert set(boundary_only.gated.chosen) == {"classical augmentation"}
+    assert boundary_only.gain(boundary_only.best_with_synthetic).low > 0.01
+    assert set(boundary_only.verdict_policy.selected) == {"classical augmentation"}
 
 
 def test_the_offset_curve_reaches_methods_that_favor_the_common_classes():
     """As training on few images does, compared with a baseline that detects rare classes: a trade, no learning."""
     good = normalize(noisy_logits(np.random.default_rng(0), 2, 1000))
-    comparison = two_classes({"real only": good}, subtract_prior(good, IMBALANCED, -0.8), adjust=False)
-    assert comparison.trade(comparison.best.scores.recall)[0][0] < 0.3
-    assert comparison.above_curve(comparison.best).value == pytest.approx(0, abs=0.01)
+    comparison = two_classes({"real only": good}, subtract_prior(good, IMBALANCED, -0.8), logit_adjustment=False)
+    assert comparison.rare_and_common_recall(comparison.best_with_synthetic.scores.recall)[0][0] < 0.3
+    assert comparison.gain_over_offset_curve(comparison.best_with_synthetic).value == pytest.approx(0, abs=0.01)
 
 
 def test_a_method_below_a_curve_that_turns_back_is_no_gain():
     """With three classes, too large an offset predicts the rarest class only, and the less rare one loses again."""
     log_prior = np.log(np.array([0.9, 0.08, 0.02]))
     baseline = normalize(noisy_logits(np.random.default_rng(1), 3, 500))
-    comparison = two_classes({"real only": baseline}, baseline, log_prior=log_prior, adjust=False)
-    rare, _ = comparison.curve
+    comparison = two_classes({"real only": baseline}, baseline, log_prior=log_prior, logit_adjustment=False)
+    rare, _ = comparison.offset_curve
     assert rare[-1, 0] < rare.max() - 0.05
-    above = comparison.above_curve(comparison.best)
+    above = comparison.gain_over_offset_curve(comparison.best_with_synthetic)
     assert above.value == pytest.approx(0, abs=0.01)
     assert above.high < 0.05
 
@@ -193,27 +205,29 @@ def test_logit_adjustment_is_a_baseline_that_undoes_the_prior():
     log_prior = np.log(np.array([0.98, 0.02]))
     real_only = normalize(noisy_logits(np.random.default_rng(0), 2, 500, separation=2) + log_prior)
     comparison = two_classes({"real only": real_only}, real_only, log_prior=log_prior, resamples=100)
-    adjusted, plain = (comparison.baselines[name].scores.balanced_accuracy[0] for name in (ADJUSTED, "real only"))
+    adjusted, plain = (
+        comparison.baselines[name].scores.balanced_accuracy[0] for name in (LOGIT_ADJUSTMENT, "real only")
+    )
     assert adjusted > plain + 0.1
-    assert set(comparison.best_baseline.chosen) <= {f"{ADJUSTED}, tau {tau}" for tau in ("0.75", "1", "1.25")}
+    assert set(comparison.best_baseline.selected) <= {f"{LOGIT_ADJUSTMENT}, tau {tau}" for tau in ("0.75", "1", "1.25")}
 
 
 def test_the_policy_uses_synthetic_images_that_gain_and_not_those_that_harm():
     gaining, harmful = compare((0.7, 0.9)), compare((0.55, 0.4))
-    assert all("synthetic" in name for name in gaining.gated.chosen)
-    assert not any("synthetic" in name for name in harmful.gated.chosen)
+    assert all("synthetic" in name for name in gaining.verdict_policy.selected)
+    assert not any("synthetic" in name for name in harmful.verdict_policy.selected)
 
 
 def test_there_is_no_policy_with_fewer_than_four_seeds():
     predictions = simulate_predictions((0.7, 0.9))
     three_seeds = predictions.subset(np.ones(len(predictions.labels), bool), np.arange(N_SEEDS) < 3)
-    assert Comparison(three_seeds, resamples=100).gated is None
+    assert Comparison(three_seeds, resamples=100).verdict_policy is None
 
 
 def test_harm_at_every_share_above_the_smallest_hurts():
     comparison = compare((0.71, 0.5, 0.4), shares=(0.1, 0.25, 0.5))
-    assert comparison.verdict_on(comparison.shares[0.1]) == NO_EVIDENCE
-    assert (comparison.verdict, comparison.share) == (HURTS, 0.0)
+    assert comparison.verdict_for(comparison.shares[0.1]) == NO_EVIDENCE
+    assert (comparison.verdict, comparison.recommended_share) == (HURTS, 0.0)
 
 
 def test_harm_at_one_of_two_larger_shares_is_no_evidence():
@@ -236,7 +250,7 @@ def test_the_selected_share_is_0_until_the_best_leads_by_its_standard_error(lead
         {"real only": baseline},
         {0.5: {"50%": corrected}},
         {},
-        adjust=False,
+        logit_adjustment=False,
     )
     assert Comparison(predictions, resamples=400).one_standard_error_share == share
 
@@ -258,10 +272,10 @@ def test_intervals_are_wider_where_the_images_of_a_group_agree():
             {"real only": wrong_in(groups % 2 == 0)},
             {0.1: {"10%": wrong_in(groups % 5 == 0)}},
             {},
-            adjust=False,
+            logit_adjustment=False,
         )
         comparison = Comparison(predictions, resamples=400)
-        gains[name] = comparison.gain(comparison.best)
+        gains[name] = comparison.gain(comparison.best_with_synthetic)
     assert gains["groups"].value == pytest.approx(gains["images"].value)
     width_of_groups, width_of_images = (gains[name].high - gains[name].low for name in ("groups", "images"))
     assert width_of_groups > 2 * width_of_images
@@ -269,8 +283,8 @@ def test_intervals_are_wider_where_the_images_of_a_group_agree():
 
 def test_three_groups_are_too_few_for_evidence():
     comparison = compare((0.7, 0.95), groups=np.arange(len(LABELS)) % 3)
-    assert comparison.gain(comparison.best).low > 0
-    assert (comparison.verdict, comparison.share) == (NO_EVIDENCE, 0.0)
+    assert comparison.gain(comparison.best_with_synthetic).low > 0
+    assert (comparison.verdict, comparison.recommended_share) == (NO_EVIDENCE, 0.0)
 
 
 def test_one_test_image_of_a_class_decides_nothing():
@@ -286,12 +300,12 @@ def test_one_test_image_of_a_class_decides_nothing():
         {"real only": wrong},
         {0.1: {"10%": correct}},
         {},
-        adjust=False,
+        logit_adjustment=False,
     )
     comparison = Comparison(one_image, resamples=300)
-    assert comparison.gain(comparison.best).value == pytest.approx(0.25, abs=0.02)
+    assert comparison.gain(comparison.best_with_synthetic).value == pytest.approx(0.25, abs=0.02)
     assert comparison.verdict == NO_EVIDENCE
-    assert np.isnan(comparison.classes(comparison.best)[1][N_CLASSES - 1])
+    assert np.isnan(comparison.classes(comparison.best_with_synthetic)[1][N_CLASSES - 1])
 
 
 def test_a_gain_of_one_of_forty_classes_is_significant():
@@ -304,16 +318,23 @@ def test_a_gain_of_one_of_forty_classes_is_significant():
 
     improved, baseline = with_accuracy(0.95), with_accuracy(0.2)
     predictions = Predictions(
-        labels, labels % 5, None, np.zeros(40), {"real only": baseline}, {0.1: {"10%": improved}}, {}, adjust=False
+        labels,
+        labels % 5,
+        None,
+        np.zeros(40),
+        {"real only": baseline},
+        {0.1: {"10%": improved}},
+        {},
+        logit_adjustment=False,
     )
     comparison = Comparison(predictions, resamples=300)
-    assert comparison.classes(comparison.best)[1][7] < 0.05
+    assert comparison.classes(comparison.best_with_synthetic)[1][7] < 0.05
 
 
 def test_the_class_that_gains_is_named():
-    ours = {0.1: {"10% synthetic": simulate(LABELS, 0.7, 30, rare_accuracy=0.98)}}
-    comparison = Comparison(replace(simulate_predictions((0.7, 0.7)), ours=ours), resamples=400)
-    changes, p_values = comparison.classes(comparison.best)
+    with_synthetic = {0.1: {"10% synthetic": simulate(LABELS, 0.7, 30, rare_accuracy=0.98)}}
+    comparison = Comparison(replace(simulate_predictions((0.7, 0.7)), with_synthetic=with_synthetic), resamples=400)
+    changes, p_values = comparison.classes(comparison.best_with_synthetic)
     assert p_values[N_CLASSES - 1] < 0.05
     assert changes[N_CLASSES - 1].value > 0.15
     assert (p_values[:-1] > 0.05).all()

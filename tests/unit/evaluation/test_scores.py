@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from ganaug.evaluation import Resamples, compute_scores, holm, interval, offset, share_interval
+from ganaug.evaluation import Resamples, adjust_logits, compute_scores, holm, interval, proportion_interval
 from ganaug.evaluation.scores import compute_recall
 
 
@@ -109,8 +109,8 @@ def test_holm_returns_the_textbook_values(p_values, adjusted):
 def test_logit_adjustment_of_strength_1_undoes_the_prior():
     prior = np.array([0.9, 0.1])
     posterior = np.log(prior * np.array([0.5, 0.5]))
-    np.testing.assert_allclose(np.exp(offset(posterior, np.log(prior), 1.0)), [0.5, 0.5])
-    np.testing.assert_allclose(offset(np.log(prior), np.log(prior), 0.0), np.log(prior))
+    np.testing.assert_allclose(np.exp(adjust_logits(posterior, np.log(prior), 1.0)), [0.5, 0.5])
+    np.testing.assert_allclose(adjust_logits(np.log(prior), np.log(prior), 0.0), np.log(prior))
 
 
 def test_the_interval_of_a_proportion_stays_between_0_and_1():
@@ -119,6 +119,6 @@ def test_the_interval_of_a_proportion_stays_between_0_and_1():
     tables[0] = simulate(n=200, n_seeds=1, skill=4.0, seed=1)[1][0]
     values = compute_scores(labels, tables, Resamples.draw(labels, 3, n=500)).balanced_accuracy
     assert values.max() > 1
-    assert interval(values).high > share_interval(values).high == 1.0
-    assert share_interval(values).low == interval(values).low
-    assert np.isnan(share_interval(np.array([0.5, np.nan])).low)
+    assert interval(values).high > proportion_interval(values).high == 1.0
+    assert proportion_interval(values).low == interval(values).low
+    assert np.isnan(proportion_interval(np.array([0.5, np.nan])).low)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ganaug import LabeledImages
-from ganaug.evaluation import BASELINES, NotApplicableError, balanced, filled, mixed, smote
+from ganaug.evaluation import BASELINES, NotApplicableError, balance_classes, fill_classes, mix_synthetic, smote
 from tests.sets import noise, tones
 
 REAL, SYNTHETIC = noise((40, 10, 4)), noise((30, 30, 0), seed=1)
@@ -13,12 +13,12 @@ def sampled_fraction(training, label, synthetic=None):
     """Fraction of all draws that are images of a class, or its real or synthetic images only."""
     mask = training.images.labels == label
     mask = mask if synthetic is None else mask & (training.is_synthetic == synthetic)
-    return float(training.chances[mask].sum() / training.chances.sum())
+    return float(training.sampling_weights[mask].sum() / training.sampling_weights.sum())
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_share_changes_the_images_of_a_class_and_not_how_often_it_is_sampled(share):
-    training = mixed(REAL, SYNTHETIC, share)
+    training = mix_synthetic(REAL, SYNTHETIC, share)
     for label in range(3):
         assert sampled_fraction(training, label) == pytest.approx(1 / 3)
     assert sampled_fraction(training, 0, synthetic=True) == pytest.approx(share / 3)
@@ -27,19 +27,24 @@ def test_a_share_changes_the_images_of_a_class_and_not_how_often_it_is_sampled(s
 
 
 @pytest.mark.parametrize(
-    "prepare", [balanced, lambda images: mixed(images, SYNTHETIC, 0.5), lambda images: filled(images, SYNTHETIC)]
+    "prepare",
+    [
+        balance_classes,
+        lambda images: mix_synthetic(images, SYNTHETIC, 0.5),
+        lambda images: fill_classes(images, SYNTHETIC),
+    ],
 )
 def test_sample_weights_sum_to_the_number_of_real_images(prepare):
     assert float(prepare(REAL).sample_weights().sum()) == pytest.approx(len(REAL))
 
 
 def test_repeats_keep_every_real_image_and_follow_the_sampling_weights():
-    training = mixed(REAL, SYNTHETIC, 0.5)
+    training = mix_synthetic(REAL, SYNTHETIC, 0.5)
     repeats = training.repeats()
     assert (repeats[~training.is_synthetic] >= 1).all()
     for label in range(3):
         assert int(repeats[training.images.labels == label].sum()) == pytest.approx(80, abs=1)
-    assert (balanced(REAL).repeats()[REAL.labels == 0] == 1).all()
+    assert (balance_classes(REAL).repeats()[REAL.labels == 0] == 1).all()
 
 
 def test_real_only_repeats_nothing():
@@ -47,7 +52,7 @@ def test_real_only_repeats_nothing():
 
 
 def test_filling_stops_at_the_largest_class_or_when_there_are_no_more_images():
-    assert filled(REAL, SYNTHETIC).images.counts == {"a": 40, "b": 40, "c": 4}
+    assert fill_classes(REAL, SYNTHETIC).images.counts == {"a": 40, "b": 40, "c": 4}
 
 
 def test_smote_lies_between_the_images_of_its_class():
@@ -72,5 +77,5 @@ def test_smote_of_a_single_image_is_not_possible():
 def test_every_baseline_has_all_real_images_and_positive_finite_weights(name):
     training = BASELINES[name](REAL, 0)
     assert torch.equal(training.images.images[: len(REAL)], REAL.images)
-    assert np.isfinite(training.chances.numpy()).all()
-    assert (training.chances > 0).all()
+    assert np.isfinite(training.sampling_weights.numpy()).all()
+    assert (training.sampling_weights > 0).all()

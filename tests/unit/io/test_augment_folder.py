@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganaug.errors import DataError, GanaugError, OutputError, RunError
-from ganaug.io.folder import augment_folder, augment_in_place, check_output, inspect_folder, read_folder, undo
+from ganaug.io.folder import add_to_folder, check_output, inspect_folder, read_folder, undo, write_augmented_folder
 
 COUNTS = {"cat": 6, "dog": 6}
 
@@ -31,7 +31,7 @@ def test_originals_are_copied_byte_for_byte_beside_synthetic_images(photos, synt
     root = photos()
     (root / "cat" / "bad.png").touch()
     before = snapshot(root)
-    out = augment_folder(inspect_folder(root), synthetic, tmp_path / "out")
+    out = write_augmented_folder(inspect_folder(root), synthetic, tmp_path / "out")
     after = snapshot(out)
     assert snapshot(root) == before
     assert "cat/bad.png" not in after
@@ -48,7 +48,7 @@ def test_a_file_that_changed_since_it_was_checked_is_not_copied(photos, syntheti
     inspection = inspect_folder(root)
     Image.new("L", (9, 9), 77).save(root / "cat" / "0.png")
     with pytest.raises(DataError, match=r"cat/0\.png: changed since it was checked"):
-        augment_folder(inspection, synthetic, tmp_path / "out")
+        write_augmented_folder(inspection, synthetic, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []
 
 
@@ -58,18 +58,18 @@ def test_a_second_process_that_adds_to_a_folder_is_refused(photos, synthetic, sn
 
     def add_and_undo(done, total):
         if done == 1:
-            for change in (lambda: augment_in_place(inspect_folder(root), synthetic), lambda: undo(root)):
+            for change in (lambda: add_to_folder(inspect_folder(root), synthetic), lambda: undo(root)):
                 with pytest.raises(RunError, match="another process"):
                     change()
 
-    augment_in_place(inspect_folder(root), synthetic, progress=add_and_undo)
+    add_to_folder(inspect_folder(root), synthetic, progress=add_and_undo)
     undo(root)
     assert snapshot(root) == before
 
 
 def test_a_folder_with_metadata_becomes_class_folders(photos, synthetic, tmp_path):
     root = nested_photos(photos)
-    out = augment_folder(inspect_folder(root), synthetic, tmp_path / "out")
+    out = write_augmented_folder(inspect_folder(root), synthetic, tmp_path / "out")
     rows = rows_of(out)
     assert (out / "cat" / "0.bmp").read_bytes() == (root / "x" / "deep" / "0.bmp").read_bytes()
     assert (out / "cat" / "0-2.bmp").read_bytes() == (root / "y" / "0.bmp").read_bytes()
@@ -78,10 +78,10 @@ def test_a_folder_with_metadata_becomes_class_folders(photos, synthetic, tmp_pat
 
 
 def test_an_augmented_folder_can_be_augmented_again(photos, synthetic, tmp_path):
-    once = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "once")
+    once = write_augmented_folder(inspect_folder(photos()), synthetic, tmp_path / "once")
     inspection = inspect_folder(once)
     assert "5 images say that they are synthetic" in "\n".join(inspection.warnings)
-    twice = augment_folder(inspection, synthetic, tmp_path / "twice")
+    twice = write_augmented_folder(inspection, synthetic, tmp_path / "twice")
     again = read_folder(twice)
     assert again.counts == {"cat": 8, "dog": 9}
     assert again.metadata["is_synthetic"].sum() == 10
@@ -90,7 +90,7 @@ def test_an_augmented_folder_can_be_augmented_again(photos, synthetic, tmp_path)
 
 def test_synthetic_images_of_other_classes_are_refused(photos, synthetic, tmp_path):
     with pytest.raises(DataError, match=r"\['dog'\] do not belong"):
-        augment_folder(inspect_folder(photos({"cat": 3, "owl": 3})), synthetic, tmp_path / "out")
+        write_augmented_folder(inspect_folder(photos({"cat": 3, "owl": 3})), synthetic, tmp_path / "out")
 
 
 def test_an_original_that_was_removed_is_named(photos, synthetic, tmp_path):
@@ -98,7 +98,7 @@ def test_an_original_that_was_removed_is_named(photos, synthetic, tmp_path):
     inspection = inspect_folder(root)
     (root / "cat" / "2.png").unlink()
     with pytest.raises(DataError, match=r"cat/2\.png: cannot be read any more"):
-        augment_folder(inspection, synthetic, tmp_path / "out")
+        write_augmented_folder(inspection, synthetic, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -115,7 +115,7 @@ def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot,
     root = photos() if form == "folders" else nested_photos(photos)
     before = snapshot(root)
     steps = []
-    augment_in_place(inspect_folder(root), synthetic, progress=lambda done, total: steps.append((done, total)))
+    add_to_folder(inspect_folder(root), synthetic, progress=lambda done, total: steps.append((done, total)))
     assert steps[-1] == (5, 5)
     assert read_folder(root).counts == COUNTS
     after = snapshot(root)
@@ -123,7 +123,7 @@ def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot,
         name: content for name, content in before.items() if name != "metadata.csv"
     }
     with pytest.raises(OutputError, match="Undo that first"):
-        augment_in_place(inspect_folder(root), synthetic)
+        add_to_folder(inspect_folder(root), synthetic)
     result = undo(root)
     assert result.kept == {}
     assert result.restored == (form == "metadata")
@@ -133,16 +133,16 @@ def test_in_place_adds_and_undo_restores_every_byte(photos, synthetic, snapshot,
 
 
 def test_undo_of_a_copy_removes_all_of_it(photos, synthetic, tmp_path):
-    out = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
+    out = write_augmented_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
     assert len(undo(out).removed) == 13
     assert not out.exists()
     (tmp_path / "empty").mkdir()
-    undo(augment_folder(inspect_folder(photos()), synthetic, tmp_path / "empty"))
+    undo(write_augmented_folder(inspect_folder(photos()), synthetic, tmp_path / "empty"))
     assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_undo_keeps_what_users_changed_or_added(photos, synthetic, tmp_path):
-    out = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
+    out = write_augmented_folder(inspect_folder(photos()), synthetic, tmp_path / "out")
     Image.new("RGB", (10, 12)).save(out / "cat" / "0.png")
     (out / "dog" / "mine.png").write_bytes(b"mine")
     result = undo(out)
@@ -152,7 +152,7 @@ def test_undo_keeps_what_users_changed_or_added(photos, synthetic, tmp_path):
 
 def test_undo_keeps_a_metadata_csv_that_changed(photos, synthetic):
     root = nested_photos(photos)
-    augment_in_place(inspect_folder(root), synthetic)
+    add_to_folder(inspect_folder(root), synthetic)
     with open(root / "metadata.csv", "a") as file:
         file.write("mine\n")
     result = undo(root)
@@ -190,9 +190,9 @@ def test_undo_works_after_a_kill_at_any_step_of_adding_and_of_undoing(photos, sy
     before = snapshot(root)
     inspection = inspect_folder(root)
     # the manifest, five images and metadata.csv are renamed: seven changes
-    assert kill_at(step, lambda: augment_in_place(inspection, synthetic)) == (step < 7)
+    assert kill_at(step, lambda: add_to_folder(inspection, synthetic)) == (step < 7)
     if step == 0:  # nothing was written, so there is nothing to undo, and adding can start again
-        augment_in_place(inspection, synthetic)
+        add_to_folder(inspection, synthetic)
     for later in (0, 3, 6, 9):
         kill_at(later, lambda: undo(root))
     with contextlib.suppress(OutputError):  # the last undo that was killed may have been complete
@@ -214,7 +214,7 @@ def test_adding_that_fails_undoes_itself(photos, synthetic, snapshot, monkeypatc
     original = os.replace
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OutputError, match="No space left on device"):
-        augment_in_place(inspect_folder(root), synthetic)
+        add_to_folder(inspect_folder(root), synthetic)
     assert snapshot(root) == before
 
 

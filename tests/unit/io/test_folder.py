@@ -10,7 +10,7 @@ from ganaug import LabeledImages, read_folder, write_folder
 from ganaug.errors import DataError, OutputError
 from ganaug.images import concatenate
 from ganaug.io import folder as folder_module
-from ganaug.io.folder import augment_folder, inspect_folder, read_and_inspect, read_files
+from ganaug.io.folder import inspect_folder, read_and_inspect, read_files, write_augmented_folder
 from ganaug.io.provenance import is_marked, read_mark
 
 COLUMNS = ["file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version"]
@@ -204,7 +204,7 @@ def test_out_must_be_new_or_empty(tmp_path, synthetic):
 
 def test_a_selection_of_a_read_folder_is_written_again(photos, synthetic, tmp_path):
     """Missing values of pandas, which are unequal to everything, become empty cells."""
-    mixed = augment_folder(inspect_folder(photos()), synthetic, tmp_path / "mixed")
+    mixed = write_augmented_folder(inspect_folder(photos()), synthetic, tmp_path / "mixed")
     part = read_folder(mixed).take([0, 3, 7, 9])
     again = read_folder(write_folder(part, tmp_path / "again"))
     assert sorted(map(bytes, again.images.numpy())) == sorted(map(bytes, part.images.numpy()))

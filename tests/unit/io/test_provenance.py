@@ -12,7 +12,7 @@ from ganaug import read_folder, write_folder
 from ganaug.errors import DataError
 from ganaug.io.archives import publish_parquet, publish_tar
 from ganaug.io.provenance import SOURCE_TYPE, is_marked, make_mark, read_mark
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 
 LABELS = ["cat", "a & b", "<script>\"'</script>", "]]>", "猫", "bell \x07", "{braces}", "\ud800"]
 
@@ -90,7 +90,9 @@ def test_a_png_saved_with_the_text_that_pillow_read_is_still_marked(tmp_path):
 def test_images_in_archives_are_marked(synthetic, tmp_path, form):
     counts = {name: count for name, count in synthetic.counts.items() if count}
     out = tmp_path / f"out.{form}"
-    {"tar": publish_tar, "parquet": publish_parquet}[form](streamed([synthetic], counts, synthetic.shape), out, None)
+    {"tar": publish_tar, "parquet": publish_parquet}[form](
+        stream_contents([synthetic], counts, synthetic.shape), out, None
+    )
     if form == "tar":
         with tarfile.open(out) as archive:
             contents = [archive.extractfile(entry).read() for entry in archive if entry.name.endswith(".png")]

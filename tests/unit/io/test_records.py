@@ -9,16 +9,16 @@ from PIL import Image as Pillow
 from ganaug import read_folder, write_folder
 from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
-from ganaug.io.records import records_of
+from ganaug.io.records import open_records
 from ganaug.io.store import build_store, open_store, verify_store
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 from ganaug.sampling.shards import Shard, write_shard
 from tests.sets import SMALL, augmenter, clothes, noise
 
 
 def write_shards(path, form, sets):
     for number, images in enumerate(sets):
-        contents = lambda images=images: streamed(iter([images]), images.counts, images.shape)  # noqa: E731
+        contents = lambda images=images: stream_contents(iter([images]), images.counts, images.shape)  # noqa: E731
         write_shard(contents, Shard(number, len(sets)), path, {}, form=form)
     return path
 
@@ -104,6 +104,6 @@ def test_numbers_as_class_names_are_ordered_as_numbers(tmp_path):
 
 def test_records_of_a_folder_start_at_any_number(tmp_path):
     folder = write_folder(noise((5, 4)), tmp_path / "folder")
-    records, rest = (list(records_of(folder).iterate_from(start)) for start in (0, 6))
+    records, rest = (list(open_records(folder).iterate_from(start)) for start in (0, 6))
     assert [record.name for record in records[6:]] == [record.name for record in rest]
     assert np.array_equal(records[7].decode(None).pixels, rest[1].decode(None).pixels)

@@ -23,7 +23,7 @@ from ganaug.io.encoding import png
 from ganaug.io.preflight import inspect_folder
 from ganaug.io.provenance import SOURCE_TYPE, is_marked, make_mark, read_mark
 from ganaug.io.signing import Signer
-from ganaug.io.writing import augment_folder, augment_in_place
+from ganaug.io.writing import add_to_folder, write_augmented_folder
 from tests.sets import augmenter, tones
 
 NOW = dt.datetime.now(dt.UTC)
@@ -157,8 +157,8 @@ def test_all_synthetic_images_of_a_folder_are_signed_and_no_others(photos, synth
     data = inspect_folder(photos())
     outs = [
         write_folder(synthetic, tmp_path / "alone", sign=signer),
-        augment_folder(data, synthetic, tmp_path / "augmented", sign=signer),
-        augment_in_place(data, synthetic, sign=signer),
+        write_augmented_folder(data, synthetic, tmp_path / "augmented", sign=signer),
+        add_to_folder(data, synthetic, sign=signer),
     ]
     for out in outs:
         synthetic_files = [path for path in out.rglob("*.png") if is_marked(path)]

@@ -19,7 +19,7 @@ from ganaug.io.paths import STORE
 from ganaug.io.store import build_store, open_store, verify_store
 from ganaug.io.store_format import HASHES, IMAGES, LABELS
 from ganaug.training.batches import BalancedBatches
-from ganaug.training.windows import BLOCK, Windows, shared_out
+from ganaug.training.windows import BLOCK_SIZE, Windows, allocate_images
 from tests.sets import augmenter, clothes, noise
 
 
@@ -81,7 +81,7 @@ def test_training_on_a_store_of_one_window_equals_training_in_memory(tmp_path):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A store that is larger than its windows; two pixels of each image hold its number."""
-    monkeypatch.setattr("ganaug.training.windows.POOL", 600 * 64)
+    monkeypatch.setattr("ganaug.training.windows.MAX_POOL_BYTES", 600 * 64)
     counts = (2000, 700, 20)
     images = torch.zeros(sum(counts), 1, 8, 8, dtype=torch.uint8)
     number = torch.arange(len(images))
@@ -101,13 +101,13 @@ def test_windows_are_small_and_show_all_images_of_a_class_equally_often(large):
     windows = batches.windows
     sizes, draws, shown = [], torch.zeros(len(large)), torch.zeros(len(large))
     for number in range(60):
-        pool = windows(number * windows.span)
+        pool = windows(number * windows.steps_per_pool)
         sizes.append(len(pool.images))
         labels = large.labels[numbers_of(pool.images)[pool.order]]
         assert torch.equal(labels, torch.arange(3).repeat_interleave(pool.counts))
         assert int(pool.counts[2]) == 20  # the rare class is complete
         shown += torch.bincount(numbers_of(pool.images), minlength=len(large))
-    assert max(sizes) <= 600 + BLOCK
+    assert max(sizes) <= 600 + BLOCK_SIZE
     assert shown.min() > 0
     for label in range(3):  # equally often within a class, except for the current epoch
         counts = shown[large.labels == label]
@@ -131,12 +131,12 @@ def test_a_batch_of_a_store_depends_only_on_seed_and_step(large):
 
 def test_a_window_is_divided_by_class_probability_and_class_size():
     counts = torch.tensor([1000, 500, 5, 0])
-    sizes = shared_out(300, torch.tensor([0.4, 0.4, 0.2, 0.0]), counts)
+    sizes = allocate_images(300, torch.tensor([0.4, 0.4, 0.2, 0.0]), counts)
     assert sizes[2] == 5
     assert sizes[3] == 0
     assert 300 <= int(sizes.sum()) <= 310
     assert abs(int(sizes[0]) - int(sizes[1])) <= 5
-    assert torch.equal(shared_out(10_000, torch.tensor([0.4, 0.4, 0.2, 0.0]), counts), counts)
+    assert torch.equal(allocate_images(10_000, torch.tensor([0.4, 0.4, 0.2, 0.0]), counts), counts)
 
 
 def test_images_in_memory_have_one_window():

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.metrics.aligned_copies import copy_limit, copy_ratios
+from ganaug.metrics.aligned_copies import copy_ratios, copy_threshold
 from ganaug.metrics.alignment import aligned_nearest
 
 CLOTHES = fashion_mnist_lt()
@@ -65,8 +65,8 @@ def test_in_a_set_full_of_near_duplicates_few_new_images_count_as_copies(noise):
 
 def test_the_limit_falls_where_training_images_resemble_each_other():
     distinct, similar = torch.linspace(0.6, 1.4, 200), torch.linspace(0.1, 0.9, 200)
-    assert copy_limit(distinct) == copy_limit(torch.ones(0)) == 0.5
-    assert copy_limit(similar) == pytest.approx(0.104)
+    assert copy_threshold(distinct) == copy_threshold(torch.ones(0)) == 0.5
+    assert copy_threshold(similar) == pytest.approx(0.104)
 
 
 def test_brightness_contrast_and_mirroring_do_not_change_the_distance():

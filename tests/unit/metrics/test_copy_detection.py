@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from ganaug.metrics.copy_detection import Traces
+from ganaug.metrics.copy_detection import CopyDetector
 from tests.sets import noise
 from tests.unit.metrics.test_alignment import ALTERED, OTHERS, TRAINING, shifted
 
-DETECTOR = Traces.of(TRAINING).half()
+DETECTOR = CopyDetector.from_images(TRAINING).half()
 ALTERATIONS = {
     **ALTERED,
     "shifted by three pixels": lambda images: shifted(images, 3),
@@ -33,21 +33,21 @@ def test_the_answer_for_an_image_does_not_depend_on_the_batch():
 
 def test_an_image_that_is_in_the_set_twice_is_still_protected():
     near_duplicates = (TRAINING[:3].int() + 1).clamp(0, 255).to(torch.uint8)
-    twice = Traces.of(torch.cat([TRAINING, TRAINING[:3], near_duplicates]))
+    twice = CopyDetector.from_images(torch.cat([TRAINING, TRAINING[:3], near_duplicates]))
     assert twice.are_copies(shifted(TRAINING[:3])).all()
     assert twice.are_copies(OTHERS).float().mean() <= 0.01
 
 
 def test_points_are_128_numbers_an_image_and_depend_on_the_image_only():
     assert DETECTOR.points.shape == (150, 128)
-    assert torch.equal(Traces.of(TRAINING[:9]).points, Traces.of(TRAINING).points[:9])
+    assert torch.equal(CopyDetector.from_images(TRAINING[:9]).points, CopyDetector.from_images(TRAINING).points[:9])
 
 
 def test_a_class_of_one_image_or_none_works():
-    one = Traces.of(TRAINING[:1])
+    one = CopyDetector.from_images(TRAINING[:1])
     assert one.are_copies(TRAINING[:1]).all()
     assert not one.are_copies(OTHERS[:20]).any()
-    none = Traces.of(TRAINING[:0])
+    none = CopyDetector.from_images(TRAINING[:0])
     assert not none.are_copies(TRAINING[:3]).any()
     assert DETECTOR.are_copies(TRAINING[:0]).shape == (0,)
 
@@ -55,7 +55,7 @@ def test_a_class_of_one_image_or_none_works():
 @pytest.mark.parametrize("shape", [(1, 1, 20), (3, 4, 4), (3, 9, 40), (1, 1, 1)])
 def test_vectors_and_unusual_shapes_work(shape):
     images = noise((40, 40), shape).images
-    detector = Traces.of(images[:40]).half()
+    detector = CopyDetector.from_images(images[:40]).half()
     assert detector.are_copies(images[:40]).all()
     if shape != (1, 1, 1):
         assert detector.are_copies(images[40:]).float().mean() <= 0.05
@@ -63,6 +63,6 @@ def test_vectors_and_unusual_shapes_work(shape):
 
 def test_a_class_with_more_images_than_neighbors_are_looked_for_works():
     images = noise((1300,), (1, 12, 12)).images
-    detector = Traces.of(images[:1200])
+    detector = CopyDetector.from_images(images[:1200])
     assert detector.are_copies(images[:1200:40]).all()
     assert not detector.are_copies(images[1200:]).any()

@@ -12,7 +12,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from ganaug.errors import DataError
 from ganaug.metrics import efficientnet, features
-from ganaug.metrics.features import FEATURES, efficientnet_features, extractor
+from ganaug.metrics.features import FEATURES, efficientnet_features, get_extractor
 from tests.hostile import FORMS, pickles
 
 IMAGES = torch.randint(0, 256, (5, 1, 20, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -33,7 +33,7 @@ def test_a_module_is_applied_in_evaluation_mode_and_left_unchanged():
     net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(320), nn.Dropout(0.5), nn.Linear(320, 7))
     net[2].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    name, features_of = extractor(net)
+    name, features_of = get_extractor(net)
     rows = features_of(IMAGES)
     assert name == "Sequential"
     assert rows.shape == (5, 7)
@@ -45,23 +45,23 @@ def test_a_module_is_applied_in_evaluation_mode_and_left_unchanged():
 
 
 def test_a_function_must_return_a_finite_row_for_each_image():
-    name, features_of = extractor(lambda images: images.flatten(1))
+    name, features_of = get_extractor(lambda images: images.flatten(1))
     assert name == "<lambda>"
     assert features_of(IMAGES).shape == (5, 320)
     for wrong in (lambda images: images[:2].flatten(1), lambda images: torch.full((len(images), 2), torch.nan)):
         with pytest.raises(DataError, match="not finite; it must map"):
-            extractor(wrong)[1](IMAGES)
+            get_extractor(wrong)[1](IMAGES)
 
 
 def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="inception"):
-        extractor("inceptoin")
+        get_extractor("inceptoin")
 
 
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
 def test_missing_weights_are_named_and_never_downloaded(name, hub):
     with pytest.raises(DataError, match=FEATURES[name].weights_file.replace(".", r"\.")):
-        extractor(name)[1](IMAGES)
+        get_extractor(name)[1](IMAGES)
     assert not list(hub.iterdir())
 
 

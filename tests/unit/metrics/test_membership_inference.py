@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.metrics.membership_inference import membership, nearest_synthetic
+from ganaug.metrics.membership_inference import membership_advantage, nearest_synthetic_distances
 
 SHIRTS = fashion_mnist_lt().of_class("T-shirt")
 MEMBERS, OTHERS, UNRELATED = SHIRTS[:120], SHIRTS[120:240], SHIRTS[240:400]
@@ -14,7 +14,9 @@ def noisy(images, deviation=4):
 
 
 def attack(members, others, synthetic):
-    return membership(nearest_synthetic(members, synthetic), nearest_synthetic(others, synthetic))
+    return membership_advantage(
+        nearest_synthetic_distances(members, synthetic), nearest_synthetic_distances(others, synthetic)
+    )
 
 
 def test_a_generator_that_repeats_training_images_reveals_them():

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganaug.models import LOSSES, NETWORKS, PENALTIES, PenaltyInputs, class_spectral, gradient_penalty, lecam, r1, r2
-from ganaug.models.penalties import penalties
+from ganaug.models.penalties import resolve_penalties
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.4, 3.0])
 ONES, ZEROS = torch.ones(3), torch.zeros(3)
@@ -103,10 +103,10 @@ def test_relativistic_losses_compare_pairs():
 
 
 def test_penalties_are_selected_by_name_by_list_or_not_at_all():
-    assert penalties("r1, lecam") == [PENALTIES["r1"], PENALTIES["lecam"]]
-    assert penalties(None) == penalties("") == []
+    assert resolve_penalties("r1, lecam") == [PENALTIES["r1"], PENALTIES["lecam"]]
+    assert resolve_penalties(None) == resolve_penalties("") == []
     with pytest.raises(ValueError, match="Did you mean 'lecam'"):
-        penalties("lecan")
+        resolve_penalties("lecan")
 
 
 def penalty_inputs(discriminator, real, fake, labels=None, ema_logits=(0.0, 0.0)):

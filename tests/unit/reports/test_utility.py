@@ -14,7 +14,7 @@ from ganaug import GANAugmenter, LabeledImages, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.classifiers import CNN
-from tests.planted.test_utility_verdict import HandsOut, digits
+from tests.planted.test_utility_verdict import PoolGenerator, digits
 from tests.sets import SMALL, augmenter, noise
 
 LINEAR = LogisticRegression(C=10, max_iter=200)
@@ -37,9 +37,16 @@ def with_groups(images, groups):
 
 def test_every_method_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
     train, validation, test = sets
-    report = quick(train, HandsOut(validation), test=test)
+    report = quick(train, PoolGenerator(validation), test=test)
     frame = report.to_frame()
-    methods = {*BASELINES, "logit adjustment", "25% synthetic", "filled to balance", "best without", "best with"}
+    methods = {
+        *BASELINES,
+        "logit adjustment",
+        "25% synthetic",
+        "filled to balance",
+        "best baseline",
+        "best with synthetic",
+    }
     assert methods <= set(frame["subject"])
     content = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
     assert content["schema"] == "ganaug-report/2"
@@ -51,7 +58,7 @@ def test_the_page_requests_nothing_and_runs_no_script(sets, tmp_path):
     train, validation, test = sets
     classes = ("<script>alert(1)</script>", *train.classes[1:])
     hostile = [replace(part, classes=classes) for part in (train, validation, test)]
-    page = quick(hostile[0], HandsOut(hostile[1]), test=hostile[2]).to_html(tmp_path / "page.html")
+    page = quick(hostile[0], PoolGenerator(hostile[1]), test=hostile[2]).to_html(tmp_path / "page.html")
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert "default-src 'none'" in page
@@ -62,22 +69,22 @@ def test_the_same_seed_gives_the_same_report_with_and_without_cache(sets, monkey
     reports = []
     for cache in ("one", "one", "another"):
         monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / cache))
-        reports.append(quick(train, HandsOut(validation), test=test, classifier=CNN(steps=20, width=8)).to_json())
+        reports.append(quick(train, PoolGenerator(validation), test=test, classifier=CNN(steps=20, width=8)).to_json())
     assert reports[0] == reports[1] == reports[2]
 
 
 def test_a_second_report_trains_nothing(sets, monkeypatch):
     train, validation, test = sets
-    quick(train, HandsOut(validation), test=test)
+    quick(train, PoolGenerator(validation), test=test)
     monkeypatch.setattr(LogisticRegression, "fit", lambda *args, **options: pytest.fail("trained again"))
-    quick(train, HandsOut(validation), test=test)
+    quick(train, PoolGenerator(validation), test=test)
 
 
 def test_without_test_images_the_augmenter_is_fitted_on_each_training_fold_only(sets):
     train, validation, _ = sets
     fitted = []
 
-    class Spy(HandsOut):
+    class Spy(PoolGenerator):
         def fit(self, X, y=None):
             fitted.append(X)
             return self
@@ -94,7 +101,7 @@ def test_groups_are_never_split_between_training_and_test_images(sets):
     groups = np.arange(len(train)) // 2
     fitted = []
 
-    class Spy(HandsOut):
+    class Spy(PoolGenerator):
         def fit(self, X, y=None):
             fitted.append(set(X.metadata["group_id"]))
             return self
@@ -141,7 +148,7 @@ def test_test_images_that_are_training_images_are_left_out_with_a_note(sets):
     both = LabeledImages(
         torch.cat([test.images, train.images[:4]]), torch.cat([test.labels, train.labels[:4]]), test.classes
     )
-    report = quick(train, HandsOut(validation), test=both)
+    report = quick(train, PoolGenerator(validation), test=both)
     assert report.facts["test images"] == len(test)
     assert any("4 test images are training images" in sentence for sentence in report.summary)
 
@@ -150,7 +157,9 @@ def test_a_group_with_training_and_test_images_is_refused(sets):
     train, validation, test = sets
     with pytest.raises(DataError, match="group '1'"):
         quick(
-            with_groups(train, np.arange(len(train)) % 2), HandsOut(validation), test=with_groups(test, [1] * len(test))
+            with_groups(train, np.arange(len(train)) % 2),
+            PoolGenerator(validation),
+            test=with_groups(test, [1] * len(test)),
         )
 
 
@@ -158,23 +167,25 @@ def test_classes_are_matched_by_name_and_unknown_ones_refused(sets):
     train, validation, test = sets
     reversed_test = replace(test, labels=9 - test.labels, classes=test.classes[::-1])
     assert (
-        quick(train, HandsOut(validation), test=reversed_test).to_json()
-        == quick(train, HandsOut(validation), test=test).to_json()
+        quick(train, PoolGenerator(validation), test=reversed_test).to_json()
+        == quick(train, PoolGenerator(validation), test=test).to_json()
     )
     with pytest.raises(DataError, match="class 'x'"):
-        quick(train, HandsOut(validation), test=replace(test, classes=("x", *test.classes[1:])))
+        quick(train, PoolGenerator(validation), test=replace(test, classes=("x", *test.classes[1:])))
 
 
 def test_a_method_that_a_classifier_does_not_support_is_left_out_with_a_note(sets):
     train, validation, test = sets
-    report = quick(train.take(range(4, 80)), HandsOut(validation), test=test, classifier=KNeighborsClassifier(3))
+    report = quick(train.take(range(4, 80)), PoolGenerator(validation), test=test, classifier=KNeighborsClassifier(3))
     assert "class weights" not in set(report.to_frame()["subject"])
     assert any("takes no sample_weight" in sentence for sentence in report.summary)
 
 
 def test_a_function_can_return_the_classifier(sets):
     train, validation, test = sets
-    assert quick(train, HandsOut(validation), test=test, classifier=lambda: LogisticRegression(C=10, max_iter=200)).rows
+    assert quick(
+        train, PoolGenerator(validation), test=test, classifier=lambda: LogisticRegression(C=10, max_iter=200)
+    ).rows
 
 
 def test_images_marked_as_synthetic_are_left_out_of_the_real_ones(sets):
@@ -186,13 +197,13 @@ def test_images_marked_as_synthetic_are_left_out_of_the_real_ones(sets):
         train.classes,
         metadata,
     )
-    assert quick(both, HandsOut(validation), test=test).facts["training images"] == len(train)
+    assert quick(both, PoolGenerator(validation), test=test).facts["training images"] == len(train)
 
 
 def test_a_class_too_small_to_split_is_named(sets):
     train, validation, _ = sets
     with pytest.raises(DataError, match="class '0' has 2 images"):
-        quick(train.take([0, 1, *range(8, 80)]), HandsOut(validation))
+        quick(train.take([0, 1, *range(8, 80)]), PoolGenerator(validation))
 
 
 @pytest.mark.parametrize(
@@ -201,12 +212,12 @@ def test_a_class_too_small_to_split_is_named(sets):
 def test_invalid_parameters_are_refused_before_any_training(sets, options):
     train, validation, test = sets
     with pytest.raises(ValueError, match=next(iter(options)) if "classifier" not in options else "Did you mean 'cnn'"):
-        quick(train, HandsOut(validation), test=test, **options)
+        quick(train, PoolGenerator(validation), test=test, **options)
 
 
 def test_a_time_budget_ends_the_comparison_after_two_seeds_with_a_note(sets):
     train, validation, test = sets
-    report = quick(train, HandsOut(validation), test=test, n_seeds=5, time_budget=1e-6)
+    report = quick(train, PoolGenerator(validation), test=test, n_seeds=5, time_budget=1e-6)
     assert report.facts["seeds"] == 2
     assert any("time budget" in sentence for sentence in report.summary)
 
@@ -217,11 +228,11 @@ def test_a_generator_with_classes_in_another_order_is_matched_by_name(sets):
     order = torch.arange(9, -1, -1)
     reversed_pool = replace(validation, labels=order[validation.labels], classes=validation.classes[::-1])
 
-    class Named(HandsOut):
+    class Named(PoolGenerator):
         def cache_key(self):
             return "reversed"
 
-    expected = quick(train, HandsOut(validation), test=test)
+    expected = quick(train, PoolGenerator(validation), test=test)
     for _ in range(2):
         report = quick(train, Named(reversed_pool), test=test)
         assert report.verdict == expected.verdict == "helps"
@@ -253,26 +264,26 @@ def test_a_run_folder_is_not_shared_between_folds(tmp_path):
 
 def test_close_shares_have_different_names(sets):
     train, validation, test = sets
-    report = quick(train, HandsOut(validation), test=test, shares=(0.12, 0.124))
+    report = quick(train, PoolGenerator(validation), test=test, shares=(0.12, 0.124))
     assert {"12% synthetic", "12.4% synthetic"} <= set(report.to_frame()["subject"])
 
 
 def test_synthetic_images_in_the_test_folder_are_not_tested_on(sets):
     train, validation, test = sets
     marked = replace(test, metadata=pd.DataFrame({"is_synthetic": ["True"] * 5 + [""] * (len(test) - 5)}))
-    assert quick(train, HandsOut(validation), test=marked).facts["test images"] == len(test) - 5
+    assert quick(train, PoolGenerator(validation), test=marked).facts["test images"] == len(test) - 5
 
 
 def test_missing_marks_do_not_make_real_images_synthetic(sets):
     train, validation, test = sets
     unmarked = replace(train, metadata=pd.DataFrame({"is_synthetic": [None, np.nan] * (len(train) // 2)}))
-    assert quick(unmarked, HandsOut(validation), test=test).facts["training images"] == len(train)
+    assert quick(unmarked, PoolGenerator(validation), test=test).facts["training images"] == len(train)
 
 
 def test_few_test_images_of_many_classes_are_no_evidence(sets):
     train, validation, test = sets
     few = test.take([60 * label + k for label in range(10) for k in range(3)])
-    report = quick(train, HandsOut(validation), test=few)
+    report = quick(train, PoolGenerator(validation), test=few)
     assert report.verdict == "no evidence"
     assert any("too few for a verdict" in sentence for sentence in report.summary)
 
@@ -281,7 +292,7 @@ def test_class_names_with_dollars_and_escapes_are_safe_on_page_and_terminal(sets
     train, validation, test = sets
     classes = ("$_$", "a\x1b]0;hi\x07", *train.classes[2:])
     parts = [replace(part, classes=classes) for part in (train, validation, test)]
-    report = quick(parts[0], HandsOut(parts[1]), test=parts[2])
+    report = quick(parts[0], PoolGenerator(parts[1]), test=parts[2])
     assert report.to_html()
     terminal = StringIO()
     Console(file=terminal, width=200, force_terminal=True).print(report)

@@ -6,18 +6,18 @@ import sys
 import pytest
 
 from ganaug._runtime import allocator
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 
 PROGRAM = """
 import os, torch
-from ganaug._runtime.allocator import freed_memory_kept
+from ganaug._runtime.allocator import retain_freed_memory
 
 def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 torch.ones(1).add_(1)
 before = resident_mib()
-with freed_memory_kept():
+with retain_freed_memory():
     tensors = [torch.ones(5 * 2**20) for _ in range(10)]  # 200 MiB
     del tensors
     inside = resident_mib()
@@ -44,12 +44,12 @@ def test_the_last_of_nested_blocks_returns_the_memory(monkeypatch):
             calls.append("trim")
 
     monkeypatch.setattr(allocator, "_glibc", lambda: Libc())
-    with freed_memory_kept():
-        with freed_memory_kept():
+    with retain_freed_memory():
+        with retain_freed_memory():
             pass
         assert "trim" not in calls
     assert calls.count("trim") == 1
     monkeypatch.setattr(allocator, "_glibc", lambda: None)
-    with freed_memory_kept():
+    with retain_freed_memory():
         pass
     assert calls.count("trim") == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganaug._runtime.locks import locked
-from ganaug._runtime.storage import read_json, read_tree, same, write_bytes, write_json, write_tree, writing
+from ganaug._runtime.storage import atomic_write, read_json, read_tree, trees_equal, write_bytes, write_json, write_tree
 from ganaug.errors import OutputError, RunError
 
 TREE = {
@@ -17,12 +17,12 @@ TREE = {
 
 def test_a_tree_is_read_as_it_was_written_bit_for_bit(tmp_path):
     write_tree(tmp_path / "t.safetensors", TREE)
-    assert same(read_tree(tmp_path / "t.safetensors"), TREE)
+    assert trees_equal(read_tree(tmp_path / "t.safetensors"), TREE)
 
 
 def test_trees_that_differ_in_one_bit_are_not_the_same():
     changed = {**TREE, "weights": {"a.b": torch.arange(6).view(2, 3), "c": torch.tensor(0.5 + 2**-24)}}
-    assert not same(TREE, changed)
+    assert not trees_equal(TREE, changed)
 
 
 def test_a_function_is_not_stored(tmp_path):
@@ -34,7 +34,7 @@ def test_a_function_is_not_stored(tmp_path):
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     target = tmp_path / "x.json"
     write_json(target, {"old": 1})
-    with pytest.raises(RuntimeError), writing(target) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(target) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert json.loads(target.read_text()) == {"old": 1}

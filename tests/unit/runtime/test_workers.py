@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 import torch
 
-from ganaug._runtime.workers import in_order
+from ganaug._runtime.workers import parallel_map
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -26,7 +26,7 @@ def test_results_are_in_order_and_every_item_is_computed_once(cores):
         sleep(0.004 if item % 3 == 0 else 0.001)
         return item, torch.get_num_threads()
 
-    assert list(in_order(work, range(40))) == [(item, 1) for item in range(40)]
+    assert list(parallel_map(work, range(40))) == [(item, 1) for item in range(40)]
     assert sorted(started) == list(range(40))
     assert threading.main_thread().name in threads  # the calling thread works too
     assert len(threads) == cores
@@ -36,7 +36,7 @@ def test_results_are_in_order_and_every_item_is_computed_once(cores):
 @pytest.mark.usefixtures("cores")
 def test_few_items_are_consumed_ahead_of_the_results():
     consumed = []
-    results = in_order(lambda item: item, (consumed.append(item) or item for item in range(1000)))
+    results = parallel_map(lambda item: item, (consumed.append(item) or item for item in range(1000)))
     next(results)
     assert len(consumed) <= 9
     results.close()
@@ -48,7 +48,7 @@ def test_an_error_is_raised_after_the_results_of_the_items_before(cores):
         sleep(0.005 * (item == 2))
         return 6 // (3 - item)
 
-    results = in_order(work, range(10))
+    results = parallel_map(work, range(10))
     assert [next(results) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -56,4 +56,4 @@ def test_an_error_is_raised_after_the_results_of_the_items_before(cores):
 
 
 def test_no_items_give_no_results():
-    assert list(in_order(lambda item: item, [])) == []
+    assert list(parallel_map(lambda item: item, [])) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ganaug import LabeledImages, read_folder
 from ganaug._runtime.locks import locked
 from ganaug.errors import OutputError, RunError
-from ganaug.io.writing import streamed
+from ganaug.io.writing import stream_contents
 from ganaug.sampling.shards import Shard, write_shard
 from tests.sets import noise
 
@@ -35,7 +35,7 @@ def test_a_shard_number_out_of_range_is_refused(number, of):
 
 def contents(images=None):
     images = noise() if images is None else images
-    return lambda: streamed(iter([images]), images.counts, images.shape)
+    return lambda: stream_contents(iter([images]), images.counts, images.shape)
 
 
 @pytest.mark.parametrize("form", ["folder", "tar", "parquet"])
@@ -120,7 +120,7 @@ def test_images_are_drawn_while_files_are_written(tmp_path):
             drawn.append(number)
             yield noise(seed=number)
 
-    stream = streamed(blocks(), {"a": 18, "b": 12}, (1, 8, 8))
+    stream = stream_contents(blocks(), {"a": 18, "b": 12}, (1, 8, 8))
     assert not drawn
     assert write_shard(lambda: stream, Shard(0, 1), tmp_path / "out", REQUEST)
     pixels = read_folder(tmp_path / "out" / "shard-00000-of-00001").images

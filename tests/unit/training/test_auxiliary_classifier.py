@@ -36,7 +36,7 @@ def test_the_same_seed_trains_the_same_classifier(auxiliary_classifier, untouche
     repeated = train_auxiliary_classifier(train, validation, seed=0, device=torch.device("cpu"))
     parameters = zip(repeated.net.parameters(), auxiliary_classifier.net.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in parameters)
-    assert torch.equal(repeated.margins, auxiliary_classifier.margins)
+    assert torch.equal(repeated.margin_thresholds, auxiliary_classifier.margin_thresholds)
 
 
 def test_logit_margins_and_thresholds_by_hand():

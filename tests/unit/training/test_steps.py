@@ -87,7 +87,7 @@ def test_a_lazy_penalty_comes_at_its_turn_with_its_weight_times_as_much():
 
 
 def test_a_scheduled_penalty_reaches_its_last_weight():
-    term = Penalty(lambda inputs: inputs.real_logits.new_ones(()), 1.0, last_weight=0.2)
+    term = Penalty(lambda inputs: inputs.real_logits.new_ones(()), 1.0, final_weight=0.2)
     run, _ = step(recipe(penalty=[term], lr_decay_images=48))
     logs = [run(number)["penalty"].item() for number in range(5)]
     assert logs == pytest.approx([1.0, 0.8, 0.4, 0.2, 0.2])
