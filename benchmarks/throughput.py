@@ -10,8 +10,8 @@ Fashion-MNIST-LT as it ships, 28x28, the default network. A round times, in turn
 - convolutions: every convolution and matrix product of a bare step, forward and backward, alone: the upper limit;
 - plain loop: the same networks in float32, as a tutorial has them;
 - samples to PNG files, with and without filters, and the generator's forward pass alone; both on one thread too;
-- peers: training by other libraries, each in a separate environment (peers/README.md): torchgan and torch-mimicry on the
-  same images padded to 32x32, as one class, lightweight-gan at 64x64.
+- peers: training by other libraries, each in a separate environment (peers/README.md): torchgan and torch-mimicry on
+  the same images padded to 32x32, as one class, lightweight-gan at 64x64.
 
 How to read it: ratios are within a round, so a slow machine changes both parts. "fit / bare" near 1 means that the
 training loop adds almost no time to its steps. GFLOP/s: multiplications and additions, as torch counts them, by time.
