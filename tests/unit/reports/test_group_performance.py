@@ -146,3 +146,25 @@ def test_one_training_is_noted():
     labels, groups, table = predictions(n=120)
     rows = rows_of(labels, groups, table, table)
     assert rows["attr_skin = dark", "change in accuracy"].note.startswith("one training")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_seeds", "n_classes"), [(1, 2), (3, 2), (3, 5)])
+def test_equally_good_classifiers_rarely_raise_an_alarm(n_seeds, n_classes):
+    """Trainings differ at random, some images are harder than others, and synthetic images change nothing."""
+    p_values = []
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        labels, groups = (random.integers(n, size=60 * n_classes) for n in (n_classes, 2))
+        difficulty = random.normal(0, 1.5, len(labels))
+        tables = []
+        for _ in range(2):
+            # with one training, the interval does not include the differences between trainings
+            skill = 2.5 + random.normal(0, 0.3 if n_seeds > 1 else 0, size=(n_seeds, n_classes, 2))
+            is_right = skill[:, labels, groups] + random.normal(0, 0.7, (n_seeds, len(labels))) > difficulty
+            guesses = np.where(is_right, labels, (labels + 1) % n_classes)
+            tables.append(np.log(np.where(np.eye(n_classes)[guesses] > 0, 0.9, 0.1 / (n_classes - 1))))
+        rows = rows_of(labels, groups, *tables)
+        p_values.append(rows["attr_skin: equalized odds difference", "change in recall"].p)
+    assert np.mean(np.array(p_values) < 0.05) <= 0.05
+    assert np.mean(np.array(p_values) < 0.01) <= 0.01
