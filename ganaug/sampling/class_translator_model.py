@@ -46,6 +46,7 @@ class ClassTranslation:
         an image is deterministic.
         """
         shifted = []
+        # one at a time: each image has a separate generator, so that it does not depend on the others
         for seed in seeds.tolist():
             row, draws = self._choose(seed)
             shifted.append(to_uint8(augmentations.translation(to_signed(self.sources[row : row + 1]), draws)))
