@@ -134,6 +134,7 @@ def _encode_labels(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         invalid = [value for value in labels if not isinstance(value, str | int | float | np.generic)]
         if invalid:
             raise DataError(f"y must hold one number or string for each image; got a {type(invalid[0]).__name__}.")
+    # sorted, as scikit-learn orders classes_
     class_values, indices = np.unique(labels, return_inverse=True)
     return class_values, indices
 
@@ -148,6 +149,7 @@ def _extend(y: Any, new: np.ndarray) -> Any:
     if isinstance(y, Tensor):
         return torch.cat([y, torch.as_tensor(new).to(y)])
     if isinstance(y, pd.Series):
+        # concat of unequal types would turn a categorical or nullable column to object
         return pd.concat([y, pd.Series(new, name=y.name).astype(y.dtype)], ignore_index=True)
     if isinstance(y, list | tuple):
         return type(y)([*y, *new.tolist()])

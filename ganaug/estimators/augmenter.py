@@ -213,6 +213,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name; `deep` includes those of the recipe, as `recipe__name`."""
         params: dict[str, Any] = super().get_params(deep)
+        # so that a grid search can set recipe__name without passing a recipe first
         if deep and self.recipe is None:
             params |= {f"recipe__{name}": value for name, value in TrainingRecipe().get_params().items()}
         return params
@@ -296,6 +297,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
             latent = self._latent(None, None)
             return f"fitted {self.model_.hash()} {filters} {latent.std} {latent.truncation}"
+        # where a run is stored does not change its samples
         params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
         if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
             return None
@@ -389,6 +391,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
                 f"images of {shape[1]}x{shape[2]} pixels are too small for network {plan.network!r}, which needs "
                 f"{MIN_IMAGE_SIZE}x{MIN_IMAGE_SIZE}. Set image_shape if the rows are images, or use network='mlp'."
             )
+        # layers draw their initial weights from torch's global generator
         with temporary_seed(derive(seed, "weights")):
             generator = pair.generator(shape, n_classes, recipe.latent_size, recipe.width)
             discriminator = pair.discriminator(shape, n_classes, recipe.width, recipe.discriminator_norm)

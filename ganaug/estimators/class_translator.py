@@ -316,6 +316,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             translator.set_params(augmentation=default_augmentation(train))
         run_dir = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
         translator.set_params(
+            # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,
             device=self.device,
             verbose=self.verbose,
@@ -338,10 +339,12 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     ) -> ClassTranslation:
         """Return the translation into one class, of the source images with the smallest cycle errors."""
         errors = torch.from_numpy(translator.cycle_error_)
+        # a large cycle error suggests that a translation loses what its source shows
         n_sources = max(1, round(self.source_fraction * len(errors)))
         smallest = errors.argsort()[:n_sources].sort().values
         images = train.images[train.rows_of(source)[smallest]]
         rows = data.images.rows_of(source)
+        # by hash, because rows of the training split have other numbers than those of the user's data
         row_of_hash = dict(zip(data.hashes[rows].tolist(), rows.tolist(), strict=True))
         source_rows = torch.tensor([row_of_hash[image_hash] for image_hash in image_hashes(images).tolist()])
         return ClassTranslation(source, translator.model_, images, source_rows)

@@ -149,6 +149,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.classes_ = np.unique(y)
         converted = convert(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
         rows = TrainingRows(X, y, converted, weights, params)
+        # drawn once: every part of the fit derives its seed from this one
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         selector = ShareSelector(self.estimator, self.augmenter, self.shares, self.cv, self.n_samples, seed)
         selection = self._select_share(selector, rows, groups)

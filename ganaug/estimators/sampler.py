@@ -186,6 +186,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Convert a user's data, after the parameters are checked."""
         self._check_params()
         is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
+        # imbalanced-learn validates two-dimensional tables only
         if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
             converted = convert(X, y, image_shape=self.image_shape)
             self.n_features_in_ = int(np.prod(converted.images.shape))
@@ -259,6 +260,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     def _fitted_json(self) -> dict[str, object]:
         index = {value: label for label, value in enumerate(self.classes_.tolist())}
+        # by index, because keys of a JSON object are strings and class values can be numbers
         strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
         return {"sampling_strategy": strategy}
 

@@ -118,4 +118,5 @@ def split_rows(n_images: int, fraction: float, seed: int, name: str) -> tuple[Te
     order = torch.randperm(n_images, generator=generator(seed, "held out", name))
     n_validation = min(MAX_VALIDATION, round(n_images * fraction))
     n_validation = n_validation if n_validation >= MIN_VALIDATION else 0
+    # where none is held out, training images are scored instead
     return order[n_validation:].sort().values, order[: n_validation or MAX_VALIDATION]

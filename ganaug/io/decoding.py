@@ -242,6 +242,7 @@ def gray_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bit(np.asarray(image))
     if image.mode in ALPHA_MODES or (image.mode in {"P", "L", "RGB"} and "transparency" in image.info):
+        # composited, because the color stored under transparent pixels is arbitrary
         background = Image.new("RGBA", image.size, "white")
         background.alpha_composite(image.convert("RGBA"))
         return background.convert(target_mode)
@@ -274,6 +275,7 @@ def _read(path: Path) -> bytes:
 def _decode_with(decoder: Callable[[Image.Image], T], content: bytes) -> T:
     """Open `content` with Pillow and apply `decoder`. Every exception of Pillow becomes an UnusableImage."""
     try:
+        # from memory, so that pixels and content hash come from the same bytes
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return decoder(image)
     except UnusableImage:
@@ -336,6 +338,7 @@ def _decode_label_image(image: Image.Image, num_labels: int, image_size: tuple[i
             "Save it as gray or with a palette, with one number per label",
         )
     if image_size is not None and image.size != image_size[::-1]:
+        # interpolation would create labels that lie between two others
         image = image.resize(image_size[::-1], Image.Resampling.NEAREST)
     labels = np.asarray(image).astype(np.int64)
     lowest, highest = int(labels.min()), int(labels.max())
@@ -357,4 +360,5 @@ def _from_16_bit(values: NDArray[np.integer]) -> Image.Image:
     """Scale 0..65535 to 0..255, rounded."""
     if values.min() < 0 or values.max() > 65535:
         raise UnusableImage("has 32-bit values outside 0..65535", "Convert it to 8-bit or 16-bit gray")
+    # 65535 / 255 is exactly 257; the sum would overflow uint16
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

@@ -118,6 +118,7 @@ def open_records(source: Any) -> Records:
         datasets, builder = import_datasets(), BUILDERS[shards[0].suffix]
         files = [str(file) for file in shards]
         with _reader_errors_named(path):
+            # streamed: otherwise the library copies all shards into its cache
             dataset = datasets.load_dataset(builder, data_files={"train": files}, split="train", streaming=True)
             records = _open_dataset(dataset, _digest((file.name, "", file.stat().st_size) for file in shards))
         return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))

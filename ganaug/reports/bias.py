@@ -221,6 +221,7 @@ def _extract(
 
 def _judge(rows: list[Row]) -> list[Row]:
     """Adjust all p values together, and give each row that has one a state."""
+    # all tests of the report together, so that the rate of any false alarm is bounded
     adjusted = iter(holm(np.array([row.p for row in rows if row.p is not None])))
     return [row if row.p is None else _with_state(row, float(next(adjusted))) for row in rows]
 

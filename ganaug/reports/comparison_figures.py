@@ -105,7 +105,9 @@ def class_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np
             axes.plot([100 * change.low, 100 * change.high], [place, place], color=color, linewidth=2)
             axes.plot(100 * change.value, place, "o", color=color)
         axes.axvline(0, color=INK, linewidth=0.8)
+        # parse_math=False: a class name may contain dollar signs
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
+        # the first class on top, as in the tables
         axes.invert_yaxis()
         axes.set_xlabel("change of recall in percentage points, best with synthetic images minus best without")
         axes.grid(axis="x", alpha=0.3)

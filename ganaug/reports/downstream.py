@@ -104,6 +104,7 @@ def downstream_rows(
         )
     tables = [
         np.stack([train_and_predict(classifier, training, _unchanged, test.images, seed + n) for n in range(n_seeds)])
+        # both balanced, so that a change is not an effect of class frequencies
         for training in (balance_classes(real), balance_combined(real, synthetic))
     ]
     rows: list[Row] = []

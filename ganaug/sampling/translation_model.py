@@ -150,6 +150,7 @@ class TranslationModel(StoredModel):
             dropout = (partial(_uniform_rows, _generators_of(seeds[rows])),) if self.kind == "pix2pix" else ()
             return to_uint8(network(inputs, *dropout)).cpu()
 
+        # activations grow with the pixels of a pass, so fewer images where they are large
         size = max(1, min(ROWS_PER_BATCH, MAX_PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
         return apply_in_batches(translations_of, torch.arange(len(images)), size)
 
@@ -251,6 +252,7 @@ class TranslationModel(StoredModel):
         kind, width = description["kind"], description["width"]
         first, second = description["domains"]
         domains = _domain(first), _domain(second)
+        # sizes are compared without allocating, so that a hostile description cannot exhaust memory
         with torch.device("meta"), temporary_seed(0):
             check_sizes(generators(kind, domains, width), tensors["generator"])
         with temporary_seed(0):

@@ -83,6 +83,7 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     vertical, horizontal = -height % multiple, -width % multiple
     top, left = vertical // 2, horizontal // 2
     padding = [left, horizontal - left, top, vertical - top]
+    # torch cannot reflect as many pixels as the image has, or more
     mode = "reflect" if max(padding[:2]) < width and max(padding[2:]) < height else "replicate"
     return pad(images, padding, mode=mode) if any(padding) else images
 
@@ -206,6 +207,7 @@ class ResNetTranslator(nn.Module):
 
     def __init__(self, source: Shape, target: Shape, width: int) -> None:
         super().__init__()
+        # 6 blocks for 128 x 128 pixels and 9 for more, as in Zhu et al. (2017), section 4
         n_blocks = 6 if max(source[1:]) <= 128 else 9
         self.first = convolution(nn.Conv2d, source[0], width, 7)
         self.downs = nn.ModuleList(
@@ -251,6 +253,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, source: Shape, width: int) -> None:
         super().__init__()
         shorter = min(source[1:])
+        # fewer halvings for small images keep the patch of a logit small relative to the image
         n_halvings = 3 if shorter >= 128 else 2 if shorter >= 48 else 1
         channels = [source[0], *(width * 2 ** min(3, stage) for stage in range(n_halvings + 1))]
         self.layers = nn.ModuleList(
