@@ -29,7 +29,8 @@ from benchmarks.runner import parse, program_parser, progress, run_isolated, wri
 from benchmarks.tables import markdown_table
 from ganaug import LabeledImages, build_store, read_folder
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.io.output import Contents, NewFile, publish_parquet
+from ganaug.io.archives import publish_parquet
+from ganaug.io.output import Contents, NewFile
 from ganaug.io.writing import stream_contents
 from ganaug.training.batches import BalancedBatches
 

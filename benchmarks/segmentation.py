@@ -26,11 +26,10 @@ from benchmarks.iou_comparison import IoUComparison
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
 from benchmarks.segmentation_network import LABELS, PIXEL_STRIDE, VOID, Pairs, predict, train_network
 from benchmarks.tables import markdown_table
-from ganaug import Pix2Pix
+from ganaug import Pix2Pix, TranslationRecipe
 from ganaug.evaluation.baselines import REAL_ONLY
-from ganaug.evaluation.comparison import Predictions
 from ganaug.evaluation.bootstrap import interval
-from ganaug.evaluation.scores import 
+from ganaug.evaluation.comparison import Predictions
 from ganaug.integrations.masks import edited_masks
 from ganaug.training.pictures import draw_columns
 
@@ -91,9 +90,10 @@ def fit_translator(pairs: Pairs, options: argparse.Namespace) -> Pix2Pix:
     photos, masks = pairs
     folder = options.cache / "segmentation" / f"pix2pix_{len(photos)}_{options.minutes:g}min"
     if not (folder / "model").is_dir():
-        width = {"width": options.width} if options.smoke else {}
-        budget = {"time_budget": 60 * options.minutes}
-        translator = Pix2Pix(num_labels=LABELS + 1, run_dir=folder, device="cpu", random_state=0, **budget, **width)
+        recipe = TranslationRecipe(width=options.width if options.smoke else None)
+        seconds = 60 * options.minutes
+        parameters = {"time_budget": seconds, "run_dir": folder, "device": "cpu", "random_state": 0}
+        translator = Pix2Pix(num_labels=LABELS + 1, recipe=recipe, **parameters)
         (translator.resume if folder.exists() else translator.fit)(masks, photos)
     return Pix2Pix.load(folder / "model")
 
@@ -156,9 +156,9 @@ def result_rows(
     for name, (share, _) in methods.items():
         iou = comparison.score_method(name, tables[name]).scores.balanced_accuracy
         rows.append([pairs, name, str(interval(iou)), "" if share == 0 else str(interval(iou - baseline_iou)), ""])
-    rows.append([pairs, "best without, cross-selected", str(interval(baseline_iou)), "", ""])
+    rows.append([pairs, "best baseline, cross-selected", str(interval(baseline_iou)), "", ""])
     iou, gain = interval(best.scores.balanced_accuracy), str(comparison.gain(best))
-    rows.append([pairs, "best with, cross-selected", str(iou), gain, comparison.verdict])
+    rows.append([pairs, "best with synthetic, cross-selected", str(iou), gain, comparison.verdict])
     without, with_ = (method.scores.recall[0] for method in (best_baseline, best))
     return rows, [[pairs, str(k), f"{without[k]:.3f}", f"{with_[k]:.3f}"] for k in range(LABELS)]
 

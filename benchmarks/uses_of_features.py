@@ -35,8 +35,8 @@ from benchmarks.uses.feature_samplers import (
 from benchmarks.uses.scoring import BASE, Method, compare_methods, draw_images, uses_parser
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical
-from ganaug.evaluation.scores import offset
+from ganaug.evaluation.classical import classical_augmentation
+from ganaug.evaluation.scores import adjust_logits
 from ganaug.metrics.features import efficientnet_features
 
 VERSIONS, FOLDS = 2, 3  # augmented versions of an image; folds that choose the penalty
@@ -156,7 +156,7 @@ def with_discriminant(draw: Draw) -> np.ndarray:
 
 def with_adjustment(draw: Draw, tau: float) -> np.ndarray:
     """Classical augmentation under logit adjustment of strength `tau`."""
-    return offset(with_sampler(draw), np.log(draw.counts / draw.counts.sum()), tau)
+    return adjust_logits(with_sampler(draw), np.log(draw.counts / draw.counts.sum()), tau)
 
 
 def make_methods(gan_steps: int = 1000) -> dict[str, Method]:
@@ -184,7 +184,7 @@ def make_draw(spec: SetSpec, seed: int, number: int, options: argparse.Namespace
     """Features of the images of a seed."""
     features = smoke_features if options.smoke else efficientnet_features
     train, validation, test = draw_images(spec, seed, options)
-    augment = classical(train)
+    augment = classical_augmentation(train)
     versions = [train.images, *(augment(train.images, derive(seed, "classical", k)) for k in range(VERSIONS))]
     X = np.concatenate([features(images).numpy() for images in versions])
     rows = FeatureRows(X, np.tile(train.labels.numpy(), len(versions)), np.tile(np.arange(len(train)), len(versions)))

@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PAGE_LINKS = re.compile(r"\]\(([^)#]+)\)")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # a generator of one step collapses, and says so
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_runs_and_writes_its_page(name, tmp_path):
     page = import_module(f"benchmarks.{name}").main(["--smoke", "--out", str(tmp_path / "page.md")])
