@@ -26,9 +26,9 @@ def print_fit(augmenter: "GANAugmenter", run: Path) -> None:
     rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
     say(
         f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the "
-        f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} on real "
-        f"and {last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity {last['diversity']:.2f} of "
-        f"that of real images in the worst class, {last['worst_class']!r}."
+        f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} "
+        f"on real and {last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity "
+        f"{last['diversity']:.2f} of that of real images in the worst class, {last['worst_class']!r}."
     )
     for finding in augmenter.health_[-MAX_FINDINGS:]:
         say(f"health: {finding}")

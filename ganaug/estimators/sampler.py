@@ -294,8 +294,9 @@ def check_trainable(images: LabeledImages) -> None:
         )
     if max(images.shape[1:]) > MAX_IMAGE_SIZE and min(images.shape[1:]) > 1:
         raise DataError(
-            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to {MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize "
-            "them, for example with read_folder(..., image_size=128)."
+            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to "
+            f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with "
+            "read_folder(..., image_size=128)."
         )
 
 

@@ -235,7 +235,11 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
     def _convert(self, X: Any, Y: Any) -> TranslationData:
         """Convert both domains, after the parameters are checked."""
         self._check_params()
-        data = TranslationData(as_images(X, "X", getattr(self, "num_labels", None)), as_images(Y, "Y"))
+        allow_vectors = not self.paired
+        num_labels = getattr(self, "num_labels", None)
+        data = TranslationData(
+            as_images(X, "X", num_labels, allow_vectors=allow_vectors), as_images(Y, "Y", allow_vectors=allow_vectors)
+        )
         check_domains(data.sources, data.targets, paired=self.paired)
         return data
 
@@ -330,7 +334,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         """Return images that the model can translate in a direction."""
         check_is_fitted(self, "model_")
         num_labels = self.model_.domains[direction == "y_to_x"].num_labels
-        return self.model_.accepted(as_images(X, "X", num_labels), direction)
+        return self.model_.accepted(as_images(X, "X", num_labels, allow_vectors=not self.paired), direction)
 
     def _transform(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         images = self._accepted(X, direction)

@@ -62,8 +62,8 @@ def encode_table(rows: Iterable[Row]) -> bytes:
 
     Notes
     -----
-    A cell that a spreadsheet would evaluate gets a leading quote (`names.escape_cell`), which `read_folder` removes. A path
-    gets ``./`` instead, because other readers would take the quote for a part of the path.
+    A cell that a spreadsheet would evaluate gets a leading quote (`names.escape_cell`), which `read_folder` removes. A
+    path gets ``./`` instead, because other readers would take the quote for a part of the path.
 
     Examples
     --------

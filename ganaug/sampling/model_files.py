@@ -157,7 +157,7 @@ def model_folder(folder: str | Path) -> Path:
 
 
 def hash_weights(identity: object, network: nn.Module) -> str:
-    """Return 16 hexadecimal digits that identify `identity` (anything with a stable repr) and the weights of a network."""
+    """Return 16 hexadecimal digits that identify an object with a stable repr and the weights of a network."""
     digest = hashlib.blake2b(repr(identity).encode(), digest_size=8)
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())

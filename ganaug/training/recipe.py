@@ -175,7 +175,8 @@ class TranslationRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
     References
     ----------
-    .. [1] Zhu et al. (2017). Unpaired image-to-image translation using cycle-consistent adversarial networks. Section 4.
+    .. [1] Zhu et al. (2017). Unpaired image-to-image translation using cycle-consistent adversarial networks.
+       Section 4.
 
     Examples
     --------

@@ -281,9 +281,9 @@ class Run:
         """Do what a finding asks for: roll back, lower learning rates, or fail."""
         if finding.action == "fail":
             raise TrainingError(
-                f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), also "
-                f"after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and discriminator_lr, or "
-                f"look for broken images; the last good state is that of step {self.best_step:,}."
+                f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), "
+                f"also after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and "
+                f"discriminator_lr, or look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):
             self.step.load_state_dict(self._load(self.best_step)["step"])

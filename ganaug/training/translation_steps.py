@@ -169,7 +169,7 @@ class TranslationStep(ABC):
 
 
 class Pix2PixStep(TranslationStep):
-    """The discriminator sees source and target (Isola et al. 2017, eq. 1); the generator also has an L1 loss (eq. 3)."""
+    """The discriminator sees source and target, the generator also has an L1 loss (Isola et al. 2017, eq. 1 and 3)."""
 
     def augmented(self, batch: PairBatch) -> PairBatch:
         """Augment source and target alike."""

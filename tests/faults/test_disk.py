@@ -220,7 +220,7 @@ def test_a_read_only_home_folder_is_no_problem(data, tmp_path, monkeypatch):
             "from ganaug import read_folder, GANAugmenter, MixedDataset, TrainingRecipe\n"
             "from torch.utils.data import DataLoader\n"
             f"real = read_folder({str(data)!r})\n"
-            "gan = GANAugmenter(n_steps=2, filters=None, device='cpu', recipe=TrainingRecipe(batch_size=8, width=8)).fit(real)\n"
+            "gan = GANAugmenter(n_steps=2, batch_size=8, filters=None, device='cpu').fit(real)\n"
             "from ganaug.metrics.features import efficientnet_features\n"
             "print(efficientnet_features(real.images[:2]).shape)\n"
             "print(sum(len(x) for x, y in DataLoader(MixedDataset(real, gan.sample(4), share=0.5), num_workers=2)))\n"

@@ -148,7 +148,7 @@ def test_a_translator_rolls_back_from_a_gradient_that_is_not_finite(tmp_path, ne
     labels, settings = masks(24, (16, 16)), {**CUT, "n_steps": 24, "device": "cpu", "random_state": 0}
     translator = pix2pix(3, with_bad_gradients("non-saturating", network, float("nan"), [10]), **settings)
     translator.fit(labels, colored(labels))
-    assert names(translator).count("nan") == 1
+    assert symptoms(translator).count("nan") == 1
     assert translator.stop_reason_ == "finished"
     assert all_finite(translator.model_.generator)
     always_bad = with_bad_gradients("non-saturating", network, float("nan"), range(10, 1000))

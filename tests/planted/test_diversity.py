@@ -8,7 +8,7 @@ import torch
 from ganaug import LabeledImages
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import DataError
-from ganaug.metrics.diversity import MEASURES
+from ganaug.metrics.diversity import DIVERSITY_METRICS
 from ganaug.reports import diversity_report
 
 CLOTHES = fashion_mnist_lt()
@@ -191,7 +191,7 @@ def test_membership_inference_is_measured_with_images_that_were_not_trained_on(p
     assert row.state == "warn"
     assert 0.3 < row.value < 0.75
     assert row.low < row.value < row.high
-    assert f"{MEASURES['membership'].alike}: 0." in row.note
+    assert f"{DIVERSITY_METRICS['membership'].alike}: 0." in row.note
     assert any(sentence.startswith("Membership") for sentence in report.summary)
 
 

@@ -266,3 +266,64 @@ class PatchDiscriminator(nn.Module):
             images = leaky_relu(layer(images), 0.2)
         logits: Tensor = self.last(images)
         return logits
+
+
+class VectorTranslator(nn.Module):
+    """Generator of CycleGAN for plain vectors: a residual multilayer perceptron, near the identity at first.
+
+    Parameters
+    ----------
+    source, target : tuple of int
+        (1, 1, D) of inputs and outputs.
+    width : int
+        A hidden layer has four times as many units.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models.networks.translation import VectorTranslator
+    >>> VectorTranslator((1, 1, 5), (1, 1, 5), width=2)(torch.zeros(3, 1, 1, 5)).shape
+    torch.Size([3, 1, 1, 5])
+    """
+
+    def __init__(self, source: Shape, target: Shape, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(source[2], 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, target[2]),
+        )
+        initialize_weights(self)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, 1, 1, D) -> vectors (N, 1, 1, D) in [-1, 1]."""
+        # clamped, not squashed by tanh, so that the identity is exact
+        translated: Tensor = vectors + self.layers(vectors)
+        return translated.clamp(-1, 1)
+
+
+class VectorDiscriminator(nn.Module):
+    """Discriminator of CycleGAN for plain vectors, with one logit for each vector.
+
+    Parameters
+    ----------
+    source : tuple of int
+        (1, 1, D) of the vectors.
+    width : int
+        A hidden layer has four times as many units.
+    """
+
+    def __init__(self, source: Shape, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(source[2], 4 * width), nn.LeakyReLU(0.2), nn.Linear(4 * width, 4 * width), nn.LeakyReLU(0.2)
+        )
+        self.last = nn.Linear(4 * width, 1)
+        initialize_weights(self)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, 1, 1, D) -> logits (N, 1, 1, 1)."""
+        logits: Tensor = self.last(self.layers(vectors))
+        return logits
