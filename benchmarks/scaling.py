@@ -112,11 +112,11 @@ def measure_size(side: int, steps: int, smoke: bool) -> dict[str, float]:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> str:
-    """Slope of log value over log size, of the part of each value that is above the smallest one."""
+    """Slope of log value over log size, of what each value is above the smallest; '-' if fewer than two are above."""
     above = [value - min(values) for value in values]
     points = [(size, value) for size, value in zip(sizes, above, strict=True) if value > 0.02 * max(values)]
     if len(points) < 2:
-        return "no growth"
+        return "-"
     return f"{np.polyfit(*np.log(np.array(points)).T, 1)[0]:.2f}"
 
 
