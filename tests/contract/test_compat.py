@@ -1,7 +1,9 @@
-"""The private parts of scikit-learn and imbalanced-learn that `ganaug._compat` uses, in the versions that are installed."""
+"""The private parts of scikit-learn and imbalanced-learn that `ganaug._compat` uses."""
 
 import re
+from numbers import Real
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,10 @@ PACKAGE = Path(_compat.__file__).parent
 
 
 class Constrained(BaseEstimator):
-    _parameter_constraints = {"rate": [Interval(float, 0, 1, closed="right")], "name": [StrOptions({"a", "b"}), None]}
+    _parameter_constraints: ClassVar = {
+        "rate": [Interval(Real, 0, 1, closed="right")],
+        "name": [StrOptions({"a", "b"}), None],
+    }
 
     def __init__(self, rate=0.5, name=None):
         self.rate = rate
@@ -47,7 +52,7 @@ def test_parameter_names_are_those_of_the_constructor():
 @pytest.mark.parametrize("strategy", ["auto", "minority", {"a": 5}, 0.5, lambda y: {"a": 5}])
 def test_the_sampling_strategy_has_the_forms_of_imbalanced_learn(strategy):
     class Sampler(Constrained):
-        _parameter_constraints = {"rate": SAMPLING_STRATEGY_CONSTRAINTS, "name": [None]}
+        _parameter_constraints: ClassVar = {"rate": SAMPLING_STRATEGY_CONSTRAINTS, "name": [None]}
 
     validate_parameters(Sampler(rate=strategy))
     with pytest.raises(ValueError, match="'rate' parameter"):
