@@ -34,6 +34,15 @@ class Forecast:
         Real images in training steps.
     peak_memory : float or None
         MiB that the process has used at most. None where the system does not say.
+
+    Examples
+    --------
+    >>> from ganaug.augmentation import Forecast
+    >>> from ganaug.augmentation.forecast import counts_table
+    >>> counts = counts_table({"cat": 50, "dog": 20}, {"dog": 30})
+    >>> print(Forecast(counts, None, 120.0, 1.5, 1000, 500.0, None))
+    Expected: 2.0 min of training (1,000 steps, 500 images/s), 1.5 s for 30 images, an unknown amount of memory.
+    Filters and redraws come on top. Nothing was written.
     """
 
     counts: pd.DataFrame
@@ -82,12 +91,13 @@ def forecast_augmentation(
     Examples
     --------
     >>> import tempfile
-    >>> from ganaug import GANAugmenter, TrainingRecipe, write_folder
+    >>> import torch
+    >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, write_folder
     >>> from ganaug.augmentation import forecast_augmentation
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> few = fashion_mnist_lt().take(range(0, 1400, 20))
+    >>> pixels = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    >>> images = LabeledImages(pixels, torch.tensor([0] * 10 + [1] * 4), ("cat", "dog"))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     photos = write_folder(few, f"{folder}/photos")
+    ...     photos = write_folder(images, f"{folder}/photos")
     ...     small = GANAugmenter(n_steps=100, batch_size=4, random_state=0, recipe=TrainingRecipe(width=2))
     ...     forecast = forecast_augmentation(f"{folder}/photos", small)
     >>> forecast.n_steps

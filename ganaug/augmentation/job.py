@@ -61,6 +61,15 @@ class AugmentedFolder:
         For method "auto": the distances from real images of both methods.
     report : Report or None
         The diversity report on the synthetic images.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from ganaug.augmentation import AugmentedFolder
+    >>> from ganaug.augmentation.forecast import counts_table
+    >>> counts = counts_table({"cat": 50, "dog": 20}, {"dog": 30})
+    >>> print(AugmentedFolder(Path("out"), None, counts, [], "conditional", None, None, None))
+    out: 30 synthetic images added to 70.
     """
 
     out: Path
@@ -161,19 +170,21 @@ def augment_folder(
     Examples
     --------
     >>> import tempfile
-    >>> from ganaug import GANAugmenter, TrainingRecipe, augment_folder, write_folder
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> few = fashion_mnist_lt().take(range(0, 1400, 20))
+    >>> import torch
+    >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, augment_folder, write_folder
+    >>> pixels = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    >>> images = LabeledImages(pixels, torch.tensor([0] * 10 + [1] * 4), ("cat", "dog"))
     >>> tiny = GANAugmenter(
-    ...     n_steps=2, batch_size=4, filters=None, sampling_strategy={"Bag": 5}, random_state=0,
+    ...     n_steps=2, batch_size=4, filters=None, random_state=0,
     ...     recipe=TrainingRecipe(width=2),
     ... )
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_folder(few, f"{folder}/photos")
+    ...     _ = write_folder(images, f"{folder}/photos")
     ...     result = augment_folder(f"{folder}/photos", f"{folder}/augmented", method=tiny, report=False)
-    >>> result.counts.query("added > 0")
+    >>> result.counts
       class  original  added  total
-    8   Bag         1      4      5
+    0   cat        10      0     10
+    1   dog         4      6     10
     """
     data, out = Path(data), None if out is None else Path(out)
     target = (data if out is None else out).resolve()

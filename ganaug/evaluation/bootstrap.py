@@ -192,6 +192,14 @@ def proportion_interval(values: np.ndarray) -> Interval:
     Returns
     -------
     Interval
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.evaluation import proportion_interval
+    >>> interval = proportion_interval(np.array([0.9, 0.7, 0.9, 1.1]))
+    >>> interval.high <= 1
+    True
     """
     unclipped = interval(values)
     return replace(unclipped, low=float(np.clip(unclipped.low, 0, 1)), high=float(np.clip(unclipped.high, 0, 1)))

@@ -45,6 +45,15 @@ class Method:
         In every resample.
     selected : tuple of str
         Name of the method that was selected for each fold and seed; empty where nothing was selected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.evaluation import Method, Scores
+    >>> one = np.ones(1)
+    >>> scores = Scores(recall=np.ones((1, 2)), balanced_accuracy=one, macro_f1=one, ece=np.zeros(1))
+    >>> Method("real only", np.zeros((1, 4, 2)), scores).selected
+    ()
     """
 
     name: str

@@ -73,6 +73,20 @@ def check_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledIma
     A near-copy, mirrored or not, lies within `ganaug.metrics.copies.copy_radius` of a test image, and closer to it than
     to any training image. The null rate is how often real images lie that close to another test image, because a data
     set can contain similar pictures. At most 5,000 images of each set are compared.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import check_copies
+    >>> draws = torch.Generator().manual_seed(0)
+    >>> pixels = torch.randint(0, 256, (30, 1, 8, 8), dtype=torch.uint8, generator=draws)
+    >>> real, test, synthetic = (LabeledImages(part, torch.zeros(10).long(), ("a",)) for part in pixels.split(10))
+    >>> check_copies(synthetic, real, test)
+    >>> check_copies(test, real, test)
+    Traceback (most recent call last):
+    ...
+    ganaug.errors.DataError: ...
     """
     test_hashes, real_hashes = image_hashes(test.images), image_hashes(real.images)
     # an image that is also a training image may have been copied from there

@@ -28,6 +28,14 @@ class Scores:
         Mean over classes of recall and of the F1 score.
     ece : array of shape (B + 1,)
         Expected calibration error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.evaluation import Scores
+    >>> one = np.ones(1)
+    >>> Scores(recall=np.ones((1, 2)), balanced_accuracy=one, macro_f1=one, ece=np.zeros(1)).recall.shape
+    (1, 2)
     """
 
     recall: np.ndarray

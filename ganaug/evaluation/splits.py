@@ -27,6 +27,13 @@ class Fold:
     ----------
     train, test : Tensors of shape (n,), int64
         Indices into the set that was split.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.evaluation import Fold
+    >>> Fold(train=torch.tensor([0, 2]), test=torch.tensor([1])).test.tolist()
+    [1]
     """
 
     train: Tensor

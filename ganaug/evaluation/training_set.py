@@ -14,6 +14,14 @@ class NotApplicableError(Exception):
     """A training method cannot be applied to these images or this classifier; the message says why.
 
     A baseline or a classifier raises it. `Trial` then leaves the method out and notes the reason in the report.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation import NotApplicableError
+    >>> raise NotApplicableError("SMOTE needs two images of each class")
+    Traceback (most recent call last):
+    ...
+    ganaug.evaluation.training_set.NotApplicableError: SMOTE needs two images of each class
     """
 
 
@@ -121,6 +129,16 @@ def balance_classes(images: LabeledImages) -> TrainingSet:
     Returns
     -------
     TrainingSet
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> pixels, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+    >>> images = LabeledImages(pixels, labels, ("common", "rare"))
+    >>> from ganaug.evaluation import balance_classes
+    >>> [round(weight, 2) for weight in balance_classes(images).sampling_weights.tolist()]
+    [0.67, 0.67, 0.67, 2.0]
     """
     training = TrainingSet.from_images(images)
     return replace(training, sampling_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
@@ -141,6 +159,16 @@ def weight_classes(images: LabeledImages) -> TrainingSet:
     References
     ----------
     King, G. & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis 9(2), 137-163.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> pixels, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+    >>> images = LabeledImages(pixels, labels, ("common", "rare"))
+    >>> from ganaug.evaluation import weight_classes
+    >>> [round(weight, 2) for weight in weight_classes(images).loss_weights.tolist()]
+    [0.67, 0.67, 0.67, 2.0]
     """
     training = TrainingSet.from_images(images)
     return replace(training, loss_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
@@ -210,6 +238,17 @@ def fill_classes(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet
     -------
     TrainingSet
         Every image with the same weight.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> pixels, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+    >>> images = LabeledImages(pixels, labels, ("common", "rare"))
+    >>> synthetic = LabeledImages(pixels, torch.tensor([1, 1, 1, 1]), images.classes)
+    >>> from ganaug.evaluation import fill_classes
+    >>> fill_classes(images, synthetic).images.counts
+    {'common': 3, 'rare': 3}
     """
     largest = max(images.counts.values())
     indices = [
@@ -230,6 +269,17 @@ def combine(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     Returns
     -------
     TrainingSet
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> pixels, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+    >>> images = LabeledImages(pixels, labels, ("common", "rare"))
+    >>> synthetic = LabeledImages(pixels, torch.tensor([1, 1, 1, 1]), images.classes)
+    >>> from ganaug.evaluation import combine
+    >>> combine(images, synthetic).is_synthetic.tolist()
+    [False, False, False, False, True, True, True, True]
     """
     both = TrainingSet.from_images(concatenate(images, synthetic))
     return replace(both, is_synthetic=torch.arange(len(both.images)) >= len(images))
