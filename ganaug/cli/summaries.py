@@ -27,7 +27,7 @@ def print_fit(augmenter: "GANAugmenter", run: Path) -> None:
     say(
         f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the "
         f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} "
-        f"on real and {last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity "
+        f"on real and {last['accuracy_fake']:.2f} on fake images (0.5: at chance); diversity "
         f"{last['diversity']:.2f} of that of real images in the worst class, {last['worst_class']!r}."
     )
     for finding in augmenter.health_[-MAX_FINDINGS:]:

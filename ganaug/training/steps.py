@@ -323,7 +323,7 @@ class AdversarialStep:
             self.pair.decay(final + (1 - final) * self.decay)
 
     def _accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
-        """Return the discriminator's accuracy on real and on fake images; about 0.5 is convergence.
+        """Return the discriminator's accuracy on real and on fake images; 0.5 is at chance.
 
         means: mean logits (2,) of real and fake images. Their mean is the threshold for a Wasserstein loss, whose
         logits have no fixed one.

@@ -11,15 +11,15 @@ from ganaug.images import to_signed
 
 
 @dataclass(frozen=True)
-class PairBatch:
-    """The input of one training step.
+class TranslationBatch:
+    """Source and target images of one training step; row i of both is a pair for Pix2Pix only.
 
     Parameters
     ----------
     source, target : float32 Tensor of shape (B, C, H, W) and (B, C', H, W)
         In [-1, 1], on the device of training.
     generator : torch.Generator
-        Source of all further randomness in the step.
+        Generates all other random numbers of the step.
     """
 
     source: Tensor
@@ -115,7 +115,7 @@ class PairBatches:
         self.domains, self.batch_size, self.paired, self.seed = domains, batch_size, paired, seed
         self.device, self.part, self.parts = torch.device(device), part, parts
 
-    def __call__(self, step: int) -> PairBatch:
+    def __call__(self, step: int) -> TranslationBatch:
         """Return batch number `step`."""
         generator = self._generator("cpu", "pairs", step)
         uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)[:, self.part :: self.parts]
@@ -127,7 +127,7 @@ class PairBatches:
             for domain, images, position in zip(self.domains, self.images, uniform, strict=True)
         )
         step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
-        return PairBatch(source, target, step_generator)
+        return TranslationBatch(source, target, step_generator)
 
     def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
         """Create the generator for a purpose, which draws the rows of this process."""
