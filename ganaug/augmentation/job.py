@@ -311,6 +311,8 @@ def _judge(images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, ru
     # seed and fraction determine the split, so this is the split of the fit
     train, validation = split_validation(images, sampler.validation_fraction, seed=sampler.model_.seed)
     with steps_shown(verbose, "report") as progress:
-        report = diversity_report(train, synthetic, unseen=validation, most=MAX_REPORTED, progress=progress)
+        report = diversity_report(
+            train, synthetic, unseen=validation, max_images_per_class=MAX_REPORTED, progress=progress
+        )
     report.write(run / "report.html", run / "report.json")
     return report

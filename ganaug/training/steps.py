@@ -49,7 +49,7 @@ class MicroBatch:
 
 
 class AdversarialStep:
-    """One update of the discriminator, and one of the generator every `loss.critic_steps` steps.
+    """One update of the discriminator, and one of the generator every `loss.discriminator_steps` steps.
 
     Fake images have the labels of the real batch. Real and fake images are augmented before the discriminator sees
     them. A batch that does not fit into the memory of a GPU is split into micro-batches from then on.
@@ -130,15 +130,15 @@ class AdversarialStep:
         self._follow_schedules(batch_size)
         for module in self.noisy:
             module.random = batch.generator
-        updates_generator = self.steps_done % self.loss.critic_steps == 0
+        updates_generator = self.steps_done % self.loss.discriminator_steps == 0
         latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
         # the generator's update reuses the fake images of the discriminator's update, with their graph
         fakes: list[Tensor] | None = [] if updates_generator else None
         logs = self._within_memory(batch, latent, partial(self._update_discriminator, fakes=fakes))
         if fakes is not None:
             logs |= self._within_memory(batch, latent, partial(self._update_generator, fakes=fakes))
-            # one update of the generator stands for the images of critic_steps batches
-            self.average.update(self.steps_done * batch_size, batch_size * self.loss.critic_steps)
+            # one update of the generator stands for the images of discriminator_steps batches
+            self.average.update(self.steps_done * batch_size, batch_size * self.loss.discriminator_steps)
         if self.n_micro_batches > 1:
             logs["micro_batches"] = torch.tensor(float(self.n_micro_batches))
         return logs

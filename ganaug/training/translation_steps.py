@@ -302,4 +302,4 @@ class ImagePool:
 
 def _is_patchwise(loss: AdversarialLoss) -> bool:
     """Return whether a loss can judge patches: no penalty, no pairs of real and fake, one update of each network."""
-    return not (loss.penalties or loss.relativistic or loss.critic_steps > 1)
+    return not (loss.penalties or loss.relativistic or loss.discriminator_steps > 1)
