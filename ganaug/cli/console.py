@@ -25,7 +25,7 @@ SECONDS_OF_ONE_SIGNAL = 1.0
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
-PART, PARTS = rank_and_world_size()
+RANK, WORLD_SIZE = rank_and_world_size()
 errors = Console(stderr=True, highlight=False)
 counting = partial(count_shown, 1)
 steps_of = partial(steps_shown, 1)
@@ -76,7 +76,7 @@ def exit_on_error() -> Iterator[None]:
             if is_short_of_memory
             else error
         )
-        who = f" in process {PART} of {PARTS}" if PARTS > 1 else ""
+        who = f" in process {RANK} of {WORLD_SIZE}" if WORLD_SIZE > 1 else ""
         errors.print(f"[bold red]Error{who}:[/] {escape(printable(str(text)))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -16,8 +16,8 @@ MAX_FINDINGS = 5  # printed at the end of a fit
 
 def announce_processes(batch_size: int) -> None:
     """Say how many processes train together, if several were launched."""
-    if (parts := rank_and_world_size()[1]) > 1:
-        print_message(f"{parts} processes train together, each on {batch_size // parts} images of a batch.")
+    if (world_size := rank_and_world_size()[1]) > 1:
+        print_message(f"{world_size} processes train together, each on {batch_size // world_size} images of a batch.")
 
 
 def print_fit(augmenter: "GANAugmenter", run: Path) -> None:

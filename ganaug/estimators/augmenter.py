@@ -429,8 +429,8 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             seed=context.seed,
             power=plan.recipe.sampling_power,
             device=context.device,
-            part=processes.part,
-            parts=processes.parts,
+            rank=processes.rank,
+            world_size=processes.world_size,
         )
         run = self._train_networks(
             context,

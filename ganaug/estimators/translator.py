@@ -295,8 +295,8 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             paired=self.paired,
             seed=context.seed,
             device=context.device,
-            part=processes.part,
-            parts=processes.parts,
+            rank=processes.rank,
+            world_size=processes.world_size,
         )
         model = TranslationModel(step.average.module, self.kind, setup.domains, width, context.seed)
         rows = setup.validation_rows

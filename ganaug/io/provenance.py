@@ -105,8 +105,8 @@ def is_marked(image: Image.Image | Path | str) -> bool:
     Returns
     -------
     bool
-        True if the XMP, the comment or the color profile contains the IPTC term ``trainedAlgorithmicMedia``, or if there
-        is a ``ganaug`` text entry.
+        True if the XMP, the comment or the color profile contains the IPTC term `trainedAlgorithmicMedia`, or if there
+        is a `ganaug` text entry.
 
     Raises
     ------

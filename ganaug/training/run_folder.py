@@ -96,8 +96,8 @@ def _check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     changed = _changes(stored_params, config["params"])
     if changed:
         raise RunError(
-            f"{folder}: its run was started with other parameters: {'; '.join(changed)}. Restore these values, or start "
-            "a new run in another folder."
+            f"{folder}: its run was started with other parameters: {'; '.join(changed)}. Restore these values, or "
+            "start a new run in another folder."
         )
 
 

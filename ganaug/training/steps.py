@@ -255,7 +255,7 @@ class AdversarialStep:
                 return update(self._split(batch, latent))
             except torch.OutOfMemoryError as error:
                 # at least two images in each part; and other processes would not split at the same step
-                if self.processes.parts > 1 or 4 * self.n_micro_batches > len(batch.labels):
+                if self.processes.world_size > 1 or 4 * self.n_micro_batches > len(batch.labels):
                     raise TrainingError(
                         f"a batch of {self._batch_size(batch)} images does not fit into the memory of "
                         f"{self.counts.device}. Use a smaller batch_size, width or image_size."
@@ -277,7 +277,7 @@ class AdversarialStep:
 
     def _batch_size(self, *batches: Batch) -> int:
         """Return the number of images in all processes."""
-        return sum(len(batch.labels) for batch in batches) * self.processes.parts
+        return sum(len(batch.labels) for batch in batches) * self.processes.world_size
 
     def _generate(self, part: MicroBatch) -> Tensor:
         with self._autocast():

@@ -81,8 +81,9 @@ class PairBatches:
         independently.
     seed : int
     device : torch.device or str, default="cpu"
-    part, parts : int, default=0, 1
-        Rank of this process and number of processes. The process receives rows part, part + parts, ... of each batch.
+    rank, world_size : int, default=0, 1
+        Rank of this process and number of processes. The process receives rows rank, rank + world_size, ... of each
+        batch.
 
     Notes
     -----
@@ -108,17 +109,18 @@ class PairBatches:
         paired: bool,
         seed: int,
         device: torch.device | str = "cpu",
-        part: int = 0,
-        parts: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.images: tuple[Tensor, Tensor] = sources.to(device), targets.to(device)
         self.domains, self.batch_size, self.paired, self.seed = domains, batch_size, paired, seed
-        self.device, self.part, self.parts = torch.device(device), part, parts
+        self.device, self.rank, self.world_size = torch.device(device), rank, world_size
 
     def __call__(self, step: int) -> TranslationBatch:
         """Return batch number `step`."""
         generator = self._generator("cpu", "pairs", step)
-        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)[:, self.part :: self.parts]
+        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)
+        uniform = uniform[:, self.rank :: self.world_size]
         if self.paired:
             # one position for both domains keeps pairs together
             uniform = uniform[:1].expand(2, -1)
@@ -133,5 +135,5 @@ class PairBatches:
         """Create the generator for a purpose, which draws the rows of this process."""
         generator = SharedGenerator(device)
         generator.manual_seed(derive(self.seed, *purpose))
-        generator.part, generator.parts = self.part, self.parts
+        generator.rank, generator.world_size = self.rank, self.world_size
         return generator

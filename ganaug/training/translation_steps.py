@@ -81,7 +81,7 @@ class TranslationStep(ABC):
 
     def __call__(self, batch: TranslationBatch) -> dict[str, Tensor]:
         """Update the networks on one batch and return what is logged: scalars, detached."""
-        batch_size = len(batch.source) * self.processes.parts
+        batch_size = len(batch.source) * self.processes.world_size
         if self.constant_images is not None:
             decayed = self.steps_done * batch_size / self.constant_images - 1
             self.pair.decay(1 - min(1.0, max(0.0, decayed)))
