@@ -258,16 +258,16 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
                 TrainingWarning,
             )
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         index = {value: label for label, value in enumerate(self.classes_.tolist())}
         # by index, because keys of a JSON object are strings and class values can be numbers
         strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
         return {"sampling_strategy": strategy}
 
-    def _fitted_tensors(self) -> dict[str, object]:
+    def _extra_tensors(self) -> dict[str, object]:
         return {TRAINING_IMAGES: self.training_images_}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         self.classes_ = self.model_.class_values
         self.sampling_strategy_ = {self.classes_[label]: count for label, count in fitted["sampling_strategy"]}
         self.n_features_in_ = int(np.prod(self.model_.shape))
