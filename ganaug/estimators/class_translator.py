@@ -232,7 +232,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         """Return the requested number of images by label; a total is split among the classes with a translator."""
         if not isinstance(counts, int | np.integer) or isinstance(counts, bool) or not hasattr(self, "model_"):
             return super()._request(counts)
-        model, labels = self.model_, self.model_.learnable
+        model, labels = self.model_, self.model_.trained_labels
         if not labels:
             raise ClassNotLearnedError(
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."

@@ -141,15 +141,15 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             (i, n): the i-th, from 0, of n parts, which together are the whole and can be drawn on different machines.
             Of a class with c images, part i has images c * i // n to c * (i + 1) // n.
         block_size : int, optional
-            Images in a block. None: as many as take 16 MiB.
+            Images in a block. None: about 16 MiB, at least 64 and at most 1,024.
         **options
             Further parameters of `sample`.
         """
         request = self._request(counts)
-        parts = {label: Shard(*shard).part(count) for label, count in request.items()}
-        places = {label: range(part.start + start, part.stop + start) for label, part in parts.items()}
+        in_shard = {label: Shard(*shard).part(count) for label, count in request.items()}
+        ranges = {label: range(part.start + start, part.stop + start) for label, part in in_shard.items()}
         drawing = self._drawing_options(random_state, **options)
-        return self.model_.blocks(places, size=block_size, filtered=filtered, **drawing)
+        return self.model_.blocks(ranges, size=block_size, filtered=filtered, **drawing)
 
     def plan_counts(self, images: LabeledImages) -> dict[str, int]:
         """Return, by class name, how many images `sampling_strategy` adds to `images`; only classes that get some."""
