@@ -247,7 +247,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         random_state : int, optional
             None: the seed of the fit. Image i of a class depends on the seed, the class and i alone.
         start : int, default=0
-            Place of the first image in the stream of its class. `start=n` continues after a call for n images.
+            Index of the first image in the sequence of its class. `start=n` continues after a call for n images.
         batch_size : int, optional
             Images in a forward pass, on an accelerator.
         latent_std, truncation : float, optional

@@ -302,8 +302,7 @@ DIVERSITY_METRICS: dict[str, DiversityMetric] = {
         "not",
         min_images=50,
         required_field="members",
-        missing_note="needs real images that were not trained on (holdout). Classes of 10 to 24 images of a "
-        "long-tailed Fashion-MNIST had 0.26, 0.16 after a quarter of the training",
+        missing_note="needs real images that were not trained on (holdout)",
         reference="by chance",
     ),
     "density": DiversityMetric(_density),

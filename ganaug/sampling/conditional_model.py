@@ -159,6 +159,7 @@ class ConditionalModel(StoredModel):
         **options
             Passed to `sample`.
         """
+        # a multiple of the rows that the network gets at once, so that no batch inside a block is smaller
         size = size or max(
             ROWS_PER_BATCH,
             min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // ROWS_PER_BATCH * ROWS_PER_BATCH,
