@@ -179,7 +179,7 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
     known = sorted({name.replace("__", ".") for cls in classes or (GANAugmenter,) for name in cls().get_params()})
     for name in params:
         shown = name.replace("__", ".")
-        if name in ("run_dir", "image_shape", "translator", "recipe", "verbose"):
+        if name in ("run_dir", "image_shape", "image_size", "translator", "recipe", "verbose"):
             raise click.UsageError(
                 f"{name} cannot be set by --param or --config: use --run, --image-size and recipe.NAME."
             )

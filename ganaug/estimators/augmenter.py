@@ -73,6 +73,9 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         or class name.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
+    image_size : int or (int, int), optional
+        Size, or (height, width), that images are resized to, antialiased. Files and items of a data set may then have
+        different sizes. Synthetic images have this size. None: the size of the images.
     n_steps : int, optional
         Training steps, which are updates of the discriminator. None: until `time_budget` ends, or as planned from the
         number of images.
@@ -180,6 +183,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         *,
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
+        image_size: int | tuple[int, int] | None = None,
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int | None = None,
@@ -197,6 +201,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         self.loss = loss
         self.sampling_strategy = sampling_strategy
         self.image_shape = image_shape
+        self.image_size = image_size
         self.n_steps = n_steps
         self.time_budget = time_budget
         self.batch_size = batch_size

@@ -76,6 +76,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         How many images `fit_resample` adds, in every form of imbalanced-learn. Only its classes are learned.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X.
+    image_size : int or (int, int), optional
+        Size that images are resized to, as for `GANAugmenter`.
     time_budget : float, optional
         Seconds for all translators together, split equally.
     min_source_ratio : float, default=2.0
@@ -144,6 +146,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         source: Any = "auto",
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
+        image_size: int | tuple[int, int] | None = None,
         time_budget: float | None = None,
         min_source_ratio: float = 2.0,
         source_fraction: float = 0.9,
@@ -158,6 +161,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         self.source = source
         self.sampling_strategy = sampling_strategy
         self.image_shape = image_shape
+        self.image_size = image_size
         self.time_budget = time_budget
         self.min_source_ratio = min_source_ratio
         self.source_fraction = source_fraction

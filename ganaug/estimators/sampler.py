@@ -61,6 +61,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     sampling_strategy: Strategy
     image_shape: Any
+    image_size: int | tuple[int, int] | None
     model_: ConditionalModel
 
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
@@ -188,7 +189,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
         # imbalanced-learn validates two-dimensional tables only
         if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
-            converted = convert(X, y, image_shape=self.image_shape)
+            converted = convert(X, y, image_shape=self.image_shape, image_size=self.image_size)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted
         return self._convert_table(X, y)
@@ -201,7 +202,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         transformer = ArraysTransformer(X, y)
         values, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         array, values = validate_data(self, X, values, dtype="numeric")
-        converted = convert(array, values, image_shape=self.image_shape)
+        converted = convert(array, values, image_shape=self.image_shape, image_size=self.image_size)
 
         def append(synthetic: LabeledImages) -> tuple[Any, Any]:
             rows, labels = converted.append(synthetic)

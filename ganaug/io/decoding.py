@@ -178,6 +178,38 @@ def content_hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def resize_images(images: "Tensor", image_size: tuple[int, int]) -> "Tensor":
+    """Resize uint8 images as `decode` does: bicubic, antialiased, the whole image.
+
+    Parameters
+    ----------
+    images : Tensor of shape (N, C, H, W), uint8
+    image_size : tuple of int
+        (height, width).
+
+    Returns
+    -------
+    Tensor of shape (N, C, height, width), uint8
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.io.decoding import resize_images
+    >>> resize_images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), (16, 24)).shape
+    torch.Size([2, 3, 16, 24])
+    """
+    import torch
+
+    if tuple(images.shape[2:]) == image_size:
+        return images
+    resized = torch.empty(len(images), images.shape[1], *image_size, dtype=torch.uint8)
+    for row in range(len(images)):  # one at a time, because images of a store are read as they are used
+        picture = to_pillow(images[row]).resize(image_size[::-1], Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(picture))
+        resized[row] = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+    return resized
+
+
 def to_pillow(pixels: "Tensor") -> Image.Image:
     """Convert a uint8 tensor of shape (C, H, W) to a Pillow image of mode L or RGB.
 

@@ -163,12 +163,14 @@ def find_columns(dataset: Any) -> tuple[str, str]:
     return image, label
 
 
-def read_records(records: Records) -> LabeledImages:
+def read_records(records: Records, image_size: tuple[int, int] | None = None) -> LabeledImages:
     """Read all records into memory.
 
     Parameters
     ----------
     records : Records
+    image_size : tuple of int or None
+        (height, width) to resize to.
 
     Returns
     -------
@@ -183,7 +185,7 @@ def read_records(records: Records) -> LabeledImages:
 
     def decode_record(record: Record) -> tuple[Record, Pixels]:
         try:
-            return record, record.decode(None).pixels
+            return record, record.decode(image_size).pixels
         except UnusableImage as error:
             raise DataError(f"{Problem(record.name, error.cause, error.fix)}") from error
 
