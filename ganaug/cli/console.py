@@ -1,4 +1,4 @@
-"""What the verbs share at the terminal: messages on stderr, results on stdout, exit status after errors, and signals."""
+"""What the verbs share at the terminal: messages on stderr, results on stdout, exit status of errors, and signals."""
 
 import csv
 import os
