@@ -3,7 +3,7 @@
     python -m benchmarks.copy_detection fashion-mnist bccd --by report filter
 
 Time: about five minutes on one core for both sets. Two detectors: the measure of the diversity report, which has the
-training images, and the filter of `sample`, which has the traces that a model keeps of them.
+training images, and the filter of `sample`, which has the copy detectors that a model stores.
 Copies are one in a hundred of the sample: training images unchanged, mirrored, shifted by a pixel, as JPEG, brighter.
 
 How to read it: the columns of copies should say 100 %. "Honest" are real images of the class that are not among the

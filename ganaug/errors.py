@@ -54,7 +54,9 @@ class OutputError(GanaugError, OSError):
 
 
 class RunError(GanaugError, RuntimeError):
-    """A run folder or model folder cannot be used: it is damaged, in use, or belongs to another data set.
+    """A run or model folder is missing, damaged, in use, or does not match the data or parameters.
+
+    Also raised if several processes cannot train together.
 
     Examples
     --------

@@ -56,15 +56,15 @@ def content_key(*parts: str | Tensor) -> str:
     False
     """
     # another version of either library may compute other numbers
-    digest = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
+    hasher = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
     for part in parts:
         if isinstance(part, Tensor):
-            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            digest.update(part.contiguous().numpy().tobytes())
+            hasher.update(f"{part.dtype}{tuple(part.shape)}".encode())
+            hasher.update(part.contiguous().numpy().tobytes())
         else:
-            # with the length, so that ("ab", "c") and ("a", "bc") have different keys
-            digest.update(f"{len(part)} {part}".encode())
-    return digest.hexdigest()
+            # the length delimits the text, so ("ab", "c") and ("a", "bc") differ
+            hasher.update(f"{len(part)} {part}".encode())
+    return hasher.hexdigest()
 
 
 def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -79,13 +79,13 @@ class SharedGenerator(torch.Generator):
     """A generator with the same state in each of several processes, which share out the rows that it draws.
 
     `uniform`, `normal` and `integers` draw the rows of all processes and return those of this process: row r belongs to
-    process r % parts. Together the processes get exactly what a single process would draw.
+    process r % world_size. Together the processes get exactly what a single process would draw.
 
     Attributes
     ----------
-    part : int
+    rank : int
         Rank of this process.
-    parts : int
+    world_size : int
         World size.
 
     Examples
@@ -94,14 +94,14 @@ class SharedGenerator(torch.Generator):
     >>> def draw(rank, world_size):
     ...     generator = SharedGenerator()
     ...     generator.manual_seed(0)
-    ...     generator.part, generator.parts = rank, world_size
+    ...     generator.rank, generator.world_size = rank, world_size
     ...     return integers(generator, 0, 10, 4 // world_size).tolist()
     >>> draw(0, 1), draw(0, 2), draw(1, 2)
     ([4, 9, 3, 0], [4, 3], [9, 0])
     """
 
-    part = 0
-    parts = 1
+    rank = 0
+    world_size = 1
 
 
 def uniform(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
@@ -145,10 +145,10 @@ def _draw_rows(
 ) -> Tensor:
     """Draw the rows of all processes and return those of this one."""
     device = "cpu" if generator is None else generator.device
-    if not isinstance(generator, SharedGenerator) or generator.parts == 1:
+    if not isinstance(generator, SharedGenerator) or generator.world_size == 1:
         return draw(shape, device=device)
-    all_rows = draw((*shape[:rows], shape[rows] * generator.parts, *shape[rows + 1 :]), device=device)
-    indices = torch.arange(generator.part, all_rows.shape[rows], generator.parts, device=device)
+    all_rows = draw((*shape[:rows], shape[rows] * generator.world_size, *shape[rows + 1 :]), device=device)
+    indices = torch.arange(generator.rank, all_rows.shape[rows], generator.world_size, device=device)
     return all_rows.index_select(rows, indices)
 
 

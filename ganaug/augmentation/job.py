@@ -35,13 +35,13 @@ from ganaug.reports.report import Report
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
 
-MAX_REPORTED = 100  # images of a class that the report judges
-MARKS_BYTES = 4096  # of the marks in a synthetic PNG file, at most
+MAX_REPORT_IMAGES_PER_CLASS = 100
+MAX_MARK_BYTES = 4096  # upper bound for the marks in one PNG
 
 
 @dataclass(frozen=True)
 class AugmentedFolder:
-    """What `augment_folder` did.
+    """Result of `augment_folder`.
 
     Attributes
     ----------
@@ -120,21 +120,22 @@ def augment_folder(
     data : path
         Folder with a folder for each class.
     out : path, optional
-        The augmented folder, which must not exist. None: add the synthetic images to `data` itself.
+        The augmented folder, which must be empty or not exist. None: add the synthetic images to `data` itself.
     method : {"conditional", "cyclegan", "auto"} or over-sampler, default="conditional"
-        "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": both, and the one whose samples are nearer to
-        real images. An unfitted GANAugmenter or ClassTranslator brings its own parameters; `sampling_strategy`,
-        `n_steps`, `time_budget`, `device`, `verbose` and `random_state` are then those of the over-sampler.
+        "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples are
+        nearer to real images. Of an unfitted GANAugmenter or ClassTranslator, the parameters are used;
+        `sampling_strategy`, `n_steps`, `time_budget`, `device` and `random_state` are then ignored, and set on the
+        over-sampler; `verbose` is the larger of both.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Final counts of each class, in every form of imbalanced-learn.
+        Target counts, as in imbalanced-learn.
     n_steps : int, optional
-        Training steps. None: planned.
+        Training steps. None: chosen by the method.
     time_budget : float, optional
         Seconds of training, split between the methods for "auto".
     image_size : int or (int, int), optional
         Resize images to this size, or (height, width).
     skip_bad : bool, default=False
-        Leave unusable files out; RUN/skipped.csv lists them.
+        Leave unusable files out; `run_dir`/skipped.csv lists them.
     run_dir : path, optional
         Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended.
     resume : bool, default=False
@@ -159,7 +160,9 @@ def augment_folder(
     DataError
         If the folder cannot be trained on.
     OutputError
-        If `out` exists, there is no room for it, or a folder lies inside another one.
+        If `out` is not empty, there is not enough space for it, or a folder lies inside another one.
+    RunError
+        If the run folder is in use, damaged, or does not match the data or parameters.
     RunInterruptedError
         If a callback interrupted training; `resume=True` continues it.
 
@@ -188,8 +191,8 @@ def augment_folder(
     """
     data, out = Path(data), None if out is None else Path(out)
     target = (data if out is None else out).resolve()
-    run_folder = target.with_name(f"{target.name}.run") if run_dir is None else Path(run_dir)
-    _check_folders(data, out, run_folder)
+    run_dir = target.with_name(f"{target.name}.run") if run_dir is None else Path(run_dir)
+    _check_folders(data, out, run_dir)
     samplers = _samplers(
         method,
         {
@@ -202,42 +205,44 @@ def augment_folder(
         },
     )
     first = next(iter(samplers.values()))
-    shown = max(int(verbose), int(first.verbose))
+    verbosity = max(int(verbose), int(first.verbose))
     with ExitStack() as stack:
-        stack.enter_context(events_shown(shown))
-        images, inspection = read_folder_shown(data, image_size=image_size, skip_bad=skip_bad, verbose=shown)
+        stack.enter_context(events_shown(verbosity))
+        images, inspection = read_folder_with_progress(
+            data, image_size=image_size, skip_bad=skip_bad, verbose=verbosity
+        )
         counts = first.plan_counts(images)
         _check_room(inspection, images, counts, data, out)
-        sampler, name, comparison = None, None, None
+        sampler, method_name, comparison = None, None, None
         if counts:
-            name, sampler, comparison = _fit(samplers, images, counts, run_folder, resume, tuple(callbacks))
-            write_skipped(inspection, run_folder)
+            method_name, sampler, comparison = _fit(samplers, images, counts, run_dir, resume, tuple(callbacks))
+            write_skipped(inspection, run_dir)
         else:
             logger.info("Every class has as many images as requested: nothing is trained, nothing is added.")
         unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        with count_shown(shown, "write") as progress:
+        with count_shown(verbosity, "write") as progress:
             if out is None:
                 add_to_folder(inspection, synthetic, sign=sign, progress=progress)
             else:
                 write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
-        judged = None
+        diversity = None
         if report and sampler is not None and len(synthetic):
-            judged = _judge(images, synthetic, sampler, run_folder, shown)
+            diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
     return AugmentedFolder(
         out=data if out is None else out,
-        run_dir=run_folder if sampler is not None else None,
+        run_dir=run_dir if sampler is not None else None,
         counts=counts_table(images.counts, counts),
         unlearned=unlearned,
-        method=name,
+        method=method_name,
         sampler=sampler,
         comparison=comparison,
-        report=judged,
+        report=diversity,
     )
 
 
-def read_folder_shown(
+def read_folder_with_progress(
     data: Path, *, image_size: int | tuple[int, int] | None, skip_bad: bool, verbose: int
 ) -> tuple[LabeledImages, FolderInspection]:
     """Read and check a folder, with progress, and warn of what its inspection found."""
@@ -248,16 +253,16 @@ def read_folder_shown(
     return images, inspection
 
 
-def check_run_folder(run: Path, data: Path) -> None:
+def check_run_folder(run_dir: Path, data: Path) -> None:
     """Raise OutputError for a run folder inside a data folder, where other readers would take it for a class."""
-    if run.resolve().is_relative_to(data.resolve()):
+    if run_dir.resolve().is_relative_to(data.resolve()):
         raise OutputError(
-            f"{run}: lies inside {data}, where it would be read as a class. Choose a run folder elsewhere."
+            f"{run_dir}: lies inside {data}, where it would be read as a class. Choose a run folder elsewhere."
         )
 
 
-def write_skipped(inspection: FolderInspection, run: Path) -> None:
-    """List the files that were left out in RUN/skipped.csv, if there are any."""
+def write_skipped(inspection: FolderInspection, run_dir: Path) -> None:
+    """List the files that were left out in `run_dir`/skipped.csv, if there are any."""
     if not inspection.problems or rank_and_world_size()[0] > 0:
         return
     rows = [
@@ -269,17 +274,17 @@ def write_skipped(inspection: FolderInspection, run: Path) -> None:
         }
         for problem in inspection.problems
     ]
-    write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
-    logger.info("%s unusable files were left out; they are listed in %s.", f"{len(rows):,}", run / "skipped.csv")
+    write_bytes(run_dir / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
+    logger.info("%s unusable files were left out; they are listed in %s.", f"{len(rows):,}", run_dir / "skipped.csv")
 
 
-def _check_folders(data: Path, out: Path | None, run: Path) -> None:
+def _check_folders(data: Path, out: Path | None, run_dir: Path) -> None:
     if out is None:
         check_not_augmented(data)
     else:
         check_output(out, data)
-        check_run_folder(run, out)
-    check_run_folder(run, data)
+        check_run_folder(run_dir, out)
+    check_run_folder(run_dir, data)
 
 
 def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sampler]:
@@ -297,7 +302,7 @@ def _check_room(
     inspection: FolderInspection, images: LabeledImages, counts: dict[str, int], data: Path, out: Path | None
 ) -> None:
     """Raise OutputError before training if the disk has no room for the augmented folder."""
-    bytes_per_file = images.images[:1].numel() + MARKS_BYTES  # PNG pixels are at most as large as raw ones
+    bytes_per_file = images.images[:1].numel() + MAX_MARK_BYTES  # PNG pixels are at most as large as raw ones
     copies = [] if out is None else [entry.n_bytes for entry in inspection.entries]
     check_free_space(out or data, bytes_on_disk([*copies, *[bytes_per_file] * sum(counts.values())]))
 
@@ -306,22 +311,26 @@ def _fit(
     samplers: dict[str, Sampler],
     images: LabeledImages,
     counts: dict[str, int],
-    run_folder: Path,
+    run_dir: Path,
     resume: bool,
     callbacks: tuple[Callback, ...],
 ) -> tuple[str, Sampler, pd.DataFrame | None]:
     """Fit the only over-sampler, or the nearest of several."""
     if len(samplers) > 1:
-        return fit_nearest(samplers, images, counts, run_folder, resume=resume, callbacks=callbacks)
+        return fit_nearest(samplers, images, counts, run_dir, resume=resume, callbacks=callbacks)
     ((name, sampler),) = samplers.items()
-    return name, fit_sampler(sampler, images, run_folder, resume=resume, callbacks=callbacks), None
+    return name, fit_sampler(sampler, images, run_dir, resume=resume, callbacks=callbacks), None
 
 
-def _judge(images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, run: Path, verbose: int) -> Report:
-    """Write the diversity report's page and JSON into the run folder."""
+def _write_diversity_report(
+    images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, run_dir: Path, verbosity: int
+) -> Report:
+    """Compute the diversity report, write it into the run folder, and return it."""
     # seed and fraction determine the split, so this is the split of the fit
     train, validation = split_validation(images, sampler.validation_fraction, seed=sampler.model_.seed)
-    with steps_shown(verbose, "report") as progress:
-        report = diversity_report(train, synthetic, unseen=validation, most=MAX_REPORTED, progress=progress)
-    report.write(run / "report.html", run / "report.json")
+    with steps_shown(verbosity, "report") as progress:
+        report = diversity_report(
+            train, synthetic, unseen=validation, max_images_per_class=MAX_REPORT_IMAGES_PER_CLASS, progress=progress
+        )
+    report.write(run_dir / "report.html", run_dir / "report.json")
     return report

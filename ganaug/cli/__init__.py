@@ -1,1 +1,1 @@
-"""The command line: one file a verb. stdout is data, stderr is progress and messages."""
+"""The command line: one file per command. stdout is data, stderr is progress and messages."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import Signals, named_failures, said_warnings, say, table
+from ganaug.cli.console import StopSignals, exit_on_error, print_message, table, warnings_to_stderr
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler, signer, signing_options, strategy
 from ganaug.cli.summaries import print_filters, print_fit
 
@@ -32,7 +32,8 @@ MAX_SENTENCES = 3  # of the report that are printed
     type=click.Choice(["conditional", "cyclegan", "auto"]),
     default="conditional",
     show_default=True,
-    help="conditional: GANAugmenter. cyclegan: translate images of a common class. auto: both, and the nearer one.",
+    help="conditional: GANAugmenter. cyclegan: translate images of a common class. auto: train both, use the one "
+    "nearer to real images.",
 )
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
@@ -63,8 +64,8 @@ def augment(
     are no copies. It judges 100 images of each class; `ganaug report` judges more.
     """
     if in_place == (out is not None):
-        raise click.UsageError("give OUT, or --in-place to add to DATA itself; one of the two.")
-    with named_failures():
+        raise click.UsageError("pass either OUT or --in-place.")
+    with exit_on_error():
         if undoing:
             _undo((data if out is None else out).resolve())
             return
@@ -80,7 +81,9 @@ def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any,
     """Return the method for `augment_folder`, and the parameters that it needs beside its name."""
     if method == "auto":
         if options.param or options.config:
-            raise click.UsageError("--method auto: --param and --config are of one method. Name it by --method.")
+            raise click.UsageError(
+                "--param and --config need one method: pass --method conditional or --method cyclegan."
+            )
         named = {
             "sampling_strategy": strategy(strategy_text),
             "n_steps": options.steps,
@@ -99,9 +102,11 @@ def _undo(target: Path) -> None:
     from ganaug.io.folder import undo
 
     undone = undo(target)
-    say(f"{len(undone.removed):,} files removed{', metadata.csv as it was before' if undone.restored else ''}.")
+    print_message(
+        f"{len(undone.removed):,} files removed{', metadata.csv as it was before' if undone.restored else ''}."
+    )
     for file, reason in undone.kept.items():
-        say(f"kept: {file}: {reason}")
+        print_message(f"kept: {file}: {reason}")
 
 
 def run_augment(
@@ -120,7 +125,7 @@ def run_augment(
     from ganaug.errors import RunInterruptedError
     from ganaug.training.run import interrupted
 
-    with said_warnings(), Signals() as signals:
+    with warnings_to_stderr(), StopSignals() as signals:
         try:
             result = augment_folder(
                 data,
@@ -137,7 +142,7 @@ def run_augment(
                 **named,
             )
         except RunInterruptedError as error:
-            signals.leave(f"{error} Give the same command with --resume.")
+            signals.exit_if_stopped(f"{error} Run the same command again with --resume.")
             raise
     _print_result(result, data, out)
 
@@ -150,22 +155,27 @@ def _print_result(result: "AugmentedFolder", data: Path, out: Path | None) -> No
         else:
             _print_translators(result)
     for name in result.unlearned:
-        say(f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it.")
+        print_message(
+            f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it."
+        )
     _print_counts(result.counts)
     run = f"; the run is in {result.run_dir}" if result.run_dir is not None else ""
-    say(f"Written to {result.out}{run}.")
-    say(f"To undo: ganaug augment {data} {out or '--in-place'} --undo")
+    print_message(f"Written to {result.out}{run}.")
+    print_message(f"To undo: ganaug augment {data} {out or '--in-place'} --undo")
     if result.sampler is None:
         return
-    say(
+    print_message(
         "Not measured here: whether these images help a classifier. `ganaug evaluate` measures it, on real images that "
         "neither the generator nor the classifier was trained on."
     )
     if result.report is not None and result.run_dir is not None:
         page = result.run_dir / "report.html"
-        say(f"The synthetic images: {result.report.verdict}. Open {page}: real images left, synthetic ones right.")
+        print_message(
+            f"Report on the synthetic images: {result.report.verdict}. Open {page}: real images left, synthetic ones "
+            "right."
+        )
         for sentence in result.report.summary[:MAX_SENTENCES]:
-            say(f"- {sentence}")
+            print_message(f"- {sentence}")
 
 
 def _print_translators(result: "AugmentedFolder") -> None:
@@ -173,9 +183,9 @@ def _print_translators(result: "AugmentedFolder") -> None:
     translator: Any = result.sampler
     for name, source in translator.sources_.items():
         error = translator.cycle_error_[name].mean()
-        say(f"{name} from {source}: mean cycle error {error:.3f} of the range of pixels.")
+        print_message(f"{name} from {source}: mean cycle error {error:.3f} of the range of pixels.")
     print_filters(translator.filter_report_, "translations")
-    say(f"Look at the previews below {result.run_dir}.")
+    print_message(f"Look at the previews below {result.run_dir}.")
 
 
 def _print_counts(counts: "pd.DataFrame") -> None:
@@ -188,10 +198,10 @@ def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
     from ganaug.estimators.augmenter import GANAugmenter
 
     if not isinstance(sampler, GANAugmenter):
-        raise click.UsageError("--dry-run: only --method conditional can be tried out.")
-    say("Trial of a few training steps ...")
-    with said_warnings():
+        raise click.UsageError("--dry-run supports --method conditional only.")
+    print_message("Trial of a few training steps ...")
+    with warnings_to_stderr():
         forecast = forecast_augmentation(data, sampler, image_size=options.image_size, skip_bad=options.skip_bad)
     _print_counts(forecast.counts)
-    say(f"Plan:\n{forecast.plan}")
-    say(str(forecast))
+    print_message(f"Plan:\n{forecast.plan}")
+    print_message(str(forecast))

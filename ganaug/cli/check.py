@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganaug._runtime.progress import stderr
-from ganaug.cli.console import counting, named_failures, say, table
+from ganaug.cli.console import counting, exit_on_error, print_message, table
 from ganaug.cli.options import FOLDER, Size
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
 
     The exit status is 1 if DATA cannot be used for training as it is.
     """
-    with named_failures():
+    with exit_on_error():
         from ganaug.io.preflight import inspect_folder
 
         with counting("check") as progress:
@@ -37,12 +37,12 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
         else:
             _print_summary(inspection)
         for problem in inspection.problems:
-            say(f"unusable: {problem}")
+            print_message(f"unusable: {problem}")
         for warning in inspection.warnings:
-            say(f"warning: {warning}")
+            print_message(f"warning: {warning}")
         for error in inspection.errors:
             stderr.print("[bold red]error:[/]", end=" ")
-            say(error)
+            print_message(error)
         if inspection.errors or inspection.problems:
             sys.exit(1)
 
@@ -60,6 +60,6 @@ def _print_summary(inspection: "FolderInspection") -> None:
     sizes = ", ".join(f"{height}x{width} ({n:,})" for (height, width), n in common_sizes)
     modes = ", ".join(f"{mode} ({n:,})" for mode, n in inspection.modes.items())
     n_images = len(inspection.entries)
-    say(f"{n_images:,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")
+    print_message(f"{n_images:,} usable images. Sizes (height x width): {sizes or '-'}. Modes: {modes or '-'}.")
     for group in inspection.duplicates[:MAX_DUPLICATES_SHOWN]:
-        say(f"duplicate: {' = '.join(group)}")
+        print_message(f"duplicate: {' = '.join(group)}")

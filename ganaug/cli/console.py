@@ -1,4 +1,4 @@
-"""What the verbs share at the terminal: messages on stderr, results on stdout, named failures, and signals."""
+"""What the verbs share at the terminal: messages on stderr, results on stdout, exit status of errors, and signals."""
 
 import csv
 import os
@@ -20,23 +20,23 @@ from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.progress import count_shown, stderr, steps_shown
 from ganaug._runtime.terminal import printable
 
-# Launchers pass on a signal that the terminal sent already. Signals within this many seconds are one.
+# Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
 SECONDS_OF_ONE_SIGNAL = 1.0
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
-PART, PARTS = rank_and_world_size()
+RANK, WORLD_SIZE = rank_and_world_size()
 errors = Console(stderr=True, highlight=False)
 counting = partial(count_shown, 1)
 steps_of = partial(steps_shown, 1)
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a message on stderr."""
     stderr.print(escape(printable(text)), soft_wrap=True)
 
 
-def tell(path: Path) -> None:
+def print_path(path: Path) -> None:
     """Print a path on stdout, byte for byte, for the next command."""
     # bytes, because a path on Linux need not be valid UTF-8
     click.echo(os.fsencode(path))
@@ -59,7 +59,7 @@ def table(rows: Iterable[Sequence[object]]) -> None:
 
 
 @contextmanager
-def named_failures() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Turn the errors that ganaug raises on purpose into one message on stderr and exit status 1."""
     from ganaug.errors import GanaugError
 
@@ -76,25 +76,25 @@ def named_failures() -> Iterator[None]:
             if is_short_of_memory
             else error
         )
-        who = f" in process {PART} of {PARTS}" if PARTS > 1 else ""
+        who = f" in process {RANK} of {WORLD_SIZE}" if WORLD_SIZE > 1 else ""
         errors.print(f"[bold red]Error{who}:[/] {escape(printable(str(text)))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        say("Interrupted. No incomplete file is left.")
+        print_message("Interrupted. No incomplete file is left.")
         sys.exit(128 + signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager
-def said_warnings() -> Iterator[None]:
+def warnings_to_stderr() -> Iterator[None]:
     """Print the library's warnings as messages, without findings of a fit, which the verbs print themselves."""
     from ganaug.errors import TrainingWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("ignore", TrainingWarning)
-        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: print_message(f"warning: {message}")
         yield
 
 
@@ -111,36 +111,39 @@ def _is_bug(error: BaseException) -> bool:
     return module.split(".")[0] not in ("ganaug", "imblearn", "sklearn")
 
 
-class Signals:
-    """Remembers a first SIGINT or SIGTERM, so that a fit can end at the next step. A second one exits at once."""
+class StopSignals:
+    """Record the first SIGINT or SIGTERM so that a fit can stop after the current step.
+
+    A later one exits at once; repeats within SECONDS_OF_ONE_SIGNAL count as the same signal.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.received_at = 0.0
 
-    def __enter__(self) -> "Signals":
-        self._handlers = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    def __enter__(self) -> "StopSignals":
+        self._handlers = {signum: signal.signal(signum, self._handle) for signum in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        for signum, handler in self._handlers.items():
+            signal.signal(signum, handler)
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
+    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
         now = time.monotonic()
         if self.received is not None and now - self.received_at > SECONDS_OF_ONE_SIGNAL:
-            sys.exit(128 + number)
+            sys.exit(128 + signum)
         if self.received is not None:
             return
-        self.received, self.received_at = number, now
-        say("Stopping at the end of this step and saving. Press again to stop at once.")
+        self.received, self.received_at = signum, now
+        print_message("Stopping after this step and saving. Press Ctrl-C again to stop at once.")
 
     def stopped(self) -> bool:
-        """Return whether a signal came."""
+        """Return whether a signal was received."""
         return self.received is not None
 
-    def leave(self, hint: str) -> None:
-        """Exit with 128 + the number of the signal if one came, after saying how to continue."""
+    def exit_if_stopped(self, hint: str) -> None:
+        """If a signal was received: print how to continue and exit with status 128 + its number."""
         if self.received is not None:
-            say(f"Interrupted and saved. {hint}")
+            print_message(f"Interrupted and saved. {hint}")
             sys.exit(128 + self.received)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ganaug.cli.augment import run_augment
-from ganaug.cli.console import named_failures
+from ganaug.cli.console import exit_on_error
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 
 DEFAULT_SECONDS = 300.0
@@ -19,7 +19,7 @@ def demo(out: Path, options: FitOptions) -> None:
 
     OUT/real holds the real images, OUT/augmented the balanced set, and OUT/augmented.run the training run.
     """
-    with named_failures():
+    with exit_on_error():
         from ganaug.datasets.embedded import fashion_mnist_lt
         from ganaug.io.folder import check_output, write_folder
 

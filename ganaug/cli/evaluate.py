@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import named_failures, say, show, steps_of
+from ganaug.cli.console import exit_on_error, print_message, show, steps_of
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
 from ganaug.cli.reading import read
 
@@ -62,7 +62,7 @@ def evaluate(
     classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
-    with named_failures():
+    with exit_on_error():
         sampler = make_sampler(options, method)
         new_file(out)
         new_file(as_json)
@@ -93,7 +93,7 @@ def evaluate(
             )
         show(report)
         report.write(out, as_json)
-        say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
+        print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT_STATUS[report.verdict])
 
 
@@ -103,7 +103,7 @@ def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: 
         raise click.UsageError("give --run or --synthetic, not both.")
     if method != "conditional" and (run is not None or synthetic is not None):
         raise click.UsageError(
-            "--method selects a generator to fit: it does not go with --run or --synthetic, which bring one."
+            "--method selects a generator to fit: it does not go with --run or --synthetic, which already provide one."
         )
     if synthetic is not None and test is None:
         raise click.UsageError(
@@ -127,7 +127,7 @@ def _source(
 def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
     images, inspection = read(data, options)
     if inspection.problems:
-        say(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+        print_message(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
     return images
 
 
@@ -147,7 +147,9 @@ def _load(run: Path, options: FitOptions) -> Any:
 def _unfitted(run: Path, options: FitOptions, n_fits: int, time_budget: float | None) -> Any:
     """Return an augmenter to be fitted `n_fits` times, with the parameters of a run and those of the command line."""
     augmenter = _load(run, options)
-    say(f"The run was trained on all of DATA: a generator with its parameters is fitted in each of {n_fits} folds.")
+    print_message(
+        f"The run was trained on all of DATA: a generator with its parameters is fitted in each of {n_fits} folds."
+    )
     # the command line always has a random_state; the run's seed is kept instead
     params = {name: value for name, value in parameters(options).items() if name != "random_state"}
     seed = {} if options.seed is not None else {"random_state": augmenter.seed_}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganaug._runtime.launch import rank_and_world_size
-from ganaug.cli.console import Signals, named_failures, said_warnings, tell
+from ganaug.cli.console import StopSignals, exit_on_error, print_path, warnings_to_stderr
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 from ganaug.cli.reading import read
 from ganaug.cli.summaries import announce_processes, print_fit
@@ -32,7 +32,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
 
     RUN also holds config.json, history.csv (a row for each check), losses.png, previews/ and checkpoints/.
     """
-    with named_failures():
+    with exit_on_error():
         from ganaug.augmentation.job import check_run_folder, write_skipped
 
         augmenter = make_sampler(options, "conditional").set_params(run_dir=run, verbose=1)
@@ -41,17 +41,17 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         images, inspection = _read(data, options)
         announce_processes(augmenter.plan(images).batch_size)
         train = augmenter.resume if options.resume else augmenter.fit
-        with said_warnings(), Signals() as signals:
+        with warnings_to_stderr(), StopSignals() as signals:
             from ganaug.training.run import interrupted
 
             train(images, callbacks=[interrupted(signals.stopped)])
         if inspection is not None:
             write_skipped(inspection, run)
-        signals.leave(f"Continue with --resume and the run folder {run}.")
+        signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")
         print_fit(augmenter, run)
         # one line on stdout, however many processes train
         if rank_and_world_size()[0] == 0:
-            tell(run / "model")
+            print_path(run / "model")
 
 
 def _read(data: Path, options: FitOptions) -> "tuple[LabeledImages, FolderInspection | None]":

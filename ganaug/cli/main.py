@@ -63,9 +63,9 @@ def refuse_launched() -> None:
     click.UsageError
         If the launcher started more than one process.
     """
-    part, parts = rank_and_world_size()
-    if parts > 1:
+    rank, world_size = rank_and_world_size()
+    if world_size > 1:
         raise click.UsageError(
-            f"this is process {part} of {parts} that were launched together. That works for `fit` and `translate fit` "
-            "only. To sample on several machines, use `sample` with --shards and --shard."
+            f"this is process {rank} of {world_size} that were launched together. That works for `fit` and `translate "
+            "fit` only. To sample on several machines, use `sample` with --shards and --shard."
         )

@@ -73,7 +73,8 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
             "--param",
             multiple=True,
             metavar="NAME=VALUE",
-            help="A parameter of GANAugmenter, such as loss=wgan-gp or recipe.generator_lr=2e-4; may be repeated.",
+            help="A parameter of the estimator (GANAugmenter, CycleGAN or Pix2Pix), such as loss=wgan-gp or "
+            "recipe.generator_lr=2e-4; may be repeated.",
         ),
         click.option(
             "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of parameters."
@@ -109,7 +110,7 @@ def signing_options(command: F) -> F:
             click.option(
                 "--sign-certificate",
                 type=FILE,
-                help="Sign every synthetic image by C2PA: PEM file of the certificate and those above it.",
+                help="Sign every synthetic image by C2PA: PEM file of the certificate and its issuers.",
             ),
             click.option("--sign-key", type=FILE, help="Its private key, a PEM file."),
             click.option(
@@ -179,7 +180,9 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
     for name in params:
         shown = name.replace("__", ".")
         if name in ("run_dir", "image_shape", "image_size", "translator", "recipe", "verbose"):
-            raise click.UsageError(f"{name} is not for the command line: use --run, --image-size and recipe.NAME.")
+            raise click.UsageError(
+                f"{name} cannot be set by --param or --config: use --run, --image-size and recipe.NAME."
+            )
         if shown not in known:
             raise click.UsageError(unknown_name_message("parameter", shown, known))
     return params

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganaug.cli.console import counting, say
+from ganaug.cli.console import counting, print_message
 from ganaug.cli.options import FitOptions
 
 if TYPE_CHECKING:
@@ -20,5 +20,5 @@ def read(data: Path, options: FitOptions) -> "tuple[LabeledImages, FolderInspect
             data, image_size=options.image_size, skip_bad=options.skip_bad, progress=progress
         )
     for warning in inspection.warnings:
-        say(f"warning: {warning}")
+        print_message(f"warning: {warning}")
     return images, inspection

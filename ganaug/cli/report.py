@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import named_failures, say, show, steps_of
+from ganaug.cli.console import exit_on_error, print_message, show, steps_of
 from ganaug.cli.options import FILE, FOLDER, Size, new_file
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def report(
     metadata.csv has columns attr_... in both folders. Exit status: 0 pass or warnings only, 3 too few images to judge,
     4 fail.
     """
-    with named_failures():
+    with exit_on_error():
         for path in (out, as_json):
             new_file(path)
         from ganaug.io.folder import read_folder
@@ -85,11 +85,11 @@ def report(
         show(result)
         result.write(out, as_json)
         if not names:
-            say(
+            print_message(
                 "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in "
                 "REAL with --predicted."
             )
-        say(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
+        print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[result.verdict])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, tell
+from ganaug.cli.console import counting, exit_on_error, print_message, print_path
 from ganaug.cli.options import FOLDER, counts, signer, signing_options
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def sample(
     if shards is not None and shard is not None and shard >= shards:
         raise click.UsageError(f"--shard {shard}: with --shards {shards} they are numbered from 0 to {shards - 1}.")
     request = counts(counts_text, "--counts") if counts_text is not None else None
-    with named_failures():
+    with exit_on_error():
         from ganaug.estimators.augmenter import GANAugmenter
         from ganaug.io.output import check_output
 
@@ -101,7 +101,7 @@ def sample(
             job.write_folder(out)
         else:
             job.write_shards(out, range(shards) if shard is None else [shard], shards, shard_format)
-        tell(out)
+        print_path(out)
 
 
 def _missing_counts(data: Path) -> dict[str, int]:
@@ -163,7 +163,7 @@ class SamplingJob:
 
         with counting("write") as progress:
             publish(self.contents(0, 1), out, progress)
-        say(f"{sum(self.request.values()):,} synthetic images, each marked as synthetic.")
+        print_message(f"{sum(self.request.values()):,} synthetic images, each marked as synthetic.")
 
     def write_shards(self, out: Path, numbers: Iterable[int], n_shards: int, shard_format: str) -> None:
         """Write the shards `numbers` of `n_shards` into `out`, except those that are there."""
@@ -175,4 +175,4 @@ class SamplingJob:
             contents = partial(self.contents, number, n_shards)
             with counting(shard.name) as progress:
                 is_new = write_shard(contents, shard, out, description, form=shard_format, progress=progress)
-            say(f"{shard.name}: {'written' if is_new else 'exists already, left as it is'}.")
+            print_message(f"{shard.name}: {'written' if is_new else 'exists already, left as it is'}.")

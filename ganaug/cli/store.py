@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ganaug.cli.console import counting, named_failures, say, tell
+from ganaug.cli.console import counting, exit_on_error, print_message, print_path
 from ganaug.cli.options import FOLDER
 
 
@@ -27,7 +27,7 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
     SOURCE is a data folder, a tar or Parquet file, a folder of these, or a data set saved by Hugging Face datasets. If
     the build is interrupted, run the same command again to continue it. Prints the path of STORE.
     """
-    with named_failures():
+    with exit_on_error():
         from ganaug.io.store import build_store, open_store, verify_store
 
         with counting("store") as progress:
@@ -35,5 +35,7 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
         images = verify_store(out) if verify else open_store(out)
         channels, height, width = images.shape
         size = f"{height}x{width}, {'gray' if channels == 1 else 'RGB'}"
-        say(f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}.")
-        tell(out)
+        print_message(
+            f"{len(images):,} images of {len(images.classes):,} classes, {size}{'; every pixel verified' * verify}."
+        )
+        print_path(out)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganaug._runtime.launch import rank_and_world_size
-from ganaug.cli.console import say
+from ganaug.cli.console import print_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,36 +16,38 @@ MAX_FINDINGS = 5  # printed at the end of a fit
 
 def announce_processes(batch_size: int) -> None:
     """Say how many processes train together, if several were launched."""
-    if (parts := rank_and_world_size()[1]) > 1:
-        say(f"{parts} processes train together, each on {batch_size // parts} images of a batch.")
+    if (world_size := rank_and_world_size()[1]) > 1:
+        print_message(f"{world_size} processes train together, each on {batch_size // world_size} images of a batch.")
 
 
 def print_fit(augmenter: "GANAugmenter", run: Path) -> None:
     """Print how a fit ended, its findings, and what the filters reject."""
     last = augmenter.history_.iloc[-1]
     rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
-    say(
+    print_message(
         f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the "
         f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} "
-        f"on real and {last['accuracy_fake']:.2f} on fake images (about 0.5 is convergence); diversity "
+        f"on real and {last['accuracy_fake']:.2f} on fake images (0.5: at chance); diversity "
         f"{last['diversity']:.2f} of that of real images in the worst class, {last['worst_class']!r}."
     )
     for finding in augmenter.health_[-MAX_FINDINGS:]:
-        say(f"health: {finding}")
+        print_message(f"health: {finding}")
     if not augmenter.health_:
-        say("health: no vanishing gradient, no collapsed class, all numbers finite.")
+        print_message("health: no vanishing gradient, no collapsed class, all numbers finite.")
     print_filters(augmenter.filter_report_, "samples")
-    say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
+    print_message(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
 
 
 def print_filters(report: "pd.DataFrame", what: str) -> None:
     """Print, of a filter report, the classes with rejected samples, and the mean pass rate."""
     for row in report.to_dict("records"):
         if row["copies"] or not row["learned"]:
-            verdict = "" if row["learned"] else "; NOT LEARNED, it is not sampled"
-            say(
+            verdict = "" if row["learned"] else "; not learned: ganaug does not sample this class"
+            print_message(
                 f"filters: class {row['class']!r}: of {row['drawn']} {what} {row['copies']} nearly copy a training "
                 f"image and {row['mislabeled']} are not recognized as their class{verdict}."
             )
     if len(report):
-        say(f"filters: {report['pass_rate'].mean():.0%} of {what} pass, mean over classes; the others are redrawn.")
+        print_message(
+            f"filters: {report['pass_rate'].mean():.0%} of {what} pass, mean over classes; the others are redrawn."
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug._runtime.launch import rank_and_world_size
-from ganaug.cli.console import Signals, counting, named_failures, said_warnings, say, tell
+from ganaug.cli.console import StopSignals, counting, exit_on_error, print_message, print_path, warnings_to_stderr
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import (
     FOLDER,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def translate(ctx: click.Context) -> None:
     """Learn from two sets of images to turn one into the other, and apply it to new images.
 
-    With pairs (--paired) by Pix2Pix, such as masks and photos; without by CycleGAN, such as healthy and defect.
+    Pix2Pix learns from pairs (--paired), such as masks and photos; CycleGAN from unpaired images.
     """
     if ctx.invoked_subcommand != "fit":
         refuse_launched()
@@ -43,7 +43,9 @@ def translate(ctx: click.Context) -> None:
 @click.option("--paired", is_flag=True, help="A and B hold pairs of equal names: Pix2Pix instead of CycleGAN.")
 @click.option("--side-by-side", is_flag=True, help="Each image of A holds a pair, X left and Y right.")
 @click.option("--swapped", is_flag=True, help="With --side-by-side: X right and Y left.")
-@click.option("--num-labels", type=click.IntRange(2, 256), help="A holds label images of so many labels, from 0.")
+@click.option(
+    "--num-labels", type=click.IntRange(2, 256), help="A contains label images with this many labels, numbered from 0."
+)
 @fit_options
 def fit(
     x: Path,
@@ -58,14 +60,14 @@ def fit(
     """Learn to turn the images of A into those of B; RUN/model holds the translator. Prints its path.
 
     A and B are folders of images; or A alone holds trainA and trainB, or mask and photo (with --paired), or images that
-    are pairs themselves (--side-by-side). Images of one size, or resized by --image-size.
+    are pairs themselves (--side-by-side). All images must have the same size, or pass --image-size.
     """
     paired = paired or side_by_side
     if swapped and not side_by_side:
-        raise click.UsageError("--swapped goes with --side-by-side. Of two folders, name the other one first.")
+        raise click.UsageError("--swapped needs --side-by-side. To swap two folders, exchange A and B.")
     if num_labels is not None and not paired:
-        raise click.UsageError("--num-labels needs --paired: label images are translated by pairs.")
-    with named_failures():
+        raise click.UsageError("--num-labels needs --paired: only Pix2Pix translates label images.")
+    with exit_on_error():
         from ganaug.augmentation.job import check_run_folder
         from ganaug.estimators.cyclegan import CycleGAN
         from ganaug.estimators.pix2pix import Pix2Pix
@@ -92,22 +94,22 @@ def fit(
             )
         translator = make_estimator(cls, {**params, "run_dir": run, "verbose": 1})
         sizes = [f"{len(domain.images):,} of {domain.root}" for domain in domains]
-        say(f"{' and '.join(sizes)}: {cls.__name__}.")
+        print_message(f"{' and '.join(sizes)}: {cls.__name__}.")
         announce_processes(translator.batch_size)
         train = translator.resume if options.resume else translator.fit
-        with said_warnings(), Signals() as signals:
+        with warnings_to_stderr(), StopSignals() as signals:
             train(*(domain.images for domain in domains), callbacks=[interrupted(signals.stopped)])
         _list_skipped(domains, run)
-        signals.leave(f"Continue with --resume and the run folder {run}.")
-        say(
+        signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")
+        print_message(
             f"Training ended ({translator.stop_reason_}) after {translator.n_steps_:,} steps in "
             f"{translator.seconds_:,.0f} s; the state of step {translator.best_step_:,} is kept."
         )
         for finding in translator.health_[-MAX_FINDINGS:]:
-            say(f"health: {finding}")
-        say(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
+            print_message(f"health: {finding}")
+        print_message(f"Look at {run / 'previews'} and {run / 'losses.png'}.")
         if rank_and_world_size()[0] == 0:
-            tell(run / "model")
+            print_path(run / "model")
 
 
 @translate.command("apply")
@@ -118,9 +120,9 @@ def fit(
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Photos of each mask (Pix2Pix).")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the translations.  [default: that of the fit]")
 @click.option(
-    "--most-cycle-error",
+    "--max-cycle-error",
     type=click.FloatRange(0, 1),
-    help="Leave out images whose mean error in [0, 1] of pixels, after they are translated there and back, is larger.",
+    help="Leave out images with a larger cycle error (mean pixel error in [0, 1] after translation there and back).",
 )
 @click.option("--image-size", type=Size(), help="Resize the images of IN first: 64, or 48x64 (height x width).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
@@ -133,7 +135,7 @@ def apply(
     direction: str,
     draws: int,
     seed: int | None,
-    most_cycle_error: float | None,
+    max_cycle_error: float | None,
     image_size: int | tuple[int, int] | None,
     device: str,
     skip_bad: bool,
@@ -144,7 +146,7 @@ def apply(
     OUT/photo holds the translations of masks and OUT/mask the masks, by equal names; of other images OUT has a folder
     for each folder of IN, or OUT/translated. Every translation is marked as synthetic, with a row in metadata.csv.
     """
-    with named_failures():
+    with exit_on_error():
         import torch
 
         from ganaug.errors import DataError
@@ -162,8 +164,8 @@ def apply(
             raise click.UsageError(f"--direction {direction}: a Pix2Pix translator goes from x to y only.")
         if draws > 1 and model.kind != "pix2pix":
             raise click.UsageError("--draws: CycleGAN has one translation of each image.")
-        if most_cycle_error is not None and model.kind == "pix2pix":
-            raise click.UsageError("--most-cycle-error: a Pix2Pix translator does not go back.")
+        if max_cycle_error is not None and model.kind == "pix2pix":
+            raise click.UsageError("--max-cycle-error: a Pix2Pix translator does not go back.")
         domain = model.domains[direction == "y_to_x"]
         with counting("read") as progress:
             domain_images = read_domain(
@@ -174,19 +176,21 @@ def apply(
                 progress=progress,
             )
         images, files = model.accepted(domain_images.images, direction, str(source)), domain_images.files
-        if most_cycle_error is not None:
+        if max_cycle_error is not None:
             errors = cycle_errors(model, images, direction)
-            rows = torch.nonzero(errors <= most_cycle_error).flatten()
-            say(f"{len(files) - len(rows):,} of {len(files):,} images have a larger cycle error and are left out.")
+            rows = torch.nonzero(errors <= max_cycle_error).flatten()
+            print_message(
+                f"{len(files) - len(rows):,} of {len(files):,} images have a larger cycle error and are left out."
+            )
             if not len(rows):
-                raise DataError(f"{source}: the smallest cycle error is {float(errors.min()):.3f}. Allow more.")
+                raise DataError(f"{source}: the smallest cycle error is {float(errors.min()):.3f}. Raise the limit.")
             images, files = images[rows], tuple(files[row] for row in rows.tolist())
         with counting("write") as progress:
             model.write(images, files, out, direction, draws=draws, seed=seed, sign=sign, progress=progress)
-        say(f"{len(files) * draws:,} translations were written, each marked as synthetic.")
+        print_message(f"{len(files) * draws:,} translations were written, each marked as synthetic.")
         if skipped := domain_images.skipped:
-            say(f"{len(skipped):,} unusable files were left out, such as {next(iter(skipped))}.")
-        tell(out)
+            print_message(f"{len(skipped):,} unusable files were left out, such as {next(iter(skipped))}.")
+        print_path(out)
 
 
 def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -208,4 +212,4 @@ def _list_skipped(domains: "tuple[DomainImages, DomainImages]", run: Path) -> No
     ]
     if rows and rank_and_world_size()[0] == 0:
         write_bytes(run / "skipped.csv", pd.DataFrame(rows).to_csv(index=False).encode())
-        say(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")
+        print_message(f"{len(rows):,} unusable files were left out; they are listed in {run / 'skipped.csv'}.")

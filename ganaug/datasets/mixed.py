@@ -39,7 +39,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         Result of `utility_report`, for `share="auto"`.
     synthetic_weight : float or None
         Weight of a synthetic item relative to a real item of its class in `sample_weights`, above 0. None: synthetic
-        items make up `share` of each class that has some, as `utility_report` measures it.
+        items make up `share` of each class that has some, as `utility_report` measures it. With `share=None`, a
+        synthetic item counts as much as a real one.
     fade_epochs : int or None
         Number of epochs over which the share falls linearly to 0, so that training ends on real images; see
         `set_epoch`. None: the share is constant.
@@ -49,8 +50,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     transform : callable or None
         Applied to every image after mixing, real or synthetic. Images arrive as `real` yields them.
     validation : bool or None
-        True leaves out all synthetic images. None: detected from `real.train` (False), or from `real.split` or a
-        metadata column `split` that names a validation or test split.
+        True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic. None: detected from
+        `real.train` (False), or from `real.split` or a metadata column `split` that names a validation or test split.
     seed : int
         Selects the synthetic images that are used once more than others, or used at all.
 
@@ -61,7 +62,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     is_synthetic : Tensor
         bool of shape (len,).
     share : float
-        Actual fraction of synthetic items.
+        Fraction of items in this epoch that are synthetic, including those that `real` already contained.
     classes : tuple of str
         Class names.
     class_to_idx : dict
@@ -121,22 +122,23 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation_split(real) if validation is None else validation
         self._real_targets = targets(real)
-        is_marked = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
+        real_is_synthetic = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
         # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
-        self._real_rows = real_rows[~is_marked] if self.validation else real_rows
-        self._real_is_synthetic = is_marked[self._real_rows]
+        self._real_rows = real_rows[~real_is_synthetic] if self.validation else real_rows
+        self._real_is_synthetic = real_is_synthetic[self._real_rows]
         names = class_names(real)
         self.classes: tuple[str, ...] = synthetic.classes if names is None else names
-        self._label_of = _match_labels(synthetic, names, set(self._real_targets))
+        self._real_label_of_synthetic = _match_labels(synthetic, names, set(self._real_targets))
         self.class_to_idx = {
-            name: index if names is not None else self._label_of[index] for index, name in enumerate(self.classes)
+            name: index if names is not None else self._real_label_of_synthetic[index]
+            for index, name in enumerate(self.classes)
         }
         self._requested_share = requested_share
         self._n_requested = self._resolve_count()
         self._pool = SyntheticPool(synthetic, refresh)
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # for workers
-        self._as_pil = bool(self._n_requested) and self._yields_pil()
+        self._as_pil = bool(self._n_requested) and self._check_image_type()
         self._select()
 
     def _resolve_count(self) -> int:
@@ -157,7 +159,9 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         n_synthetic = round(fraction * self._n_requested)
         self._synthetic_rows = _repeat_evenly(n_synthetic, len(self.synthetic), self.seed)
         self.targets: list[int] = [self._real_targets[row] for row in self._real_rows.tolist()]
-        self.targets += [self._label_of[label] for label in self._pool.labels[self._synthetic_rows].tolist()]
+        self.targets += [
+            self._real_label_of_synthetic[label] for label in self._pool.labels[self._synthetic_rows].tolist()
+        ]
         self.is_synthetic = torch.cat([self._real_is_synthetic, torch.ones(n_synthetic, dtype=torch.bool)])
         self.share = int(self.is_synthetic.sum()) / max(1, len(self.targets))
 
@@ -242,7 +246,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         -------
         Tensor
             float64 of shape (len,), with sum 1. Within a class that has real and synthetic items, synthetic ones are
-            weighted by `synthetic_weight`, or by `share` when it is None.
+            weighted by `synthetic_weight`, or together make up `share` of the class if it is None. With `share=None`, a
+            synthetic item counts as much as a real one.
 
         Examples
         --------
@@ -264,12 +269,15 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         """Return the weight of each item relative to the others of its class: float64, (len,)."""
         if self.synthetic_weight is not None:
             return torch.where(self.is_synthetic, self.synthetic_weight, 1.0).double()
-        if self._requested_share is None:  # all synthetic images were requested, so each counts like a real one
+        if self._requested_share is None:  # each synthetic image is used once and counts as much as a real one
             return torch.ones(len(labels), dtype=torch.float64)
         return balanced_weights(labels, self.is_synthetic, self.share)
 
-    def _yields_pil(self) -> bool:
-        """Whether the real set yields PIL images. Checks that the synthetic images have the same size and type."""
+    def _check_image_type(self) -> bool:
+        """Check that real and synthetic images have the same type and size.
+
+        Store the PIL mode, and return whether `real` yields PIL images.
+        """
         image = self.real[0][0]
         if isinstance(image, Image.Image):
             self._mode = image.mode

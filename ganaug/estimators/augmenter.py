@@ -22,9 +22,9 @@ from ganaug.estimators.fitting import (
     FitContext,
     FitResult,
     FitSetup,
-    check_no_missing,
+    check_params_restored,
     load_estimator,
-    stored_auxiliary_classifier,
+    load_or_train_auxiliary_classifier,
 )
 from ganaug.estimators.parameters import as_json, from_json, is_fully_stored
 from ganaug.estimators.plan import Plan, make_plan
@@ -252,7 +252,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         random_state : int, optional
             None: the seed of the fit. Image i of a class depends on the seed, the class and i alone.
         start : int, default=0
-            Place of the first image in the stream of its class. `start=n` continues after a call for n images.
+            Index of the first image in the sequence of its class. `start=n` continues after a call for n images.
         batch_size : int, optional
             Images in a forward pass, on an accelerator.
         latent_std, truncation : float, optional
@@ -337,7 +337,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         return loaded
 
     def _check_params(self) -> None:
-        check_no_missing(self)
+        check_params_restored(self)
         validate_parameters(self)
         lookup(LOSSES, self.loss, "loss")
         if self.network != "auto":
@@ -384,8 +384,16 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         plan = self._plan(train, validation, device)
         logger.info("Plan:\n%s", plan)
         step = self._make_step(train, plan, device, seed)
-        chosen = {"recipe": as_json(plan.recipe)}
-        return GeneratorSetup(plan.batch_size, plan.n_steps, 2, chosen, train, validation, plan, step)
+        return GeneratorSetup(
+            batch_size=plan.batch_size,
+            n_steps=plan.n_steps,
+            min_images_per_process=2,
+            planned_params={"recipe": as_json(plan.recipe)},
+            train=train,
+            validation=validation,
+            plan=plan,
+            step=step,
+        )
 
     def _make_step(self, train: LabeledImages, plan: Plan, device: torch.device, seed: int) -> AdversarialStep:
         """Return the networks and their training step."""
@@ -414,7 +422,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         train, validation, plan, step = setup.train, setup.validation, setup.plan, setup.step
         names = filter_names(self.filters)
         if "label" in names or plan.recipe.guidance:
-            step.auxiliary_classifier = stored_auxiliary_classifier(context, train, validation)
+            step.auxiliary_classifier = load_or_train_auxiliary_classifier(context, train, validation)
         model = GeneratorModel(
             generator=step.average.module,
             network=plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
@@ -434,8 +442,8 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             seed=context.seed,
             power=plan.recipe.sampling_power,
             device=context.device,
-            part=processes.part,
-            parts=processes.parts,
+            rank=processes.rank,
+            world_size=processes.world_size,
         )
         run = self._train_networks(
             context,
@@ -460,11 +468,11 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             extra={"plan_": plan, **self._attributes_of(data)},
         )
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         plan = {name: as_json(value) for name, value in vars(self.plan_).items()}
-        return {**super()._fitted_json(), "plan": plan}
+        return {**super()._extra_attributes_as_json(), "plan": plan}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
-        super()._restore_own(fitted, tensors)
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        super()._restore_extra_attributes(fitted, tensors)
         plan = {name: from_json(value) for name, value in fitted["plan"].items()}
         self.plan_ = Plan(**{**plan, "recipe": TrainingRecipe(**plan["recipe"])})

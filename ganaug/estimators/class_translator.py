@@ -27,9 +27,9 @@ from ganaug.estimators.fitting import (
     FitContext,
     FitResult,
     FitSetup,
-    check_no_missing,
+    check_params_restored,
     load_estimator,
-    stored_auxiliary_classifier,
+    load_or_train_auxiliary_classifier,
 )
 from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.estimators.sampler import OverSampler, SamplerData
@@ -225,7 +225,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         return loaded
 
     def _check_params(self) -> None:
-        check_no_missing(self)
+        check_params_restored(self)
         validate_parameters(self)
         filter_names(self.filters)
         resolve_device(self.device)
@@ -236,7 +236,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         """Return the requested number of images by label; a total is split among the classes with a translator."""
         if not isinstance(counts, int | np.integer) or isinstance(counts, bool) or not hasattr(self, "model_"):
             return super()._request(counts)
-        model, labels = self.model_, self.model_.learnable
+        model, labels = self.model_, self.model_.trained_labels
         if not labels:
             raise ClassNotLearnedError(
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
@@ -269,7 +269,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         # an interrupted fit is measured when it is resumed
         names = filter_names(self.filters) if translators and not was_interrupted else ()
         needs_classifier = "label" in names
-        classifier = stored_auxiliary_classifier(context, setup.train, setup.validation) if needs_classifier else None
+        classifier = (
+            load_or_train_auxiliary_classifier(context, setup.train, setup.validation) if needs_classifier else None
+        )
         images = data.images
         model = ClassTranslatorModel(
             translations={
@@ -285,7 +287,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         stop_reason = INTERRUPTED if was_interrupted else "finished"
         n_steps = sum(translator.n_steps_ for translator in translators.values())
         best_step = sum(translator.best_step_ for translator in translators.values())
-        seconds = time.perf_counter() - context.started
+        seconds = time.perf_counter() - context.start_time
         health = [finding for translator in translators.values() for finding in translator.health_]
         summary = {
             "stop_reason": stop_reason,
@@ -392,12 +394,12 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 
         return min(common, key=distance)
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         errors = {name: values.tolist() for name, values in self.cycle_error_.items()}
-        return {**super()._fitted_json(), "sources": self.sources_, "cycle_error": errors}
+        return {**super()._extra_attributes_as_json(), "sources": self.sources_, "cycle_error": errors}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
-        super()._restore_own(fitted, tensors)
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        super()._restore_extra_attributes(fitted, tensors)
         self.sources_ = dict(fitted["sources"])
         if not set(self.sources_) | set(self.sources_.values()) <= set(self.model_.classes):
             raise ValueError("sources name unknown classes")

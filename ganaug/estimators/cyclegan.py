@@ -130,10 +130,10 @@ class CycleGAN(Translator):
     def _own_results(self, data: TranslationData, model: TranslationModel) -> dict[str, object]:
         return {"cycle_error_": cycle_errors(model, model.accepted(data.sources, "x_to_y")).numpy()}
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         return {"cycle_error": self.cycle_error_.tolist()}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
         self.cycle_error_ = np.asarray(fitted["cycle_error"], dtype=np.float32)
 
     def _resolve_augmentation(self, data: TranslationData) -> Any:

@@ -1,4 +1,4 @@
-"""How every estimator is fitted: seed, validation split, run folder, loop, evaluation, publishing. Written once."""
+"""The fitting procedure shared by all estimators: seed, validation split, run folder, training loop, evaluation."""
 
 import math
 import sys
@@ -42,7 +42,7 @@ AUXILIARY_CLASSIFIER = "auxiliary_classifier.safetensors"
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where and how one fit runs.
+    """Runtime settings of one fit.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class FitContext:
         Whether a run is continued.
     callbacks : tuple of callable
         Called after every step.
-    started : float
+    start_time : float
         `time.perf_counter()` at the start of the fit.
     """
 
@@ -66,34 +66,38 @@ class FitContext:
     folder: Path | None
     resume: bool
     callbacks: tuple[Callback, ...]
-    started: float
+    start_time: float
 
 
 @dataclass(frozen=True)
 class FitSetup:
-    """What is decided before a fit writes anything. Estimators add their own fields.
+    """Decisions made before a fit writes anything. Subclasses add fields.
 
     Attributes
     ----------
     batch_size : int or None
         Images in a step. None: the fit trains no network itself.
     n_steps : int or None
-        Steps in total. None: a time budget ends the fit.
-    min_images : int
-        Images that each process needs of a batch.
-    chosen : mapping
-        What was planned, recorded among the parameters of the run, which a resumed run may not change.
+        Total steps. None if unknown in advance.
+    min_images_per_process : int
+        Minimum number of images of a batch in each process.
+    planned_params : mapping
+        Parameters that the plan determined. They are recorded with the parameters of the run, which a resumed run may
+        not change.
     """
 
     batch_size: int | None
     n_steps: int | None
-    min_images: int
-    chosen: Mapping[str, object]
+    min_images_per_process: int
+    planned_params: Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit publishes: the fitted attributes of every estimator, and `extra` ones of its own."""
+    """The fitted attributes that a fit sets.
+
+    `extra`: further fitted attributes of this estimator, by name. `summary`: contents of summary.json.
+    """
 
     model: StoredModel
     history: pd.DataFrame
@@ -107,10 +111,7 @@ class FitResult:
 
 
 class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]  # scikit-learn has no types
-    """An estimator that is fitted in a run. Abstract.
-
-    A subclass says what differs: its data, what is decided before a fit, and how it trains.
-    """
+    """Abstract base class of all trained estimators. Subclasses define the data, the setup and the training."""
 
     run_dir: str | Path | None
     time_budget: float | None
@@ -121,7 +122,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
 
     @abstractmethod
     def _check_params(self) -> None:
-        """Raise ValueError that names the first parameter which cannot be used."""
+        """Raise ValueError for the first invalid parameter. Subclasses call it before `_fit`."""
 
     @abstractmethod
     def _describe_data(self, data: Data) -> dict[str, Any]:
@@ -137,12 +138,13 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
 
     @retain_freed_memory()
     def _fit(self, data: Data, callbacks: Sequence[Callback], *, resume: bool) -> None:
-        """Run a whole fit: the protocol that all estimators share."""
-        started = time.perf_counter()
+        """Run the fitting procedure that all estimators share."""
+        start_time = time.perf_counter()
         # first, so that the budget includes the preparation
-        budget = [time_budget(self.time_budget)] if self.time_budget else []
+        budget_callbacks = [time_budget(self.time_budget)] if self.time_budget else []
         device = resolve_device(self.device)
         processes = connect_processes(device)
+        # a run that was killed before it wrote anything is started again
         resume = resume and processes.broadcast_from_main(lambda: not self._has_empty_run_folder())
         # with random_state=None, every process would draw another seed
         seed = processes.broadcast_from_main(lambda: self._seed(resume))
@@ -150,9 +152,9 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         with ExitStack() as stack:
             stack.enter_context(events_shown(self.verbose))
             setup = self._set_up(data, seed, device)
-            params = {**self._described(), **setup.chosen}
+            params = {**self._params_as_json(), **setup.planned_params}
             if setup.batch_size is not None:
-                processes.check_batch_size(setup.batch_size, each=setup.min_images)
+                processes.check_batch_size(setup.batch_size, each=setup.min_images_per_process)
             # processes with different data would train without an error, and wrongly
             processes.check_equal("images", description["fingerprint"])
             processes.check_equal("parameters", str(params))
@@ -162,7 +164,8 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
                 stack.enter_context(run_folder(folder, config, resume=resume))
             progress = self._progress(stack, setup)
             # the budget last, so that the other callbacks still get the step that ends training
-            context = FitContext(seed, device, processes, folder, resume, (*progress, *callbacks, *budget), started)
+            all_callbacks = (*progress, *callbacks, *budget_callbacks)
+            context = FitContext(seed, device, processes, folder, resume, all_callbacks, start_time)
             result = self._train(data, setup, context)
             self._publish(result, description, seed)
             if folder is not None:
@@ -189,7 +192,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             setattr(self, name, value)
 
     def _warn_of_findings(self, data: Data, result: FitResult) -> None:  # noqa: ARG002  # over-samplers use the data
-        """Warn of findings that concern the result: those that ended training, or were there at its end."""
+        """Warn of the last finding if it stopped training or was made at the final step."""
         last = result.health[-1] if result.health else None
         if last is not None and (last.step == result.n_steps or last.action == "stop"):
             warn_user(f"{last}. See health_ and the user guide, 'What can go wrong'.", TrainingWarning)
@@ -207,7 +210,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         n_steps: int | None,
         patience: int | None,
     ) -> Run:
-        """Train until the steps, the budget or the patience end it, and load the best state into `step`."""
+        """Train until n_steps, the time budget or the patience is exhausted, and load the best state into `step`."""
         run = Run(
             step,
             batches,
@@ -219,10 +222,10 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             patience,
             context.processes,
         )
-        run.prepared = time.perf_counter() - context.started
+        run.setup_seconds = time.perf_counter() - context.start_time
         try:
             run.start(n_steps=n_steps or sys.maxsize, callbacks=context.callbacks, resume=context.resume)
-        finally:  # also of a fit that fails, so that its user can look at them
+        finally:  # set even if training fails, so that the user can inspect them
             self.history_, self.health_ = pd.DataFrame(run.rows), run.findings
         run.restore_best()
         return run
@@ -241,10 +244,10 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             "n_steps": self.n_steps_,
             "best_step": self.best_step_,
             "seconds": self.seconds_,
-            **self._fitted_json(),
+            **self._extra_attributes_as_json(),
         }
-        params = {"params": self._described(), "data": self.data_, "fit": fitted}
-        self.model_.save(Path(folder), params, self._fitted_tensors())
+        description = {"params": self._params_as_json(), "data": self.data_, "fit": fitted}
+        self.model_.save(Path(folder), description, self._extra_tensors())
 
     def _restore(self, model: StoredModel, description: dict[str, Any], tensors: Any) -> None:
         """Set the fitted attributes from a model file. May raise any error where the file was altered."""
@@ -257,21 +260,21 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         ]
         self.stop_reason_, self.n_steps_ = str(fitted["stop_reason"]), int(fitted["n_steps"])
         self.best_step_, self.seconds_ = int(fitted["best_step"]), float(fitted["seconds"])
-        self._restore_own(fitted, tensors)
+        self._restore_extra_attributes(fitted, tensors)
 
-    def _fitted_json(self) -> dict[str, object]:
-        """Return the estimator's own fitted attributes as JSON."""
+    def _extra_attributes_as_json(self) -> dict[str, object]:
+        """Return the further fitted attributes of this estimator as JSON."""
         return {}
 
-    def _fitted_tensors(self) -> dict[str, object]:
-        """Return the estimator's own fitted attributes that are tensors."""
+    def _extra_tensors(self) -> dict[str, object]:
+        """Return the further fitted attributes of this estimator that are tensors."""
         return {}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
-        """Set the estimator's own fitted attributes from a model file."""
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+        """Set the further fitted attributes of this estimator from a model file."""
 
     def _has_empty_run_folder(self) -> bool:
-        """Return whether a run was killed in the run folder before it wrote anything."""
+        """Return whether `run_dir` exists but holds no run yet."""
         return self.run_dir is not None and Path(self.run_dir).is_dir() and is_unstarted(Path(self.run_dir))
 
     def _seed(self, resume: bool) -> int:
@@ -283,10 +286,10 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _described(self) -> dict[str, Any]:
+    def _params_as_json(self) -> dict[str, Any]:
         """Return the parameters as JSON."""
-        described: dict[str, Any] = as_json(self)
-        return described
+        params: dict[str, Any] = as_json(self)
+        return params
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -332,8 +335,8 @@ def load_estimator(
         estimator = cls(**_parameters_from(cls, description["params"]))
         # a refit must not write into the run that the model comes from
         estimator.set_params(run_dir=None, device=device)
-        estimator._restore(model, description, tensors)  # of the class above
-    except Exception as error:  # anybody may have written these files, so any error is possible
+        estimator._restore(model, description, tensors)  # cls is a Trainable
+    except Exception as error:  # the files are untrusted, so any exception is possible
         raise RunError(f"{folder}: model.json does not describe a fitted {cls.__name__} ({error!r}).") from error
     return estimator
 
@@ -350,20 +353,20 @@ def _parameters_from(cls: type[Any], stored: Mapping[str, Any]) -> dict[str, Any
     return params
 
 
-def check_no_missing(estimator: BaseEstimator) -> None:
-    """Raise ValueError for a parameter, nested or not, that the model file of a loaded estimator does not hold."""
+def check_params_restored(estimator: BaseEstimator) -> None:
+    """Raise ValueError if a parameter, nested or not, is a `NotStored` placeholder from a loaded model file."""
     check_stored(estimator.get_params(deep=True))
 
 
-def stored_auxiliary_classifier(
+def load_or_train_auxiliary_classifier(
     context: FitContext, train: LabeledImages, validation: LabeledImages
 ) -> AuxiliaryClassifier:
     """Return the auxiliary classifier of a run, on the run's device, in every process.
 
-    It is trained, and kept in the run folder. A resumed run uses the one in its folder.
+    Train it in the main process and save it in the run folder; a resumed run loads it.
     """
 
-    def tree() -> Any:
+    def load_or_train() -> Any:
         path = None if context.folder is None else context.folder / AUXILIARY_CLASSIFIER
         # retrained on another machine, it could differ in the last bits, and the resumed run with it
         if context.resume and path is not None and path.exists():
@@ -373,5 +376,5 @@ def stored_auxiliary_classifier(
             write_tree(path, classifier.tree())
         return classifier.tree()
 
-    stored = context.processes.broadcast_from_main(tree)
+    stored = context.processes.broadcast_from_main(load_or_train)
     return AuxiliaryClassifier.from_tree(stored, train.shape, len(train.classes), context.device)

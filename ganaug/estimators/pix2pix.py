@@ -161,10 +161,10 @@ class Pix2Pix(Translator):
         verdict = "do not look like pairs" if self.pairing_.p > SIGNIFICANCE_LEVEL else "yes"
         return {"pairs": verdict, "pairing": asdict(self.pairing_)}
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         return {"pairing": None if self.pairing_ is None else asdict(self.pairing_)}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:  # noqa: ARG002
         self.pairing_ = None if fitted["pairing"] is None else PermutationTestResult(**fitted["pairing"])
 
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:

@@ -142,15 +142,15 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             (i, n): the i-th, from 0, of n parts, which together are the whole and can be drawn on different machines.
             Of a class with c images, part i has images c * i // n to c * (i + 1) // n.
         block_size : int, optional
-            Images in a block. None: as many as take 16 MiB.
+            Images in a block. None: about 16 MiB, at least 64 and at most 1,024.
         **options
             Further parameters of `sample`.
         """
         request = self._request(counts)
-        parts = {label: Shard(*shard).part(count) for label, count in request.items()}
-        places = {label: range(part.start + start, part.stop + start) for label, part in parts.items()}
+        in_shard = {label: Shard(*shard).part(count) for label, count in request.items()}
+        ranges = {label: range(part.start + start, part.stop + start) for label, part in in_shard.items()}
         drawing = self._drawing_options(random_state, **options)
-        return self.model_.blocks(places, size=block_size, filtered=filtered, **drawing)
+        return self.model_.blocks(ranges, size=block_size, filtered=filtered, **drawing)
 
     def plan_counts(self, images: LabeledImages) -> dict[str, int]:
         """Return, by class name, how many images `sampling_strategy` adds to `images`; only classes that get some."""
@@ -259,16 +259,16 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
                 TrainingWarning,
             )
 
-    def _fitted_json(self) -> dict[str, object]:
+    def _extra_attributes_as_json(self) -> dict[str, object]:
         index = {value: label for label, value in enumerate(self.classes_.tolist())}
         # by index, because keys of a JSON object are strings and class values can be numbers
         strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
         return {"sampling_strategy": strategy}
 
-    def _fitted_tensors(self) -> dict[str, object]:
+    def _extra_tensors(self) -> dict[str, object]:
         return {TRAINING_IMAGES: self.training_images_}
 
-    def _restore_own(self, fitted: Mapping[str, Any], tensors: Any) -> None:
+    def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         self.classes_ = self.model_.class_values
         self.sampling_strategy_ = {self.classes_[label]: count for label, count in fitted["sampling_strategy"]}
         self.n_features_in_ = int(np.prod(self.model_.shape))

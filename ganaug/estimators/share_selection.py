@@ -120,33 +120,39 @@ class ShareSelector:
         Returns
         -------
         ShareSelection
-            Of share 0 and verdict "insufficient", with a warning, where the rows cannot be split.
+            Share 0 with verdict "insufficient", and a warning, if cross-validation raises DataError (one class, too few
+            rows, or the augmenter cannot be fitted).
         """
         images = rows.converted.images
         try:
             if len(images.classes) < 2:
-                raise DataError("there is one class only")
+                raise DataError("there is only one class")
             splits = split_folds(images, self.cv, groups=groups, seed=self.seed)
             tables = [self._predict_fold(rows, fold) for fold in splits]
         except DataError as error:
+            # stacklevel: the caller of AugmentedClassifier.fit
             warnings.warn(f"no synthetic images are used: {error}", stacklevel=4)
             return ShareSelection(0.0, False, INSUFFICIENT, None)
+        # add the seed axis: (1, N, K)
         merged = {name: table[None] for name, table in merge_folds(splits, tables).items()}
         comparison = Comparison(
             Predictions(
-                images.labels.numpy(),
-                fold_numbers(splits, len(images)),
-                groups,
-                estimate_log_prior(images.counts.values()),
-                {name: merged[name] for name in (REAL_ONLY, OVERSAMPLING)},
-                {share: {share_name(share): merged[share_name(share)]} for share in checked_shares(self.shares)},
-                {},
+                labels=images.labels.numpy(),
+                folds=fold_numbers(splits, len(images)),
+                groups=groups,
+                log_prior=estimate_log_prior(images.counts.values()),
+                baselines={name: merged[name] for name in (REAL_ONLY, OVERSAMPLING)},
+                with_synthetic={
+                    share: {share_name(share): merged[share_name(share)]} for share in checked_shares(self.shares)
+                },
+                display_only={},
                 logit_adjustment=False,  # `predict` of the fitted estimator does not apply it
             ),
             seed=self.seed,
         )
         settings = {"classifier": type(self.estimator).__name__, "training images": len(images), "folds": len(splits)}
-        report = report_on(comparison, images, images, settings, [], pictures=False)
+        # the folds train and test on the same images
+        report = report_on(comparison, real=images, test=images, settings=settings, notes=[], pictures=False)
         share = comparison.one_standard_error_share
         return ShareSelection(share, share > 0 or _gains_by_balancing(comparison), comparison.verdict, report)
 

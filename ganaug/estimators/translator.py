@@ -23,7 +23,7 @@ from ganaug.estimators.fitting import (
     FitResult,
     FitSetup,
     Trainable,
-    check_no_missing,
+    check_params_restored,
     load_estimator,
 )
 from ganaug.estimators.parameters import as_json
@@ -221,7 +221,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         return TranslationRecipe() if self.recipe is None else self.recipe
 
     def _check_params(self) -> None:
-        check_no_missing(self)
+        check_params_restored(self)
         validate_parameters(self)
         self._recipe.check()
         lookup(LOSSES, self.loss, "loss")
@@ -275,8 +275,8 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         return TranslationSetup(
             batch_size=self.batch_size,
             n_steps=n_steps,
-            min_images=1,
-            chosen={"recipe": as_json(recipe)},
+            min_images_per_process=1,
+            planned_params={"recipe": as_json(recipe)},
             domains=domains,
             train_rows=(splits[0][0], splits[1][0]),
             validation_rows=(splits[0][1], splits[1][1]),
@@ -295,8 +295,8 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             paired=self.paired,
             seed=context.seed,
             device=context.device,
-            part=processes.part,
-            parts=processes.parts,
+            rank=processes.rank,
+            world_size=processes.world_size,
         )
         model = TranslationModel(step.average.module, self.kind, setup.domains, width, context.seed)
         rows = setup.validation_rows

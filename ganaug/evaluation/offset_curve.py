@@ -42,8 +42,8 @@ def height_above_curve(
     Returns
     -------
     array of shape (B + 1,)
-        `common` less the best recall of common classes on the curve where the recall of rare classes is at least
-        `rare`, linearly interpolated.
+        `common` minus the best recall of the common classes on the curve where the recall of the rare classes is at
+        least `rare`. The curve is linear between its points and constant beyond its ends.
 
     Notes
     -----
@@ -59,9 +59,9 @@ def height_above_curve(
     array([0.1])
     """
     heights = np.empty(len(rare))
-    for row in range(len(heights)):
+    for resample in range(len(heights)):
         # np.interp requires ascending positions
-        order = np.argsort(curve_rare[:, row], kind="stable")
-        envelope = np.maximum.accumulate(curve_common[order[::-1], row])[::-1]
-        heights[row] = common[row] - np.interp(rare[row], curve_rare[order, row], envelope)
+        order = np.argsort(curve_rare[:, resample], kind="stable")
+        envelope = np.maximum.accumulate(curve_common[order[::-1], resample])[::-1]
+        heights[resample] = common[resample] - np.interp(rare[resample], curve_rare[order, resample], envelope)
     return heights

@@ -19,11 +19,11 @@ from ganaug.io.paths import (
     METADATA,
     SPLITS,
     STORE,
+    escapes_folder,
     find_shards,
     has_image_name,
     is_folder,
     is_hidden,
-    leaves_folder,
     shorten,
     to_utf8,
     walk_images,
@@ -295,7 +295,7 @@ def _check_row(
         return "more cells than the heading", "Quote cells that contain a comma"
     if not name:
         return "no file_name", "Add the path of the image"
-    if leaves_folder(name):
+    if escapes_folder(name):
         return "the path leads out of the folder", "Use a path relative to the folder, without '..'"
     if previous_line is not None:
         return f"listed already on line {previous_line}", "Keep one row per image"

@@ -79,17 +79,23 @@ def has_image_name(name: str) -> bool:
     return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".")
 
 
-def leaves_folder(name: str) -> bool:
-    r"""Return whether a relative path could refer to a file outside its folder.
+def escapes_folder(name: str) -> bool:
+    r"""Return whether a path could refer to a file outside its folder, on Linux, macOS or Windows.
+
+    Also True for a name with a null character: no file has such a name, and functions of the operating system reject it
+    or ignore what follows it.
 
     Examples
     --------
-    >>> from ganaug.io.paths import leaves_folder
-    >>> leaves_folder("../1.png"), leaves_folder("C:\\1.png"), leaves_folder("cat/1.png")
+    >>> from ganaug.io.paths import escapes_folder
+    >>> escapes_folder("../1.png"), escapes_folder("..\\1.png"), escapes_folder("cat/1.png")
     (True, True, False)
     """
-    path = PurePosixPath(name)
-    return path.is_absolute() or PureWindowsPath(name).is_absolute() or ".." in path.parts or "\0" in name
+    # the rules of every system, because a folder may be written on one and read on another
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    has_start = posix.is_absolute() or bool(windows.drive or windows.root)  # "C:1.png" and "\1.png" are not absolute
+    # Windows splits at both slashes, so its parts include those of POSIX
+    return has_start or ".." in windows.parts or "\0" in name
 
 
 def to_utf8(name: str) -> str:

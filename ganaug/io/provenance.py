@@ -95,7 +95,7 @@ def _xmp(label: str, software: str) -> str:
 
 
 def is_marked(image: Image.Image | Path | str) -> bool:
-    """Return whether an image says that a trained generator created it, ganaug or another one.
+    """Return whether an image's metadata declare it AI-generated, by ganaug or any other tool.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def is_marked(image: Image.Image | Path | str) -> bool:
     Returns
     -------
     bool
-        True if the text, the comment, the color profile or the XMP has the IPTC term, or if ganaug's text is there.
+        True if the XMP, the comment or the color profile contains the IPTC term `trainedAlgorithmicMedia`, or if there
+        is a `ganaug` text entry.
 
     Raises
     ------

@@ -33,7 +33,7 @@ def write_folder(
     images : LabeledImages
         Images whose metadata has a true `is_synthetic` are marked as synthetic inside the PNG.
     out : path
-        The new folder. Must not exist, or be empty.
+        The output folder. It must be empty or not exist yet.
     sign : callable, optional
         Applied to the bytes of each synthetic PNG, for example a `ganaug.io.signing.Signer`.
     progress : callable, optional
@@ -48,15 +48,17 @@ def write_folder(
     ------
     OutputError
         If `out` is not empty, or if it cannot be written.
+    RunError
+        If another process writes to `out`.
 
     Notes
     -----
     A synthetic image without a `file_name` in its metadata is called ``synthetic-<model hash>-<seed>.png``. In
     metadata.csv, ganaug's columns come first and those of the metadata follow. A class name that is not safe as the
-    name of a folder becomes a slug, and metadata.csv keeps the name itself.
+    name of a folder becomes a slug; metadata.csv keeps the original name.
 
-    The files are written to ``.<OUT>.partial-*`` beside `out`, which is then renamed. A killed process leaves that
-    folder behind, and the next one removes it.
+    The files are written to ``.<OUT>.partial-*`` beside `out`, which is then renamed. If the process is killed, the
+    next call with the same `out` removes that folder.
 
     Examples
     --------

@@ -83,20 +83,23 @@ def amplification(real: np.ndarray, synthetic: np.ndarray, *, direction: str = "
 
 @dataclass(frozen=True)
 class CalibratedAmplification:
-    """Bias amplification, less that of a faithful generator.
+    """Bias amplification minus its mean for a faithful generator.
+
+    A faithful generator has the same dependence of classes and attribute values as the reference (`of_population` of
+    `calibrated_amplification`).
 
     Parameters
     ----------
     value : float
-        The amplification less `by_chance`: 0 on average for a faithful generator.
-    by_chance : float
+        The amplification minus `expected`: 0 on average for a faithful generator.
+    expected : float
         Mean amplification of a faithful generator.
     low, high : float
         95 % interval of `value`.
-    faithful : tuple of float
-        Range that holds 95 % of the values of a faithful generator.
+    null_interval : tuple of float
+        Range that contains 95 % of the values of a faithful generator.
     p : float
-        Two-sided p value of a faithful generator being as far from 0.
+        Two-sided p value: how often a faithful generator's calibrated amplification is at least as far from 0.
 
     References
     ----------
@@ -105,16 +108,16 @@ class CalibratedAmplification:
     Examples
     --------
     >>> from ganaug.metrics import CalibratedAmplification
-    >>> result = CalibratedAmplification(0.02, by_chance=-0.01, low=-0.03, high=0.07, faithful=(-0.05, 0.05), p=0.4)
-    >>> result.faithful[0] <= result.value <= result.faithful[1]
+    >>> result = CalibratedAmplification(0.02, expected=-0.01, low=-0.03, high=0.07, null_interval=(-0.05, 0.05), p=0.4)
+    >>> result.null_interval[0] <= result.value <= result.null_interval[1]
     True
     """
 
     value: float
-    by_chance: float
+    expected: float
     low: float
     high: float
-    faithful: tuple[float, float]
+    null_interval: tuple[float, float]
     p: float
 
 
@@ -127,7 +130,7 @@ def calibrated_amplification(
     n: int = N_RESAMPLES,
     seed: int = 0,
 ) -> CalibratedAmplification:
-    """Measure bias amplification, less what a faithful generator has by chance.
+    """Measure bias amplification minus its mean for a faithful generator.
 
     Parameters
     ----------

@@ -78,19 +78,19 @@ class DiversityMetric:
     compute : callable
         Maps a `Pair` to a `MetricResult`.
     severity : {'', 'warn', 'fail'}
-        State of the report where the test fails; '' for a metric that is shown but not tested.
+        State that a failed test gives the report; '' for a metric that is shown but not tested.
     meaning, fix : str
         For the reader of the report: what a failure means, and what to do. Parts of sentences.
     min_images : int
-        Number of real and of synthetic images from which on the metric detects gross faults, so that a pass says
-        something: one mode in five missing, one image in twenty copied, one label in five wrong, half of the images
-        darker and half brighter, or ten images repeated over and over (benchmarks/judgement.py).
-    requires : str
-        Field of the pair that must not be None.
+        Smallest number of real and of synthetic images at which the metric detects gross faults, so that a pass is
+        informative: one mode in five missing, one image in twenty copied, one label in five wrong, half of the images
+        darker and half brighter, or ten images repeated over and over (benchmarks/planted_defects.py).
+    required_field : str
+        Attribute of `Pair` that the metric needs; '' for none.
     missing_note : str
-        What to say where it is None.
+        Note of the report if that attribute is None.
     reference : str
-        What `MetricResult.expected` is the value of.
+        What `MetricResult.expected` refers to, as shown in the report.
 
     Examples
     --------
@@ -104,7 +104,7 @@ class DiversityMetric:
     meaning: str = ""
     fix: str = ""
     min_images: int = 20
-    requires: str = ""
+    required_field: str = ""
     missing_note: str = ""
     reference: str = "real images"
 
@@ -134,7 +134,7 @@ def _copies(pair: Pair) -> MetricResult:
     expected = max(FALSE_COPIES, reference_hits / max(1, len(reference)))
     low = wilson_interval(hits, n)[0] if hits else 0.0
     p = min(1.0, 2 * p, 2 * certain_p)  # Bonferroni: two tests
-    return MetricResult(hits / n, low, share_upper_bound(hits, n), expected, p, "high end: 95 % one-sided")
+    return MetricResult(hits / n, low, share_upper_bound(hits, n), expected, p, "upper end: one-sided 95 % bound")
 
 
 def _test_copies(ratios: Tensor, reference: Tensor, limit: float, false_copies: float) -> tuple[int, int, float]:
@@ -191,7 +191,7 @@ def _kernel(pair: Pair) -> MetricResult:
     """Kernel distance of the features (KID)."""
     test = kernel_test(pair.real, pair.synthetic, pair.permutations)
     margin = NORMAL_QUANTILE * kernel_distance_error(pair.real, pair.synthetic)
-    note = f"alike: {test.low:.3f} to {test.high:.3f}"
+    note = f"range if both sets have the same distribution: {test.low:.3f} to {test.high:.3f}"
     return MetricResult(test.value, test.value - margin, test.value + margin, 0.0, test.p, note)
 
 
@@ -248,10 +248,10 @@ DIVERSITY_METRICS: dict[str, DiversityMetric] = {
     "recognized": DiversityMetric(
         _recognized,
         "fail",
-        "a classifier of the real images recognizes the class in them less surely than in real images",
+        "a classifier trained on the real images is less certain of the class of synthetic images than of real ones",
         "train longer, keep the label filter on, or leave the class out",
         min_images=100,
-        requires="recognized",
+        required_field="recognized",
         missing_note="needs two classes with two real images each",
     ),
     "near-copies": DiversityMetric(
@@ -278,13 +278,13 @@ DIVERSITY_METRICS: dict[str, DiversityMetric] = {
         _repeats,
         "fail",
         "synthetic images repeat each other more than real ones do",
-        "mode collapse: another loss, more augmentation, an earlier checkpoint",
+        "this is mode collapse: try another loss, more augmentation or fewer steps",
     ),
     "KID": DiversityMetric(
         _kernel,
         "warn",
         "features differ from those of real images",
-        "train longer; see which classes",
+        "train longer; the table shows which classes differ most",
         min_images=200,
     ),
     "C2ST AUC": DiversityMetric(
@@ -298,11 +298,11 @@ DIVERSITY_METRICS: dict[str, DiversityMetric] = {
         _membership,
         "warn",
         "the synthetic images reveal which real images were trained on",
-        "train for less time or publish fewer images, which lowered it where that was measured; filters did not",
+        "train for a shorter time or publish fewer images: both lowered the advantage in our measurements, filters did "
+        "not",
         min_images=50,
-        requires="members",
-        missing_note="needs real images that were not trained on (holdout). Classes of 10 to 24 images of a "
-        "long-tailed Fashion-MNIST had 0.26, 0.16 after a quarter of the training",
+        required_field="members",
+        missing_note="needs real images that were not trained on (holdout)",
         reference="by chance",
     ),
     "density": DiversityMetric(_density),

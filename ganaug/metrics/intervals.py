@@ -8,12 +8,14 @@ NORMAL_QUANTILE = float(norm.ppf(0.975))  # a 95 % interval reaches this many st
 
 
 def wilson_interval(hits: int, n: int) -> tuple[float, float]:
-    """Compute the 95 % score interval of a share.
+    """Compute the 95 % Wilson score interval of a binomial proportion.
 
     Parameters
     ----------
-    hits, n : int
-        The share is `hits` of `n`.
+    hits : int
+        Number of successes.
+    n : int
+        Number of trials, at least 1.
 
     Returns
     -------
@@ -32,8 +34,8 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     (0.49, 0.943)
     """
     z = NORMAL_QUANTILE
-    middle, spread = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, (middle - spread) / (n + z * z)), min(1.0, (middle + spread) / (n + z * z))
+    center, margin = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
+    return max(0.0, (center - margin) / (n + z * z)), min(1.0, (center + margin) / (n + z * z))
 
 
 def share_upper_bound(hits: int, n: int) -> float:

@@ -59,7 +59,7 @@ def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
     Returns
     -------
     float
-        p value, small where some class differs from its mirror images on average.
+        p value; small if the images of at least one class differ from their mirror images on average.
 
     Notes
     -----
@@ -81,16 +81,16 @@ def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
     >>> mirror_p_value(LabeledImages(pixels, torch.zeros(20, dtype=torch.int64), ("left",))) < 0.01
     True
     """
-    largest, null = torch.zeros(()), torch.zeros(N_SIGN_FLIPS)
+    max_statistic, max_null_statistics = torch.zeros(()), torch.zeros(N_SIGN_FLIPS)
     for name in images.classes:
         pixels = downsample(images.of_class(name, MAX_IMAGES_PER_CLASS), MAX_SIDE)
         difference = (pixels - pixels.flip(3)).flatten(1)
         signs = torch.randint(0, 2, (N_SIGN_FLIPS, len(difference)), generator=generator(seed, "mirror", name))
         statistic = difference.mean(0).square().sum()
-        flipped = ((signs * 2.0 - 1) @ difference / len(difference)).square().sum(1)
+        null_statistics = ((signs * 2.0 - 1) @ difference / len(difference)).square().sum(1)
         # relative to chance, so that classes of high contrast do not dominate
-        scale = flipped.mean().clamp_min(1e-12)
+        scale = null_statistics.mean().clamp_min(1e-12)
         # the maximum, because one class that changes its meaning is enough to forbid flips
-        largest = torch.maximum(largest, statistic / scale)
-        null = torch.maximum(null, flipped / scale)
-    return (1 + int((null >= largest).sum())) / (1 + N_SIGN_FLIPS)
+        max_statistic = torch.maximum(max_statistic, statistic / scale)
+        max_null_statistics = torch.maximum(max_null_statistics, null_statistics / scale)
+    return (1 + int((max_null_statistics >= max_statistic).sum())) / (1 + N_SIGN_FLIPS)

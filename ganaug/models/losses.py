@@ -17,7 +17,7 @@ Examples
 >>> from ganaug.models import LOSSES
 >>> sorted(LOSSES)
 ['hinge', 'lsgan', 'non-saturating', 'relativistic', 'vanilla', 'wgan', 'wgan-gp']
->>> LOSSES["wgan-gp"].critic_steps
+>>> LOSSES["wgan-gp"].discriminator_steps
 5
 """
 
@@ -44,7 +44,7 @@ class AdversarialLoss:
         minimizes. With `relativistic`, ``(real, fake) -> loss``.
     penalties : tuple of Penalty, default=()
         Penalties without which this loss does not train. Those that the user selects come on top.
-    critic_steps : int, default=1
+    discriminator_steps : int, default=1
         Discriminator updates per generator update.
     relativistic : bool, default=False
         Whether row i of the real logits is compared with row i of the fake logits, which is of the same class. The
@@ -60,7 +60,7 @@ class AdversarialLoss:
     --------
     >>> import torch
     >>> from ganaug.models import AdversarialLoss, hinge_discriminator, negated_mean
-    >>> loss = AdversarialLoss(hinge_discriminator, negated_mean, critic_steps=2)
+    >>> loss = AdversarialLoss(hinge_discriminator, negated_mean, discriminator_steps=2)
     >>> real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])
     >>> loss.discriminator(real, fake).item()  # (0 + 0.5) / 2 + (0 + 1) / 2
     0.75
@@ -71,7 +71,7 @@ class AdversarialLoss:
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[..., Tensor]
     penalties: tuple[Penalty, ...] = ()
-    critic_steps: int = 1
+    discriminator_steps: int = 1
     relativistic: bool = False
     allows_batch_norm: bool = True
     decision_threshold: float | None = 0.0
@@ -308,14 +308,14 @@ LOSSES: dict[str, AdversarialLoss] = {
     "hinge": AdversarialLoss(hinge_discriminator, negated_mean),
     # spectral normalization of the discriminator replaces weight clipping (Miyato et al. 2018)
     "wgan": AdversarialLoss(
-        wasserstein_discriminator, negated_mean, critic_steps=5, allows_batch_norm=False, decision_threshold=None
+        wasserstein_discriminator, negated_mean, discriminator_steps=5, allows_batch_norm=False, decision_threshold=None
     ),
     # the penalty acts on each image by itself; batch norm would couple those of a batch (Gulrajani et al. 2017, sec. 4)
     "wgan-gp": AdversarialLoss(
         wasserstein_discriminator,
         negated_mean,
         penalties=(PENALTIES["gradient-penalty"],),
-        critic_steps=5,
+        discriminator_steps=5,
         allows_batch_norm=False,
         decision_threshold=None,
     ),

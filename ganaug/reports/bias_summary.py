@@ -71,7 +71,8 @@ def _describe_amplification(row: Row, p: str) -> str:
     consequence = (
         "A classifier may learn to recognize the class by the attribute."
         if value > 0
-        else "What a classifier learns about class and attribute together does not hold for real images."
+        else "A classifier trained on them may underestimate how strongly class and attribute are associated in real "
+        "images."
     )
     return (
         f"{row.subject}: class and attribute are {'more' if value > 0 else 'less'} strongly associated than among real "

@@ -89,10 +89,10 @@ def report_on(
 
 
 def _reliability_notes(comparison: Comparison) -> list[str]:
-    """Remarks on results that rest on too few images, groups or seeds."""
+    """Return the first reason, if any, why the results are unreliable."""
     groups, n_seeds = comparison.predictions.groups, len(comparison.predictions.baselines[REAL_ONLY])
     if groups is not None and len(np.unique(groups)) < MIN_GROUPS:
-        return [f"fewer than {MIN_GROUPS} groups of test images are too few for a verdict"]
+        return [f"the test images form fewer than {MIN_GROUPS} groups, too few for a verdict"]
     if not comparison.has_enough_images.any():
         return [f"no class has {MIN_IMAGES} test images, which is too few for a verdict"]
     if n_seeds == 1:
@@ -107,7 +107,7 @@ def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losin
     against = f"compared with the best method without them ({baseline})"
     if comparison.verdict == HELPS:
         first = (
-            f"Synthetic images help: they change balanced accuracy by {format_points(gain)} {against}. "
+            f"Synthetic images help: they raise balanced accuracy by {format_points(gain)} {against}. "
             f"Use share={comparison.recommended_share:g} ({most_selected(recommended)})."
         )
     elif comparison.verdict == HURTS:
@@ -189,7 +189,7 @@ def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> l
     results = {
         "balanced accuracy": proportion_interval(scores.balanced_accuracy),
         GAIN: comparison.gain(method),
-        "above offset curve": comparison.gain_over_offset_curve(method),
+        "gain over class-wise offsets": comparison.gain_over_offset_curve(method),
         "macro F1": proportion_interval(scores.macro_f1),
         "gain in macro F1": interval(scores.macro_f1 - baseline.macro_f1),
         "calibration error (ECE)": proportion_interval(scores.ece),

@@ -233,7 +233,7 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
             seed=inputs.seed,
         )
         plain = amplification(real_counts, synthetic_counts, direction=direction)
-        low, high = result.faithful
+        low, high = result.null_interval
         note = f"a faithful generator: {low:+.3f} to {high:+.3f}; without calibration: {plain.mean:+.3f}"
         rows.append(
             Row(AMPLIFICATION, attribute.name, metric, result.value, result.low, result.high, result.p, note=note)

@@ -30,7 +30,7 @@ def diversity_report(
     holdout: LabeledImages | None = None,
     unseen: LabeledImages | None = None,
     features: str | Extractor | nn.Module = "auto",
-    most: int = 1000,
+    max_images_per_class: int = 1000,
     random_state: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
     pictures: bool = True,
@@ -55,7 +55,7 @@ def diversity_report(
     features : str, callable or Module
         "auto" (EfficientNet-lite0), another name in `metrics.features.FEATURES`, a function that maps uint8
         (N, C, H, W) to (N, D), or a module that takes floats in [0, 1].
-    most : int
+    max_images_per_class : int
         Maximum number of images of a class to compare, real and synthetic each; more are sampled.
     random_state : int
         Seed.
@@ -98,8 +98,8 @@ def diversity_report(
     synthetic = match_classes(synthetic, real, "synthetic")
     reference = real if holdout is None else match_classes(holdout, real, "held-out")
     _check_not_empty(reference, synthetic)
-    real_sample = draw_images(reference, most, random_state, "real")
-    synthetic_sample = draw_images(synthetic, most, random_state, "synthetic")
+    real_sample = draw_images(reference, max_images_per_class, random_state, "real")
+    synthetic_sample = draw_images(synthetic, max_images_per_class, random_state, "synthetic")
     features_name, extract = get_extractor(features)
     n_steps = len(real.classes) + 3
     report_progress("features of the real images", 0, n_steps)
@@ -108,9 +108,16 @@ def diversity_report(
     both_features = real_features, extract(synthetic_sample.images)
     membership = None
     if holdout is not None or unseen is not None:
-        membership = _draw_membership(real, real_sample, unseen, most, random_state)
+        membership = _draw_membership(real, real_sample, unseen, max_images_per_class, random_state)
     pairs = PairSource(
-        real, real_sample, synthetic_sample, both_features, membership, most, FALSE_ALARM_RATE, random_state
+        real,
+        real_sample,
+        synthetic_sample,
+        both_features,
+        membership,
+        max_images_per_class,
+        FALSE_ALARM_RATE,
+        random_state,
     ).pairs()
     results = _measure(pairs, lambda subject, done: report_progress(subject, 2 + done, n_steps))
     rows = measure_rows(pairs, results) + absent_class_rows(real_sample, synthetic_sample) + duplicate_rows(real)
@@ -126,7 +133,7 @@ def diversity_report(
             "real images": len(reference),
             "synthetic images": len(synthetic),
             "reference": "training images" if holdout is None else "held-out images",
-            "maximum images per class": most,
+            "maximum images per class": max_images_per_class,
             "false alarm rate": FALSE_ALARM_RATE,
         },
         tuple(draw_figures(pairs, results, rows)) if pictures else (),
@@ -140,11 +147,15 @@ def _check_not_empty(real: LabeledImages, synthetic: LabeledImages) -> None:
 
 
 def _draw_membership(
-    real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, most: int, seed: int
+    real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, max_images_per_class: int, seed: int
 ) -> tuple[LabeledImages, LabeledImages]:
     """Images that the generator was trained on, and others: `unseen`, or else the held-out ones."""
-    others = held_out if unseen is None else draw_images(match_classes(unseen, real, "unseen"), most, seed, "unseen")
-    return draw_images(real, most, seed, "members"), others
+    others = (
+        held_out
+        if unseen is None
+        else draw_images(match_classes(unseen, real, "unseen"), max_images_per_class, seed, "unseen")
+    )
+    return draw_images(real, max_images_per_class, seed, "members"), others
 
 
 def _measure(
@@ -157,7 +168,7 @@ def _measure(
         if min(len(pair.real), len(pair.synthetic)) < MIN_IMAGES:
             continue
         for name, measure in DIVERSITY_METRICS.items():
-            if not measure.requires or getattr(pair, measure.requires) is not None:
+            if not measure.required_field or getattr(pair, measure.required_field) is not None:
                 results[subject, name] = measure.compute(pair)
         vars(pair).pop(
             "permutations", None

@@ -52,7 +52,7 @@ def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Me
                 state = _state(measure, p, n) if measure.severity else ""
                 note = _note(result, measure, state, n)
                 rows.append(Row(section, subject, name, result.value, result.low, result.high, p, state, note))
-            elif measure.requires and getattr(pair, measure.requires) is None:
+            elif measure.required_field and getattr(pair, measure.required_field) is None:
                 rows.append(Row(section, subject, name, None, note=measure.missing_note))
             elif measure.severity:
                 rows.append(Row(section, subject, name, None, state="insufficient", note="too few images"))

@@ -48,7 +48,7 @@ def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], Metri
     if any(row.section == REAL_IMAGES for row in rows):
         sentences.append(
             "Some real images occur more than once: they have more weight in training and are memorized sooner. "
-            "Remove them."
+            "Remove the duplicates."
         )
     if not any(row.state in ("warn", "fail") for row in rows):
         sentences.insert(0, "Diversity, copies and labels: no deviation beyond chance.")

@@ -9,7 +9,7 @@ import torch
 from ganaug.errors import DataError
 from ganaug.evaluation.bootstrap import Interval, Resamples, interval, proportion_interval
 from ganaug.evaluation.classifiers import Classifier, train_and_predict
-from ganaug.evaluation.predictions import MIN_GROUPS
+from ganaug.evaluation.predictions import MIN_GROUPS as MIN_CLUSTERS
 from ganaug.evaluation.training_set import balance_classes, balance_combined
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.attribute_shift import MIN_IMAGES
@@ -145,37 +145,41 @@ def _unchanged(batch: torch.Tensor, seed: int) -> torch.Tensor:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class _Groups:
-    """The test images that have an attribute, by its value. labels, codes, clusters: (n,) each."""
+    """Test images with a known value of one attribute, grouped by that value.
+
+    labels, codes (index of the value) and clusters (patient or slide): (n,) each.
+    """
 
     name: str
-    subjects: list[str]
+    group_titles: list[str]
     classes: tuple[str, ...]
     labels: np.ndarray
     codes: np.ndarray
     clusters: np.ndarray | None
 
     @classmethod
-    def of(cls, test: LabeledImages, name: str, known: np.ndarray, clusters: np.ndarray | None) -> "_Groups":
-        """Groups of the images at `known`."""
+    def of(cls, test: LabeledImages, name: str, indices: np.ndarray, clusters: np.ndarray | None) -> "_Groups":
+        """Groups of the images at `indices`."""
         column = column_texts(test, name)
         values = check_values(name, column, "test")
         return cls(
             name,
             [f"{name} = {value}" for value in values],
             test.classes,
-            test.labels.numpy()[known],
-            encode(column, values)[known],
-            None if clusters is None else clusters[known],
+            test.labels.numpy()[indices],
+            encode(column, values)[indices],
+            None if clusters is None else clusters[indices],
         )
 
-    def is_enough(self, members: np.ndarray) -> bool:
-        """Whether a group, a mask, has enough images and clusters to say something about it."""
-        n_clusters = MIN_GROUPS if self.clusters is None else len(np.unique(self.clusters[members]))
-        return bool(members.sum() >= MIN_IMAGES and n_clusters >= MIN_GROUPS)
+    def has_enough_images(self, members: np.ndarray) -> bool:
+        """Return whether a group has enough images and clusters for a result. members: bool mask (n,)."""
+        n_clusters = MIN_CLUSTERS if self.clusters is None else len(np.unique(self.clusters[members]))
+        return bool(members.sum() >= MIN_IMAGES and n_clusters >= MIN_CLUSTERS)
 
-    def insufficient(self, section: str, subject: str, metric: str) -> Row:
+    def insufficient_row(self, section: str, subject: str, metric: str) -> Row:
         """A row without a number for a group that is too small."""
-        reason = f"fewer than {MIN_IMAGES} test images" + ("" if self.clusters is None else f" or {MIN_GROUPS} groups")
+        clusters = "" if self.clusters is None else f" or {MIN_CLUSTERS} clusters (patients, slides)"
+        reason = f"fewer than {MIN_IMAGES} test images{clusters}"
         return Row(section, subject, metric, None, state="insufficient", note=reason)
 
 
@@ -183,12 +187,13 @@ def _attribute_rows(
     test: LabeledImages, name: str, tables: list[np.ndarray], clusters: np.ndarray | None, seed: int
 ) -> list[Row]:
     """Rows of one attribute. tables: log-probabilities (S, N, K) without and with synthetic images."""
-    known = np.flatnonzero([text is not None for text in column_texts(test, name)])
-    groups = _Groups.of(test, name, known, clusters)
+    indices = np.flatnonzero([text is not None for text in column_texts(test, name)])
+    groups = _Groups.of(test, name, indices, clusters)
     n_seeds = len(tables[0])
     resamples = Resamples.draw(groups.codes, n_seeds, groups=groups.clusters, seed=seed)
     scores = [
-        group_scores(groups.labels, table[:, known], groups.codes, len(groups.subjects), resamples) for table in tables
+        group_scores(groups.labels, table[:, indices], groups.codes, len(groups.group_titles), resamples)
+        for table in tables
     ]
     note = ONE_SEED if n_seeds == 1 else ""
     rows = _performance_rows(groups, scores, note)
@@ -201,13 +206,13 @@ def _performance_rows(groups: _Groups, scores: list[GroupScores], note: str) -> 
     """Accuracy and balanced accuracy of each group, and the gap and the ratio between groups."""
     rows: list[Row] = []
     accuracy, balanced_accuracy = ([getattr(one, key) for one in scores] for key in ("accuracy", "balanced_accuracy"))
-    has_enough = np.zeros(len(groups.subjects), dtype=bool)
-    for value, subject in enumerate(groups.subjects):
+    has_enough = np.zeros(len(groups.group_titles), dtype=bool)
+    for value, subject in enumerate(groups.group_titles):
         members = groups.codes == value
-        has_enough[value] = groups.is_enough(members)
+        has_enough[value] = groups.has_enough_images(members)
         rows.append(Row(GROUP_PERFORMANCE, subject, "test images", int(members.sum())))
         if not has_enough[value]:
-            rows.append(groups.insufficient(GROUP_PERFORMANCE, subject, "change in accuracy"))
+            rows.append(groups.insufficient_row(GROUP_PERFORMANCE, subject, "change in accuracy"))
             continue
         draws = [one[:, value] for one in accuracy]
         rows += _compare(GROUP_PERFORMANCE, subject, "accuracy", draws, worse=-1, note=note)
@@ -229,14 +234,14 @@ def _performance_rows(groups: _Groups, scores: list[GroupScores], note: str) -> 
 def _recall_rows(groups: _Groups, scores: list[GroupScores], note: str) -> list[Row]:
     """Recall of each class in each group, and the equalized odds difference."""
     rows: list[Row] = []
-    has_enough = np.zeros((len(groups.subjects), len(groups.classes)), dtype=bool)
+    has_enough = np.zeros((len(groups.group_titles), len(groups.classes)), dtype=bool)
     for label, text in enumerate(groups.classes):
-        for value, group in enumerate(groups.subjects):
+        for value, group in enumerate(groups.group_titles):
             subject, members = f"{text}: {group}", (groups.codes == value) & (groups.labels == label)
-            has_enough[value, label] = groups.is_enough(members)
+            has_enough[value, label] = groups.has_enough_images(members)
             rows.append(Row(GROUP_RECALL, subject, "test images", int(members.sum())))
             if not has_enough[value, label]:
-                rows.append(groups.insufficient(GROUP_RECALL, subject, "change in recall"))
+                rows.append(groups.insufficient_row(GROUP_RECALL, subject, "change in recall"))
                 continue
             rows += _compare(GROUP_RECALL, subject, "recall", [one.recall[:, value, label] for one in scores])
     is_comparable = has_enough.sum(axis=0) >= 2

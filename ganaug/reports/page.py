@@ -15,8 +15,9 @@ from ganaug.reports.rows import Figure, Row, Table
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "insufficient": "?"}
 LEGENDS = {
     "utility": "Intervals are 95 % intervals. A cell passes if its interval lies entirely on the better side of zero, "
-    "and fails if it lies entirely on the worse side. Choices among several methods (best, gated) are made on other "
-    "test images than those that score them. The settings list the choices.",
+    "and fails if it lies entirely on the worse side. Choices among several methods (best baseline, best with "
+    "synthetic, verdict followed) are made on other test images than those that score them. The settings list the "
+    "choices.",
     "synthetic": "Intervals are 95 % intervals. p values are adjusted for all tests of diversity together, and "
     "separately for all tests of composition.",
 }

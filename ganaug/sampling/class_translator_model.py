@@ -13,7 +13,7 @@ from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.storage import Tree
 from ganaug.images import LabeledImages, to_signed, to_uint8
 from ganaug.models import augmentations
-from ganaug.sampling.conditional_model import ConditionalModel, Samples, classes_from
+from ganaug.sampling.conditional_model import ConditionalModel, Samples, parse_class_fields
 from ganaug.sampling.filters import Filters, FilterStats
 from ganaug.sampling.translation_model import TranslationModel, is_vector
 
@@ -96,13 +96,13 @@ class ClassTranslatorModel(ConditionalModel):
         return next((translation.model.device for translation in self.translations.values()), torch.device("cpu"))
 
     @property
-    def learnable(self) -> list[int]:
+    def trained_labels(self) -> list[int]:
         """Labels that have a translator."""
         return sorted(self.translations)
 
     def hash(self) -> str:
         """Return 16 hexadecimal digits that identify all translators."""
-        return f"{derive(0, *(self.translations[label].model.hash() for label in self.learnable)):016x}"[:16]
+        return f"{derive(0, *(self.translations[label].model.hash() for label in self.trained_labels)):016x}"[:16]
 
     def draw(self, labels: Tensor, seeds: Tensor) -> Tensor:
         """Return translations, uint8 (N, C, H, W); row i depends on labels[i] and seeds[i] alone."""
@@ -135,7 +135,7 @@ class ClassTranslatorModel(ConditionalModel):
 
     def networks(self) -> nn.Module:
         """Return all translators in one module."""
-        return nn.ModuleList([self.translations[label].model.networks() for label in self.learnable])
+        return nn.ModuleList([self.translations[label].model.networks() for label in self.trained_labels])
 
     def describe(self) -> dict[str, object]:
         """Return the fields of `model.json`."""
@@ -163,7 +163,7 @@ class ClassTranslatorModel(ConditionalModel):
     def build(cls, description: Mapping[str, Any], tensors: Any, **options: Any) -> "ClassTranslatorModel":
         """Return the model that a file describes. There are no options."""
         del options
-        common = classes_from(description)
+        common = parse_class_fields(description)
         shape, classes = common["shape"], common["classes"]
         translations = {}
         for name, fields in description["translations"].items():

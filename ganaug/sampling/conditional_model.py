@@ -1,4 +1,4 @@
-"""How a sample is drawn: streams of seeds by class, a redraw loop with filters, and provenance. Written once."""
+"""Draw samples for all conditional models: a sequence of seeds for each class, redraws by filters, and provenance."""
 
 import math
 from abc import abstractmethod
@@ -21,8 +21,8 @@ from ganaug.sampling.filters import PASSED, TRIAL_SAMPLES, Filters, FilterStats
 from ganaug.sampling.model_files import StoredModel
 
 # 0.9 ** 200 < 1e-9: a class with a pass rate of 10 % practically never runs out of draws
-MAX_REDRAWS = 200
-MAX_TRIAL_SAMPLES = 20_000  # over all classes
+MAX_DRAWS = 200  # of one image, including the first
+MAX_TRIAL_SAMPLES = 20_000  # over all classes, but at least 20 of each
 BLOCK_BYTES, MAX_BLOCK_IMAGES = 2**24, 1024  # pixels and images that are drawn before any is returned
 
 Draw = Callable[[Tensor, Tensor], Tensor]  # (labels (N,), seeds (N,)) -> uint8 images (N, C, H, W)
@@ -48,13 +48,13 @@ class ConditionalModel(StoredModel):
     classes : tuple of str
         Class names, in label order.
     class_values : array of shape (K,)
-        The user's value for each class.
+        Value of each class in the `y` passed to fit.
     seed : int
         Seed of the fit, and the default seed of samples.
     filters : Filters or None
         What every sample must pass.
     filter_stats : mapping
-        Label -> what the filters rejected in a trial.
+        Label -> what was rejected among trial samples.
     """
 
     shape: tuple[int, int, int]
@@ -71,7 +71,7 @@ class ConditionalModel(StoredModel):
 
     @property
     @abstractmethod
-    def learnable(self) -> list[int]:
+    def trained_labels(self) -> list[int]:
         """Labels that the model was trained to draw."""
 
     @abstractmethod
@@ -91,15 +91,15 @@ class ConditionalModel(StoredModel):
         seed : int, optional
             None: the seed of the fit.
         start : int, default=0
-            Place of the first image in the stream of its class.
+            Index of the first image in the sequence of its class.
         filtered : bool, default=True
-            Redraw images that a filter rejects. A redrawn image gets a seed of its own place, so that every image still
-            depends on its class and place alone.
+            Redraw images that a filter rejects. The seed of a redraw derives from class, index and attempt, so an image
+            does not depend on the rest of the request.
 
         Returns
         -------
         LabeledImages
-            Class after class, with a row of provenance for each image in `metadata`.
+            Grouped by class, in the order of `counts`, with a row of provenance for each image in `metadata`.
 
         Raises
         ------
@@ -110,9 +110,9 @@ class ConditionalModel(StoredModel):
     @property
     def unlearned(self) -> list[int]:
         """Labels that the model cannot draw, or of which too few samples pass the filters."""
-        learnable = set(self.learnable)
+        trained_labels = set(self.trained_labels)
         failed = [label for label, stats in self.filter_stats.items() if not stats.is_learned]
-        return sorted({label for label in range(len(self.classes)) if label not in learnable} | set(failed))
+        return sorted({label for label in range(len(self.classes)) if label not in trained_labels} | set(failed))
 
     @retain_freed_memory()
     def sample_with(
@@ -125,7 +125,7 @@ class ConditionalModel(StoredModel):
         start: int,
         filtered: bool,
     ) -> LabeledImages:
-        """Draw as `sample` describes it, by `draw`; `columns` returns the model's own columns of metadata."""
+        """Implement `sample` with the function `draw`; `columns` returns the model-specific metadata columns."""
         self._check_learned([label for label, count in counts.items() if count], filtered=filtered)
         filters = self.filters if filtered else None
         samples = self._draw_samples(
@@ -145,23 +145,26 @@ class ConditionalModel(StoredModel):
         )
         return LabeledImages(samples.images, samples.labels, self.classes, metadata)
 
-    def blocks(self, parts: Mapping[int, range], *, size: int | None = None, **options: Any) -> Iterator[LabeledImages]:
-        """Yield the images at given places of each class's stream, block after block.
+    def blocks(
+        self, ranges: Mapping[int, range], *, size: int | None = None, **options: Any
+    ) -> Iterator[LabeledImages]:
+        """Yield ranges of the sequence of images of each class, block after block.
 
         Parameters
         ----------
-        parts : mapping
-            Label -> places in the stream of the class.
+        ranges : mapping
+            Label -> indices in the sequence of the class.
         size : int, optional
-            Images in a block. None: as many as take 16 MiB.
+            Images in a block. None: about 16 MiB, at least 64 and at most 1,024.
         **options
             Passed to `sample`.
         """
+        # a multiple of the rows that the network gets at once, so that no batch inside a block is smaller
         size = size or max(
             ROWS_PER_BATCH,
             min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // ROWS_PER_BATCH * ROWS_PER_BATCH,
         )
-        requests = split_into_blocks(parts, size)
+        requests = split_into_blocks(ranges, size)
         # threads would only compete for the GPU
         if self.device.type != "cpu":
             for counts, start in requests:
@@ -171,11 +174,11 @@ class ConditionalModel(StoredModel):
 
     def measure_filters(self, draw: Draw | None = None) -> dict[int, FilterStats]:
         """Return what the filters reject of a trial of every class that the model can draw, by label."""
-        if self.filters is None or not self.learnable:
+        if self.filters is None or not self.trained_labels:
             return {}
         n_each = max(20, min(TRIAL_SAMPLES, MAX_TRIAL_SAMPLES // len(self.classes)))
-        labels = torch.tensor(self.learnable).repeat_interleave(n_each)
-        seeds = [image_seeds(self.seed, f"{self.classes[label]}/trial", 0, n_each) for label in self.learnable]
+        labels = torch.tensor(self.trained_labels).repeat_interleave(n_each)
+        seeds = [image_seeds(self.seed, f"{self.classes[label]}/trial", 0, n_each) for label in self.trained_labels]
         return self.filters.stats((draw or self.draw)(labels, torch.cat(seeds)), labels)
 
     def describe_classes(self) -> dict[str, object]:
@@ -192,56 +195,70 @@ class ConditionalModel(StoredModel):
         self, counts: Mapping[int, int], draw: Draw, *, seed: int, start: int, filters: Filters | None
     ) -> Samples:
         """Draw images, and redraw those that the filters reject until every image passes."""
-        nothing = torch.empty(0, dtype=torch.int64)
-        labels = torch.cat([nothing, *(torch.full((count,), label) for label, count in counts.items())])
-        places = torch.cat([nothing, *(torch.arange(start, start + count) for count in counts.values())])
-        seeds, redraws = self._seeds(seed, labels, places, 0), torch.zeros(len(labels), dtype=torch.int64)
+        empty = torch.empty(0, dtype=torch.int64)  # torch.cat needs a tensor even if `counts` is empty
+        labels = torch.cat([empty, *(torch.full((count,), label) for label, count in counts.items())])
+        indices = torch.cat([empty, *(torch.arange(start, start + count) for count in counts.values())])
+        seeds, redraws = self._seeds(seed, labels, indices, 0), torch.zeros(len(labels), dtype=torch.int64)
         images = draw(labels, seeds) if len(labels) else torch.empty(0, *self.shape, dtype=torch.uint8)
-        rejected = torch.arange(len(labels) if filters is not None else 0)
-        for attempt in range(1, MAX_REDRAWS + 1):
-            if filters is None or not len(rejected):
+        pending = torch.arange(len(labels) if filters is not None else 0)
+        for attempt in range(1, MAX_DRAWS + 1):
+            if filters is None or not len(pending):
                 break
-            rejected = rejected[filters.judge(images[rejected], labels[rejected]) != PASSED]
-            if not len(rejected):
+            pending = pending[filters.judge(images[pending], labels[pending]) != PASSED]
+            if not len(pending):
                 break
-            if attempt == MAX_REDRAWS:
-                raise self._not_learned(torch.unique(labels[rejected]).tolist(), f"none passed in {MAX_REDRAWS} draws")
-            seeds[rejected] = self._seeds(seed, labels[rejected], places[rejected], attempt)
-            redraws[rejected] += 1
-            images[rejected] = draw(labels[rejected], seeds[rejected])
+            if attempt == MAX_DRAWS:
+                failed = torch.unique(labels[pending]).tolist()
+                raise self._rejected_error(failed, f"a sample was rejected in all of {MAX_DRAWS} draws")
+            seeds[pending] = self._seeds(seed, labels[pending], indices[pending], attempt)
+            redraws[pending] += 1
+            images[pending] = draw(labels[pending], seeds[pending])
         return Samples(images, labels, seeds, redraws)
 
-    def _seeds(self, seed: int, labels: Tensor, places: Tensor, attempt: int) -> Tensor:
-        """Return the seeds (N,) of the `attempt`-th draw for each place in its class's stream."""
+    def _seeds(self, seed: int, labels: Tensor, indices: Tensor, attempt: int) -> Tensor:
+        """Return the seeds (N,) of the `attempt`-th draw for each index in the sequence of its class."""
         seeds = torch.empty(len(labels), dtype=torch.int64)
         for label in torch.unique(labels).tolist():
             rows = labels == label
             stream = self.classes[label] if attempt == 0 else f"{self.classes[label]}/redraw {attempt}"
-            # a separate stream for each attempt: the image at a place does not depend on redraws at other places
-            seeds[rows] = (image_seeds(seed, stream, 0, 1) + places[rows]) % IMAGE_SEEDS
+            # a separate stream for each attempt: the image at an index does not depend on redraws at other indices
+            seeds[rows] = (image_seeds(seed, stream, 0, 1) + indices[rows]) % IMAGE_SEEDS
         return seeds
 
     def _check_learned(self, labels: list[int], *, filtered: bool) -> None:
-        learnable = set(self.learnable)
-        if missing := [label for label in labels if label not in learnable]:
-            raise self._not_learned(missing, "the model was not trained to draw it")
+        """Raise ClassNotLearnedError if the model was not trained on a label, or its samples fail the filters."""
+        trained_labels = set(self.trained_labels)
+        if missing := [label for label in labels if label not in trained_labels]:
+            it = "it" if len(missing) == 1 else "them"
+            raise self._not_learned_error(
+                missing, f"The model was not trained to draw {it}. Add real images of {it}, and fit again."
+            )
         if filtered and (failed := [label for label in self.unlearned if label in labels]):
             stats = self.filter_stats[failed[0]]
-            raise self._not_learned(failed, f"{stats.pass_rate:.0%} of {stats.drawn} trial samples pass the filters")
+            name = f" of {self.classes[failed[0]]!r}" if len(failed) > 1 else ""
+            raise self._rejected_error(
+                failed, f"{stats.pass_rate:.0%} of {stats.drawn} trial samples{name} pass the filters"
+            )
 
-    def _not_learned(self, labels: list[int], reason: str) -> ClassNotLearnedError:
-        names = ", ".join(repr(self.classes[label]) for label in labels)
-        return ClassNotLearnedError(
-            f"class {names} is not learned: too few samples look like the class and differ from its training images "
-            f"({reason}). Train longer, add real images of the class, or turn the filters off: filtered=False "
-            "(--no-filters)."
+    def _rejected_error(self, labels: list[int], reason: str) -> ClassNotLearnedError:
+        """Create the error for classes that the model was trained on, and whose samples the filters reject."""
+        return self._not_learned_error(
+            labels,
+            f"Too few samples look like the class and differ from its training images ({reason}). Train longer, add "
+            "real images of the class, or turn the filters off: filtered=False (--no-filters).",
         )
 
+    def _not_learned_error(self, labels: list[int], cause: str) -> ClassNotLearnedError:
+        """Create the error for one or more classes. cause: sentences on what happened and what to do."""
+        names = ", ".join(repr(self.classes[label]) for label in labels)
+        subject = f"class {names} is not learned" if len(labels) == 1 else f"classes not learned: {names}"
+        return ClassNotLearnedError(f"{subject}. {cause}")
 
-def split_into_blocks(parts: Mapping[int, range], size: int) -> Iterator[tuple[dict[int, int], int]]:
-    """Split places of streams into requests of at most `size` images: (counts by label, first place).
 
-    Small parts that begin at the same place are drawn together.
+def split_into_blocks(ranges: Mapping[int, range], size: int) -> Iterator[tuple[dict[int, int], int]]:
+    """Split ranges of indices by label into requests of at most `size` images: (counts by label, first index).
+
+    Small ranges that begin at the same index are drawn together.
 
     Examples
     --------
@@ -249,26 +266,26 @@ def split_into_blocks(parts: Mapping[int, range], size: int) -> Iterator[tuple[d
     >>> list(split_into_blocks({0: range(0, 5), 1: range(0, 2), 2: range(0, 1)}, size=4))
     [({0: 4}, 0), ({0: 1}, 4), ({1: 2, 2: 1}, 0)]
     """
-    waiting: dict[int, int] = {}
-    begin = 0
-    for label, places in parts.items():
-        if waiting and (places.start != begin or sum(waiting.values()) + len(places) > size):
-            yield waiting, begin
-            waiting = {}
-        if len(places) > size:
-            for first in range(places.start, places.stop, size):
-                yield {label: min(size, places.stop - first)}, first
-        elif len(places):
-            begin = places.start
-            waiting[label] = len(places)
-    if waiting:
-        yield waiting, begin
+    pending_counts: dict[int, int] = {}
+    block_start = 0
+    for label, indices in ranges.items():
+        if pending_counts and (indices.start != block_start or sum(pending_counts.values()) + len(indices) > size):
+            yield pending_counts, block_start
+            pending_counts = {}
+        if len(indices) > size:
+            for first in range(indices.start, indices.stop, size):
+                yield {label: min(size, indices.stop - first)}, first
+        elif len(indices):
+            block_start = indices.start
+            pending_counts[label] = len(indices)
+    if pending_counts:
+        yield pending_counts, block_start
 
 
-def classes_from(description: Mapping[str, Any]) -> dict[str, Any]:
+def parse_class_fields(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that every conditional model has from its description in `model.json`.
 
-    Raises ValueError, TypeError or KeyError where they do not fit each other.
+    Raises ValueError, TypeError or KeyError if they are inconsistent.
     """
     channels, height, width = description["shape"]
     classes, stored_values = tuple(description["classes"]), description["class_values"]
@@ -277,7 +294,7 @@ def classes_from(description: Mapping[str, Any]) -> dict[str, Any]:
     stats = description["filter_stats"]
     if not all(isinstance(number, int | float) for numbers in stats.values() for number in numbers.values()):
         raise TypeError("filter_stats must hold numbers")
-    values = np.empty(len(classes), dtype=object)
+    values = np.empty(len(classes), dtype=object)  # object array, so that numbers and text are not coerced
     values[:] = stored_values
     return {
         "shape": (channels, height, width),

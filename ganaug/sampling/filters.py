@@ -68,12 +68,12 @@ class Filters:
     ----------
     auxiliary_classifier : AuxiliaryClassifier or None
         Judges whether a sample looks like its class. None: no filter "label".
-    traces : tuple of CopyDetector or None
-        Of each class, what identifies copies of its training images. None: no filter "copies".
+    copy_detectors : tuple of CopyDetector or None
+        For each class, detects copies of its training images. None: no filter "copies".
     """
 
     auxiliary_classifier: AuxiliaryClassifier | None
-    traces: tuple[CopyDetector, ...] | None
+    copy_detectors: tuple[CopyDetector, ...] | None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return PASSED, COPY or MISLABELED for each image.
@@ -90,10 +90,11 @@ class Filters:
         verdicts = torch.full((len(images),), PASSED)
         if self.auxiliary_classifier is not None:
             verdicts[~self.auxiliary_classifier.recognizes(images, labels)] = MISLABELED
-        if self.traces is not None:
+        if self.copy_detectors is not None:
             for label in torch.unique(labels).tolist():
                 rows = torch.nonzero(labels == label).flatten()
-                verdicts[rows[self.traces[label].are_copies(images[rows])]] = COPY  # a copy outranks a wrong label
+                is_copy = self.copy_detectors[label].are_copies(images[rows])
+                verdicts[rows[is_copy]] = COPY  # a copy outranks a wrong label
         return verdicts
 
     def stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:
@@ -111,17 +112,18 @@ class Filters:
         """Return the filters as a nested dict of tensors and numbers, for a model file."""
         classifier = self.auxiliary_classifier
         return {
-            "traces": {str(label): asdict(traces) for label, traces in enumerate(self.traces or ())},
+            "traces": {str(label): asdict(detector) for label, detector in enumerate(self.copy_detectors or ())},
             "auxiliary_classifier": None if classifier is None else classifier.tree(),
         }
 
     @classmethod
     def from_tree(cls, tree: Any, shape: Shape, n_classes: int) -> "Filters":
         """Return the filters that `tree` described. shape: (C, H, W) of the images."""
-        traces, stored = tree["traces"], tree["auxiliary_classifier"]
+        detectors, stored = tree["traces"], tree["auxiliary_classifier"]
         classifier = None if stored is None else AuxiliaryClassifier.from_tree(stored, shape, n_classes)
         return cls(
-            classifier, tuple(CopyDetector(**traces[str(label)]) for label in range(n_classes)) if traces else None
+            classifier,
+            tuple(CopyDetector(**detectors[str(label)]) for label in range(n_classes)) if detectors else None,
         )
 
 
@@ -170,12 +172,12 @@ def make_filters(
     if classifier is None and "copies" not in names:
         return None
     # at half precision from the start, so that a loaded model rejects the same samples as the fitted one
-    traces = tuple(_traces_of(images, name).half() for name in images.classes) if "copies" in names else None
-    return Filters(classifier, traces)
+    detectors = tuple(_copy_detector(images, name).half() for name in images.classes) if "copies" in names else None
+    return Filters(classifier, detectors)
 
 
-def _traces_of(images: LabeledImages, name: str) -> CopyDetector:
-    """Return the traces of one class, of every n-th image where there are too many."""
+def _copy_detector(images: LabeledImages, name: str) -> CopyDetector:
+    """Create the copy detector of one class, from every n-th image if there are too many."""
     rows = images.rows_of(name)
     if len(images) > MAX_COMPARED:
         limit = max(1, MAX_COMPARED // len(images.classes))

@@ -16,7 +16,7 @@ from ganaug._runtime.storage import Tree
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.blocks import Shape, to_memory_format
-from ganaug.sampling.conditional_model import ConditionalModel, classes_from
+from ganaug.sampling.conditional_model import ConditionalModel, parse_class_fields
 from ganaug.sampling.filters import Filters, FilterStats
 from ganaug.sampling.model_files import check_sizes, hash_weights
 
@@ -94,7 +94,7 @@ class GeneratorModel(ConditionalModel):
         return next(self.generator.parameters()).device
 
     @property
-    def learnable(self) -> list[int]:
+    def trained_labels(self) -> list[int]:
         """All labels."""
         return list(range(len(self.classes)))
 
@@ -171,7 +171,7 @@ class GeneratorModel(ConditionalModel):
     def build(cls, description: Mapping[str, Any], tensors: Any, **options: Any) -> "GeneratorModel":
         """Return the model that a file describes. The option `network` replaces the name in the description."""
         network: Network | None = options.get("network")
-        common = classes_from(description)
+        common = parse_class_fields(description)
         shape, n_classes = common["shape"], len(common["classes"])
         pair = network or lookup(NETWORKS, description["network"], "network")
         sizes = (shape, n_classes, description["latent_size"], description["width"])

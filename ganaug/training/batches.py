@@ -43,8 +43,9 @@ class BalancedBatches:
         A class is drawn with a probability proportional to its count raised to this power: 1 draws classes as often as
         they occur, 0 draws all equally often (Mahajan et al. 2018).
     device : torch.device or str, default="cpu"
-    part, parts : int, default=0, 1
-        Rank of this process and number of processes. The process receives rows part, part + parts, ... of each batch.
+    rank, world_size : int, default=0, 1
+        Rank of this process and number of processes. The process receives rows rank, rank + world_size, ... of each
+        batch.
 
     Notes
     -----
@@ -78,11 +79,11 @@ class BalancedBatches:
         seed: int,
         power: float,
         device: torch.device | str = "cpu",
-        part: int = 0,
-        parts: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.batch_size, self.device = batch_size, torch.device(device)
-        self.seed, self.part, self.parts = seed, part, parts
+        self.seed, self.rank, self.world_size = seed, rank, world_size
         counts = torch.bincount(images.labels, minlength=len(images.classes))
         # an empty class has weight 0 also at power 0, where all other classes have weight 1
         weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
@@ -102,8 +103,8 @@ class BalancedBatches:
         labels = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp_max_(self.last_label)
         within_class = (uniform[1] * pool.counts[labels]).long()
         # every process draws the whole batch and keeps its rows: the images do not depend on the number of processes
-        rows = pool.order[pool.starts[labels] + within_class][self.part :: self.parts]
-        labels = labels[self.part :: self.parts]
+        rows = pool.order[pool.starts[labels] + within_class][self.rank :: self.world_size]
+        labels = labels[self.rank :: self.world_size]
         step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
         return Batch(to_signed(pool.images[rows.to(self.device)]), labels.to(self.device), step_generator)
 
@@ -111,5 +112,5 @@ class BalancedBatches:
         """Create the generator for a purpose, which draws the rows of this process."""
         generator = SharedGenerator(device)
         generator.manual_seed(derive(self.seed, *purpose))
-        generator.part, generator.parts = self.part, self.parts
+        generator.rank, generator.world_size = self.rank, self.world_size
         return generator

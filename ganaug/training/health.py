@@ -59,7 +59,7 @@ SYMPTOMS: dict[str, Symptom] = {
         "stop",
     ),
     "discriminator-ahead": Symptom(
-        "the discriminator is nearly always right: its accuracy, where 0.5 is convergence",
+        "the discriminator is nearly always right: its accuracy, where 0.5 is at chance",
         0.98,
         "halve the discriminator's rate",
         "continue",

@@ -16,6 +16,8 @@ FONT_SIZE = 14
 HEADER_HEIGHT, MIN_ROW_HEIGHT, MIN_COLUMN_WIDTH = 24, 18, 88  # pixels; the last two fit a line and a short name
 MAX_NAME_LENGTH = 24
 GAP = 16  # pixels between real and synthetic images
+NAME_PADDING = 12  # pixels on both sides of the class names together
+HALF_LINE_HEIGHT = 9  # pixels; centers a class name vertically
 PREVIEW_SIZE, COLUMN_SIZE = 48, 96  # pixels to which the longer side of smaller images is enlarged
 
 
@@ -30,7 +32,8 @@ def draw_preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        RGB. Images smaller than 48 pixels are enlarged by a whole factor.
+        RGB. Images are enlarged by the whole factor that brings the longer side nearest to 48 pixels, and never
+        reduced.
 
     Examples
     --------
@@ -42,38 +45,40 @@ def draw_preview(rows: Mapping[str, tuple[Tensor, Tensor]]) -> Image.Image:
     """
     shape = next(iter(rows.values()))[0].shape[1:]
     zoom = max(1, round(PREVIEW_SIZE / max(shape[1:])))
-    height, width = max(MIN_ROW_HEIGHT, shape[1] * zoom + 2), shape[2] * zoom + 2
+    cell_height, cell_width = max(MIN_ROW_HEIGHT, shape[1] * zoom + 2), shape[2] * zoom + 2
     max_real = max(len(real) for real, _ in rows.values())
     max_synthetic = max(len(synthetic) for _, synthetic in rows.values())
     font = ImageFont.load_default(size=FONT_SIZE)
-    label_width = 12 + max(int(font.getlength(one_line(name, MAX_NAME_LENGTH))) for name in [*rows, "class"])
-    synthetic_left = label_width + max_real * width + GAP
-    size = (synthetic_left + max_synthetic * width, HEADER_HEIGHT + len(rows) * height)
+    names = [one_line(name, MAX_NAME_LENGTH) for name in rows]
+    label_width = NAME_PADDING + max(int(font.getlength(name)) for name in names)
+    synthetic_left = label_width + max_real * cell_width + GAP
+    size = (synthetic_left + max_synthetic * cell_width, HEADER_HEIGHT + len(rows) * cell_height)
     canvas = Image.new("RGB", size, BACKGROUND_COLOR)
     draw = ImageDraw.Draw(canvas)
     draw.text((label_width, 4), "real", fill=TEXT_COLOR, font=font)
     draw.text((synthetic_left, 4), "synthetic", fill=TEXT_COLOR, font=font)
-    for row, (name, (real, synthetic)) in enumerate(rows.items()):
-        top = HEADER_HEIGHT + row * height
-        draw.text((4, top + height // 2 - 9), one_line(name, MAX_NAME_LENGTH), fill=TEXT_COLOR, font=font)
+    for row, (name, (real, synthetic)) in enumerate(zip(names, rows.values(), strict=True)):
+        top = HEADER_HEIGHT + row * cell_height
+        draw.text((4, top + cell_height // 2 - HALF_LINE_HEIGHT), name, fill=TEXT_COLOR, font=font)
         for left, images in ((label_width, real), (synthetic_left, synthetic)):
             for column, image in enumerate(images):
-                canvas.paste(_enlarged(image, zoom), (left + column * width, top + 1))
+                canvas.paste(_enlarged(image, zoom), (left + column * cell_width, top + 1))
     return canvas
 
 
-def draw_columns(images: Mapping[str, Tensor]) -> Image.Image:
+def draw_columns(columns: Mapping[str, Tensor]) -> Image.Image:
     """Draw a grid with a column for each name and a row for each image.
 
     Parameters
     ----------
-    images : mapping of str to Tensor
+    columns : mapping of str to Tensor
         Name to uint8 images of shape (n, C, H, W), all of the same H and W.
 
     Returns
     -------
     PIL.Image.Image
-        RGB. Images smaller than 96 pixels are enlarged by a whole factor.
+        RGB. Images are enlarged by the whole factor that brings the longer side nearest to 96 pixels, and never
+        reduced.
 
     Examples
     --------
@@ -83,16 +88,16 @@ def draw_columns(images: Mapping[str, Tensor]) -> Image.Image:
     >>> draw_columns({"mask": images, "photo": images}).size
     (200, 324)
     """
-    height, width = next(iter(images.values())).shape[2:]
+    height, width = next(iter(columns.values())).shape[2:]
     zoom = max(1, round(COLUMN_SIZE / max(height, width)))
     row_height, column_width = height * zoom + 4, max(width * zoom + 4, MIN_COLUMN_WIDTH)
-    n_rows = max(len(column) for column in images.values())
-    canvas = Image.new("RGB", (len(images) * column_width, HEADER_HEIGHT + n_rows * row_height), BACKGROUND_COLOR)
+    n_rows = max(len(images) for images in columns.values())
+    canvas = Image.new("RGB", (len(columns) * column_width, HEADER_HEIGHT + n_rows * row_height), BACKGROUND_COLOR)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=FONT_SIZE)
-    for index, (name, column) in enumerate(images.items()):
+    for index, (name, images) in enumerate(columns.items()):
         left = index * column_width + 2
         draw.text((left, 4), one_line(name, MAX_NAME_LENGTH), fill=TEXT_COLOR, font=font)
-        for row, image in enumerate(column):
+        for row, image in enumerate(images):
             canvas.paste(_enlarged(image, zoom), (left, HEADER_HEIGHT + row * row_height))
     return canvas
 
@@ -140,9 +145,9 @@ def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
 
     panels = {
         "losses": ("loss_discriminator", "loss_generator"),
-        "discriminator's accuracy (0.5 is convergence)": ("accuracy_real", "accuracy_fake"),
+        "discriminator's accuracy (0.5: at chance)": ("accuracy_real", "accuracy_fake"),
         "distance to real images (lower is better)": ("score",),
-        "diversity in the worst class (1 is real)": ("diversity",),
+        "diversity of the least diverse class (1: like real images)": ("diversity",),
     }
     figure = Figure(figsize=(10, 6), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):

@@ -31,26 +31,26 @@ class Processes:
 
     Parameters
     ----------
-    part : int, default=0
-        Rank of this process. Row r of a batch belongs to the process of rank ``r % parts``.
-    parts : int, default=1
+    rank : int, default=0
+        Rank of this process. Row r of a batch belongs to the process of rank ``r % world_size``.
+    world_size : int, default=1
         Number of processes (world size).
 
     Examples
     --------
     >>> import torch
     >>> from ganaug.training.processes import Processes
-    >>> Processes(part=1, parts=2).own(torch.arange(6))
+    >>> Processes(rank=1, world_size=2).local_rows(torch.arange(6))
     tensor([1, 3, 5])
     """
 
-    part: int = 0
-    parts: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     @property
     def is_main_process(self) -> bool:
         """Whether this is the main process, of rank 0, which evaluates, writes files and prints."""
-        return self.part == 0
+        return self.rank == 0
 
     def all_reduce_mean(self, numbers: Tensor) -> Tensor:
         """Average a tensor over all processes (all-reduce). Not differentiable.
@@ -65,7 +65,7 @@ class Processes:
         Tensor
             The mean, in each process.
         """
-        if self.parts == 1:
+        if self.world_size == 1:
             return numbers
         from accelerate.utils import reduce  # type: ignore[import-untyped]
 
@@ -78,7 +78,7 @@ class Processes:
 
         Parameters
         ----------
-        rows : Tensor of shape (B / parts, ...)
+        rows : Tensor of shape (B / world_size, ...)
             The rows of this process, as many as those of each other process.
 
         Returns
@@ -86,18 +86,18 @@ class Processes:
         Tensor of shape (B, ...)
             The batch, in each process.
         """
-        if self.parts == 1:
+        if self.world_size == 1:
             return rows
         from accelerate.utils import gather
 
         with naming_lost_processes():
             gathered: Tensor = gather(rows.detach().contiguous())
-        # process p holds rows p, p + parts, ...: interleaved, they have the order of a run in one process
-        return gathered.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
+        # process p holds rows p, p + world_size, ...: interleaved, they have the order of a run in one process
+        return gathered.view(self.world_size, *rows.shape).transpose(0, 1).flatten(0, 1)
 
     def local_rows(self, batch: Tensor) -> Tensor:
-        """Select the rows of this process: (B, ...) -> (B / parts, ...)."""
-        return batch[self.part :: self.parts]
+        """Select the rows of this process: (B, ...) -> (B / world_size, ...)."""
+        return batch[self.rank :: self.world_size]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over all processes.
@@ -107,7 +107,7 @@ class Processes:
         parameters : iterable of nn.Parameter
             Those without a gradient are skipped.
         """
-        if self.parts == 1:
+        if self.world_size == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         # one exchange of all gradients is faster than one for each
@@ -129,7 +129,7 @@ class Processes:
         object
             The result, in each process.
         """
-        if self.parts == 1:
+        if self.world_size == 1:
             return make()
         from accelerate.utils import broadcast_object_list
 
@@ -151,7 +151,7 @@ class Processes:
         str or None
             The same in each process; None if no process has a reason.
         """
-        if self.parts == 1:
+        if self.world_size == 1:
             return reason
         from accelerate.utils import gather_object
 
@@ -176,10 +176,10 @@ class Processes:
         ValueError
             If it cannot.
         """
-        if batch_size % self.parts or batch_size < each * self.parts:
+        if batch_size % self.world_size or batch_size < each * self.world_size:
             raise ValueError(
-                f"batch_size {batch_size} cannot be shared out evenly among {self.parts} processes, {each} images or "
-                f"more each. Give batch_size as a multiple of {self.parts}."
+                f"batch_size {batch_size} cannot be shared out evenly among {self.world_size} processes, {each} images "
+                f"or more each. Give batch_size as a multiple of {self.world_size}."
             )
 
     def check_equal(self, what: str, value: object) -> None:
@@ -196,10 +196,10 @@ class Processes:
         RunError
             In each process whose value differs from that of the main process.
         """
-        if self.parts > 1 and self.broadcast_from_main(lambda: value) != value:
+        if self.world_size > 1 and self.broadcast_from_main(lambda: value) != value:
             raise RunError(
-                f"process {self.part} of {self.parts} has different {what} than process 0. Start all processes with "
-                "the same data and the same options."
+                f"process {self.rank} of {self.world_size} has different {what} than process 0. Start all processes "
+                "with the same data and the same options."
             )
 
 
@@ -252,7 +252,9 @@ def _device() -> torch.device:
 
 
 def synchronize_batch_norm(module: nn.Module, processes: Processes) -> nn.Module:
-    """Replace the batch norms of a module, in place, by ones over the rows of all processes.
+    """Make all batch-norm layers inside `module` use the statistics of all processes, in place.
+
+    `module` itself must not be one. Not SyncBatchNorm: see `DistributedBatchNorm`.
 
     Parameters
     ----------
@@ -265,7 +267,7 @@ def synchronize_batch_norm(module: nn.Module, processes: Processes) -> nn.Module
     nn.Module
         `module`.
     """
-    if processes.parts == 1:
+    if processes.world_size == 1:
         return module
     for name, child in module.named_children():
         if isinstance(child, ConditionalBatchNorm):

@@ -58,7 +58,7 @@ class Run:
         The history, one row for each check.
     best_step, best_score : int, float
         Step and score of the best state.
-    prepared : float
+    setup_seconds : float
         Seconds spent before the first step.
     done : int
         Steps done.
@@ -79,7 +79,7 @@ class Run:
     best_step: int = 0
     best_score: float = math.inf
     rolled_back: int = 0
-    prepared: float = 0.0
+    setup_seconds: float = 0.0
     rate_factors: dict[str, float] = field(default_factory=dict)
     done: int = 0
     stop_reason: str = ""
@@ -101,7 +101,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Seconds spent training, over all resumptions."""
-        return self._before + self.prepared + time.perf_counter() - self._started
+        return self._before + self.setup_seconds + time.perf_counter() - self._started
 
     def start(self, *, n_steps: int, callbacks: Sequence[Callback] = (), resume: bool = False) -> None:
         """Train until `n_steps` steps are done in total.

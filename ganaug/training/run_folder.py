@@ -51,7 +51,7 @@ def run_folder(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Iter
         raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
     with locked(folder):
         if resume:
-            _compare(folder, config)
+            _check_same_run(folder, config)
         else:
             versions = {"format": FORMAT, "ganaug_version": __version__, "torch_version": torch.__version__}
             write_json(folder / CONFIG, {**versions, **config})
@@ -71,12 +71,13 @@ def stored_seed(folder: Path, random_state: object) -> int:
         raise RunError(f"{folder / CONFIG}: has no seed. Start a new run in another folder.")
     if isinstance(random_state, int | np.integer) and random_state != seed:
         raise RunError(
-            f"{folder}: was started with other parameters: random_state was {seed} and is now {random_state}."
+            f"{folder}: its run was started with other parameters: random_state was {seed} and is now {random_state}. "
+            "Restore this value, or start a new run in another folder."
         )
     return seed
 
 
-def _compare(folder: Path, config: Mapping[str, Any]) -> None:
+def _check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RunError if the run in `folder` was started with other data or parameters."""
     stored: Any = read_json(folder / CONFIG)
     try:
@@ -84,16 +85,20 @@ def _compare(folder: Path, config: Mapping[str, Any]) -> None:
         stored_data, stored_params = _brief(stored["data"]), dict(stored["params"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"{folder / CONFIG}: was not written by ganaug ({error!r}). Start a new run in another folder."
+            f"{folder / CONFIG}: is damaged, or was not written by ganaug ({error!r}). Start a new run in another "
+            "folder."
         ) from error
     if not has_same_data:
         raise RunError(
-            f"{folder}: was started on other data ({stored_data}) than now ({_brief(config['data'])}). "
-            "Use the same images, or start a new run in another folder."
+            f"{folder}: its run was started with other data ({stored_data}); the current data are "
+            f"{_brief(config['data'])}. Use the same images, or start a new run in another folder."
         )
     changed = _changes(stored_params, config["params"])
     if changed:
-        raise RunError(f"{folder}: was started with other parameters: {'; '.join(changed)}. Use the same ones.")
+        raise RunError(
+            f"{folder}: its run was started with other parameters: {'; '.join(changed)}. Restore these values, or "
+            "start a new run in another folder."
+        )
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -49,7 +49,7 @@ class MicroBatch:
 
 
 class AdversarialStep:
-    """One update of the discriminator, and one of the generator every `loss.critic_steps` steps.
+    """One update of the discriminator, and one of the generator every `loss.discriminator_steps` steps.
 
     Fake images have the labels of the real batch. Real and fake images are augmented before the discriminator sees
     them. A batch that does not fit into the memory of a GPU is split into micro-batches from then on.
@@ -130,15 +130,15 @@ class AdversarialStep:
         self._follow_schedules(batch_size)
         for module in self.noisy:
             module.random = batch.generator
-        updates_generator = self.steps_done % self.loss.critic_steps == 0
+        updates_generator = self.steps_done % self.loss.discriminator_steps == 0
         latent = normal(batch.generator, len(batch.labels), self.recipe.latent_size)
         # the generator's update reuses the fake images of the discriminator's update, with their graph
         fakes: list[Tensor] | None = [] if updates_generator else None
         logs = self._within_memory(batch, latent, partial(self._update_discriminator, fakes=fakes))
         if fakes is not None:
             logs |= self._within_memory(batch, latent, partial(self._update_generator, fakes=fakes))
-            # one update of the generator stands for the images of critic_steps batches
-            self.average.update(self.steps_done * batch_size, batch_size * self.loss.critic_steps)
+            # one update of the generator stands for the images of discriminator_steps batches
+            self.average.update(self.steps_done * batch_size, batch_size * self.loss.discriminator_steps)
         if self.n_micro_batches > 1:
             logs["micro_batches"] = torch.tensor(float(self.n_micro_batches))
         return logs
@@ -255,7 +255,7 @@ class AdversarialStep:
                 return update(self._split(batch, latent))
             except torch.OutOfMemoryError as error:
                 # at least two images in each part; and other processes would not split at the same step
-                if self.processes.parts > 1 or 4 * self.n_micro_batches > len(batch.labels):
+                if self.processes.world_size > 1 or 4 * self.n_micro_batches > len(batch.labels):
                     raise TrainingError(
                         f"a batch of {self._batch_size(batch)} images does not fit into the memory of "
                         f"{self.counts.device}. Use a smaller batch_size, width or image_size."
@@ -277,7 +277,7 @@ class AdversarialStep:
 
     def _batch_size(self, *batches: Batch) -> int:
         """Return the number of images in all processes."""
-        return sum(len(batch.labels) for batch in batches) * self.processes.parts
+        return sum(len(batch.labels) for batch in batches) * self.processes.world_size
 
     def _generate(self, part: MicroBatch) -> Tensor:
         with self._autocast():
@@ -323,7 +323,7 @@ class AdversarialStep:
             self.pair.decay(final + (1 - final) * self.decay)
 
     def _accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
-        """Return the discriminator's accuracy on real and on fake images; about 0.5 is convergence.
+        """Return the discriminator's accuracy on real and on fake images; 0.5 is at chance.
 
         means: mean logits (2,) of real and fake images. Their mean is the threshold for a Wasserstein loss, whose
         logits have no fixed one.

@@ -11,15 +11,15 @@ from ganaug.images import to_signed
 
 
 @dataclass(frozen=True)
-class PairBatch:
-    """The input of one training step.
+class TranslationBatch:
+    """Source and target images of one training step; row i of both is a pair for Pix2Pix only.
 
     Parameters
     ----------
     source, target : float32 Tensor of shape (B, C, H, W) and (B, C', H, W)
         In [-1, 1], on the device of training.
     generator : torch.Generator
-        Source of all further randomness in the step.
+        Generates all other random numbers of the step.
     """
 
     source: Tensor
@@ -81,8 +81,9 @@ class PairBatches:
         independently.
     seed : int
     device : torch.device or str, default="cpu"
-    part, parts : int, default=0, 1
-        Rank of this process and number of processes. The process receives rows part, part + parts, ... of each batch.
+    rank, world_size : int, default=0, 1
+        Rank of this process and number of processes. The process receives rows rank, rank + world_size, ... of each
+        batch.
 
     Notes
     -----
@@ -108,17 +109,18 @@ class PairBatches:
         paired: bool,
         seed: int,
         device: torch.device | str = "cpu",
-        part: int = 0,
-        parts: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.images: tuple[Tensor, Tensor] = sources.to(device), targets.to(device)
         self.domains, self.batch_size, self.paired, self.seed = domains, batch_size, paired, seed
-        self.device, self.part, self.parts = torch.device(device), part, parts
+        self.device, self.rank, self.world_size = torch.device(device), rank, world_size
 
-    def __call__(self, step: int) -> PairBatch:
+    def __call__(self, step: int) -> TranslationBatch:
         """Return batch number `step`."""
         generator = self._generator("cpu", "pairs", step)
-        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)[:, self.part :: self.parts]
+        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)
+        uniform = uniform[:, self.rank :: self.world_size]
         if self.paired:
             # one position for both domains keeps pairs together
             uniform = uniform[:1].expand(2, -1)
@@ -127,11 +129,11 @@ class PairBatches:
             for domain, images, position in zip(self.domains, self.images, uniform, strict=True)
         )
         step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
-        return PairBatch(source, target, step_generator)
+        return TranslationBatch(source, target, step_generator)
 
     def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
         """Create the generator for a purpose, which draws the rows of this process."""
         generator = SharedGenerator(device)
         generator.manual_seed(derive(self.seed, *purpose))
-        generator.part, generator.parts = self.part, self.parts
+        generator.rank, generator.world_size = self.rank, self.world_size
         return generator

@@ -20,7 +20,7 @@ from ganaug.training.averaging import MovingAverage
 from ganaug.training.engine import resolve_precision
 from ganaug.training.processes import SINGLE_PROCESS, Processes
 from ganaug.training.recipe import TranslationRecipe
-from ganaug.training.translation_batches import PairBatch
+from ganaug.training.translation_batches import TranslationBatch
 
 # (discriminator, its real images, its fake images)
 DiscriminatorInput = tuple[Callable[..., Tensor], Tensor, Tensor]
@@ -79,9 +79,9 @@ class TranslationStep(ABC):
         self.average = MovingAverage(generator, recipe.ema_half_life)
         self.steps_done = 0
 
-    def __call__(self, batch: PairBatch) -> dict[str, Tensor]:
+    def __call__(self, batch: TranslationBatch) -> dict[str, Tensor]:
         """Update the networks on one batch and return what is logged: scalars, detached."""
-        batch_size = len(batch.source) * self.processes.parts
+        batch_size = len(batch.source) * self.processes.world_size
         if self.constant_images is not None:
             decayed = self.steps_done * batch_size / self.constant_images - 1
             self.pair.decay(1 - min(1.0, max(0.0, decayed)))
@@ -97,11 +97,11 @@ class TranslationStep(ABC):
         return logs
 
     @abstractmethod
-    def update(self, batch: PairBatch) -> dict[str, Tensor]:
+    def update(self, batch: TranslationBatch) -> dict[str, Tensor]:
         """Update discriminators and generators on augmented images, and return what is logged."""
 
     @abstractmethod
-    def augmented(self, batch: PairBatch) -> PairBatch:
+    def augmented(self, batch: TranslationBatch) -> TranslationBatch:
         """Return the batch with its images augmented."""
 
     def run(self, network: Callable[..., Tensor], *inputs: Any) -> Tensor:
@@ -173,13 +173,13 @@ class TranslationStep(ABC):
 class Pix2PixStep(TranslationStep):
     """The discriminator sees source and target, the generator also has an L1 loss (Isola et al. 2017, eq. 1 and 3)."""
 
-    def augmented(self, batch: PairBatch) -> PairBatch:
+    def augmented(self, batch: TranslationBatch) -> TranslationBatch:
         """Augment source and target alike."""
         n_channels = batch.source.shape[1]
         both = augment(self.augmentations, torch.cat([batch.source, batch.target], 1), batch.generator)
-        return PairBatch(both[:, :n_channels], both[:, n_channels:], batch.generator)
+        return TranslationBatch(both[:, :n_channels], both[:, n_channels:], batch.generator)
 
-    def update(self, batch: PairBatch) -> dict[str, Tensor]:
+    def update(self, batch: TranslationBatch) -> dict[str, Tensor]:
         """Update on one batch of pairs."""
         source, target = batch.source, batch.target
         fake = self.run(self.generator, source, partial(uniform, batch.generator))
@@ -210,12 +210,12 @@ class CycleGANStep(TranslationStep):
         super().__init__(generator, discriminator, loss, recipe, **options)
         self.pools = {domain: ImagePool(recipe.pool_size) for domain in discriminator}
 
-    def augmented(self, batch: PairBatch) -> PairBatch:
+    def augmented(self, batch: TranslationBatch) -> TranslationBatch:
         """Augment each domain by itself."""
         x, y = (augment(self.augmentations, images, batch.generator) for images in (batch.source, batch.target))
-        return PairBatch(x, y, batch.generator)
+        return TranslationBatch(x, y, batch.generator)
 
-    def update(self, batch: PairBatch) -> dict[str, Tensor]:
+    def update(self, batch: TranslationBatch) -> dict[str, Tensor]:
         """Update on one batch of images of both domains."""
         x, y = batch.source, batch.target
         to_y, to_x = (partial(self.run, self.generator[name]) for name in ("x_to_y", "y_to_x"))  # type: ignore[index]
@@ -245,7 +245,7 @@ class CycleGANStep(TranslationStep):
         for domain, pool in self.pools.items():
             pool.images = state["pools"][domain]
 
-    def _pooled(self, domain: str, fake: Tensor, batch: PairBatch) -> Tensor:
+    def _pooled(self, domain: str, fake: Tensor, batch: TranslationBatch) -> Tensor:
         """Return what the pool of a domain shows in place of `fake`. All processes have the same pool."""
         return self.processes.local_rows(self.pools[domain](self.processes.all_gather(fake.detach()), batch.generator))
 
@@ -302,4 +302,4 @@ class ImagePool:
 
 def _is_patchwise(loss: AdversarialLoss) -> bool:
     """Return whether a loss can judge patches: no penalty, no pairs of real and fake, one update of each network."""
-    return not (loss.penalties or loss.relativistic or loss.critic_steps > 1)
+    return not (loss.penalties or loss.relativistic or loss.discriminator_steps > 1)

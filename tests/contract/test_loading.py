@@ -52,7 +52,7 @@ def test_every_fitted_attribute_comes_back(name, tmp_path):
     for attribute in documented:
         assert is_equal(getattr(fitted, attribute), getattr(loaded, attribute)), attribute
     assert loaded.model_.hash() == fitted.model_.hash()
-    assert json.dumps(loaded._described(), default=str) == json.dumps(fitted._described(), default=str)
+    assert json.dumps(loaded._params_as_json(), default=str) == json.dumps(fitted._params_as_json(), default=str)
 
 
 @pytest.mark.filterwarnings("ignore::ganaug.errors.TrainingWarning")

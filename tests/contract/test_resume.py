@@ -127,7 +127,7 @@ def test_resuming_without_folder_means_another_seed_is_another_run(tmp_path):
 def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
     fitted(tmp_path / "run", "dcgan", "hinge", 5)
     settings = {**SMALL, "check_every": 5, "ema_half_life": 100, "n_steps": 9, "run_dir": tmp_path / "run"}
-    with pytest.raises(RunError, match="started on other data"):
+    with pytest.raises(RunError, match="started with other data"):
         augmenter("dcgan", **settings).resume(tones(7, (1, 8, 8)))
     with pytest.raises(RunError, match="loss was 'hinge' and is now 'wgan'"):
         augmenter("dcgan", "wgan", **settings).resume(tones(6, (1, 8, 8)))

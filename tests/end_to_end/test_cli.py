@@ -442,7 +442,7 @@ def test_the_message_for_an_unknown_class_lists_the_known_ones(data, tmp_path):
     other = folder_of(tmp_path / "other", counts=(9, 9))
     resumed = ganaug("fit", other, "--run", tmp_path / "run", "--resume", "--steps", 4, *QUICK)
     assert resumed.returncode == 1
-    assert "started on other data" in resumed.stderr
+    assert "started with other data" in resumed.stderr
 
 
 @pytest.mark.skipif(

@@ -90,7 +90,7 @@ def test_unpaired_folders_translate_in_both_directions_and_keep_class_folders(tm
     limit = float(np.sort(errors)[3]) + 1e-6
     done = ganaug(
         *("translate", "apply", run, tmp_path / "data" / "trainA", tmp_path / "c"),
-        *("--most-cycle-error", limit, "--device", "cpu"),
+        *("--max-cycle-error", limit, "--device", "cpu"),
     )
     assert done.exit_code == 0, done.stderr
     assert 4 <= len(pd.read_csv(tmp_path / "c" / "metadata.csv")) == (errors <= limit).sum() < len(errors)

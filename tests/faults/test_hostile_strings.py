@@ -12,7 +12,7 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from ganaug import LabeledImages, read_folder, write_folder
-from ganaug.cli.console import say, show
+from ganaug.cli.console import print_message, show
 from ganaug.io.names import escape_cell, is_formula, safe_name, unescape_cell
 from ganaug.io.provenance import is_marked, read_mark
 from ganaug.reports.bias import bias_report
@@ -164,7 +164,7 @@ def test_escaping_a_cell_can_be_reversed(text):
 
 def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
     for payload in PAYLOADS:
-        say(f"class {payload}")
+        print_message(f"class {payload}")
     show(diversity_report(labeled(PAYLOADS[-30:]), labeled(PAYLOADS[-30:], seed=1), features="pixels"))
     show(diversity_report(labeled(TERMINAL), labeled(TERMINAL, seed=1), features="pixels"))
     write_folder(labeled(TERMINAL, each=2), tmp_path / "data")

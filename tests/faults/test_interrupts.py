@@ -92,7 +92,7 @@ def test_a_second_signal_during_saving_exits_at_once_and_damages_nothing(data, t
     process = start_command("fit", data, "--run", run, "--steps", 100_000, *frequent_checks, log=log, disk_delay=0.8)
     wait_for(lambda: steps_done(run) >= 4)
     os.kill(process.pid, number)
-    wait_for(lambda: "Stopping at the end of this step" in log.read_text())
+    wait_for(lambda: "Stopping after this step" in log.read_text())
     time.sleep(1.3)  # an earlier one would count as the same signal
     assert process.is_alive(), log.read_text()
     os.kill(process.pid, number)

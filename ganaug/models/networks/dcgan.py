@@ -96,9 +96,9 @@ class DCGANDiscriminator(nn.Module):
                 nn.Conv2d(before, after, 4, stride=2, padding=1),
                 after,
                 # batch norm of the first layer makes training unstable (Radford et al. 2016, section 3)
-                "none" if normalization == "batch" and before == shape[0] else normalization,
+                "none" if normalization == "batch" and layer == 0 else normalization,
             )
-            for before, after in pairwise(channels)
+            for layer, (before, after) in enumerate(pairwise(channels))
         )
         # two images, because batch norm rejects a single value per channel
         with torch.no_grad():

@@ -114,8 +114,8 @@ class ResNetDiscriminator(nn.Module):
         n_halvings = max(1, round(math.log2(min(shape[1:]) / 4)))
         channels = [shape[0], *(width * 2 ** min(2, stage) for stage in range(n_halvings))]
         self.blocks = nn.ModuleList(
-            _DownBlock(before, after, normalization, takes_image=before == shape[0])
-            for before, after in pairwise(channels)
+            _DownBlock(before, after, normalization, takes_image=block == 0)
+            for block, (before, after) in enumerate(pairwise(channels))
         )
         # two images, because batch norm rejects a single value per channel
         with torch.no_grad():

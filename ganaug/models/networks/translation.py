@@ -24,7 +24,7 @@ Uniform = Callable[..., Tensor]  # (N, C, H, W) as four integers -> uniform in [
 DROPOUT = 0.5
 N_DROPOUT_STAGES = 3  # decoder stages with dropout, from the innermost on (Isola et al. 2017, appendix 6.1.1)
 MAX_DEPTH = 8
-MAX_PADDED_AREA = 1.1  # of the image's
+MAX_PADDED_AREA_RATIO = 1.1  # padded area / image area
 
 
 def unet_depth(height: int, width: int) -> int:
@@ -38,9 +38,9 @@ def unet_depth(height: int, width: int) -> int:
     Returns
     -------
     int
-        At most 8, and at most what takes the shorter side to 1 or 2 pixels. Fewer if padding to a multiple of
-        ``2 ** depth`` would add more than a tenth of the area; then the largest from 4 on that does not, or, if all do,
-        the one that adds least.
+        At most 8, and at most ``round(log2(shorter side))``. From depth 4 (or this maximum, if smaller) up to it: the
+        largest depth whose padding to a multiple of ``2 ** depth`` adds at most 10 % of the area; if none, the depth
+        that adds least.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def unet_depth(height: int, width: int) -> int:
         return -(-height // multiple) * -(-width // multiple) * multiple * multiple
 
     depths = range(min(4, deepest), deepest + 1)
-    economical = [depth for depth in depths if padded_area(depth) <= MAX_PADDED_AREA * height * width]
+    economical = [depth for depth in depths if padded_area(depth) <= MAX_PADDED_AREA_RATIO * height * width]
     return max(economical) if economical else min(depths, key=lambda depth: (padded_area(depth), -depth))
 
 

@@ -74,7 +74,7 @@ def test_exactly_the_counts_with_provenance(fitted, images):
 
 
 def test_a_class_without_a_translator_is_not_learned(fitted):
-    with pytest.raises(ClassNotLearnedError, match="was not trained to draw it"):
+    with pytest.raises(ClassNotLearnedError, match=r"was not trained to draw it\. Add real images"):
         fitted.sample({"far": 3})
 
 

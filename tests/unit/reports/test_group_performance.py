@@ -132,7 +132,10 @@ def test_a_class_that_a_group_lacks_is_named():
 def test_few_clusters_are_insufficient():
     labels, groups, table = predictions(n=300)
     rows = rows_of(labels, groups, table, table, clusters=np.arange(300) // 60)
-    assert rows["attr_skin = dark", "change in accuracy"].note == "fewer than 10 test images or 6 groups"
+    assert (
+        rows["attr_skin = dark", "change in accuracy"].note
+        == "fewer than 10 test images or 6 clusters (patients, slides)"
+    )
     assert ("attr_skin: largest gap", "change in accuracy") not in rows
 
 

@@ -66,7 +66,7 @@ def test_processes_together_draw_the_rows_that_a_single_one_would_draw(draw, row
     def draw_on(rank, world_size):
         shared = SharedGenerator()
         shared.manual_seed(5)
-        shared.part, shared.parts = rank, world_size
+        shared.rank, shared.world_size = rank, world_size
         return draw(shared, *(12 // world_size if axis == rows else 3 for axis in range(2)), rows=rows)
 
     all_rows = draw_on(0, 1)
