@@ -159,7 +159,6 @@ def _measure(
         for name, measure in DIVERSITY_METRICS.items():
             if not measure.requires or getattr(pair, measure.requires) is not None:
                 results[subject, name] = measure.compute(pair)
-        vars(pair).pop(
-            "permutations", None
-        )  # the cached permutations, by far the largest part, which are not used again
+        # the cached permutations are by far the largest part of a pair and are not used again
+        vars(pair).pop("permutations", None)
     return results

@@ -127,6 +127,7 @@ class PairSource:
         """Distances to the nearest synthetic image of as many members and non-members of a class, if there are any."""
         if self.membership is None:
             return None
+        # as many members as others: the advantage by chance depends on their number
         n = min(images.counts[name] for images in self.membership)
         if n < MIN_IMAGES:
             return None
@@ -138,6 +139,7 @@ class PairSource:
 
     def _balance(self, rows_of_class: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Rows over all classes, with as many real as synthetic images of each class, in random order."""
+        # the pair over all classes is no larger than the pair of one class, so that it costs no more
         limit = max(1, self.max_per_class // len(rows_of_class))
         sizes = [min(len(real), len(synthetic), limit) for real, synthetic in rows_of_class]
         real, synthetic = (

@@ -14,13 +14,14 @@ from ganaug.reports.rows import Figure, Row, Table
 # shown beside the colors, which some readers cannot tell apart
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "insufficient": "?"}
 LEGENDS = {
-    "utility": "Intervals are 95 % intervals. A cell passes if its interval lies entirely on the better side of zero, "
-    "and fails if it lies entirely on the worse side. Choices among several methods (best, gated) are made on other "
-    "test images than those that score them. The settings list the choices.",
-    "synthetic": "Intervals are 95 % intervals. p values are adjusted for all tests of diversity together, and "
+    "utility": "Brackets show 95 % intervals. A cell passes if its interval lies entirely on the better side of zero, "
+    "and fails if it lies entirely on the worse side. Rows that select among methods (best baseline, best with "
+    "synthetic, verdict followed) select on other test images than those that score them. The settings list the "
+    "selections.",
+    "synthetic": "Brackets show 95 % intervals. p values are adjusted for all tests of diversity together, and "
     "separately for all tests of composition.",
 }
-LEGEND = "Intervals are 95 % intervals. p values are adjusted for all tests of the report."
+LEGEND = "Brackets show 95 % intervals. p values are adjusted for all tests of the report."
 MARKS_LEGEND = (
     " ✓ pass: no deviation beyond chance. ! warning: check it. ✗ fail. ? insufficient: too few images to judge. "
     "Numbers without a mark are shown and not judged."
@@ -117,7 +118,7 @@ def _render(content: PageContent, *, whole: bool) -> str:
 def _template() -> Template:
     """The compiled template, with autoescape on."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(data_url=_data_url, notes=_collect_notes)
+    environment.filters.update(data_url=_data_url, fact=_format_fact, notes=_collect_notes)
     environment.globals.update(marks=MARKS, version=__version__)
     return environment.from_string((files("ganaug.reports") / "page.html").read_text(encoding="utf-8"))
 
@@ -126,6 +127,17 @@ def _data_url(file: str | bytes) -> str:
     """Encode the text of an SVG or the bytes of a PNG as a data URL."""
     kind, content = ("svg+xml", file.encode()) if isinstance(file, str) else ("png", file)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _format_fact(value: object) -> str:
+    """Format a setting or a count as text."""
+    if isinstance(value, Mapping):
+        return _format_fact([f"{name}: {_format_fact(item)}" for name, item in value.items()])
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_format_fact, value)) or "none"
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _collect_notes(subjects: Mapping[str, Mapping[str, Row]]) -> list[tuple[str, str]]:

@@ -47,6 +47,7 @@ class Row:
     note: str = ""
 
     def __post_init__(self) -> None:
+        # JSON has no NaN or infinity
         for name in ("value", "low", "high", "p"):
             number = getattr(self, name)
             object.__setattr__(self, name, None if number is None or not math.isfinite(number) else float(number))
