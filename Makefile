@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench benchmarks-smoke lock release-check
+.PHONY: demo test test-oldest lint docs bench benchmarks-smoke lock release-check
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,6 +14,19 @@ demo: .venv
 
 test: .venv
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+# The contract with scikit-learn and imbalanced-learn, at the oldest versions that pyproject.toml allows.
+.venv-oldest: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-oldest
+	mkdir -p build
+	grep --invert-match --extended-regexp "^(scikit-learn|imbalanced-learn)==" constraints.txt > build/constraints-oldest.txt
+	.venv-oldest/bin/pip install --quiet --constraint build/constraints-oldest.txt \
+		"scikit-learn==1.7.0" "imbalanced-learn==0.14.0" --editable ".[test]"
+	@touch .venv-oldest
+
+test-oldest: .venv-oldest
+	.venv-oldest/bin/python -m pytest tests/contract/test_compat.py tests/contract/test_estimator_checks.py \
+		tests/contract/test_recipe.py tests/contract/test_augmented_classifier.py
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -41,7 +41,7 @@ COLUMNS = {
 WHOLE_SETS = {"bccd": "bccd_crops"}  # augmented as they are; of the others the training images
 SMOKE = {"set": "smoke", "steps": 2}
 SMOKE_OPTIONS = [
-    *("--param", "width=8", "--param", "latent_size=8", "--param", "filters=null"),
+    *("--param", "recipe.width=8", "--param", "recipe.latent_size=8", "--param", "filters=null"),
     *("--strategy", "Sandal=16", "--no-report"),
 ]
 

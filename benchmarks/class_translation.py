@@ -29,17 +29,17 @@ from benchmarks.small_cnn import class_recalls
 from benchmarks.splits import Split, load_split
 from benchmarks.tables import markdown_table
 from benchmarks.utility_verdict_tables import GAIN
-from ganaug import ClassTranslator, CycleGAN, LabeledImages, utility_report
+from ganaug import ClassTranslator, CycleGAN, LabeledImages, TranslationRecipe, utility_report
 from ganaug.evaluation.classifiers import CNN
-from ganaug.training.pictures import preview
+from ganaug.training.pictures import draw_preview
 
 PAIRS = {"horse-deer": ("horse", "deer"), "bccd": ("RBC", "Platelets"), "smoke": ("Trouser", "Sandal")}
 METHODS = ("GANAugmenter", "ClassTranslator")
 SHARE = "25% synthetic"
 REAL_SHOWN, SYNTHETIC_SHOWN = 4, 10  # columns of the picture
-SCORES = ("yield", "label_accuracy", "unfiltered", "reverse", "judge_on_real", "coverage", "coverage_null")
+SCORES = ("pass_rate", "label_accuracy", "unfiltered", "reverse", "judge_on_real", "coverage", "coverage_null")
 HEAD = [
-    *("set", "seed", "method", "learned", "yield", "label accuracy", "unfiltered", "reverse", "judge on real"),
+    *("set", "seed", "method", "learned", "pass rate", "label accuracy", "unfiltered", "reverse", "judge on real"),
     *("coverage", "1 % of real", "kernel distance", "cycle error", "verdict", f"gain at {SHARE}"),
 ]
 SMOKE = {
@@ -60,8 +60,8 @@ def fit_oversampler(method: str, name: str, split: Split, seed: int, options: ar
     if method == "GANAugmenter":
         oversampler: Any = make_augmenter(seed, smoke=options.smoke, sampling_strategy=counts)
     else:
-        small = {"width": SMOKE_PARAMETERS["width"]} if options.smoke else {}
-        translator = CycleGAN(n_steps=UNLIMITED, **small)
+        recipe = TranslationRecipe(width=SMOKE_PARAMETERS["width"] if options.smoke else None)
+        translator = CycleGAN(n_steps=UNLIMITED, recipe=recipe)
         filters = {"filters": None} if options.smoke else {}
         oversampler = ClassTranslator(
             translator, source=source, sampling_strategy=counts, device="cpu", random_state=seed, **filters
@@ -79,7 +79,7 @@ def score(
     unfiltered = oversampler.sample({target: options.samples}, filtered=False)
     scores: dict[str, Any] = {
         "learned": is_learned,
-        "yield": _filter_yield(oversampler, target),
+        "pass_rate": _pass_rate(oversampler, target),
         "label_accuracy": class_recalls(judge.model, samples)[label],
         "unfiltered": class_recalls(judge.model, unfiltered)[label],
         "judge_on_real": judge.real_recalls[label],
@@ -101,20 +101,20 @@ def score(
         random_state=seed,
     )
     gains = [row for row in report.to_dict()["rows"] if row["metric"] == GAIN]
-    return {**scores, "verdict": report.verdict, "gains": gains}, preview(rows)
+    return {**scores, "verdict": report.verdict, "gains": gains}, draw_preview(rows)
 
 
-def _filter_yield(oversampler: Any, target: str) -> float:
+def _pass_rate(oversampler: Any, target: str) -> float:
     """Share of trial samples that pass the filters; NaN without filters."""
     report = oversampler.filter_report_
-    return float(report.set_index("class")["yield"].get(target, np.nan)) if len(report) else float("nan")
+    return float(report.set_index("class")["pass_rate"].get(target, np.nan)) if len(report) else float("nan")
 
 
 def reverse_accuracy(
     oversampler: ClassTranslator, split: Split, judge: Judge, target: str, limit: int
 ) -> tuple[float, str]:
     """Label accuracy of target images translated back into the source class, and the name of that class."""
-    translation = oversampler.model_.class_translations[split.train.classes.index(target)]
+    translation = oversampler.model_.translations[split.train.classes.index(target)]
     images = split.train.of_class(target)[:limit]
     translated = translation.model.translate(images, torch.zeros(len(images), dtype=torch.int64), "y_to_x")
     source = split.train.classes.index(translation.source)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ganaug import GANAugmenter, LabeledImages
+from ganaug import GANAugmenter, LabeledImages, TrainingRecipe
 from ganaug.images import concatenate
 from ganaug.training.loop import StopTraining
 
@@ -26,10 +26,12 @@ def make_augmenter(seed: int, *, smoke: bool = False, **parameters: Any) -> GANA
     smoke : bool
         Whether to use networks that train in a fraction of a second, without filters.
     **parameters
-        Other parameters of GANAugmenter, which go before these defaults.
+        Other parameters of GANAugmenter or of its TrainingRecipe, which replace these defaults.
     """
     defaults = {"n_steps": UNLIMITED, "device": "cpu", "random_state": seed, **(SMOKE_PARAMETERS if smoke else {})}
-    return GANAugmenter(**{**defaults, **parameters})
+    settings = {**defaults, **parameters}
+    recipe = {name: settings.pop(name) for name in TrainingRecipe().get_params() if name in settings}
+    return GANAugmenter(**settings, recipe=TrainingRecipe(**recipe))
 
 
 def stop_after(seconds: float, threads: int) -> Callable[[int, object], None]:

@@ -1,4 +1,4 @@
-"""The variants of GANAugmenter that `sample_quality.py` compares: parameters of each, by the name of its row."""
+"""The variants of GANAugmenter that `sample_quality.py` compares: the parameters of each, also those of its recipe."""
 
 from typing import Any
 

@@ -5,10 +5,12 @@ Environment variables GANAUG_BENCHMARK_DATA and GANAUG_BENCHMARK_CACHE give the 
 """
 
 import argparse
+import atexit
 import json
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,16 +78,17 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None, smoke: Ma
     argv : sequence of str or None
         Arguments; None takes those of the process.
     smoke : mapping
-        Values of options that --smoke sets. It also moves --out (unless given), --cache and the library's cache
-        into a temporary folder.
+        Values of options that --smoke sets. It also moves --cache and the library's cache into a folder that is removed
+        at exit, and --out, unless it is among the arguments, into a temporary folder.
     """
     options = parser.parse_args(argv)
     options.argv = list(sys.argv[1:] if argv is None else argv)
     if options.smoke:
-        folder = Path(tempfile.mkdtemp(prefix=f"ganaug-{options.program}-"))
-        os.environ.setdefault("GANAUG_CACHE", str(folder / "library-cache"))
-        vars(options).update(threads=1, cache=folder / "cache", **smoke)
-        options.out = options.out or folder / f"{options.program}.md"
+        cache = Path(tempfile.mkdtemp(prefix="ganaug-smoke-cache-"))
+        atexit.register(shutil.rmtree, cache, ignore_errors=True)
+        os.environ.setdefault("GANAUG_CACHE", str(cache / "library"))
+        vars(options).update(threads=1, cache=cache, **smoke)
+        options.out = options.out or Path(tempfile.mkdtemp(prefix="ganaug-smoke-")) / f"{options.program}.md"
     options.out = options.out or RESULTS / f"{options.page.format(**vars(options))}.md"
     options.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)

@@ -29,7 +29,8 @@ from benchmarks.runner import parse, program_parser, progress, run_isolated, wri
 from benchmarks.tables import markdown_table
 from ganaug import LabeledImages, build_store, read_folder
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.io.output import Contents, NewFile, publish_parquet
+from ganaug.io.archives import publish_parquet
+from ganaug.io.output import Contents, NewFile
 from ganaug.io.writing import stream_contents
 from ganaug.training.batches import BalancedBatches
 
@@ -111,11 +112,11 @@ def measure_size(side: int, steps: int, smoke: bool) -> dict[str, float]:
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> str:
-    """Slope of log value over log size, of the part of each value that is above the smallest one."""
+    """Slope of log value over log size, of what each value is above the smallest; '-' if fewer than two are above."""
     above = [value - min(values) for value in values]
     points = [(size, value) for size, value in zip(sizes, above, strict=True) if value > 0.02 * max(values)]
     if len(points) < 2:
-        return "no growth"
+        return "-"
     return f"{np.polyfit(*np.log(np.array(points)).T, 1)[0]:.2f}"
 
 

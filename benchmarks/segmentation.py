@@ -15,18 +15,17 @@ selected" rows are chosen on other frames and seeds than they are scored on.
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.datasets import read_camvid
 from benchmarks.iou_comparison import IoUComparison
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
-from benchmarks.segmentation_network import LABELS, PIXEL_STRIDE, VOID, Pairs, predict, train_network
+from benchmarks.segmentation_frames import Frames, load_frames
+from benchmarks.segmentation_network import LABELS, Pairs, predict, train_network
 from benchmarks.tables import markdown_table
-from ganaug import Pix2Pix
+from ganaug import Pix2Pix, TranslationRecipe
 from ganaug.evaluation.baselines import REAL_ONLY
 from ganaug.evaluation.bootstrap import interval
 from ganaug.evaluation.comparison import Predictions
@@ -34,55 +33,8 @@ from ganaug.integrations.masks import edited_masks
 from ganaug.training.pictures import draw_columns
 
 SHARES, CLASSICAL = (0.25, 0.5), "classical augmentation"
-FRAMES_PER_BLOCK = 10  # neighboring frames show nearly the same
 MAX_MASKS = 2000
 SMOKE = {"pairs": [6], "minutes": 0.0001, "steps": 2, "seeds": [0, 1], "width": 4, "resamples": 20}
-
-
-@dataclass(frozen=True)
-class Frames:
-    """The pairs of CamVid, and what is scored of the test frames.
-
-    Parameters
-    ----------
-    train : Pairs
-        Photos and label images.
-    test_photos : ndarray
-        (N, H, W, 3).
-    labels, blocks : ndarray
-        Label, and block of frames, of each scored pixel, (P,).
-    is_scored : ndarray
-        Which of the pixels that `predict` gives are scored: those with a label.
-    """
-
-    train: Pairs
-    test_photos: np.ndarray
-    labels: np.ndarray
-    blocks: np.ndarray
-    is_scored: np.ndarray
-
-
-def load_frames(options: argparse.Namespace) -> Frames:
-    """CamVid, or a few frames of random squares in a smoke run."""
-    parts = [_random_frames(seed) if options.smoke else read_camvid(options.data, part) for seed, part in PARTS]
-    (photos, masks, _), (test_photos, test_masks, names) = parts
-    labels = test_masks[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE].reshape(-1)
-    pixels_per_frame = labels.size // len(names)
-    blocks = [f"{name.split('_')[0]} {number // FRAMES_PER_BLOCK}" for number, name in enumerate(names)]
-    is_scored = labels != VOID
-    per_pixel = np.repeat(blocks, pixels_per_frame)
-    return Frames((photos, masks), test_photos, labels[is_scored].astype(int), per_pixel[is_scored], is_scored)
-
-
-PARTS = ((0, "train"), (1, "test"))
-
-
-def _random_frames(seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Photos with a gray level for each label, label images of random blocks, and names of 24 frames of 32x32."""
-    draws = np.random.default_rng(seed)
-    masks = draws.integers(0, LABELS, (24, 4, 4), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
-    photos = np.repeat((masks * 20)[..., None], 3, axis=3)
-    return photos, masks, [f"a_{number}" for number in range(len(masks))]
 
 
 def fit_translator(pairs: Pairs, options: argparse.Namespace) -> Pix2Pix:
@@ -90,9 +42,10 @@ def fit_translator(pairs: Pairs, options: argparse.Namespace) -> Pix2Pix:
     photos, masks = pairs
     folder = options.cache / "segmentation" / f"pix2pix_{len(photos)}_{options.minutes:g}min"
     if not (folder / "model").is_dir():
-        width = {"width": options.width} if options.smoke else {}
-        budget = {"time_budget": 60 * options.minutes}
-        translator = Pix2Pix(num_labels=LABELS + 1, run_dir=folder, device="cpu", random_state=0, **budget, **width)
+        recipe = TranslationRecipe(width=options.width if options.smoke else None)
+        seconds = 60 * options.minutes
+        parameters = {"time_budget": seconds, "run_dir": folder, "device": "cpu", "random_state": 0}
+        translator = Pix2Pix(num_labels=LABELS + 1, recipe=recipe, **parameters)
         (translator.resume if folder.exists() else translator.fit)(masks, photos)
     return Pix2Pix.load(folder / "model")
 
@@ -155,9 +108,9 @@ def result_rows(
     for name, (share, _) in methods.items():
         iou = comparison.score_method(name, tables[name]).scores.balanced_accuracy
         rows.append([pairs, name, str(interval(iou)), "" if share == 0 else str(interval(iou - baseline_iou)), ""])
-    rows.append([pairs, "best without, cross-selected", str(interval(baseline_iou)), "", ""])
+    rows.append([pairs, "best baseline, cross-selected", str(interval(baseline_iou)), "", ""])
     iou, gain = interval(best.scores.balanced_accuracy), str(comparison.gain(best))
-    rows.append([pairs, "best with, cross-selected", str(iou), gain, comparison.verdict])
+    rows.append([pairs, "best with synthetic, cross-selected", str(iou), gain, comparison.verdict])
     without, with_ = (method.scores.recall[0] for method in (best_baseline, best))
     return rows, [[pairs, str(k), f"{without[k]:.3f}", f"{with_[k]:.3f}"] for k in range(LABELS)]
 

@@ -37,7 +37,8 @@ from ganaug import GANAugmenter, LabeledImages
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.images import to_signed
-from ganaug.io.output import publish, publish_tar
+from ganaug.io.archives import publish_tar
+from ganaug.io.output import publish
 from ganaug.io.writing import stream_contents
 from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.blocks import to_memory_format

@@ -26,8 +26,8 @@ from benchmarks.uses.scoring import BASE, compare_methods, draw_images, uses_par
 from benchmarks.uses.training import Draw, batches, mixture, predict, predict_trained, train_network
 from ganaug import GANAugmenter
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical
-from ganaug.evaluation.training_set import balanced
+from ganaug.evaluation.classical import classical_augmentation
+from ganaug.evaluation.training_set import balance_classes
 
 SMOKE = {"set": "smoke:8:2", "seeds": [0], "trainings": 1, "seconds": [0.01, 0.02], "samples_per_class": 12}
 SMOKE_TRAINING = {"batch_size": 8, "max_steps": 1}
@@ -59,7 +59,7 @@ def make_draw(spec: SetSpec, seed: int, number: int, options: argparse.Namespace
         test,
         synthetic=train,  # no method here takes samples from it
         augmenter=GANAugmenter.load(models[max(models)], device="cpu"),
-        augment=classical(train),
+        augment=classical_augmentation(train),
         seed=derive(seed, "inner", number),
         samples_per_class=options.samples_per_class,
         **(SMOKE_TRAINING if options.smoke else {}),
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
         **{f"25% after {stage:g} s": partial(with_samples, seconds=stage) for stage in sorted(options.seconds)},
         "25%, held out": four_times(lambda d: predict_trained(d, mixture(d, d.validation))),
         "no classical augmentation": four_times(
-            lambda d: predict(d, train_network(d, batches(d, balanced(d.train), augment=False)))
+            lambda d: predict(d, train_network(d, batches(d, balance_classes(d.train), augment=False)))
         ),
     }
     options.methods = list(methods)

@@ -28,7 +28,7 @@ from benchmarks.generators import UNLIMITED
 from benchmarks.runner import parse, program_parser, progress, write_page
 from benchmarks.step_timing import Step, convolutions_of, count_flop, fit_steps_per_second, steps_per_second
 from benchmarks.tables import MEDIAN_RANGE, markdown_table, median_range
-from ganaug import CycleGAN, Pix2Pix
+from ganaug import CycleGAN, Pix2Pix, TranslationRecipe
 from ganaug.models.networks.translation import PatchDiscriminator
 from ganaug.sampling.translation_model import generators
 from ganaug.training.engine import resolve_precision
@@ -137,9 +137,8 @@ def measure(name: str, size: tuple[int, int], options: argparse.Namespace) -> tu
         progress(f"{name}, {part}: {rate:,.1f}")
 
     for _ in range(options.rounds):
-        translator = estimator(
-            **parameters, n_steps=UNLIMITED, check_every=UNLIMITED, width=width, device="cpu", random_state=0
-        )
+        recipe = TranslationRecipe(check_every=UNLIMITED, width=width)
+        translator = estimator(**parameters, n_steps=UNLIMITED, device="cpu", random_state=0, recipe=recipe)
         fit_rate = fit_steps_per_second(
             lambda model=translator, **options: model.fit(*inputs, **options), options.seconds, skip=3
         )

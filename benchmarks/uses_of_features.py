@@ -12,14 +12,12 @@ How to read it: gains are points over classical augmentation. "held out" rows ha
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.judge import smoke_features
 from benchmarks.runner import parse
@@ -32,17 +30,16 @@ from benchmarks.uses.feature_samplers import (
     sample_smote,
     sample_wgan_gp,
 )
+from benchmarks.uses.linear_classifier import MIN_PROBABILITY, best_strength, log_probabilities, standardize
 from benchmarks.uses.scoring import BASE, Method, compare_methods, draw_images, uses_parser
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical
-from ganaug.evaluation.scores import offset
+from ganaug.evaluation.classical import classical_augmentation
+from ganaug.evaluation.scores import adjust_logits
 from ganaug.metrics.features import efficientnet_features
 
-VERSIONS, FOLDS = 2, 3  # augmented versions of an image; folds that choose the penalty
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression
+VERSIONS = 2  # augmented versions of an image
 MAX_HELD_OUT = 200  # images of a class
-MIN_PROBABILITY = 1e-6  # below which a confident classifier is not believed
 SMOKE = {
     "set": "smoke:8:2",
     "seeds": [0],
@@ -81,56 +78,6 @@ class Draw:
         return np.bincount(self.train.unaugmented.y)
 
 
-def sample_weights(labels: np.ndarray, is_synthetic: np.ndarray, share: float) -> np.ndarray:
-    """Weights (N,) that balance the classes, with `share` of each class's on synthetic rows if it has any.
-
-    Their sum is the number of real rows.
-    """
-    groups = labels * 2 + is_synthetic
-    sizes = np.bincount(groups, minlength=2 * labels.max() + 2)
-    has_synthetic = sizes[1::2][labels] > 0
-    parts = np.where(is_synthetic, share, np.where(has_synthetic, 1 - share, 1.0))
-    weights = parts / sizes[groups]
-    scaled: np.ndarray = weights * (~is_synthetic).sum() / weights.sum()
-    return scaled
-
-
-def standardize(X: np.ndarray, rows: FeatureRows) -> np.ndarray:
-    """`X` (N, D) by mean and standard deviation of `rows`."""
-    return (X - rows.X.mean(0)) / (rows.X.std(0) + 1e-6)
-
-
-def log_probabilities(
-    rows: FeatureRows, test: np.ndarray, sampler: Sampler | None, share: float, seed: int
-) -> list[np.ndarray]:
-    """Log-probabilities (N, K) of features `test` (N, D), for each of STRENGTHS."""
-    test, rows = standardize(test, rows), replace(rows, X=standardize(rows.X, rows))
-    X, y, is_synthetic = rows.X, rows.y, np.zeros(len(rows.y), dtype=bool)
-    if sampler is not None:
-        more, labels = sampler(rows, seed)
-        X, y = np.concatenate([X, more]).astype(np.float32), np.concatenate([y, labels])
-        is_synthetic = np.arange(len(y)) >= len(rows.y)
-    weights = sample_weights(y, is_synthetic, share)
-    model, tables = LogisticRegression(max_iter=400, warm_start=True), []
-    for strength in STRENGTHS:
-        model.set_params(C=strength).fit(X, y, sample_weight=weights)
-        tables.append(np.log(model.predict_proba(test).clip(MIN_PROBABILITY)))
-    return tables
-
-
-def best_strength(rows: FeatureRows, sampler: Sampler | None, share: float, seed: int) -> int:
-    """Index in STRENGTHS with the smallest balanced log loss over folds of the images."""
-    images = rows.unaugmented
-    losses = np.zeros(len(STRENGTHS))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
-    for inside, outside in folds.split(images.X, images.y):
-        train = rows.of_images(images.image[inside])
-        tables = log_probabilities(train, images.X[outside], sampler, share, seed)
-        weights = sample_weights(images.y[outside], np.zeros(len(outside), dtype=bool), 0.0)
-        losses += [-(weights * table[np.arange(len(outside)), images.y[outside]]).sum() for table in tables]
-    return int(losses.argmin())
-
-
 def with_sampler(draw: Draw, sampler: Sampler | None = None, share: float = 0.0, *, augment: bool = True) -> np.ndarray:
     """Log-probabilities of the test images, with `share` of each class by a sampler."""
     rows = draw.train if augment else draw.train.unaugmented
@@ -156,7 +103,7 @@ def with_discriminant(draw: Draw) -> np.ndarray:
 
 def with_adjustment(draw: Draw, tau: float) -> np.ndarray:
     """Classical augmentation under logit adjustment of strength `tau`."""
-    return offset(with_sampler(draw), np.log(draw.counts / draw.counts.sum()), tau)
+    return adjust_logits(with_sampler(draw), np.log(draw.counts / draw.counts.sum()), tau)
 
 
 def make_methods(gan_steps: int = 1000) -> dict[str, Method]:
@@ -184,7 +131,7 @@ def make_draw(spec: SetSpec, seed: int, number: int, options: argparse.Namespace
     """Features of the images of a seed."""
     features = smoke_features if options.smoke else efficientnet_features
     train, validation, test = draw_images(spec, seed, options)
-    augment = classical(train)
+    augment = classical_augmentation(train)
     versions = [train.images, *(augment(train.images, derive(seed, "classical", k)) for k in range(VERSIONS))]
     X = np.concatenate([features(images).numpy() for images in versions])
     rows = FeatureRows(X, np.tile(train.labels.numpy(), len(versions)), np.tile(np.arange(len(train)), len(versions)))

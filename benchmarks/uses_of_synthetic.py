@@ -50,9 +50,9 @@ from benchmarks.uses.selection import (
 from benchmarks.uses.soft_labels import augmented_real, first_of_class, mixed_real, predict_soft_labeled
 from benchmarks.uses.training import Batches, Draw, batches, mixture, predict, predict_trained, train_network
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical
-from ganaug.evaluation.scores import offset
-from ganaug.evaluation.training_set import balanced, filled
+from ganaug.evaluation.classical import classical_augmentation
+from ganaug.evaluation.scores import adjust_logits
+from ganaug.evaluation.training_set import balance_classes, fill_classes
 
 SMOKE = {"set": "smoke:8:2", "seeds": [0], "trainings": 1, "seconds": 0.0, "samples_per_class": 12}
 SMOKE_TRAINING = {"batch_size": 8, "max_steps": 1}
@@ -60,12 +60,12 @@ SMOKE_TRAINING = {"batch_size": 8, "max_steps": 1}
 
 def with_adjustment(draw: Draw, tau: float) -> np.ndarray:
     """The base under logit adjustment of strength `tau`."""
-    return offset(predict(draw, draw.base), np.log(draw.counts / draw.counts.sum()), tau)
+    return adjust_logits(predict(draw, draw.base), np.log(draw.counts / draw.counts.sum()), tau)
 
 
 def real_batches(draw: Draw) -> Batches:
     """Balanced batches of real images, classically augmented."""
-    return batches(draw, balanced(draw.train))
+    return batches(draw, balance_classes(draw.train))
 
 
 def mixed_batches(draw: Draw) -> Batches:
@@ -74,17 +74,17 @@ def mixed_batches(draw: Draw) -> Batches:
 
 
 METHODS: dict[str, Method] = {
-    "oversampling": lambda d: predict(d, train_network(d, batches(d, balanced(d.train), augment=False))),
+    "oversampling": lambda d: predict(d, train_network(d, batches(d, balance_classes(d.train), augment=False))),
     BASE: lambda d: predict(d, d.base),
     "classical, logit adjustment 0.25": partial(with_adjustment, tau=0.25),
     "classical, logit adjustment 0.5": partial(with_adjustment, tau=0.5),
     "10%": lambda d: predict_trained(d, mixture(d, share=0.1)),
     "25%": lambda d: predict_with_probe(d, d.mixed, d.synthetic),
     "50%": lambda d: predict_trained(d, mixture(d, share=0.5)),
-    "filled to balance": lambda d: predict_trained(d, filled(d.train, d.synthetic)),
+    "filled to balance": lambda d: predict_trained(d, fill_classes(d.train, d.synthetic)),
     "25%, held out": lambda d: predict_mixture_with_probe(d, d.validation),
     "50%, held out": lambda d: predict_trained(d, mixture(d, d.validation, 0.5)),
-    "filled to balance, held out": lambda d: predict_trained(d, filled(d.train, d.validation)),
+    "filled to balance, held out": lambda d: predict_trained(d, fill_classes(d.train, d.validation)),
     "25%, then batch norm on real": lambda d: predict_retuned(d, d.mixed, last_layer=False),
     "25%, then batch norm and last layer on real": lambda d: predict_retuned(d, d.mixed, last_layer=True),
     "classical, then batch norm and last layer retrained": lambda d: predict_retuned(d, d.base, last_layer=True),
@@ -151,7 +151,7 @@ def make_draw(spec: SetSpec, seed: int, number: int, options: argparse.Namespace
         test,
         sample_learned(augmenter, train, options.samples_per_class, 0),
         augmenter,
-        classical(train),
+        classical_augmentation(train),
         derive(seed, "inner", number),
         samples_per_class=options.samples_per_class,
         **(SMOKE_TRAINING if options.smoke else {}),

@@ -6,8 +6,8 @@ from typing import Any
 from benchmarks.tables import markdown_table, mean_range
 
 # Names of rows and columns of `utility_report`.
-GAIN, ACCURACY = "gain over best without", "balanced accuracy"
-FOLLOWED = "gated"  # what following the verdict brings; needs four classifiers a seed
+GAIN, ACCURACY = "gain over best baseline", "balanced accuracy"
+FOLLOWED = "verdict followed"  # what following the verdict brings; needs four classifiers a seed
 SHARES = ("10% synthetic", "25% synthetic", "50% synthetic", "filled to balance")
 VERDICTS = ("helps", "no evidence", "hurts")
 
@@ -26,7 +26,7 @@ def summary_table(runs: Sequence[dict[str, Any]]) -> list[str]:
     for run in runs:
         cells.setdefault((run["name"], run["n_max"], run["ratio"]), []).append(run)
     uses = ["verdict followed", "10%", "25%", "50%", "filled"]
-    head = ["set", "n_max", "ratio", "seeds", "real only", "best without", *uses, f"headroom: {uses[0]}", *uses[1:]]
+    head = ["set", "n_max", "ratio", "seeds", "real only", "best baseline", *uses, f"headroom: {uses[0]}", *uses[1:]]
     head += ["verdicts", "synthetic used", "headroom: synthetic used"]
     rows = []
     for (name, n_max, ratio), members in cells.items():
@@ -35,7 +35,7 @@ def summary_table(runs: Sequence[dict[str, Any]]) -> list[str]:
         rows.append(
             [
                 *(name, str(n_max), f"{ratio:g}", str(len(members))),
-                *(_points(reports, method, ACCURACY) for method in ("real only", "best without")),
+                *(_points(reports, method, ACCURACY) for method in ("real only", "best baseline")),
                 *(_points(reports, use, GAIN) for use in (FOLLOWED, *SHARES)),
                 *(_points(headroom, use, GAIN) for use in (FOLLOWED, *SHARES)),
                 ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts))),
@@ -60,7 +60,7 @@ def known_table(runs: Sequence[dict[str, Any]], titles: Iterable[str]) -> list[s
             [
                 *(title, str(len(reports)), *(str(verdicts.count(verdict)) for verdict in VERDICTS)),
                 *(str(sum(report["facts"]["share"] == 0 for report in reports)), *map(str, harm)),
-                *(_points(reports, method, GAIN) for method in ("best with", FOLLOWED)),
+                *(_points(reports, method, GAIN) for method in ("best with synthetic", FOLLOWED)),
                 _synthetic_choices(reports),
             ]
         )
@@ -75,6 +75,6 @@ def _points(reports: Iterable[ReportDict], subject: str, metric: str) -> str:
 
 def _synthetic_choices(reports: Iterable[ReportDict]) -> str:
     """How many of the choices that follow the verdict are of synthetic images; '-' if there are no choices."""
-    choices = [choice for report in reports for choice in report["facts"].get("gated, how often", {}).items()]
+    choices = [choice for report in reports for choice in report["facts"].get(f"{FOLLOWED}, selections", {}).items()]
     synthetic = sum(n for name, n in choices if "synthetic" in name)
     return f"{synthetic} of {sum(n for _, n in choices)}" if choices else "-"

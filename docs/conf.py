@@ -18,20 +18,6 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["myst.xref_missing"]
 
 
-def as_list(app, what, name, obj, options, lines):  # noqa: ARG001  # the signature of a Sphinx handler
-    """Show docstrings with lines `name: meaning` as lists; numpydoc docstrings stay as they are."""
-    if any(re.fullmatch(r"\s*-{3,}", line) for line in lines):
-        return
-    shown, listing = [], False
-    for line in lines:
-        item = None if line.startswith(":") else re.match(r"(\w+(?:, \w+)*): (.*)", line)
-        if item or (listing and line and not line.startswith(" ")):
-            shown.append("")
-        shown.append(f"* ``{item[1]}``: {item[2]}" if item else line)
-        listing = bool(item) or (listing and line.startswith(" "))
-    lines[:] = shown
-
-
 def number_references(app, what, name, obj, options, lines):  # noqa: ARG001  # the signature of a Sphinx handler
     """Make the labels of references unique: every numpydoc docstring begins with [1], and a page shows several."""
     label = name.replace(".", "-").replace("_", "-")
@@ -42,4 +28,3 @@ def number_references(app, what, name, obj, options, lines):  # noqa: ARG001  # 
 def setup(app):
     # before napoleon's handler, which has priority 500
     app.connect("autodoc-process-docstring", number_references, priority=400)
-    app.connect("autodoc-process-docstring", as_list, priority=400)

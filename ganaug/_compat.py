@@ -10,6 +10,7 @@ from typing import Any
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils._validation import ArraysTransformer
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "SAMPLING_STRATEGY_CONSTRAINTS",
@@ -17,6 +18,7 @@ __all__ = [
     "BaseOverSampler",
     "Interval",
     "StrOptions",
+    "check_sample_weight",
     "parameter_names",
     "validate_parameters",
 ]

@@ -134,6 +134,7 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
         {'cat': 3, 'dog': 0}
         """
         selection = torch.asarray(indices, copy=True)  # a copy, because arrays from pandas may be read-only
+        # row numbers, because a mask cannot index the rows of a store
         selection = selection.nonzero().flatten() if selection.dtype == torch.bool else selection.long()
         metadata = None if self.metadata is None else self.metadata.iloc[selection.numpy()].reset_index(drop=True)
         labels, stored = self.labels[selection], cast(Any, self.images)
@@ -189,6 +190,7 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
         False
         """
         digest = hashlib.blake2b(repr((tuple(self.images.shape), self.classes)).encode(), digest_size=8)
+        # little-endian, so that every machine computes the same fingerprint
         digest.update(self.labels.numpy().astype("<i8").data)
         hashes = image_hashes(self.images) if hashes is None else hashes
         digest.update(hashes.numpy().astype("<i8").data)
@@ -314,6 +316,7 @@ def image_hashes(images: Tensor) -> Tensor:
         return stored.hashes
     shape = str(tuple(images.shape[1:])).encode()
     pixels = images.contiguous().flatten(1).numpy()
+    # with the shape: images of different shapes can have equal bytes
     digests = b"".join(hashlib.blake2b(shape + row.tobytes(), digest_size=8).digest() for row in pixels)
     return torch.from_numpy(np.frombuffer(digests, ">i8").astype(np.int64))
 
@@ -352,6 +355,7 @@ def apply_in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, size: i
         if n_rows and n_padding:
             batch = torch.cat([batch, batch[-1:].expand(n_padding, *batch.shape[1:])])
         batch_result = function(batch)[:n_rows]
+        # one allocation of the final size: a list and torch.cat would hold everything twice
         results = batch_result.new_empty((len(rows), *batch_result.shape[1:])) if results is None else results
         results[start : start + size] = batch_result
     assert results is not None
@@ -407,4 +411,5 @@ def to_uint8(images: Tensor) -> Tensor:
     >>> to_uint8(torch.tensor([-1.0, 0.0, 1.5]))
     tensor([  0, 128, 255], dtype=torch.uint8)
     """
+    # rounded, because truncation would darken every pixel by half a level on average
     return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

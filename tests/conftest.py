@@ -17,6 +17,9 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 OFFLINE = str(Path(__file__).with_name("offline"))  # blocks the network for subprocesses
 os.environ["PYTHONPATH"] = os.pathsep.join([OFFLINE, *filter(None, [os.environ.get("PYTHONPATH")])])
 
+# programs that tests start; doctest would import them
+collect_ignore_glob = ["stored/make.py", "faults/fuzz.py", "offline/*", "end_to_end/programs/*", "reference/convert_*"]
+
 
 @pytest.fixture(autouse=True)
 def seeded_global_generators():

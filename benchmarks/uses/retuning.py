@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.uses.training import STREAM, Draw, batch_norms, batches, descend, features, predict
 from ganaug._runtime.randomness import derive, generator
-from ganaug.evaluation.training_set import balanced
+from ganaug.evaluation.training_set import balance_classes
 from ganaug.images import to_signed
 from ganaug.models.networks.classifier import Classifier as Network
 
@@ -19,7 +19,7 @@ VERSIONS, HEAD_STEPS, NORM_BATCHES = 5, 300, 60  # augmented versions of an imag
 def predict_retuned(draw: Draw, network: Network, *, last_layer: bool) -> np.ndarray:
     """As `predict`, with batch norm estimated again on real images; last_layer: retrain that layer on them, too."""
     network = deepcopy(network)
-    real = batches(draw, balanced(draw.train))
+    real = batches(draw, balance_classes(draw.train))
     for norm in batch_norms(network):
         norm.reset_running_stats()
         norm.momentum = None  # type: ignore[assignment]  # the plain mean over batches

@@ -19,7 +19,7 @@ from benchmarks.uses.training import (
     train_network,
 )
 from ganaug._runtime.randomness import derive, generator
-from ganaug.evaluation.training_set import TrainingSet, balanced
+from ganaug.evaluation.training_set import TrainingSet, balance_classes
 from ganaug.images import to_signed
 from ganaug.models.networks.classifier import Classifier as Network
 
@@ -31,13 +31,13 @@ def four_times(method: Callable[[Draw], np.ndarray]) -> Callable[[Draw], np.ndar
 
 def synthetic_first(draw: Draw) -> np.ndarray:
     """Synthetic images in the first half of the steps, real ones in the second."""
-    synthetic, real = batches(draw, balanced(draw.synthetic)), batches(draw, balanced(draw.train))
+    synthetic, real = batches(draw, balance_classes(draw.synthetic)), batches(draw, balance_classes(draw.train))
     return predict(draw, train_network(draw, lambda step: (synthetic if step < draw.steps // 2 else real)(step)))
 
 
 def decreasing_share(draw: Draw) -> np.ndarray:
     """A share of one half that decreases to 0 over the first two thirds of the steps."""
-    synthetic, real = batches(draw, mixture(draw, share=0.999)), batches(draw, balanced(draw.train))
+    synthetic, real = batches(draw, mixture(draw, share=0.999)), batches(draw, balance_classes(draw.train))
 
     def batch(step: int) -> Batch:
         count = round(draw.batch_size * max(0.0, 0.5 * (1 - 1.5 * step / draw.steps)))
@@ -62,7 +62,7 @@ def consistency(draw: Draw, images: Tensor) -> np.ndarray:
         )
         return kl_div(first, second.detach(), reduction="batchmean", log_target=True)
 
-    return predict(draw, train_network(draw, batches(draw, balanced(draw.train)), extra_loss=extra_loss))
+    return predict(draw, train_network(draw, batches(draw, balance_classes(draw.train)), extra_loss=extra_loss))
 
 
 def mixup(draw: Draw, batch_of: Batches) -> Batches:

@@ -18,7 +18,7 @@ from benchmarks.runner import add_folders, add_seeds, program_parser, progress, 
 from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
 from benchmarks.tables import markdown_table, mean_interval
 from ganaug import LabeledImages
-from ganaug.evaluation.scores import offset
+from ganaug.evaluation.scores import adjust_logits
 
 BASE = "classical augmentation"  # the best baseline on these sets: gains are over it
 ABOVE_CURVE = "above curve"
@@ -142,7 +142,7 @@ def adjusted_predictions(labels: np.ndarray, counts: np.ndarray, log_probabiliti
     prior, half = np.log(counts / counts.sum()), np.zeros(len(labels), bool)
     for label in np.unique(labels):
         half[np.flatnonzero(labels == label)[::2]] = True
-    candidates = [offset(log_probabilities, prior, tau).argmax(1) for tau in TAUS]
+    candidates = [adjust_logits(log_probabilities, prior, tau).argmax(1) for tau in TAUS]
     predictions = np.empty_like(labels)
     for tuned in (half, ~half):
         best = max(candidates, key=lambda answers: class_recall(labels[tuned], answers[tuned]).mean())
@@ -159,7 +159,7 @@ def above_adjustment_curve(labels: np.ndarray, counts: np.ndarray, recall: np.nd
     if not rare.any():
         return float("nan")
     prior = np.log(counts / counts.sum())
-    points = [100 * class_recall(labels, offset(base, prior, tau).argmax(1)) for tau in CURVE_TAUS]
+    points = [100 * class_recall(labels, adjust_logits(base, prior, tau).argmax(1)) for tau in CURVE_TAUS]
     x, y = np.array([[point[rare].mean(), point[~rare].mean()] for point in points]).T
     order = np.argsort(x, kind="stable")
     frontier = np.maximum.accumulate(y[order[::-1]])[::-1]

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot, softmax
 from benchmarks.uses.training import SHARE, Draw, batches, logits, mixture, predict, train_network
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.training_set import balanced
+from ganaug.evaluation.training_set import balance_classes
 
 MAX_TAUGHT = 400  # images of a class that a slow teacher labels
 
@@ -35,7 +35,7 @@ def predict_soft_labeled(
 def mixed_real(draw: Draw) -> LabeledImages:
     """The control of soft labels: weighted sums of two real images instead of synthetic ones."""
     random, n = np.random.default_rng(draw.seed), len(draw.train.classes) * draw.samples_per_class
-    chances = balanced(draw.train).chances.numpy()
+    chances = balance_classes(draw.train).sampling_weights.numpy()
     first, second = (random.choice(len(draw.train), n, p=chances / chances.sum()) for _ in range(2))
     weight = torch.from_numpy(random.beta(0.4, 0.4, (n, 1, 1, 1))).float()
     pixels = weight * draw.train.images[first] + (1 - weight) * draw.train.images[second]
@@ -46,7 +46,7 @@ def mixed_real(draw: Draw) -> LabeledImages:
 def augmented_real(draw: Draw) -> LabeledImages:
     """Another control: classically augmented real images, MAX_TAUGHT of each class."""
     images, n = draw.train, min(MAX_TAUGHT, draw.samples_per_class) * len(draw.train.classes)
-    chances = balanced(images).chances.numpy()
+    chances = balance_classes(images).sampling_weights.numpy()
     chosen = images.take(np.random.default_rng(draw.seed).choice(len(images), n, p=chances / chances.sum()))
     return replace(chosen, images=draw.augment(chosen.images, derive(draw.seed, "taught")))
 

@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 from ganaug import GANAugmenter, LabeledImages
 from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.evaluation.classical import Augment
-from ganaug.evaluation.classifiers import CNN, Features
-from ganaug.evaluation.training_set import TrainingSet, balanced, mixed
+from ganaug.evaluation.classifiers import CNN, FeatureClassifier
+from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
 from ganaug.images import apply_in_batches, to_signed
 from ganaug.models.networks.classifier import Classifier as Network
 
@@ -79,7 +79,7 @@ class Draw:
     @cached_property
     def base(self) -> Network:
         """Trained on real images with classical augmentation, classes balanced."""
-        return train_network(self, batches(self, balanced(self.train)))
+        return train_network(self, batches(self, balance_classes(self.train)))
 
     @cached_property
     def mixed(self) -> Network:
@@ -90,7 +90,7 @@ class Draw:
     def other_bases(self) -> list[Network]:
         """Two more networks like the base, with other weights and other batches."""
         draws = [replace(self, seed=derive(self.seed, name)) for name in "ab"]
-        return [train_network(draw, batches(draw, balanced(draw.train))) for draw in draws]
+        return [train_network(draw, batches(draw, balance_classes(draw.train))) for draw in draws]
 
     def ensemble(self, images: Tensor) -> Tensor:
         """Mean log-probabilities of the base and the two others, (N, K)."""
@@ -99,7 +99,7 @@ class Draw:
 
     @cached_property
     def _features_classifier(self) -> Callable[[Tensor], np.ndarray]:
-        return Features()(replace(balanced(self.train), classical=True), self.augment, self.seed)
+        return FeatureClassifier()(replace(balance_classes(self.train), is_augmented=True), self.augment, self.seed)
 
     def features_classifier(self, images: Tensor) -> Tensor:
         """Log-probabilities of a logistic regression on EfficientNet-lite0's features, (N, K)."""
@@ -121,17 +121,17 @@ ExtraLoss = Callable[[Network, int], Tensor]  # network, step -> scalar
 
 def mixture(draw: Draw, synthetic: LabeledImages | None = None, share: float = SHARE) -> TrainingSet:
     """Real images, and with a chance of `share` in each class synthetic ones, by default those of the generator."""
-    return mixed(draw.train, draw.synthetic if synthetic is None else synthetic, share)
+    return mix_synthetic(draw.train, draw.synthetic if synthetic is None else synthetic, share)
 
 
 def batches(draw: Draw, training: TrainingSet, *, targets: Tensor | None = None, augment: bool = True) -> Batches:
-    """Batches drawn by the chances of a training set; targets: probabilities (N, K) instead of labels."""
+    """Batches drawn by the sampling weights of a training set; targets: probabilities (N, K) instead of labels."""
     images, n_classes = training.images, len(training.images.classes)
     targets = one_hot(images.labels, n_classes).float() if targets is None else targets
 
     def batch(step: int) -> Batch:
         draws = generator(draw.seed, STREAM, "batch", step)
-        rows = torch.multinomial(training.chances, draw.batch_size, replacement=True, generator=draws)
+        rows = torch.multinomial(training.sampling_weights, draw.batch_size, replacement=True, generator=draws)
         pixels = images.images[rows]
         pixels = draw.augment(pixels, derive(draw.seed, STREAM, "altered", step)) if augment else pixels
         return Batch(pixels, targets[rows], training.is_synthetic[rows])

@@ -12,6 +12,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameter numbers in malloc.h
 MAX_MMAP_THRESHOLD = 32 * 2**20  # the largest that glibc accepts
 NEVER_TRIM = 2**31 - 1  # bytes, the largest C int
 
+# mallopt acts on the whole process, so nested and concurrent blocks are counted
 _lock, _active_blocks = threading.Lock(), list[None]()
 
 
@@ -42,6 +43,7 @@ def retain_freed_memory() -> Iterator[None]:
         return
     with _lock:
         _active_blocks.append(None)
+        # larger requests get separate mappings, which go back to the system when they are freed
         libc.mallopt(M_MMAP_THRESHOLD, MAX_MMAP_THRESHOLD)
         libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
     try:
@@ -60,6 +62,7 @@ def _glibc() -> Any:
         return None
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
+        # other C libraries, such as musl, lack these and raise AttributeError
         if libc.gnu_get_libc_version and libc.mallopt and libc.malloc_trim:
             return libc
     return None

@@ -55,12 +55,14 @@ def content_key(*parts: str | Tensor) -> str:
     >>> content_key("features", torch.arange(3)) == content_key("features", torch.arange(4))
     False
     """
+    # another version of either library may compute other numbers
     digest = hashlib.blake2b(f"{__version__} {torch.__version__}".encode(), digest_size=12)
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
             digest.update(part.contiguous().numpy().tobytes())
         else:
+            # with the length, so that ("ab", "c") and ("a", "bc") have different keys
             digest.update(f"{len(part)} {part}".encode())
     return digest.hexdigest()
 

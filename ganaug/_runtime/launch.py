@@ -19,6 +19,7 @@ def rank_and_world_size() -> tuple[int, int]:
     >>> rank_and_world_size()
     (0, 1)
     """
+    # `or`, because an empty variable means the same as a missing one
     world_size = int(os.environ.get("WORLD_SIZE") or 1)
     return (int(os.environ.get("RANK") or 0), world_size) if world_size > 1 else (0, 1)
 

@@ -60,12 +60,14 @@ def locked(folder: Path, name: str = LOCK_FILE) -> Iterator[None]:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}. Choose another folder.") from error
     with file:
         if name == LOCK_FILE:
+            # safe under the lock, because no other process writes here
             for leftover in filter(is_temporary_file, (*folder.glob(".*"), *folder.glob("*/.*"))):
                 leftover.unlink(missing_ok=True)
         try:
             yield
         finally:
             if name != LOCK_FILE:
+                # before the lock is released: afterwards the file may belong to another process
                 (folder / name).unlink(missing_ok=True)
 
 
@@ -104,6 +106,7 @@ def _open_locked(path: Path) -> IO[str]:
         file = open(path, "w")  # noqa: SIM115  # the caller closes it
         try:
             if fcntl is not None:
+                # the system releases this lock when the process dies, so a killed run blocks nobody
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(file, path):
                 return file

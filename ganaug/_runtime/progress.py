@@ -104,6 +104,7 @@ class FitProgress:
         self.losses: dict[str, Any] = {}
         self.has_bar = bool(verbose) and (stderr.is_terminal or stderr.is_jupyter)
         columns = (SpinnerColumn(), TextColumn("fit"), BarColumn(20), TextColumn("{task.fields[what]}"), Clock())
+        # transient, so that a finished bar does not stay among the messages
         self.bar = Progress(*columns, console=stderr, transient=True, disable=not self.has_bar)
         self.task: TaskID = self.bar.add_task("fit", total=1.0, what="preparing")
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# torch's global generator is shared by all threads; reentrant, because blocks can be nested
 _global_state_lock = threading.RLock()
 IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read as float64
 
@@ -43,6 +44,7 @@ def derive(seed: int, *path: str | int) -> int:
     False
     """
     text = "/".join([str(seed), *map(str, path)])
+    # 63 bits, so that a seed fits a signed 64-bit integer
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
@@ -262,9 +264,11 @@ def latents(seeds: Tensor, size: int, *, std: float = 1.0, truncation: float | N
     blocks_per_row = -(-size // 4)  # a Philox block holds four doubles
     rows = torch.empty(len(seeds), size)
     run_starts = [0, *(torch.nonzero(seeds.diff() != 1).flatten() + 1).tolist(), len(seeds)]
+    # one generator for each run of consecutive seeds, because creating one for each row is slow
     for begin, end in pairwise(run_starts):
         if begin == end:
             continue
+        # counter-based: the numbers of any seed are reached at once, without those before it
         stream = np.random.Philox(key=0).advance(int(seeds[begin]) * blocks_per_row)
         numbers = np.random.Generator(stream).random((end - begin, blocks_per_row * 4))[:, :size]
         # random() can return exactly 0, whose normal is -inf; the shift is far below the resolution of float32
@@ -272,5 +276,6 @@ def latents(seeds: Tensor, size: int, *, std: float = 1.0, truncation: float | N
         if truncation is not None:
             limits = torch.special.ndtr(torch.tensor([-truncation, truncation], dtype=torch.float64))
             probabilities = torch.lerp(limits[0], limits[1], probabilities)
+        # the inverse CDF takes one uniform number for each normal one; rejection methods take a varying count
         rows[begin:end] = torch.special.ndtri(probabilities).float()
     return rows if std == 1 else rows * std

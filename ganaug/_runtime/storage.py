@@ -59,12 +59,15 @@ def atomic_write(path: Path, n_bytes: int | None = None) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # in the same folder, because a rename is atomic within one file system only
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=TEMPORARY_SUFFIX)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         with open(temporary, "rb") as file:
+            # before the rename: after a power failure, the final name must not refer to an empty file
             os.fsync(file.fileno())
+        # mkstemp creates files that only their owner may read
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
@@ -185,7 +188,7 @@ def check_format(path: Path, about: Mapping[str, object], known: int, fields: Ma
         If the format version differs, or a field is missing or has another type.
     """
     version = about.get("format")
-    if version != known or isinstance(version, bool):
+    if version != known or isinstance(version, bool):  # True equals 1 in Python
         is_newer = isinstance(version, int) and version > known
         raise RunError(
             f"{path}: model format {version!r}, written by ganaug {about.get('ganaug_version')}; this ganaug "
@@ -226,6 +229,7 @@ def write_tree(path: Path, tree: Mapping[str, object]) -> None:
     """
     tensors: dict[str, Tensor] = {}
     skeleton = _flatten(tree, "", tensors)
+    # the metadata of safetensors can hold strings only
     write_bytes(path, save(tensors, metadata={"tree": json.dumps(skeleton)}))
 
 
@@ -268,6 +272,7 @@ def read_tree(path: Path, device: str = "cpu") -> Tree:
 def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:
     """Return the tree with names in place of tensors, and put the tensors into `tensors`."""
     if isinstance(value, Tensor):
+        # copied, because safetensors refuses tensors that share memory
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, Mapping):

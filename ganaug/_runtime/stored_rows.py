@@ -88,6 +88,7 @@ class StoredRows:
         """Read images of the file: indices (n,) -> uint8 (n, C, H, W)."""
         pixels = np.empty((rows.size, *self.file_shape[1:]), np.uint8)
         image_bytes = int(np.prod(self.file_shape[1:]))
+        # one read for each run of consecutive images: a system call for each image would be slower
         run_ends = [*(np.flatnonzero(np.diff(rows) != 1) + 1), len(rows)] if len(rows) else []
         # not memory-mapped: every page that was ever read would count as memory of this process
         with open(self.path, "rb", buffering=0) as file:

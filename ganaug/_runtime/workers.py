@@ -43,6 +43,7 @@ def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
+        # after an error, work that still waits would only delay it
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
 
@@ -82,8 +83,10 @@ def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         yield from map(work, source)
         return
     pending: deque[tuple[T, Future[R]]] = deque()
+    # one thread less, because the calling thread works as well
     with thread_pool(cores - 1) as pool:
         while True:
+            # enough to keep all threads busy, few enough to bound memory
             n_missing = 2 * cores + 1 - len(pending)
             pending.extend((item, pool.submit(work, item)) for item in islice(source, n_missing))
             if not pending:

@@ -98,6 +98,7 @@ def forecast_augmentation(
     counts = augmenter.plan_counts(images)
     plan = augmenter.plan(images)
     trial = GANAugmenter(**augmenter.get_params(deep=False))
+    # no filters, because they would train a classifier first
     trial.set_params(n_steps=TRIAL_STEPS, time_budget=None, run_dir=None, filters=None, verbose=0)
     ticks: list[float] = []
     with events_shown(0):
@@ -132,4 +133,5 @@ def _peak_memory() -> float | None:
         import resource
     except ImportError:  # Windows
         return None
+    # ru_maxrss is in KiB on Linux and in bytes on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

@@ -251,6 +251,7 @@ def write_skipped(inspection: FolderInspection, run: Path) -> None:
         return
     rows = [
         {
+            # names of files can come from others: no formula in a spreadsheet, no control character in a terminal
             "file_name": escape_cell(printable(problem.file)),
             "cause": printable(problem.cause),
             "fix": problem.fix,
@@ -307,6 +308,7 @@ def _fit(
 
 def _judge(images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, run: Path, verbose: int) -> Report:
     """Write the diversity report's page and JSON into the run folder."""
+    # seed and fraction determine the split, so this is the split of the fit
     train, validation = split_validation(images, sampler.validation_fraction, seed=sampler.model_.seed)
     with steps_shown(verbose, "report") as progress:
         report = diversity_report(train, synthetic, unseen=validation, most=MAX_REPORTED, progress=progress)

@@ -141,6 +141,7 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
     unlearned = {
         method: [name for name in classes if name in sampler.unlearned_classes_] for method, sampler in fitted.items()
     }
+    # means over different classes do not compare
     common = [name for name in classes if not any(name in names for names in unlearned.values())]
     real = {
         name: features(_some_images(validation if validation.counts[name] else images, name, seed)) for name in common
@@ -152,6 +153,7 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
         ]
         mean = sum(distances) / len(distances) if distances else float("nan")
         rows.append((method, len(unlearned[method]), mean))
+    # unlearned classes first, so that a method cannot win by learning only the easy ones
     return pd.DataFrame(rows, columns=["method", "unlearned", "distance"]).sort_values(["unlearned", "distance"])
 
 

@@ -38,6 +38,7 @@ def say(text: str) -> None:
 
 def tell(path: Path) -> None:
     """Print a path on stdout, byte for byte, for the next command."""
+    # bytes, because a path on Linux need not be valid UTF-8
     click.echo(os.fsencode(path))
 
 
@@ -62,6 +63,7 @@ def named_failures() -> Iterator[None]:
     """Turn the errors that ganaug raises on purpose into one message on stderr and exit status 1."""
     from ganaug.errors import GanaugError
 
+    # by default SIGTERM ends a process without running `finally`, and temporary files would stay
     handler = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # noqa: ARG005  # a handler
     try:
         yield
@@ -98,8 +100,10 @@ def said_warnings() -> Iterator[None]:
 
 def _is_bug(error: BaseException) -> bool:
     """Return whether an error comes from a place where ganaug does not refuse input."""
+    # torch raises RuntimeError for nearly every failure, so it does not mean refused input
     if isinstance(error, RuntimeError):
         return True
+    # the innermost frame decides: the library that raised is the one that refused
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next

@@ -27,6 +27,7 @@ def demo(out: Path, options: FitOptions) -> None:
         if options.steps is None and options.time_budget is None:
             augmenter.set_params(time_budget=DEFAULT_SECONDS)
         if not options.resume:
+            # before the time of training is spent
             check_output(out)
             write_folder(fashion_mnist_lt(), out / "real")
         run_augment(out / "real", out / "augmented", augmenter, options)

@@ -14,6 +14,7 @@ from ganaug.cli.reading import read
 if TYPE_CHECKING:
     from ganaug.images import LabeledImages
 
+# 1 and 2 are taken by failures and by click's usage errors
 EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
 
 
@@ -72,6 +73,7 @@ def evaluate(
         budget = options.time_budget
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
         if budget is not None and n_fits:
+            # one half for generators, the other half for classifiers
             budget /= 2
             sampler.set_params(time_budget=budget / n_fits)
         source = _source(run, synthetic, images, sampler, options, n_fits)

@@ -36,6 +36,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         from ganaug.augmentation.job import check_run_folder, write_skipped
 
         augmenter = make_sampler(options, "conditional").set_params(run_dir=run, verbose=1)
+        # before reading, which takes minutes for large folders
         check_run_folder(run, data)
         images, inspection = _read(data, options)
         announce_processes(augmenter.plan(images).batch_size)
@@ -48,6 +49,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
             write_skipped(inspection, run)
         signals.leave(f"Continue with --resume and the run folder {run}.")
         print_fit(augmenter, run)
+        # one line on stdout, however many processes train
         if rank_and_world_size()[0] == 0:
             tell(run / "model")
 

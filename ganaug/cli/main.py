@@ -29,6 +29,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name not in VERBS:
             return None
+        # imported late, because torch takes seconds to import
         command: click.Command = getattr(import_module(f"ganaug.cli.{cmd_name}"), cmd_name)
         return command
 

@@ -67,6 +67,7 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     without : tuple of str
         Options that make no sense for the verb.
     """
+    # in the order of the help; of stacked decorators the last one applies first, hence `reversed` below
     options = [
         click.option(
             "--param",
@@ -90,6 +91,7 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
         values = {field.name: arguments.pop(field.name, None) for field in fields(FitOptions)}
         return command(options=FitOptions(**values), **arguments)
 
+    # click takes the help text and the name of a command from the function
     with_fit_options.__doc__ = command.__doc__
     with_fit_options.__name__ = command.__name__
     wrapped: Any = with_fit_options
@@ -176,7 +178,7 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
     known = sorted({name.replace("__", ".") for cls in classes or (GANAugmenter,) for name in cls().get_params()})
     for name in params:
         shown = name.replace("__", ".")
-        if name in ("run_dir", "image_shape", "translator", "recipe", "verbose"):
+        if name in ("run_dir", "image_shape", "image_size", "translator", "recipe", "verbose"):
             raise click.UsageError(f"{name} is not for the command line: use --run, --image-size and recipe.NAME.")
         if shown not in known:
             raise click.UsageError(unknown_name_message("parameter", shown, known))
@@ -249,6 +251,7 @@ def _with_numbers(value: Any) -> Any:
 def counts(text: str, option: str) -> dict[str, int]:
     """Return {"cat": 50, "dog": 20} for 'cat=50,dog=20'. Raises click.UsageError for other texts."""
     pairs = [[each.strip() for each in part.rpartition("=")] for part in text.split(",") if part.strip()]
+    # bounded length, because Python refuses to convert integers of thousands of digits
     if not pairs or not all(name and number.isdecimal() and len(number) <= 12 for name, _, number in pairs):
         raise click.UsageError(f"{option} {text!r}: write class=number, for example 'cat=50,dog=20'.")
     by_class = {name: int(number) for name, _, number in pairs}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ganaug.images import LabeledImages
     from ganaug.reports import Report
 
+# 1 and 2 are taken by failures and by click's usage errors
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
 
@@ -126,6 +127,7 @@ def _read_table(path: Path) -> "DataFrame":
     from ganaug.errors import DataError
 
     try:
+        # as text, because inferred types would turn values such as 01 into 1
         table = pd.read_csv(path, dtype=str)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}.") from error

@@ -69,6 +69,7 @@ class PixelScale:
         """Map numbers to uint8, rounded; shape unchanged."""
         if array.dtype == np.uint8 and self.high.ndim == 0 and self.high == 255:
             return array
+        # a constant feature would be divided by 0
         span = np.where(self.high > self.low, self.high - self.low, 1.0)
         return np.clip(np.rint((array - self.low) / span * 255), 0, 255).astype(np.uint8)
 

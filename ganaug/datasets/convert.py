@@ -1,7 +1,7 @@
 """Convert arrays, tensors, data sets and files to LabeledImages, and synthetic images back to the user's container."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from ganaug.datasets.arrays import ArrayLayout, PixelScale
 from ganaug.datasets.introspection import class_names
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate
-from ganaug.io.decoding import gray_or_rgb, to_pillow
+from ganaug.io.decoding import gray_or_rgb, resize_images, to_pillow
+from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import find_columns, open_records, read_records
 
 
@@ -41,7 +42,13 @@ class ConvertedData:
     append: Callable[[LabeledImages], tuple[Any, Any]]
 
 
-def convert(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) -> ConvertedData:
+def convert(
+    X: Any,
+    y: Any = None,
+    *,
+    image_shape: Sequence[int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+) -> ConvertedData:
     """Convert images and labels in any supported form.
 
     Parameters
@@ -55,6 +62,9 @@ def convert(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) 
         One number or string for each image.
     image_shape : sequence of int or None
         (H, W) or (H, W, C) of the images in rows of a 2-D array. None treats the rows as feature vectors.
+    image_size : int or tuple of int or None
+        Size, or (height, width), to resize images to, bicubic and antialiased. Files and items of a data set may then
+        have different sizes. None keeps the size.
 
     Returns
     -------
@@ -81,20 +91,21 @@ def convert(X: Any, y: Any = None, *, image_shape: Sequence[int] | None = None) 
     >>> new_X.shape, new_y.tolist()
     ((5, 28, 28, 3), ['cat', 'cat', 'cat', 'dog', 'dog'])
     """
+    size = parse_image_size(image_size)
     if isinstance(X, str | Path):
         from ganaug.io.folder import read_folder
 
-        X = read_folder(X)
+        X = read_folder(X, image_size=image_size)
     if isinstance(X, LabeledImages | Dataset) or is_hugging_face(X):
         if y is not None:
             raise ValueError(f"a {type(X).__name__} already has labels: give no y.")
         if isinstance(X, LabeledImages):
-            return _convert_images(X)
-        return _convert_hugging_face(X) if is_hugging_face(X) else _convert_dataset(X)
+            return _convert_images(X, size)
+        return _convert_hugging_face(X, size) if is_hugging_face(X) else _convert_dataset(X, size)
     class_values, labels = _encode_labels(X, y)
     if are_paths(X):
-        return _convert_paths(X, class_values, labels)
-    return _convert_array(X, y, class_values, labels, image_shape)
+        return _convert_paths(X, class_values, labels, size)
+    return _convert_array(X, y, class_values, labels, image_shape, size)
 
 
 def is_hugging_face(X: Any) -> bool:
@@ -134,6 +145,7 @@ def _encode_labels(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         invalid = [value for value in labels if not isinstance(value, str | int | float | np.generic)]
         if invalid:
             raise DataError(f"y must hold one number or string for each image; got a {type(invalid[0]).__name__}.")
+    # sorted, as scikit-learn orders classes_
     class_values, indices = np.unique(labels, return_inverse=True)
     return class_values, indices
 
@@ -148,6 +160,7 @@ def _extend(y: Any, new: np.ndarray) -> Any:
     if isinstance(y, Tensor):
         return torch.cat([y, torch.as_tensor(new).to(y)])
     if isinstance(y, pd.Series):
+        # concat of unequal types would turn a categorical or nullable column to object
         return pd.concat([y, pd.Series(new, name=y.name).astype(y.dtype)], ignore_index=True)
     if isinstance(y, list | tuple):
         return type(y)([*y, *new.tolist()])
@@ -155,7 +168,12 @@ def _extend(y: Any, new: np.ndarray) -> Any:
 
 
 def _convert_array(
-    X: Any, y: Any, class_values: np.ndarray, labels: np.ndarray, image_shape: Sequence[int] | None
+    X: Any,
+    y: Any,
+    class_values: np.ndarray,
+    labels: np.ndarray,
+    image_shape: Sequence[int] | None,
+    size: tuple[int, int] | None,
 ) -> ConvertedData:
     """Convert an array or tensor; `append` returns the same dtype, device and shape."""
     array = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
@@ -170,9 +188,19 @@ def _convert_array(
     layout = ArrayLayout.of(array, image_shape, channels_first=isinstance(X, Tensor))
     scale = PixelScale.of(array, per_feature=layout.is_vector)
     pixels = torch.from_numpy(np.ascontiguousarray(layout.to_nchw(scale.to_uint8(array))))
+    original_size = tuple(pixels.shape[2:])
+    if size is not None:
+        if layout.is_vector:
+            raise ValueError("image_size needs images; rows of X are plain vectors. Set image_shape, or no image_size.")
+        pixels = resize_images(pixels, size)
     images = LabeledImages(pixels, torch.from_numpy(labels.astype(np.int64)), _names(class_values))
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
+        if tuple(synthetic.images.shape[2:]) != original_size:
+            raise ValueError(
+                f"X has images of {original_size[0]}x{original_size[1]} pixels and synthetic ones have "
+                f"{size}: one array cannot hold both. Resize X first, or use fit and sample."
+            )
         new = scale.from_uint8(layout.from_nchw(synthetic.images.numpy()), array.dtype)
         new_labels = class_values[synthetic.labels.numpy()]
         if isinstance(X, Tensor):
@@ -183,8 +211,8 @@ def _convert_array(
     return ConvertedData(images, class_values, append)
 
 
-def _convert_images(X: LabeledImages) -> ConvertedData:
-    """Take LabeledImages as they are; every class needs an image."""
+def _convert_images(X: LabeledImages, size: tuple[int, int] | None = None) -> ConvertedData:
+    """Take LabeledImages, resized if requested; every class needs an image."""
     empty = [name for name, count in X.counts.items() if count == 0]
     if empty:
         raise DataError(
@@ -192,29 +220,32 @@ def _convert_images(X: LabeledImages) -> ConvertedData:
             "classes, or add images."
         )
 
+    images = X if size is None else replace(X, images=resize_images(X.images, size))
+
     def append(synthetic: LabeledImages) -> tuple[LabeledImages, Tensor]:
-        both = concatenate(X, synthetic)
+        both = concatenate(images, synthetic)
         return both, both.labels
 
-    return ConvertedData(X, np.asarray(X.classes, dtype=object), append)
+    return ConvertedData(images, np.asarray(X.classes, dtype=object), append)
 
 
-def _convert_dataset(X: Dataset[Any]) -> ConvertedData:
+def _convert_dataset(X: Dataset[Any], size: tuple[int, int] | None) -> ConvertedData:
     """Convert a torch data set; `append` returns LabeledImages and the labels as the data set numbers them."""
     pairs = [X[index] for index in range(len(X))]  # type: ignore[arg-type]
     if not pairs:
         raise DataError("the data set is empty.")
-    arrays = [_pixels(image) for image, _ in pairs]
+    arrays = [_pixels(image, size) for image, _ in pairs]
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise DataError(
-            f"the data set holds images of {len(shapes)} shapes, such as {shapes[0]} and {shapes[1]}. Resize them to "
-            "one shape."
+            f"the data set holds images of {len(shapes)} shapes, such as {shapes[0]} and {shapes[1]}. Pass "
+            "image_size, or resize them to one shape."
         )
     stacked = np.stack(arrays)
     labels = np.asarray([int(label) for _, label in pairs])
     # arrays take any range, such as the floats of torchvision's ToTensor
-    converted = convert(torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked, labels)
+    array = torch.from_numpy(stacked) if isinstance(pairs[0][0], Tensor) else stacked
+    converted = convert(array, labels, image_size=size)
     names, values = class_names(X), converted.class_values
     if names is None or len(names) <= values.max():
         classes = _names(values)
@@ -229,16 +260,17 @@ def _convert_dataset(X: Dataset[Any]) -> ConvertedData:
     return ConvertedData(images, values, append)
 
 
-def _pixels(image: Any) -> np.ndarray:
-    """Return an item of a torch data set as an array, Pillow images as (H, W) or (H, W, 3)."""
+def _pixels(image: Any, size: tuple[int, int] | None) -> np.ndarray:
+    """Return an item of a torch data set as an array, Pillow images as (H, W) or (H, W, 3) of the requested size."""
     if isinstance(image, Image.Image):
-        return np.asarray(gray_or_rgb(image))
+        picture = gray_or_rgb(image)
+        return np.asarray(picture if size is None else picture.resize(size[::-1], Image.Resampling.BICUBIC))
     return np.asarray(image.cpu() if isinstance(image, Tensor) else image)
 
 
-def _convert_hugging_face(X: Any) -> ConvertedData:
+def _convert_hugging_face(X: Any, size: tuple[int, int] | None) -> ConvertedData:
     """Convert a Hugging Face data set; `append` returns one with the same features, other columns None."""
-    images = read_records(open_records(X))
+    images = read_records(open_records(X), size)
     image_column, label_column = find_columns(X)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
@@ -255,14 +287,16 @@ def _convert_hugging_face(X: Any) -> ConvertedData:
     return ConvertedData(images, np.asarray(images.classes, dtype=object), append)
 
 
-def _convert_paths(X: Any, class_values: np.ndarray, labels: np.ndarray) -> ConvertedData:
+def _convert_paths(X: Any, class_values: np.ndarray, labels: np.ndarray, size: tuple[int, int] | None) -> ConvertedData:
     """Read image files; `append` raises TypeError because synthetic images have no file."""
     from ganaug.io.folder import read_files
 
     paths = [Path(path) for path in (X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X)]
     if len(paths) != len(labels):
         raise DataError(f"X holds {len(paths)} files and y {len(labels)} labels.")
-    images = LabeledImages(read_files(paths), torch.from_numpy(labels.astype(np.int64)), _names(class_values))
+    images = LabeledImages(
+        read_files(paths, image_size=size), torch.from_numpy(labels.astype(np.int64)), _names(class_values)
+    )
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:  # noqa: ARG001  # every ConvertedData has one
         raise TypeError(

@@ -50,6 +50,7 @@ def fashion_mnist_lt() -> LabeledImages:
         n_rows, n_columns = pixels.shape[0] // IMAGE_SIZE, pixels.shape[1] // IMAGE_SIZE
         grid = pixels.reshape(n_rows, IMAGE_SIZE, n_columns, IMAGE_SIZE).swapaxes(1, 2)
         tiles = grid.reshape(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
+        # from the file name, because the last row of the sheet may be padded
         count = int(sheet.name.split(".")[1])
         images.append(torch.from_numpy(tiles[:count].copy()))
         labels.append(torch.full((count,), label))

@@ -92,6 +92,7 @@ def targets(dataset: Dataset[Any]) -> list[int]:
     [0, 9]
     """
     if isinstance(dataset, Subset):
+        # a Subset has no targets, and decoding every image for its label is slow
         labels = targets(dataset.dataset)
         return [labels[index] for index in dataset.indices]
     if isinstance(dataset, ConcatDataset):

@@ -205,6 +205,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         length = len(self)
         if not -length <= index < length:
             raise IndexError(f"index {index} is out of range for {length} images.")
+        # negative indices count from the end, as in a list
         index %= length
         n_real = len(self._real_rows)
         if index < n_real:

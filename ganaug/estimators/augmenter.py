@@ -73,6 +73,9 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         or class name.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
+    image_size : int or (int, int), optional
+        Size, or (height, width), that images are resized to, antialiased. Files and items of a data set may then have
+        different sizes. Synthetic images have this size. None: the size of the images.
     n_steps : int, optional
         Training steps, which are updates of the discriminator. None: until `time_budget` ends, or as planned from the
         number of images.
@@ -180,6 +183,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         *,
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
+        image_size: int | tuple[int, int] | None = None,
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int | None = None,
@@ -197,6 +201,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         self.loss = loss
         self.sampling_strategy = sampling_strategy
         self.image_shape = image_shape
+        self.image_size = image_size
         self.n_steps = n_steps
         self.time_budget = time_budget
         self.batch_size = batch_size
@@ -213,6 +218,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name; `deep` includes those of the recipe, as `recipe__name`."""
         params: dict[str, Any] = super().get_params(deep)
+        # so that a grid search can set recipe__name without passing a recipe first
         if deep and self.recipe is None:
             params |= {f"recipe__{name}": value for name, value in TrainingRecipe().get_params().items()}
         return params
@@ -296,6 +302,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
             filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
             latent = self._latent(None, None)
             return f"fitted {self.model_.hash()} {filters} {latent.std} {latent.truncation}"
+        # where a run is stored does not change its samples
         params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
         if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
             return None
@@ -389,6 +396,7 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
                 f"images of {shape[1]}x{shape[2]} pixels are too small for network {plan.network!r}, which needs "
                 f"{MIN_IMAGE_SIZE}x{MIN_IMAGE_SIZE}. Set image_shape if the rows are images, or use network='mlp'."
             )
+        # layers draw their initial weights from torch's global generator
         with temporary_seed(derive(seed, "weights")):
             generator = pair.generator(shape, n_classes, recipe.latent_size, recipe.width)
             discriminator = pair.discriminator(shape, n_classes, recipe.width, recipe.discriminator_norm)

@@ -47,7 +47,6 @@ from ganaug.training.run_folder import is_unstarted
 from ganaug.training.translation_batches import Domain
 
 MAX_COMPARED = 200  # images of a class by which the nearest common class is found
-MIN_RATIO = 2  # of the image counts of a common class and the class it is translated into
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     """An over-sampler that translates images of a common class into images of a rare one.
 
     For each class that `sampling_strategy` fills up, a CycleGAN learns to translate images of a common class into it.
-    Common classes have at least twice as many images; the nearest of them is used.
+    A common class has at least `min_source_ratio` times as many images; the nearest such class is used.
 
     Parameters
     ----------
@@ -77,8 +76,12 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         How many images `fit_resample` adds, in every form of imbalanced-learn. Only its classes are learned.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X.
+    image_size : int or (int, int), optional
+        Size that images are resized to, as for `GANAugmenter`.
     time_budget : float, optional
         Seconds for all translators together, split equally.
+    min_source_ratio : float, default=2.0
+        How many times as many images a class needs to be the source of another, for `source="auto"`.
     source_fraction : float, default=0.9
         Fraction of the common class that is translated: the images with the smallest cycle error.
     validation_fraction : float, default=0.1
@@ -129,6 +132,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         "sampling_strategy": SAMPLING_STRATEGY_CONSTRAINTS,
         "translator": [CycleGAN, None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "min_source_ratio": [Interval(Real, 1, None, closed="left")],
         "source_fraction": [Interval(Real, 0, 1, closed="right")],
         "validation_fraction": [Interval(Real, 0, 0.5, closed="both")],
         "verbose": ["verbose"],
@@ -142,7 +146,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         source: Any = "auto",
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
+        image_size: int | tuple[int, int] | None = None,
         time_budget: float | None = None,
+        min_source_ratio: float = 2.0,
         source_fraction: float = 0.9,
         validation_fraction: float = 0.1,
         filters: str | Sequence[str] | None = "copies,label",
@@ -155,7 +161,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         self.source = source
         self.sampling_strategy = sampling_strategy
         self.image_shape = image_shape
+        self.image_size = image_size
         self.time_budget = time_budget
+        self.min_source_ratio = min_source_ratio
         self.source_fraction = source_fraction
         self.validation_fraction = validation_fraction
         self.filters = filters
@@ -312,6 +320,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             translator.set_params(augmentation=default_augmentation(train))
         run_dir = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
         translator.set_params(
+            # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,
             device=self.device,
             verbose=self.verbose,
@@ -334,10 +343,12 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     ) -> ClassTranslation:
         """Return the translation into one class, of the source images with the smallest cycle errors."""
         errors = torch.from_numpy(translator.cycle_error_)
+        # a large cycle error suggests that a translation loses what its source shows
         n_sources = max(1, round(self.source_fraction * len(errors)))
         smallest = errors.argsort()[:n_sources].sort().values
         images = train.images[train.rows_of(source)[smallest]]
         rows = data.images.rows_of(source)
+        # by hash, because rows of the training split have other numbers than those of the user's data
         row_of_hash = dict(zip(data.hashes[rows].tolist(), rows.tolist(), strict=True))
         source_rows = torch.tensor([row_of_hash[image_hash] for image_hash in image_hashes(images).tolist()])
         return ClassTranslation(source, translator.model_, images, source_rows)
@@ -348,8 +359,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         without = [name for name, source in sources.items() if source is None]
         if without:
             message = (
-                f"class {without[0]!r} has {images.counts[without[0]]} images, and no other class has twice as many to "
-                f"be translated into it ({len(without)} such classes). Name a class with source="
+                f"class {without[0]!r} has {images.counts[without[0]]} images, and no other class has "
+                f"{self.min_source_ratio:g} times as many to be translated into it ({len(without)} such classes). "
+                "Lower min_source_ratio, name a class with source="
             )
             if len(without) == len(names):
                 raise DataError(f"{message}, or fill up with GANAugmenter.")
@@ -366,7 +378,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
                 )
             return images.classes[label]
         counts = images.counts
-        common = [other for other, count in counts.items() if other != name and count >= MIN_RATIO * counts[name]]
+        common = [
+            other for other, count in counts.items() if other != name and count >= self.min_source_ratio * counts[name]
+        ]
         if not common:
             return None
         domain = Domain(images.shape)

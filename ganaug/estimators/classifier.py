@@ -9,8 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
+from ganaug._compat import check_sample_weight
 from ganaug.datasets.convert import convert
 from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows
 from ganaug.evaluation.augmenters import clone_unfitted
@@ -86,7 +87,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     >>> from sklearn.linear_model import LogisticRegression
     >>> from ganaug import AugmentedClassifier, GANAugmenter
     >>> X, y = np.repeat([[0.0] * 16, [255.0] * 16], 4, axis=0), np.repeat(["dark", "bright"], 4)
-    >>> augmenter = GANAugmenter(image_shape=(4, 4), n_steps=1, width=1, latent_size=2, batch_size=4, filters=None)
+    >>> augmenter = GANAugmenter(image_shape=(4, 4), n_steps=1, batch_size=4, filters=None)
     >>> model = AugmentedClassifier(LogisticRegression(), augmenter, share=0.25, n_samples=2, random_state=0)
     >>> model.fit(X, y).predict(X[:1])
     array(['dark'], dtype='<U6')
@@ -143,12 +144,13 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         params = self._route(fit_params)
         X, y = validate_data(self, X, y, dtype="numeric", allow_nd=True)
         check_classification_targets(y)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weights = None if sample_weight is None else check_sample_weight(sample_weight, X, dtype=np.float64)
         if weights is not None and not has_fit_parameter(self.estimator, "sample_weight"):
             raise TypeError(f"{type(self.estimator).__name__}.fit takes no sample_weight.")
         self.classes_ = np.unique(y)
         converted = convert(X, y, image_shape=getattr(self.augmenter, "image_shape", None))
         rows = TrainingRows(X, y, converted, weights, params)
+        # drawn once: every part of the fit derives its seed from this one
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         selector = ShareSelector(self.estimator, self.augmenter, self.shares, self.cv, self.n_samples, seed)
         selection = self._select_share(selector, rows, groups)

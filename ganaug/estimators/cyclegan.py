@@ -16,8 +16,8 @@ from ganaug.images import LabeledImages
 from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import AdversarialLoss
-from ganaug.models.networks.translation import PatchDiscriminator
-from ganaug.sampling.translation_model import TranslationModel
+from ganaug.models.networks.translation import PatchDiscriminator, VectorDiscriminator
+from ganaug.sampling.translation_model import TranslationModel, is_vector
 from ganaug.training.recipe import TranslationRecipe
 from ganaug.training.translation_batches import Domain
 from ganaug.training.translation_steps import CycleGANStep, TranslationStep
@@ -137,6 +137,8 @@ class CycleGAN(Translator):
         self.cycle_error_ = np.asarray(fitted["cycle_error"], dtype=np.float32)
 
     def _resolve_augmentation(self, data: TranslationData) -> Any:
+        if is_vector(data.sources.shape[1:]):
+            return None  # the numbers of a plain vector are not neighbors
         if self.augmentation != "auto":
             return self.augmentation
         return default_augmentation(data.sources, data.targets)
@@ -146,9 +148,8 @@ class CycleGAN(Translator):
         return Domain((data.sources.shape[1], height, width)), Domain((data.targets.shape[1], height, width))
 
     def _discriminators(self, domains: tuple[Domain, Domain], width: int) -> nn.Module:
-        return nn.ModuleDict(
-            {name: PatchDiscriminator(domain.shape, width) for name, domain in zip("xy", domains, strict=True)}
-        )
+        network = VectorDiscriminator if is_vector(domains[0].shape) else PatchDiscriminator
+        return nn.ModuleDict({name: network(domain.shape, width) for name, domain in zip("xy", domains, strict=True)})
 
     def _make_step(
         self, generator: Any, discriminators: Any, loss: AdversarialLoss, recipe: TranslationRecipe, **options: Any

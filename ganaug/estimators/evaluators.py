@@ -88,6 +88,7 @@ class GeneratorEvaluator:
 
     def _real_images(self, images: LabeledImages, name: str, limit: int) -> Tensor:
         rows = images.rows_of(name)
+        # at random, because neighboring files often resemble each other
         order = torch.randperm(len(rows), generator=generator(self.seed, "reference", name))
         return images.images[rows[order[:limit]]]
 

@@ -139,10 +139,12 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
     def _fit(self, data: Data, callbacks: Sequence[Callback], *, resume: bool) -> None:
         """Run a whole fit: the protocol that all estimators share."""
         started = time.perf_counter()
+        # first, so that the budget includes the preparation
         budget = [time_budget(self.time_budget)] if self.time_budget else []
         device = resolve_device(self.device)
         processes = connect_processes(device)
         resume = resume and processes.broadcast_from_main(lambda: not self._has_empty_run_folder())
+        # with random_state=None, every process would draw another seed
         seed = processes.broadcast_from_main(lambda: self._seed(resume))
         description = self._describe_data(data)
         with ExitStack() as stack:
@@ -151,6 +153,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             params = {**self._described(), **setup.chosen}
             if setup.batch_size is not None:
                 processes.check_batch_size(setup.batch_size, each=setup.min_images)
+            # processes with different data would train without an error, and wrongly
             processes.check_equal("images", description["fingerprint"])
             processes.check_equal("parameters", str(params))
             folder = None if self.run_dir is None or not processes.is_main_process else Path(self.run_dir)
@@ -158,10 +161,12 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
             progress = self._progress(stack, setup)
+            # the budget last, so that the other callbacks still get the step that ends training
             context = FitContext(seed, device, processes, folder, resume, (*progress, *callbacks, *budget), started)
             result = self._train(data, setup, context)
             self._publish(result, description, seed)
             if folder is not None:
+                # before the summary, whose presence tells that the run is complete
                 self.save(folder / "model")
                 write_json(folder / "summary.json", result.summary)
             logger.info("fit ended (%s) after %s steps", result.stop_reason, f"{result.n_steps:,}")
@@ -229,6 +234,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_")
         fitted = {
+            # JSON has no NaN
             "history": self.history_.astype(object).where(self.history_.notna(), None).to_dict("records"),
             "health": [_finding_as_json(finding) for finding in self.health_],
             "stop_reason": self.stop_reason_,
@@ -324,6 +330,7 @@ def load_estimator(
     model, description, tensors = model_class.load(folder, resolve_device(device), kinds=kinds, **options)
     try:
         estimator = cls(**_parameters_from(cls, description["params"]))
+        # a refit must not write into the run that the model comes from
         estimator.set_params(run_dir=None, device=device)
         estimator._restore(model, description, tensors)  # of the class above
     except Exception as error:  # anybody may have written these files, so any error is possible
@@ -358,6 +365,7 @@ def stored_auxiliary_classifier(
 
     def tree() -> Any:
         path = None if context.folder is None else context.folder / AUXILIARY_CLASSIFIER
+        # retrained on another machine, it could differ in the last bits, and the resumed run with it
         if context.resume and path is not None and path.exists():
             return read_tree(path)
         classifier = train_auxiliary_classifier(train, validation, seed=context.seed, device=context.device)

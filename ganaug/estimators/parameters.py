@@ -48,6 +48,7 @@ def as_json(value: object) -> Any:
         return {NOT_STORED: value.description}
     if isinstance(value, BaseEstimator):
         return {name: as_json(item) for name, item in value.get_params(deep=False).items()}
+    # by name only: pickle could store the object, but loading a pickle can run code
     kind = type(value)
     return {NOT_STORED: f"{kind.__module__}.{getattr(value, '__qualname__', kind.__qualname__)}"}
 

@@ -87,6 +87,7 @@ class Pix2Pix(Translator):
     kind, paired = "pix2pix", True
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         **TRANSLATOR_CONSTRAINTS,
+        # labels are stored as uint8
         "num_labels": [Interval(Integral, 2, 256, closed="both"), None],
         "l1_weight": [Interval(Real, 0, None, closed="left")],
     }

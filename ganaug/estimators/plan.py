@@ -112,6 +112,7 @@ def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.dev
         choices.reasons["n_steps"] = f"the time budget of {params['time_budget']:g} s ends the fit"
     else:
         n_shown = 600_000 + 150 * len(train)
+        # a multiple of the default check_every, so that training ends with a check
         n_steps = min(MAX_STEPS, max(MIN_STEPS, round(n_shown / batch_size / 500) * 500))
         choices.choose(
             "n_steps", n_steps, f"{len(train):,} images, {n_steps * batch_size:,} shown if no check stops it"

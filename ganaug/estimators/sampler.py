@@ -61,6 +61,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     sampling_strategy: Strategy
     image_shape: Any
+    image_size: int | tuple[int, int] | None
     model_: ConditionalModel
 
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
@@ -186,8 +187,9 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Convert a user's data, after the parameters are checked."""
         self._check_params()
         is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
+        # imbalanced-learn validates two-dimensional tables only
         if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
-            converted = convert(X, y, image_shape=self.image_shape)
+            converted = convert(X, y, image_shape=self.image_shape, image_size=self.image_size)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted
         return self._convert_table(X, y)
@@ -200,7 +202,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         transformer = ArraysTransformer(X, y)
         values, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         array, values = validate_data(self, X, values, dtype="numeric")
-        converted = convert(array, values, image_shape=self.image_shape)
+        converted = convert(array, values, image_shape=self.image_shape, image_size=self.image_size)
 
         def append(synthetic: LabeledImages) -> tuple[Any, Any]:
             rows, labels = converted.append(synthetic)
@@ -259,6 +261,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     def _fitted_json(self) -> dict[str, object]:
         index = {value: label for label, value in enumerate(self.classes_.tolist())}
+        # by index, because keys of a JSON object are strings and class values can be numbers
         strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
         return {"sampling_strategy": strategy}
 
@@ -295,7 +298,8 @@ def check_trainable(images: LabeledImages) -> None:
     if max(images.shape[1:]) > MAX_IMAGE_SIZE and min(images.shape[1:]) > 1:
         raise DataError(
             f"images are {images.shape[1]}x{images.shape[2]} pixels; up to "
-            f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with read_folder(..., image_size=128)."
+            f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with "
+            "read_folder(..., image_size=128)."
         )
 
 

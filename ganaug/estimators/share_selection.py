@@ -194,6 +194,7 @@ class ShareSelector:
             synthetic_X, synthetic_y = rows.from_images(synthetic)
             X, y = np.concatenate([X, synthetic_X]), np.concatenate([y, synthetic_y])
             if weights is not None:
+                # synthetic rows have no weight from the user; the mean leaves their share as it is
                 weights = np.concatenate([weights, np.full(len(synthetic_y), weights.mean())])
         params = rows.params if weights is None else {**rows.params, "sample_weight": weights}
         model = clone(self.estimator)

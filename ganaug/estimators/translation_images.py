@@ -10,12 +10,12 @@ from ganaug._runtime.randomness import generator
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
-from ganaug.sampling.translation_model import MAX_TRANSLATED_SIZE
+from ganaug.sampling.translation_model import MAX_TRANSLATED_SIZE, is_vector
 
 MIN_VALIDATION, MAX_VALIDATION = 10, 64  # images of a domain that are held out
 
 
-def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:
+def as_images(images: Any, name: str, num_labels: int | None = None, *, allow_vectors: bool = False) -> Tensor:
     """Convert images to uint8 (N, C, H, W).
 
     Parameters
@@ -26,6 +26,8 @@ def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:
         What the images are, for error messages.
     num_labels : int, optional
         For label images: the number of labels.
+    allow_vectors : bool, default=False
+        Accept plain vectors, which are images of one channel and one row.
 
     Raises
     ------
@@ -53,6 +55,8 @@ def as_images(images: Any, name: str, num_labels: int | None = None) -> Tensor:
     allowed = (1, 3) if num_labels is None else (1,)
     if n_channels not in allowed:
         raise DataError(f"{name} has {n_channels} channels; it must have {' or '.join(map(str, allowed))}.")
+    if allow_vectors and is_vector((n_channels, height, width)):
+        return tensor.to(torch.uint8)
     if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > MAX_TRANSLATED_SIZE:
         raise DataError(
             f"{name} is {height}x{width} pixels; each side must have {MIN_IMAGE_SIZE} to {MAX_TRANSLATED_SIZE}. "
@@ -114,4 +118,5 @@ def split_rows(n_images: int, fraction: float, seed: int, name: str) -> tuple[Te
     order = torch.randperm(n_images, generator=generator(seed, "held out", name))
     n_validation = min(MAX_VALIDATION, round(n_images * fraction))
     n_validation = n_validation if n_validation >= MIN_VALIDATION else 0
+    # where none is held out, training images are scored instead
     return order[n_validation:].sort().values, order[: n_validation or MAX_VALIDATION]

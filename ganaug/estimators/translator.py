@@ -235,7 +235,11 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
     def _convert(self, X: Any, Y: Any) -> TranslationData:
         """Convert both domains, after the parameters are checked."""
         self._check_params()
-        data = TranslationData(as_images(X, "X", getattr(self, "num_labels", None)), as_images(Y, "Y"))
+        allow_vectors = not self.paired
+        num_labels = getattr(self, "num_labels", None)
+        data = TranslationData(
+            as_images(X, "X", num_labels, allow_vectors=allow_vectors), as_images(Y, "Y", allow_vectors=allow_vectors)
+        )
         check_domains(data.sources, data.targets, paired=self.paired)
         return data
 
@@ -245,10 +249,12 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
 
     def _set_up(self, data: TranslationData, seed: int, device: torch.device) -> TranslationSetup:
         recipe = self._recipe
+        # 64 as published; half of it on other devices, where a step takes much longer
         width = recipe.width or (64 if device.type == "cuda" else 32)
         precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[resolve_precision(recipe.precision, device)]
         recipe = clone(recipe).set_params(width=width, precision=precision)
         splits = [
+            # the name is part of the seed, and pairs must be split alike
             split_rows(len(images), self.validation_fraction, seed, "X" if self.paired else name)
             for name, images in (("X", data.sources), ("Y", data.targets))
         ]
@@ -262,6 +268,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             lookup(LOSSES, self.loss, "loss"),
             recipe,
             augmentations=augment.resolve_augmentations(self._resolve_augmentation(data)),
+            # constant for the first half and then linear to 0, as published
             constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
             processes=connect_processes(device),
         )
@@ -330,7 +337,7 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         """Return images that the model can translate in a direction."""
         check_is_fitted(self, "model_")
         num_labels = self.model_.domains[direction == "y_to_x"].num_labels
-        return self.model_.accepted(as_images(X, "X", num_labels), direction)
+        return self.model_.accepted(as_images(X, "X", num_labels, allow_vectors=not self.paired), direction)
 
     def _transform(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         images = self._accepted(X, direction)

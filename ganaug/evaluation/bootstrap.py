@@ -110,6 +110,7 @@ class Resamples:
         Resamples
         """
         random = np.random.default_rng(seed)
+        # counts in a resample are small, and uint16 takes a quarter of the memory of int64
         images = np.ones((n + 1, len(labels)), np.uint16)
         for columns, counts in _draw_counts(labels, groups, random, n):
             images[1:, columns] = counts
@@ -124,6 +125,7 @@ def _narrowness_correction(n_seeds: int) -> float:
     if n_seeds < 2:
         return 1.0
     upper = (1 + CONFIDENCE_LEVEL) / 2
+    # a resampled variance is too small by (n - 1) / n, and a normal quantile is below that of Student's t
     return math.sqrt(n_seeds / (n_seeds - 1)) * float(t.ppf(upper, n_seeds - 1) / norm.ppf(upper))
 
 
@@ -132,6 +134,7 @@ def _draw_counts(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield indices of images (M,) and how often each of `n` resamples contains them (n, M), by class or for groups."""
     if groups is not None:
+        # images of a group resemble each other, so resampling single images would underestimate the variance
         names, group_index = np.unique(groups, return_inverse=True)
         counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
         yield np.arange(len(labels)), counts[:, group_index]
@@ -223,6 +226,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     order = [index for index in np.argsort(p_values) if np.isfinite(p_values[index])]
     largest = 0.0
     for rank, index in enumerate(order):
+        # a larger p value must not get a smaller adjusted one
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted

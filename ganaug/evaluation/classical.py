@@ -61,6 +61,7 @@ def classical_augmentation(images: LabeledImages) -> Augment:
         if not hasattr(local, "policy"):
             local.policy = A.Compose(deepcopy(steps))
         policy = local.policy
+        # Albumentations has a separate random state, which the seeds of torch and NumPy do not set
         policy.set_random_seed(seed % 2**32)
         pixels = np.ascontiguousarray(batch.permute(0, 2, 3, 1).numpy())
         augmented = np.stack([policy(image=image)["image"] for image in pixels])

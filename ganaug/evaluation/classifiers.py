@@ -96,6 +96,7 @@ class CNN:
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         images = training.images
         n_real = int((~training.is_synthetic).sum())
+        # from the real images alone, so that every method trains for the same number of steps
         steps = self.steps or min(2000, max(100, round(22 * math.sqrt(n_real))))
         with temporary_seed(derive(seed, "classifier")):
             net: nn.Module = to_memory_format(Network(images.shape, len(images.classes), self.width), images.shape)

@@ -152,6 +152,7 @@ class Comparison:
             for seed in range(n_seeds):
                 # a single seed has to be both selected on and scored
                 other_seeds = np.arange(n_seeds) != seed if n_seeds > 1 else np.array([True])
+                # selecting by the scores that are reported would make them too good
                 selected.append(select(~in_fold, other_seeds))
                 table[seed, in_fold] = self._candidates[selected[-1]][seed, in_fold]
         return self.score_method(name, table, selected)

@@ -89,9 +89,11 @@ def check_copies(synthetic: LabeledImages, real: LabeledImages, test: LabeledIma
         torch.stack([nearest_distances(view, sketches) for view in views]).amin(0)
         for sketches in (test_sketches, real_sketches)
     )
+    # an image that is nearer to a training image is more likely a copy of that one
     n_copies = int(((to_test <= radius) & (to_test < to_real)).sum())
     n_real = int((nearest_distances(real_sketches, test_sketches) <= radius).sum())
     n_real += int((nearest_other_distances(test_sketches) <= radius).sum())
+    # plus one: with an expected rate of 0, any coincidence would be significant
     expected = (n_real + 1) / (len(real_sketches) + len(test_sketches) + 1)
     if n_copies >= MIN_COPIES and binomtest(n_copies, len(to_test), expected, "greater").pvalue < MAX_P_VALUE:
         raise DataError(

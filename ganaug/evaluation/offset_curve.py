@@ -60,6 +60,7 @@ def height_above_curve(
     """
     heights = np.empty(len(rare))
     for row in range(len(heights)):
+        # np.interp requires ascending positions
         order = np.argsort(curve_rare[:, row], kind="stable")
         envelope = np.maximum.accumulate(curve_common[order[::-1], row])[::-1]
         heights[row] = common[row] - np.interp(rare[row], curve_rare[order, row], envelope)

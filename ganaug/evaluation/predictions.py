@@ -32,6 +32,7 @@ def estimate_log_prior(counts: Iterable[int]) -> np.ndarray:
     >>> np.exp(estimate_log_prior([30, 10]))
     array([0.75, 0.25])
     """
+    # a class without training images would have a log prior of -inf
     sizes = np.array([max(1, count) for count in counts], dtype=float)
     log_prior: np.ndarray = np.log(sizes / sizes.sum())
     return log_prior
@@ -110,6 +111,7 @@ class Predictions:
     @property
     def is_rare(self) -> np.ndarray:
         """Which classes with test images have fewer training images than the mean class: bool, (K,)."""
+        # the slack keeps rounding from turning classes of mean size into rare ones
         is_rare: np.ndarray = self.has_test_images & (np.exp(self.log_prior) < 1 / len(self.log_prior) - 1e-9)
         return is_rare
 

@@ -128,6 +128,7 @@ def _score_seed(
     )
     with np.errstate(invalid="ignore"):
         recall = true_positives / support
+        # this form of F1 needs no precision, which is 0 / 0 for a class that is never predicted
         f1 = np.nanmean(np.where(support > 0, 2 * true_positives / (support + predicted_counts), np.nan), axis=1)
     return recall, f1, np.abs(gaps).sum(1) / support.sum(1)
 

@@ -166,6 +166,7 @@ def describe(estimator: BaseEstimator) -> str | None:
         return None
     params = {name: repr(value) for name, value in sorted(estimator.get_params().items())}
     text = f"scikit-learn {sklearn.__version__} {type(estimator).__module__}.{type(estimator).__qualname__} {params}"
+    # an address, a class of the session or a shortened repr does not identify a value
     return None if any(mark in text for mark in (" at 0x", "__main__", "...")) else text
 
 

@@ -73,6 +73,7 @@ class TrainingSet:
     def fingerprint(self) -> str:
         """Return a hash of everything that the training of a classifier depends on: 16 hexadecimal digits."""
         digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.is_augmented}".encode(), digest_size=8)
+        # weights too: two methods can have the same images
         for tensor in (self.is_synthetic, self.sampling_weights, self.loss_weights):
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
@@ -87,6 +88,7 @@ class TrainingSet:
             penalty against this sum, so that a larger one would weaken the regularization.
         """
         products = self.sampling_weights * self.loss_weights
+        # the sum stays that of the real images, because regularization weighs against the sum of the losses
         return products * (int((~self.is_synthetic).sum()) / products.sum())
 
     def repeats(self) -> Tensor:

@@ -190,6 +190,7 @@ class Trial:
 
     def _run_seeds(self, splits: Sequence[_Split]) -> dict[str, np.ndarray]:
         """{method: log-probabilities (S, N, K)} of as many seeds as the time budget allows."""
+        # whole seeds only, because methods are compared on the same seeds
         started, per_seed = time.perf_counter(), []
         for seed in self.seeds:
             per_seed.append(self._run_seed(splits, seed))
@@ -252,6 +253,7 @@ class Trial:
         fitted: list[Any] = []  # fitted when first needed: not at all if all samples are cached
 
         def sample(seed: int) -> LabeledImages:
+            # NumPy and scikit-learn accept seeds of 32 bits only
             sample_seed = derive(seed, "samples") % 2**31
 
             def generate() -> dict[str, torch.Tensor]:

@@ -87,4 +87,5 @@ def smallest_within_one_standard_error(accuracy: Mapping[float, np.ndarray]) -> 
     0.0
     """
     best = max(accuracy.values(), key=lambda values: float(values[0]))
+    # the smallest share that is nearly as good: a difference within one error is no reason to add more
     return min(share for share, values in accuracy.items() if values[0] >= best[0] - best[1:].std())

@@ -83,6 +83,7 @@ def edited_masks(
         image_seed = derive(seed, "mask", index)
         rng = np.random.default_rng(image_seed)
         rows[index] = rng.integers(len(masks))
+        # for each mask, so that mask i does not depend on the masks before it
         transform.set_random_seed(image_seed % 2**32)
         edited[index] = transform(image=masks[rows[index]])["image"]
         if regions:
@@ -116,6 +117,7 @@ def _paste(
     """Write `value` into `mask`, in the shape of `region`, at a random place where it covers only labels of `onto`."""
     height, width = region.shape
     for _ in range(MAX_PASTE_ATTEMPTS):
+        # only places where the whole region fits, so that it keeps its shape
         top, left = rng.integers(mask.shape[0] - height + 1), rng.integers(mask.shape[1] - width + 1)
         covered = mask[top : top + height, left : left + width]
         if onto is None or np.isin(covered[region], onto).all():

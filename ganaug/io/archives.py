@@ -61,6 +61,7 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
             metadata = {name: None if is_missing(value) else value for name, value in new.row.items()}
             archive.write(member(f"{key}.png", content))
             archive.write(member(f"{key}.cls", str(metadata["class_index"]).encode()))
+            # json rejects NumPy numbers, which `default` converts
             archive.write(member(f"{key}.json", json.dumps(metadata, default=lambda value: value.item()).encode()))
         archive.write(END)
     return _file_sha256(Path(out))

@@ -178,6 +178,38 @@ def content_hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def resize_images(images: "Tensor", image_size: tuple[int, int]) -> "Tensor":
+    """Resize uint8 images as `decode` does: bicubic, antialiased, the whole image.
+
+    Parameters
+    ----------
+    images : Tensor of shape (N, C, H, W), uint8
+    image_size : tuple of int
+        (height, width).
+
+    Returns
+    -------
+    Tensor of shape (N, C, height, width), uint8
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.io.decoding import resize_images
+    >>> resize_images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), (16, 24)).shape
+    torch.Size([2, 3, 16, 24])
+    """
+    import torch
+
+    if tuple(images.shape[2:]) == image_size:
+        return images
+    resized = torch.empty(len(images), images.shape[1], *image_size, dtype=torch.uint8)
+    for row in range(len(images)):  # one at a time, because images of a store are read as they are used
+        picture = to_pillow(images[row]).resize(image_size[::-1], Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(picture))
+        resized[row] = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+    return resized
+
+
 def to_pillow(pixels: "Tensor") -> Image.Image:
     """Convert a uint8 tensor of shape (C, H, W) to a Pillow image of mode L or RGB.
 
@@ -242,6 +274,7 @@ def gray_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bit(np.asarray(image))
     if image.mode in ALPHA_MODES or (image.mode in {"P", "L", "RGB"} and "transparency" in image.info):
+        # composited, because the color stored under transparent pixels is arbitrary
         background = Image.new("RGBA", image.size, "white")
         background.alpha_composite(image.convert("RGBA"))
         return background.convert(target_mode)
@@ -274,6 +307,7 @@ def _read(path: Path) -> bytes:
 def _decode_with(decoder: Callable[[Image.Image], T], content: bytes) -> T:
     """Open `content` with Pillow and apply `decoder`. Every exception of Pillow becomes an UnusableImage."""
     try:
+        # from memory, so that pixels and content hash come from the same bytes
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return decoder(image)
     except UnusableImage:
@@ -336,6 +370,7 @@ def _decode_label_image(image: Image.Image, num_labels: int, image_size: tuple[i
             "Save it as gray or with a palette, with one number per label",
         )
     if image_size is not None and image.size != image_size[::-1]:
+        # interpolation would create labels that lie between two others
         image = image.resize(image_size[::-1], Image.Resampling.NEAREST)
     labels = np.asarray(image).astype(np.int64)
     lowest, highest = int(labels.min()), int(labels.max())
@@ -357,4 +392,5 @@ def _from_16_bit(values: NDArray[np.integer]) -> Image.Image:
     """Scale 0..65535 to 0..255, rounded."""
     if values.min() < 0 or values.max() > 65535:
         raise UnusableImage("has 32-bit values outside 0..65535", "Convert it to 8-bit or 16-bit gray")
+    # 65535 / 255 is exactly 257; the sum would overflow uint16
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

@@ -171,6 +171,7 @@ def _read(
     buffer = _PixelBuffer(MAX_BYTES_IN_MEMORY)
     inspection = inspect_listing(listing, parse_image_size(image_size), progress, buffer.add)
     inspection.raise_for_errors(skip_bad=skip_bad)
+    # allocated after the inspection, which tells the number of usable images and their channels
     images = _allocate((len(inspection.entries), *inspection.shape))
     with strict_pillow_warnings():
         source = _decode_again(inspection, progress) if buffer.has_overflowed else buffer.drain()

@@ -63,6 +63,7 @@ def image_files(
         folder = folders[name]
         file = f"{folder}/{unique_name(_file_name(metadata, number), used_names[folder])}"
         pixels = images.images[number]
+        # encoded when it is written: all encoded files at once would take too much memory
         content = partial(_encode, pixels, name, metadata if is_true(metadata.get("is_synthetic")) else None, sign)
         row = make_row(file, name, index[name], metadata)
         yield NewFile(file, content, pixels.numel() + max_overhead(sign), row)

@@ -135,6 +135,7 @@ def list_images(root: Path) -> Listing:
     """
     listing = Listing(root)
     try:
+        # file systems list files in different orders
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     except FileNotFoundError:
         listing.errors.append(f"{root}: does not exist. Check the path")

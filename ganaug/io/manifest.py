@@ -39,6 +39,7 @@ class Manifest:
     def write(self, root: Path) -> None:
         """Write the manifest into `root`, atomically."""
         content = {"format": FORMAT, "ganaug_version": __version__, **asdict(self)}
+        # synced, because it must be on the disk before the files that it names
         write_file(root / MANIFEST, (json.dumps(content, indent=1) + "\n").encode(), sync=True)
 
     @classmethod
@@ -154,6 +155,7 @@ def undo_locked(root: Path) -> UndoResult:
             else:
                 path.unlink()
                 removed.append(file)
+        # subfolders before the folders that contain them
         for folder in sorted(set(manifest.folders) - {"."}, reverse=True):
             _remove_if_empty(_resolve_inside(root, folder))
         (root / MANIFEST).unlink()  # after all files: an interrupted undo can be repeated up to here
@@ -198,6 +200,7 @@ def write_file(path: Path, content: bytes, *, sync: bool = False) -> None:
 
 def _temporary_path(path: Path) -> Path:
     """Return a hidden path beside `path` that no reader takes for an image."""
+    # a hash, because the name may have the maximum length already; not random, because undo must derive it
     return path.with_name(f".{sha256(path.name.encode())[:16]}.ganaug-partial")
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 MAX_NAME_BYTES = 200  # most file systems allow 255; unique_name and temporary files need some of them
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]|\.\.|^[A-Za-z]:|^__|^\.")
+# spreadsheets evaluate cells that begin so; the leading quotes make the escaping reversible
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)

@@ -209,6 +209,7 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
         Manifest(hashes | {METADATA: sha256(metadata)}, new_folders).write(staging)
         if not is_new_root:
             target.rmdir()  # Windows does not rename a folder onto an existing one
+        # a single rename, so that other programs get the whole folder or nothing
         staging.rename(target)
     return Path(out)
 

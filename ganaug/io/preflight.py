@@ -199,6 +199,7 @@ def inspect_listing(
                 on_pixels(pixels)
     groups = defaultdict(list)
     for entry in entries:
+        # by pixels, because the same image can be stored in files of different bytes
         groups[entry.pixel_hash].append(entry)
     duplicates = [group for group in groups.values() if len(group) > 1]
     return FolderInspection(

@@ -118,6 +118,7 @@ def open_records(source: Any) -> Records:
         datasets, builder = import_datasets(), BUILDERS[shards[0].suffix]
         files = [str(file) for file in shards]
         with _reader_errors_named(path):
+            # streamed: otherwise the library copies all shards into its cache
             dataset = datasets.load_dataset(builder, data_files={"train": files}, split="train", streaming=True)
             records = _open_dataset(dataset, _digest((file.name, "", file.stat().st_size) for file in shards))
         return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))
@@ -162,12 +163,14 @@ def find_columns(dataset: Any) -> tuple[str, str]:
     return image, label
 
 
-def read_records(records: Records) -> LabeledImages:
+def read_records(records: Records, image_size: tuple[int, int] | None = None) -> LabeledImages:
     """Read all records into memory.
 
     Parameters
     ----------
     records : Records
+    image_size : tuple of int or None
+        (height, width) to resize to.
 
     Returns
     -------
@@ -182,7 +185,7 @@ def read_records(records: Records) -> LabeledImages:
 
     def decode_record(record: Record) -> tuple[Record, Pixels]:
         try:
-            return record, record.decode(None).pixels
+            return record, record.decode(image_size).pixels
         except UnusableImage as error:
             raise DataError(f"{Problem(record.name, error.cause, error.fix)}") from error
 

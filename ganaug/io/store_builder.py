@@ -162,6 +162,7 @@ class StoreBuilder:
         if rows:
             pixels = torch.from_numpy(np.stack(rows))
             for file, array in zip(files, (pixels.numpy(), labels, image_hashes(pixels).numpy()), strict=True):
+                # little-endian everywhere, so that a store can be copied between machines
                 file.write(np.ascontiguousarray(array, np.uint8 if file is files[0] else "<i8").data)
 
     def _skip(self, record: Record, error: UnusableImage) -> None:
@@ -223,6 +224,7 @@ def _open_files(folder: Path) -> Iterator[Sequence[BinaryIO]]:
     with ExitStack() as stack:
         files = []
         for name in (IMAGES, LABELS, HASHES):
+            # the mode r+b keeps the content, but does not create the file
             (folder / name).touch()
             files.append(stack.enter_context(open(folder / name, "r+b")))
         yield files

@@ -48,6 +48,7 @@ def load_images(folder: Path, shape: Sequence[int], classes: Sequence[str], *, h
     labels, hashes = (torch.from_numpy(np.fromfile(folder / name, "<i8").astype(np.int64)) for name in (LABELS, HASHES))
     if not has_class_order:
         are_numbers = all(name.isdecimal() for name in classes)
+        # class names that are numbers in numeric order: as text, 10 would come before 9
         ordered = sorted(classes, key=int if are_numbers else str)
         labels = torch.tensor([ordered.index(name) for name in classes])[labels]
         classes = ordered

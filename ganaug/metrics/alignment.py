@@ -93,12 +93,15 @@ def window_norms(images: Tensor, window: torch.Size) -> Tensor:
 
     Returns float64 (N, h - h' + 1, w - w' + 1) for a window (h', w'), with the lower bound of `_standardize`.
     """
+    # the difference of two nearly equal means cancels in float32
     images = images.double()
     mean_squares, means = (
+        # two one-dimensional pools cost less than one over the whole window
         avg_pool2d(avg_pool2d(values, (window[0], 1), stride=1), (1, window[1]), stride=1)
         for values in (images.square(), images)
     )
     n = window.numel()
+    # rounding can make a variance slightly negative
     norms = (n * (mean_squares - means.square()).sum(1)).clamp_min(0).sqrt()
     return norms.clamp_min(MIN_DEVIATION * (n * images.shape[1]) ** 0.5)
 
@@ -146,6 +149,7 @@ def _compare(inner: Tensor, others: Tensor, margins: tuple[int, int], candidates
     """
     size, window = others.shape[2:], inner.shape[2:]
     standardized = _standardize(inner).double().view(inner.shape)
+    # all shifts by one FFT cost less than a product for each shift
     spectra, other_spectra = torch.fft.rfft2(standardized, s=size).conj(), torch.fft.rfft2(others.double())
     norms = window_norms(others, window)
     row_shifts, column_shifts = (slice(0, 2 * margin + 1) for margin in margins)

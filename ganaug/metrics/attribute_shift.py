@@ -138,10 +138,12 @@ def clustered_share_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: i
     sizes, cluster_hits = np.bincount(index), np.bincount(index, weights=has)
     n_clusters, real_share, n_real = len(sizes), float(has.mean()), len(has)
     residuals = cluster_hits - real_share * sizes
+    # the factor corrects for few clusters, as n - 1 does in a variance
     variance_of_share = n_clusters / (n_clusters - 1) * float((residuals**2).sum()) / n_real**2
     variance = real_share * (1 - real_share)
     largest_effect = float((sizes**2).sum()) / n_real
     design_effect = max(1.0, variance_of_share / (variance / n_real)) if variance else largest_effect
+    # pooled, because the test assumes equal shares
     pooled_share = (has.sum() + hits) / (n_real + n)
     error = math.sqrt(pooled_share * (1 - pooled_share) * (design_effect / n_real + 1 / n))
     p = 2 * float(t.sf(abs(independent.change) / error, n_clusters - 1)) if error > 0 else 1.0
@@ -150,5 +152,6 @@ def clustered_share_shift(has: np.ndarray, clusters: np.ndarray, hits: int, n: i
         independent,
         change_low=min(independent.change_low, independent.change - margin),
         change_high=max(independent.change_high, independent.change + margin),
+        # clusters can only weaken the evidence
         p=max(independent.p, p),
     )

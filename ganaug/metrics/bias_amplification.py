@@ -182,6 +182,7 @@ def calibrated_amplification(
     faithful_shares = _class_shares(real + synthetic if of_population else real)
     null = resample(faithful_shares, faithful_shares, n)
     value, expected = amplification(real, synthetic, direction=direction).mean, float(null.mean())
+    # equal values may differ in the last bits
     p = (1 + int((np.abs(null - expected) >= abs(value - expected) - 1e-12).sum())) / (1 + n)
     error = float(resample(_class_shares(real), _class_shares(synthetic), N_RESAMPLES // 4).std())
     margin = NORMAL_QUANTILE * error

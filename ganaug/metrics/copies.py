@@ -65,6 +65,7 @@ def nearest_other_distances(points: Tensor) -> Tensor:
     [3.0, 3.0, 3.0]
     """
     duplicate = DUPLICATE * float(points.norm(dim=1).amax()) if len(points) else 0.0
+    # torch.cat rejects an empty list
     parts = [torch.empty(0)]
     for part in torch.split(points, ROWS_PER_PASS):
         distances = pairwise_distances(part, points)

@@ -169,6 +169,7 @@ def _project_windows(small: Tensor) -> Tensor:
 @lru_cache(maxsize=4)
 def _projection(channels: int, height: int, width: int, without_means: bool) -> Tensor:
     """The projection as a convolution kernel: float32, (128, C, h, w). `without_means`: each channel has mean 0."""
+    # NumPy's generator, because stored models hold projections, which must not change with the version of torch
     draws = np.random.Generator(np.random.Philox(key=0)).standard_normal((POINT_SIZE, channels, height, width))
     draws = draws - draws.mean((2, 3), keepdims=True) if without_means else draws
     kernel: Tensor = torch.from_numpy((draws / POINT_SIZE**0.5).astype(np.float32))

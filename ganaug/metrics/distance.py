@@ -35,6 +35,7 @@ def pairwise_distances(first: Tensor, second: Tensor) -> Tensor:
     """
     first, second = first.double(), second.double()
     norms = first.square().sum(1)[:, None] + second.square().sum(1)
+    # expanding the square takes one matrix product and no (N, M, D) differences, but cancels in float32
     squared = torch.addmm(norms, first, second.T, alpha=-2)
     return squared.masked_fill_(squared < ROUNDING * norms, 0).sqrt_()
 
@@ -125,6 +126,7 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
 
     def within(points: Tensor) -> Tensor:
         kernel = polynomial_kernel(points, points)
+        # without the diagonal the estimate is unbiased
         return (kernel.sum() - kernel.trace()) / (len(points) * (len(points) - 1))
 
     return float(within(first) + within(second) - 2 * polynomial_kernel(first, second).mean())
@@ -198,6 +200,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     shift = (first.mean(0) - second.mean(0)).square().sum()
     left, right = first.T.cov(), second.T.cov()
     values, vectors = torch.linalg.eigh(left)
+    # rounding makes zero eigenvalues slightly negative
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     # the symmetric root @ right @ root has the eigenvalues of left @ right, and gives them faster and more exactly
     trace_of_root = torch.linalg.eigvalsh(root @ right @ root).clamp_min(0).sqrt().sum()

@@ -155,5 +155,6 @@ def load_efficientnet_lite0() -> EfficientNetLite0:
         )
     with torch.device("meta"):  # parameters without memory or random initial values: the file holds all of them
         net = EfficientNetLite0()
+    # from the bytes that were checked, because the file could change in between
     net.load_state_dict(load(content), assign=True)
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)

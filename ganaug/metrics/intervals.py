@@ -123,5 +123,6 @@ def auc_interval(auc: float, n: int, m: int) -> tuple[float, float]:
     """
     q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)  # the paper's Q1 and Q2
     variance = (auc * (1 - auc) + (m - 1) * (q1 - auc * auc) + (n - 1) * (q2 - auc * auc)) / (n * m)
+    # rounding can make the variance negative where the area is 1
     margin = NORMAL_QUANTILE * math.sqrt(max(0.0, variance))
     return max(0.0, auc - margin), min(1.0, auc + margin)

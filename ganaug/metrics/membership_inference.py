@@ -136,4 +136,5 @@ def _advantage_by_chance(member_distances: np.ndarray, other_distances: np.ndarr
     distances, n = np.concatenate([member_distances, other_distances]), len(member_distances)
     random = np.random.default_rng(0)
     permuted = [random.permutation(distances) for _ in range(N_PERMUTATIONS)]
+    # asymptotic, because the exact p value is expensive and not used here
     return float(np.mean([ks_2samp(each[:n], each[n:], method="asymp").statistic for each in permuted]))

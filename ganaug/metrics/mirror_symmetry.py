@@ -88,7 +88,9 @@ def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
         signs = torch.randint(0, 2, (N_SIGN_FLIPS, len(difference)), generator=generator(seed, "mirror", name))
         statistic = difference.mean(0).square().sum()
         flipped = ((signs * 2.0 - 1) @ difference / len(difference)).square().sum(1)
+        # relative to chance, so that classes of high contrast do not dominate
         scale = flipped.mean().clamp_min(1e-12)
+        # the maximum, because one class that changes its meaning is enough to forbid flips
         largest = torch.maximum(largest, statistic / scale)
         null = torch.maximum(null, flipped / scale)
     return (1 + int((null >= largest).sum())) / (1 + N_SIGN_FLIPS)

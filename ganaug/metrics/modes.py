@@ -83,6 +83,7 @@ def find_modes(real: Tensor, synthetic: Tensor, *, seed: int = 0) -> list[Mode]:
     points = torch.cat([real, synthetic]).double().numpy()
     n_modes = max(1, min(MAX_MODES, len(points) // POINTS_PER_MODE))
     if n_modes > 1:
+        # distances in hundreds of dimensions are nearly equal, and k-means is slow there
         points = PCA(min(MAX_DIMENSIONS, *points.shape), random_state=seed).fit_transform(points)
     clusters = KMeans(n_modes, n_init=4, random_state=seed).fit(points)
     modes = []
@@ -90,6 +91,7 @@ def find_modes(real: Tensor, synthetic: Tensor, *, seed: int = 0) -> list[Mode]:
         members = np.flatnonzero(clusters.labels_ == cluster)
         real_members = members[members < len(real)]
         n_synthetic = len(members) - len(real_members)
+        # for a fixed size of the cluster, the count is hypergeometric if both sets are alike
         p = float(hypergeom.cdf(n_synthetic, len(points), len(synthetic), len(members)))
         order = np.argsort(np.linalg.norm(points[real_members] - center, axis=1))
         modes.append(Mode(len(real_members), n_synthetic, p, torch.from_numpy(real_members[order])))

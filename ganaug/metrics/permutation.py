@@ -98,6 +98,7 @@ class Permutations:
         is_synthetic = torch.empty(n, n_points, dtype=torch.bool)
         draws = generator(self.seed, "permutations", purpose)
         for rows in torch.arange(n).split(max(1, MAX_NUMBERS // n_points)):  # type: ignore[no-untyped-call]
+            # sorting random numbers permutes many rows at once, and randperm permutes one
             is_synthetic[rows] = torch.rand(len(rows), n_points, generator=draws).argsort(dim=1) >= self.n_real
         return is_synthetic
 
@@ -160,6 +161,7 @@ def compare_with_null(statistics: Tensor, *, low: bool) -> PermutationTestResult
     slack = 1e-9 * float(null.abs().max())  # equal statistics may differ in the last bits
     is_as_extreme = (null <= value + slack) if low else (null >= value - slack)
     quantiles = null.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    # the actual labels count as a permutation, so that p is never 0
     p = (1 + int(is_as_extreme.sum())) / (1 + len(null))
     return PermutationTestResult(float(value), float(null.mean()), float(quantiles[0]), float(quantiles[1]), p)
 

@@ -49,6 +49,7 @@ def radii(points: Tensor, *, k: int = 5) -> Tensor:
     parts = []
     for start in range(0, len(points), ROWS_PER_PASS):
         distances = pairwise_distances(points[start : start + ROWS_PER_PASS], points)
+        # a point must not count as a neighbor of itself
         distances.diagonal(start).fill_(math.inf)
         parts.append(distances.kthvalue(k, dim=1).values)
     return torch.cat(parts)

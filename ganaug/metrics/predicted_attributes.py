@@ -98,6 +98,7 @@ def _solve_shares(true: np.ndarray, predicted: np.ndarray, others: np.ndarray, n
     confusion /= counts
     if np.linalg.svd(confusion, compute_uv=False)[-1] < MIN_SINGULAR_VALUE:
         return None
+    # matrix and counts are estimates, so the solution can leave [0, 1]
     shares = np.linalg.solve(confusion, np.bincount(others, minlength=n_values) / len(others)).clip(0, 1)
     normalized: np.ndarray = shares / shares.sum()
     return normalized

@@ -166,6 +166,7 @@ def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> 
     >>> kernel_test(real, synthetic + 1, Permutations(50, 50, 999)).p
     0.001
     """
+    # one kernel matrix serves all permutations, since they only regroup its rows
     points = torch.cat([real, synthetic]).double()
     kernel = polynomial_kernel(points, points)
     diagonal, row_sums = kernel.diagonal(), kernel.sum(0)
@@ -174,6 +175,7 @@ def kernel_test(real: Tensor, synthetic: Tensor, permutations: Permutations) -> 
         left, right = (~is_synthetic).double(), is_synthetic.double()
         n, m = left.sum(1), right.sum(1)
         to_left = left @ kernel
+        # a subtraction instead of a second matrix product
         to_right = row_sums - to_left
         within = ((to_left * left).sum(1) - left @ diagonal) / (n * (n - 1))
         within = within + ((to_right * right).sum(1) - right @ diagonal) / (m * (m - 1))
@@ -223,6 +225,7 @@ def classifier_test(
     """
     points = torch.cat([real, synthetic]).double()
     squared = pairwise_distances(points, points).square()
+    # the median heuristic adapts the kernel width to the scale of the points
     median = squared[~torch.eye(len(points), dtype=torch.bool)].median()
     kernel = torch.exp(-squared / median.clamp_min(SMALLEST_BANDWIDTH))
     identity = torch.eye(len(points), dtype=torch.float64)

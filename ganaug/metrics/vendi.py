@@ -39,6 +39,7 @@ def vendi_score(features: Tensor) -> float:
     """
     if not len(features):
         return 0.0
+    # rows of norm 1 give a kernel with k(x, x) = 1, which the definition of the score requires
     unit = normalize(features.double(), dim=1)
     # both Gram matrices have the same eigenvalues, except for zeros: the smaller one is faster
     return _exp_entropy(unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit, len(unit))

@@ -218,6 +218,7 @@ class AdaptiveStrength:
         self, device: torch.device, *, target: float = 0.6, interval: int = 4, n_ramp_images: int = 500_000
     ) -> None:
         self.target, self.interval, self.n_ramp_images = target, interval, n_ramp_images
+        # on the device, so that an update needs no transfer to the CPU
         self.probability = torch.zeros((), device=device)
         self.sign = torch.zeros((), device=device)
 

@@ -97,6 +97,7 @@ def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     >>> logistic_discriminator(torch.tensor([0.0]), torch.tensor([0.0]))  # 2 log 2
     tensor(1.3863)
     """
+    # softplus is stable, while log(sigmoid(x)) is -inf for large negative logits
     return softplus(-real).mean() + softplus(fake).mean()
 
 

@@ -301,6 +301,7 @@ def class_spectral(generator: nn.Module, counts: Tensor, *, beta: float = 0.99) 
     0.0
     """
     weights = 1 / effective_numbers(counts, beta)
+    # mean 1, so that the strength of the penalty does not depend on the counts
     weights = weights / weights.mean()
     terms = [weights.new_zeros(())]  # so that the sum of no layers is 0
     for module in generator.modules():

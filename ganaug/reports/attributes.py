@@ -69,6 +69,7 @@ class Attribute:
         """
         codes = getattr(self, which)
         counts = np.zeros((n_classes, len(self.values)), np.int64)
+        # add.at, because `counts[...] += 1` counts repeated indices once
         np.add.at(counts, (labels[codes >= 0], codes[codes >= 0]), 1)
         return counts
 

@@ -122,7 +122,6 @@ def bias_report(
     if not len(real) or not len(synthetic):
         raise DataError(f"there are no {'real' if not len(real) else 'synthetic'} images to compare.")
     names = resolve_names(real, synthetic, attributes, predicted=predicted)
-    # errors in parameters are raised before the first computation
     group_ids, trainer = resolve_groups(real, groups), resolve_classifier(classifier)
     if test is not None:
         test = match_classes(test, real, "test")
@@ -133,7 +132,7 @@ def bias_report(
         real,
         synthetic,
         of_population,
-        group_ids if of_population else None,  # the training set as it is has no sampling error
+        group_ids if of_population else None,
         n_draws=_count_draws(real, known, names),
         seed=random_state,
         features=None if features is None else _extract(real, synthetic, features),
@@ -141,7 +140,7 @@ def bias_report(
     guesses = _predict(inputs, names) if predicted else []
     rows = _composition_rows(inputs, names, known, guesses)
     if test is not None:
-        clusters = resolve_groups(test, groups if isinstance(groups, str) else None)  # an array is of the real images
+        clusters = resolve_groups(test, groups if isinstance(groups, str) else None)
         rows += downstream_rows(real, synthetic, test, names, trainer, clusters, n_seeds=n_seeds, seed=random_state)
     rows = _judge(rows)
     return Report(
@@ -195,7 +194,7 @@ def _composition_rows(
     for attribute in guesses:
         rows += predicted_share_rows(inputs, attribute)
     for attribute in known:
-        if attribute.name in names:  # a pair would only repeat the amplification of its attributes
+        if attribute.name in names:  # not for combinations of two
             rows += amplification_rows(inputs, attribute)
     if inputs.features is not None:
         rows += group_coverage_rows(inputs, [*known, *guesses])
@@ -222,14 +221,13 @@ def _extract(
 
 def _judge(rows: list[Row]) -> list[Row]:
     """Adjust all p values together, and give each row that has one a state."""
-    # one adjustment for all sections, so that the false alarm rate is that of the whole report
+    # all tests of the report together, so that the rate of any false alarm is bounded
     adjusted = iter(holm(np.array([row.p for row in rows if row.p is not None])))
     return [row if row.p is None else _with_state(row, float(next(adjusted))) for row in rows]
 
 
 def _with_state(row: Row, p: float) -> Row:
     """The row with its adjusted p value and its state."""
-    # the value of coverage is a level, not a change
     is_large = row.section == GROUP_COVERAGE or abs(row.value or 0.0) >= LARGE_CHANGE
     state = "pass" if p >= ALARM else "fail" if is_large else "warn"
     return replace(row, p=p, state=state)

@@ -29,7 +29,7 @@ def summarize_bias(rows: list[Row], reference: str) -> list[str]:
     ['No change of composition beyond chance.', 'Reference: the training set as it is.']
     """
     alarms = [row for row in rows if row.state in ("warn", "fail")]
-    # the most certain first; the largest first among equals
+    # the most certain first, and the largest of equally certain ones
     alarms.sort(key=lambda row: (row.p, -abs(row.value or 0)))
     sentences = [_describe(row) for row in alarms[:MAX_SENTENCES]]
     if len(alarms) > MAX_SENTENCES:

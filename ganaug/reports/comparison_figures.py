@@ -63,7 +63,6 @@ def curve_figure(comparison: Comparison) -> Figure:
 
     def plot(axes: Any) -> None:
         rare, common = comparison.offset_curve
-        # row 0 of the bootstrap is the sample itself
         axes.plot(rare[:, 0], common[:, 0], "-", color=INK, linewidth=1)
         methods = [(method, GRAY) for method in (*comparison.baselines.values(), *comparison.display_only.values())]
         methods += [(method, BLUE) for method in comparison.shares.values()]
@@ -102,13 +101,13 @@ def class_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np
 
     def plot(axes: Any) -> None:
         for place, (change, p) in enumerate(zip(changes, p_values, strict=True)):
-            # an interval is not adjusted for the number of classes, so it does not decide alone
             color = _color(change) if p < 1 - CONFIDENCE_LEVEL else NEUTRAL
             axes.plot([100 * change.low, 100 * change.high], [place, place], color=color, linewidth=2)
             axes.plot(100 * change.value, place, "o", color=color)
         axes.axvline(0, color=INK, linewidth=0.8)
-        # class names may contain dollar signs, which Matplotlib would parse as formulas
+        # parse_math=False: a class name may contain dollar signs
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
+        # the first class on top, as in the tables
         axes.invert_yaxis()
         axes.set_xlabel("change of recall in percentage points, best with synthetic minus best baseline")
         axes.grid(axis="x", alpha=0.3)

@@ -122,6 +122,7 @@ def attribute_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
         n_real, n_synthetic = int(real_counts[label].sum()), int(synthetic_counts[label].sum())
         members = (inputs.real.labels.numpy() == label) & (attribute.real >= 0)
         groups = None if inputs.groups is None else inputs.groups[members]
+        # the sandwich variance of clusters is too small for few groups
         has_few = min(n_real, n_synthetic) < MIN_IMAGES or (groups is not None and len(np.unique(groups)) < MIN_GROUPS)
         for value in attribute.reported_values():
             subject = _subject(name, attribute, value)
@@ -241,6 +242,7 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
         rows.append(
             Row(AMPLIFICATION, attribute.name, metric, result.value, result.low, result.high, result.p, note=note)
         )
+        # changes of opposite direction cancel in the mean
         rows.append(Row(AMPLIFICATION, attribute.name, f"{metric}: sum of increases", plain.positive))
         rows.append(Row(AMPLIFICATION, attribute.name, f"{metric}: sum of decreases", plain.negative))
     return rows

@@ -91,6 +91,7 @@ def _copy_figures(classes: Mapping[str, Pair]) -> list[Figure]:
         suspects += [(float(ratios[row]), name, int(row)) for row in rows]
     if not suspects:
         return []
+    # the ratio is the first entry, so this sorts by resemblance
     closest = sorted(suspects)[:MAX_COPIES]
     originals = _shrink(
         torch.stack([classes[name].training_images[classes[name].copies[1][row]] for _, name, row in closest])
@@ -202,6 +203,7 @@ def _project(points: np.ndarray) -> np.ndarray:
     """First two principal components: (N, D) -> (N, 2)."""
     n, dimensions = points.shape
     padded = np.pad(points, ((0, max(0, 2 - n)), (0, max(0, 2 - dimensions))))  # PCA needs two rows and two columns
+    # the full solver is deterministic, the randomized one depends on a seed
     projected: np.ndarray = PCA(2, svd_solver="full").fit_transform(padded)[:n]
     return projected
 

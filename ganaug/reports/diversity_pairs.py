@@ -41,6 +41,7 @@ def draw_images(images: LabeledImages, max_per_class: int, seed: int, purpose: s
     for label in range(len(images.classes)):
         members = torch.nonzero(images.labels == label).flatten()
         order = torch.randperm(len(members), generator=generator(seed, "drawn", purpose, label))
+        # limited, because distance matrices grow with the square of the number of images
         rows.append(members[order[:max_per_class]])
     return images.take(torch.cat(rows))
 
@@ -120,6 +121,7 @@ class PairSource:
 
     def _count_permutations(self, n_classes: int) -> int:
         """Number of permutations, such that the smallest p value stays small when it is adjusted for all tests."""
+        # one test for each judged measure of each class, and of all classes together
         n_tests = sum(measure.severity != "" for measure in DIVERSITY_METRICS.values()) * (n_classes + 1)
         return max(N_PERMUTATIONS, round(2 * n_tests / self.false_alarm_rate))
 
@@ -127,7 +129,7 @@ class PairSource:
         """Distances to the nearest synthetic image of as many members and non-members of a class, if there are any."""
         if self.membership is None:
             return None
-        # as many members as others: the advantage by chance depends on their number
+        # equal numbers, so that the advantage does not depend on the ratio of members
         n = min(images.counts[name] for images in self.membership)
         if n < MIN_IMAGES:
             return None
@@ -139,8 +141,8 @@ class PairSource:
 
     def _balance(self, rows_of_class: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Rows over all classes, with as many real as synthetic images of each class, in random order."""
-        # the pair over all classes is no larger than the pair of one class, so that it costs no more
         limit = max(1, self.max_per_class // len(rows_of_class))
+        # equal numbers in each class: otherwise a change of class shares would look like a change of images
         sizes = [min(len(real), len(synthetic), limit) for real, synthetic in rows_of_class]
         real, synthetic = (
             torch.cat([rows[which][:n] for rows, n in zip(rows_of_class, sizes, strict=True)]) for which in (0, 1)

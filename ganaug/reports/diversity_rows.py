@@ -153,6 +153,7 @@ def duplicate_rows(real: LabeledImages) -> list[Row]:
     >>> [(row.value, row.state) for row in duplicate_rows(LabeledImages(black, torch.tensor([0, 0, 0]), ("a",)))]
     [(2.0, 'warn')]
     """
+    # duplicates distort distances among training images, which define copies
     n_surplus = len(real) - len(torch.unique(image_hashes(real.images)))
     if not n_surplus:
         return []
@@ -197,6 +198,7 @@ def frechet_rows(features: tuple[Tensor, Tensor], labels: tuple[Tensor, Tensor],
     left_out = np.array(
         [frechet_distance(real[blocks != block], synthetic[blocks != block]) for block in range(JACKKNIFE_BLOCKS)]
     )
+    # jackknife variance: left-out values vary less than estimates from new samples
     error = float(np.sqrt((JACKKNIFE_BLOCKS - 1) * left_out.var()))
     margin = float(norm.ppf(0.975)) * error
     note = f"both sets split at random: {by_chance:.3f}"

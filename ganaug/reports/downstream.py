@@ -102,9 +102,9 @@ def downstream_rows(
         raise DataError(
             f"{n_shared} test images are training images too: pass test= images that are not among the training images."
         )
-    # both sets draw classes equally often, so that only the images differ, not the class balance
     tables = [
         np.stack([train_and_predict(classifier, training, _unchanged, test.images, seed + n) for n in range(n_seeds)])
+        # both balanced, so that a change is not an effect of class frequencies
         for training in (balance_classes(real), balance_combined(real, synthetic))
     ]
     rows: list[Row] = []

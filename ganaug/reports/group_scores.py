@@ -96,6 +96,7 @@ def group_scores(
         for is_right_once, share in zip(is_right, resamples.seeds.T, strict=True)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
+        # a resample may lack a group, and then the quotient is NaN
         accuracy: np.ndarray = hits / (weights @ in_group)
     recall = [
         compute_recall(labels[members], tables[:, members], Resamples(resamples.images[:, members], resamples.seeds))

@@ -117,6 +117,7 @@ def _render(content: PageContent, *, whole: bool) -> str:
 @cache
 def _template() -> Template:
     """The compiled template, with autoescape on."""
+    # names of classes and files are data, and must not become markup
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(data_url=_data_url, fact=_format_fact, notes=_collect_notes)
     environment.globals.update(marks=MARKS, version=__version__)
@@ -126,6 +127,7 @@ def _template() -> Template:
 def _data_url(file: str | bytes) -> str:
     """Encode the text of an SVG or the bytes of a PNG as a data URL."""
     kind, content = ("svg+xml", file.encode()) if isinstance(file, str) else ("png", file)
+    # inside an <img>, scripts in an SVG do not run
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -115,6 +115,7 @@ class Report:
         >>> json.loads(Report("bias", "Composition", "pass", (), ()).to_json())["schema"]
         'ganaug-report/2'
         """
+        # NaN is not standard JSON, and other parsers reject it
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
             write_bytes(Path(path), text.encode())

@@ -47,9 +47,9 @@ class Row:
     note: str = ""
 
     def __post_init__(self) -> None:
-        # JSON has no NaN or infinity
         for name in ("value", "low", "high", "p"):
             number = getattr(self, name)
+            # None, because JSON has no NaN or infinity; plain floats, because it has no NumPy numbers
             object.__setattr__(self, name, None if number is None or not math.isfinite(number) else float(number))
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from ganaug.images import LabeledImages, to_signed, to_uint8
 from ganaug.models import augmentations
 from ganaug.sampling.conditional_model import ConditionalModel, Samples, classes_from
 from ganaug.sampling.filters import Filters, FilterStats
-from ganaug.sampling.translation_model import TranslationModel
+from ganaug.sampling.translation_model import TranslationModel, is_vector
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,22 @@ class ClassTranslation:
     def draw(self, seeds: Tensor) -> Tensor:
         """Return translations, uint8 (N, C, H, W); row i depends on seeds[i] alone.
 
-        Each source image is shifted by up to an eighth of its size before it is translated, because the translation of
-        an image is deterministic.
+        The translation of an image is deterministic. So each source image is shifted by up to an eighth of its size
+        before it is translated, and plain vectors are mixed with another source.
         """
-        shifted = []
-        for seed in seeds.tolist():
-            row, draws = self._choose(seed)
-            shifted.append(to_uint8(augmentations.translation(to_signed(self.sources[row : row + 1]), draws)))
-        return self.model.translate(torch.cat(shifted), seeds)
+        return self.model.translate(torch.cat([self._varied_source(seed) for seed in seeds.tolist()]), seeds)
 
     def source_rows(self, seeds: Tensor) -> Tensor:
         """Return, for each seed, the row of the source image in what `fit` received: (N,)."""
         return self.rows[[self._choose(seed)[0] for seed in seeds.tolist()]]
+
+    def _varied_source(self, seed: int) -> Tensor:
+        row, draws = self._choose(seed)
+        source = self.sources[row : row + 1]
+        if not is_vector(self.model.domains[0].size):
+            return to_uint8(augmentations.translation(to_signed(source), draws))
+        other = self.sources[torch.randint(len(self.sources), (1,), generator=draws)]
+        return torch.lerp(source.float(), other.float(), torch.rand((), generator=draws)).round().to(torch.uint8)
 
     def _choose(self, seed: int) -> tuple[int, torch.Generator]:
         draws = generator(seed, "source")

@@ -20,6 +20,7 @@ from ganaug.images import ROWS_PER_BATCH, LabeledImages
 from ganaug.sampling.filters import PASSED, TRIAL_SAMPLES, Filters, FilterStats
 from ganaug.sampling.model_files import StoredModel
 
+# 0.9 ** 200 < 1e-9: a class with a pass rate of 10 % practically never runs out of draws
 MAX_REDRAWS = 200
 MAX_TRIAL_SAMPLES = 20_000  # over all classes
 BLOCK_BYTES, MAX_BLOCK_IMAGES = 2**24, 1024  # pixels and images that are drawn before any is returned
@@ -161,6 +162,7 @@ class ConditionalModel(StoredModel):
             min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // ROWS_PER_BATCH * ROWS_PER_BATCH,
         )
         requests = split_into_blocks(parts, size)
+        # threads would only compete for the GPU
         if self.device.type != "cpu":
             for counts, start in requests:
                 yield self.sample(counts, start=start, **options)
@@ -215,6 +217,7 @@ class ConditionalModel(StoredModel):
         for label in torch.unique(labels).tolist():
             rows = labels == label
             stream = self.classes[label] if attempt == 0 else f"{self.classes[label]}/redraw {attempt}"
+            # a separate stream for each attempt: the image at a place does not depend on redraws at other places
             seeds[rows] = (image_seeds(seed, stream, 0, 1) + places[rows]) % IMAGE_SEEDS
         return seeds
 

@@ -93,7 +93,7 @@ class Filters:
         if self.traces is not None:
             for label in torch.unique(labels).tolist():
                 rows = torch.nonzero(labels == label).flatten()
-                verdicts[rows[self.traces[label].are_copies(images[rows])]] = COPY
+                verdicts[rows[self.traces[label].are_copies(images[rows])]] = COPY  # a copy outranks a wrong label
         return verdicts
 
     def stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:

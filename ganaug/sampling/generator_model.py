@@ -176,6 +176,7 @@ class GeneratorModel(ConditionalModel):
         pair = network or lookup(NETWORKS, description["network"], "network")
         sizes = (shape, n_classes, description["latent_size"], description["width"])
         if network is None:
+            # sizes are compared without allocating, so that a hostile description cannot exhaust memory
             with torch.device("meta"), temporary_seed(0):
                 check_sizes(pair.generator(*sizes), tensors["generator"])
         with temporary_seed(0):

@@ -82,6 +82,7 @@ class StoredModel(ABC):
             What an estimator adds to `model.safetensors`.
         """
         tensors = {**self.tensors(), **(extra_tensors or {})}
+        # tensors first: after a crash in between, the hash in the old description does not match and `load` refuses
         write_tree(folder / TENSORS, tensors)
         identity = {
             "format": FORMAT,
@@ -161,6 +162,7 @@ def hash_weights(identity: object, network: nn.Module) -> str:
     digest = hashlib.blake2b(repr(identity).encode(), digest_size=8)
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
+        # contiguous, so that the hash does not depend on the memory format
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -129,7 +129,9 @@ def write_shard(
     _check_shards(folder, description)
     target = folder / (shard.name if form == "folder" else f"{shard.name}.{form}")
     record, lock_name = folder / f"{shard.name}.json", f".{shard.name}.lock"
+    # a lock for each shard, so that several processes can write different shards at once
     with locked(folder, lock_name):
+        # the record is written last, so it stands for a complete shard
         if record.exists() and target.exists():
             return False
         if (target / MANIFEST).exists():  # a process was killed after the last file and before the record

@@ -100,6 +100,7 @@ def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: 
     >>> resolve_counts({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
     {1: 4}
     """
+    # bool is a subclass of int, and True is hardly a request for one image
     if isinstance(request, bool) or not isinstance(request, int | np.integer | Mapping):
         raise TypeError(f"counts must be a whole number or a dict of class -> whole number; got {request!r}.")
     if not isinstance(request, Mapping):
@@ -112,6 +113,7 @@ def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: 
     unknown_values = [value for value in counts if value not in index_of]
     if unknown_values:
         raise ValueError(unknown_name_message("class", str(unknown_values[0]), list(names)))
+    # in class order, so that the order of the keys does not change the result
     ordered = sorted(counts.items(), key=lambda pair: index_of[pair[0]])
     return {index_of[value]: count for value, count in ordered if count}
 

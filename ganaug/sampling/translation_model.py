@@ -21,7 +21,7 @@ from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.output import publish
 from ganaug.io.threads import Progress
 from ganaug.io.writing import stream_contents
-from ganaug.models.networks.translation import ResNetTranslator, UNetGenerator
+from ganaug.models.networks.translation import ResNetTranslator, UNetGenerator, VectorTranslator
 from ganaug.sampling.model_files import StoredModel, check_sizes, hash_weights
 from ganaug.training.translation_batches import Domain
 
@@ -45,9 +45,13 @@ def generators(kind: str, domains: tuple[Domain, Domain], width: int) -> nn.Modu
     shapes = domains[0].shape, domains[1].shape
     if kind == "pix2pix":
         return UNetGenerator(*shapes, width)
-    return nn.ModuleDict(
-        {"x_to_y": ResNetTranslator(*shapes, width), "y_to_x": ResNetTranslator(shapes[1], shapes[0], width)}
-    )
+    network: Any = VectorTranslator if is_vector(shapes[0]) else ResNetTranslator
+    return nn.ModuleDict({"x_to_y": network(*shapes, width), "y_to_x": network(shapes[1], shapes[0], width)})
+
+
+def is_vector(shape: Sequence[int]) -> bool:
+    """Return whether a shape (C, H, W) is that of plain vectors, which are stored as images of one row."""
+    return shape[0] == shape[1] == 1
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,12 @@ class TranslationModel(StoredModel):
         """
         if direction not in self.directions:
             raise ValueError(f"direction must be one of {', '.join(self.directions)}; got {direction!r}.")
-        channels, (height, width) = self.domains[direction == "y_to_x"].size[0], images.shape[2:]
+        size = self.domains[direction == "y_to_x"].size
+        if is_vector(size):
+            if tuple(images.shape[1:]) != size:
+                raise DataError(f"{what}: has shape {tuple(images.shape[1:])}; this translator takes vectors, {size}.")
+            return images
+        channels, (height, width) = size[0], images.shape[2:]
         if min(height, width) < MIN_IMAGE_SIZE or max(height, width) > MAX_TRANSLATED_SIZE:
             raise DataError(
                 f"{what}: is {height}x{width} pixels; each side must have {MIN_IMAGE_SIZE} to {MAX_TRANSLATED_SIZE}."
@@ -141,6 +150,7 @@ class TranslationModel(StoredModel):
             dropout = (partial(_uniform_rows, _generators_of(seeds[rows])),) if self.kind == "pix2pix" else ()
             return to_uint8(network(inputs, *dropout)).cpu()
 
+        # activations grow with the pixels of a pass, so fewer images where they are large
         size = max(1, min(ROWS_PER_BATCH, MAX_PASS_PIXELS // max(1, images.shape[2] * images.shape[3])))
         return apply_in_batches(translations_of, torch.arange(len(images)), size)
 
@@ -242,6 +252,7 @@ class TranslationModel(StoredModel):
         kind, width = description["kind"], description["width"]
         first, second = description["domains"]
         domains = _domain(first), _domain(second)
+        # sizes are compared without allocating, so that a hostile description cannot exhaust memory
         with torch.device("meta"), temporary_seed(0):
             check_sizes(generators(kind, domains, width), tensors["generator"])
         with temporary_seed(0):

@@ -35,10 +35,12 @@ class AdversarialPair:
         processes: Processes,
     ) -> None:
         self.processes, self.rates = processes, dict(rates)
+        # before the optimizers, because replaced batch norms have new parameters
         self.modules = {name: synchronize_batch_norm(module, processes) for name, module in modules.items()}
         self.factors = dict.fromkeys(modules, 1.0)
         self.fraction = 1.0
         self.device = next(next(iter(modules.values())).parameters()).device
+        # one kernel for many parameters is faster than an operation for each; not every device has it
         fused = self.device.type in ("cpu", "cuda")
         self.optimizers = {
             name: torch.optim.Adam(module.parameters(), rates[name], betas, fused=fused)
@@ -58,6 +60,7 @@ class AdversarialPair:
         self.fraction = fraction
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
+                # from the first value, not the current one, so that repeated calls do not compound
                 group["lr"] = self.rates[name] * self.factors[name] * fraction
 
     def scale(self, name: str, factor: float) -> None:

@@ -180,7 +180,9 @@ def _train_network(train: LabeledImages, *, seed: int, device: torch.device) -> 
     """Train the network of the auxiliary classifier."""
     n_steps = min(MAX_STEPS, max(MIN_STEPS, round(22 * len(train) ** 0.5)))
     net = build_network(train.shape, len(train.classes), seed).to(device)
+    # power 0, because thresholds and recall are measured for each class: rare ones count as much as common ones
     batches = BalancedBatches(train, BATCH_SIZE, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
+    # the entries of a plain vector have no positions that could be shifted
     augmentations = [] if net.takes_vectors else [augment.translation]
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
@@ -220,6 +222,7 @@ def compute_margin_thresholds(logit_margins: Tensor, validation: LabeledImages) 
         A class without held-out images takes the mean threshold of the others. All are 0 if nothing is held out.
     """
     thresholds = {
+        # at most 0, so that a sample which the classifier assigns to its class always passes
         label: float(logit_margins[validation.labels == label].quantile(THRESHOLD_QUANTILE).clamp_max(0))
         for label, count in enumerate(validation.counts.values())
         if count
@@ -230,5 +233,6 @@ def compute_margin_thresholds(logit_margins: Tensor, validation: LabeledImages) 
 
 def build_network(shape: Shape, n_classes: int, seed: int) -> Classifier:
     """Build the untrained network of the auxiliary classifier, in the memory format that it is used in."""
+    # layers draw their initial weights from torch's global generator
     with temporary_seed(derive(seed, "auxiliary_classifier")):
         return to_memory_format(Classifier(shape, n_classes, WIDTH), shape)

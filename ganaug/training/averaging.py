@@ -46,9 +46,11 @@ class MovingAverage:
     """
 
     def __init__(self, module: nn.Module, half_life: float, ramp: float = 0.05) -> None:
+        # evaluation mode: a sample must not depend on the batch statistics of its neighbors
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self.half_life = half_life
         self.ramp = ramp
+        # integer buffers are counters, such as num_batches_tracked, and have no average
         self._sources = [*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())]
         self._averages = [*self.module.parameters(), *(b for b in self.module.buffers() if b.is_floating_point())]
 
@@ -63,6 +65,8 @@ class MovingAverage:
         batch_size : int
             Images processed since the last update.
         """
+        # a short half-life at the start, so that the random initial weights are forgotten soon
         half_life = min(self.half_life, n_images * self.ramp)
         weight = 1 - 0.5 ** (batch_size / half_life) if half_life else 1.0
+        # one call for all tensors: for small ones, the overhead of a call exceeds the arithmetic
         torch._foreach_lerp_(self._averages, self._sources, weight)

@@ -84,6 +84,7 @@ class BalancedBatches:
         self.batch_size, self.device = batch_size, torch.device(device)
         self.seed, self.part, self.parts = seed, part, parts
         counts = torch.bincount(images.labels, minlength=len(images.classes))
+        # an empty class has weight 0 also at power 0, where all other classes have weight 1
         weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
         probabilities = weights / weights.sum()
         self.cumulative = probabilities.cumsum(0)
@@ -95,10 +96,12 @@ class BalancedBatches:
         pool = self.windows(step)
         # drawn on the CPU, so that every device trains on the same images
         generator = self._generator("cpu", "batch", step)
+        # float32 has only 2**24 values in [0, 1), too few to reach every image of a large class
         uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)
         # rounding can leave the sum of probabilities below 1, and a class without images must not be drawn
         labels = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp_max_(self.last_label)
         within_class = (uniform[1] * pool.counts[labels]).long()
+        # every process draws the whole batch and keeps its rows: the images do not depend on the number of processes
         rows = pool.order[pool.starts[labels] + within_class][self.part :: self.parts]
         labels = labels[self.part :: self.parts]
         step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)

@@ -73,6 +73,7 @@ class Checkpoints:
         RunError
             If the file is missing or damaged.
         """
+        # copied again, because an optimizer may continue in the tensors that it loads
         return copy.deepcopy(self._memory[step]) if self.folder is None else read_tree(self.path(step))
 
     def keep_only(self, steps: set[int]) -> None:

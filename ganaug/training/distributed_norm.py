@@ -60,10 +60,12 @@ def distributed_batch_norm(
     """
     if not training:
         return nn.functional.batch_norm(features, mean, variance, eps=eps)
+    # sums over all pixels of a batch lose too much precision in bfloat16
     inputs, axes = features.float(), [0, *range(2, features.ndim)]
     shape = (1, -1, *[1] * (features.ndim - 2))
     count = inputs.numel() // inputs.shape[1] * torch.distributed.get_world_size()
     batch_mean = all_reduce_sum(inputs.sum(axes)) / count
+    # a second exchange, because the mean of squares minus the squared mean cancels in float32
     batch_variance = all_reduce_sum((inputs - batch_mean.view(shape)).square().sum(axes)) / count
     if mean is not None and variance is not None:
         mean.lerp_(batch_mean.detach(), momentum)

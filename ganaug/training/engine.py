@@ -51,6 +51,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
         device_type == "mps" and not torch.backends.mps.is_available()
     ):
         raise ValueError(f"device {name!r} was requested, but torch finds none. Use device='cpu' or 'auto'.")
+    # torch alone would put every process of a host on GPU 0
     if name == "cuda":
         return _gpu_of_process()
     try:

@@ -179,11 +179,13 @@ class Health:
             None if there is no symptom.
         """
         self.checks += 1
+        # before the records are updated: a value is compared with earlier checks only
         most_severe = self._most_severe(means, evaluation)
         for name, ratio in evaluation.diversity.items():
             self.best_diversity[name] = max(ratio, self.best_diversity.get(name, 0.0))
         self.healthy_checks = self.healthy_checks + 1 if most_severe is None else 0
         if most_severe is None:
+            # healthy checks only: after an exploding gradient, normal ones would look vanished
             self.largest_gradient = max(self.largest_gradient, means.get("gradient_generator", 0.0))
             self.retries = {} if self.healthy_checks >= RECOVERY_CHECKS else self.retries
             return None

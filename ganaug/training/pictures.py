@@ -99,6 +99,7 @@ def draw_columns(images: Mapping[str, Tensor]) -> Image.Image:
 
 def _enlarged(image: Tensor, zoom: int) -> Image.Image:
     """Convert a uint8 image (C, H, W) to PIL, each pixel repeated `zoom` times in both directions."""
+    # nearest neighbor, so that previews show the pixels as they are
     pixels = interpolate(image[None].float(), scale_factor=zoom)[0].to(torch.uint8)
     return Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
 

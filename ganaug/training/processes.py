@@ -92,6 +92,7 @@ class Processes:
 
         with naming_lost_processes():
             gathered: Tensor = gather(rows.detach().contiguous())
+        # process p holds rows p, p + parts, ...: interleaved, they have the order of a run in one process
         return gathered.view(self.parts, *rows.shape).transpose(0, 1).flatten(0, 1)
 
     def local_rows(self, batch: Tensor) -> Tensor:
@@ -237,6 +238,7 @@ def connect_processes(device: torch.device) -> Processes:
         state = PartialState(cpu=device.type == "cpu", timeout=TIMEOUT)
     except (RuntimeError, ValueError, OSError) as error:
         raise RunError(f"the {n_launched} processes could not connect to each other: {error}") from error
+    # torch warns of a process group that is still open at exit
     atexit.register(state.destroy_process_group)
     return Processes(state.process_index, state.num_processes)
 

@@ -125,6 +125,7 @@ class Run:
         """
         if resume:
             self._resume(n_steps)
+        # a roll-back before the first good check returns to the initial weights
         if not self.done:
             self._save()
         self._started = time.perf_counter()
@@ -169,12 +170,14 @@ class Run:
             "step": self.step.state_dict(),
             "health": self.health.state_dict(),
             "best_step": self.best_step,
+            # standard JSON has no infinity
             "best_score": None if math.isinf(self.best_score) else self.best_score,
             "rate_factors": self.rate_factors,
             "rolled_back": self.rolled_back,
             "sums": self._sums,
             "numbers": self._numbers,
             "rows": self.rows,
+            # the checkpoint of step 0 is saved before the clock starts
             "seconds": self.seconds if self.done else 0.0,
         }
 
@@ -219,6 +222,7 @@ class Run:
     def _record(self, done: int, logs: dict[str, Tensor]) -> None:
         self.done = done
         for name, value in logs.items():
+            # summed on the device, because float() would wait for the device in every step
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._numbers[name] = self._numbers.get(name, 0) + 1
 
@@ -228,6 +232,7 @@ class Run:
         finding = self._measure()
         if finding is not None:
             self._act(finding)
+        # after acting, so that a run resumed from here has the rolled-back weights and the lowered rates
         self._save()
         if finding is not None and finding.action == "stop":
             raise StopTraining(f"{finding.symptom}: kept the state of step {self.best_step:,}")
@@ -249,6 +254,7 @@ class Run:
         }
         self._sums, self._numbers = {}, {}
         evaluation = self.processes.broadcast_from_main(self.evaluate)
+        # a weight can be infinite already while the losses of this interval are still finite
         weights = {} if self.processes.broadcast_from_main(self._is_finite) else {"weights": math.nan}
         finding = self.health.judge(self.done, means | weights, evaluation)
         self._evaluation = evaluation
@@ -282,8 +288,8 @@ class Run:
         if finding.action == "fail":
             raise TrainingError(
                 f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), "
-                f"also after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and discriminator_lr, "
-                f"or look for broken images; the last good state is that of step {self.best_step:,}."
+                f"also after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and "
+                f"discriminator_lr, or look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):
             self.step.load_state_dict(self._load(self.best_step)["step"])
@@ -302,11 +308,13 @@ class Run:
         return self.processes.broadcast_from_main(lambda: self.checkpoints.load(step))
 
     def _save(self) -> None:
+        # before the return, because every process takes part; averaged, because one process writes for all
         self._sums = {name: self.processes.all_reduce_mean(value) for name, value in self._sums.items()}
         if not self.processes.is_main_process:
             return
         self.checkpoints.save(self.done, self.state_dict())
         kept = self.checkpoints.steps()
+        # two of the newest, so that there is another one to resume from if the last file is damaged
         self.checkpoints.keep_only({*kept[-2:], self.best_step})
 
 
@@ -326,6 +334,7 @@ def interrupted(flag: Callable[[], bool]) -> Callback:
 
 def time_budget(seconds: float) -> Callback:
     """Return a callback that ends the run, resumable, `seconds` after this call."""
+    # monotonic, because the system clock can be set while training runs
     end = time.monotonic() + seconds
     return lambda done, logs: _stop("time budget") if time.monotonic() >= end else None  # noqa: ARG005
 

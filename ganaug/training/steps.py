@@ -137,6 +137,7 @@ class AdversarialStep:
         logs = self._within_memory(batch, latent, partial(self._update_discriminator, fakes=fakes))
         if fakes is not None:
             logs |= self._within_memory(batch, latent, partial(self._update_generator, fakes=fakes))
+            # one update of the generator stands for the images of critic_steps batches
             self.average.update(self.steps_done * batch_size, batch_size * self.loss.critic_steps)
         if self.n_micro_batches > 1:
             logs["micro_batches"] = torch.tensor(float(self.n_micro_batches))
@@ -171,6 +172,7 @@ class AdversarialStep:
         self.pair.optimizers["discriminator"].zero_grad()
         part_logs, mean_logits = [], torch.zeros(2, device=self.counts.device)
         for part in parts:
+            # where the generator's update does not reuse these images, their graph would only take memory
             with torch.set_grad_enabled(fakes is not None and len(parts) == 1):
                 fake = self._generate(part)
             if fakes is not None:
@@ -190,6 +192,7 @@ class AdversarialStep:
     def _discriminator_gradients(self, part: MicroBatch, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Add the gradients of one part. Return its logs, and the mean logits (2,) of real and fake images."""
         batch = part.batch
+        # real and fake alike: otherwise the augmentations leak into the samples (Karras et al. 2020, section 2.2)
         augmented = self._augment(torch.cat([batch.images, fake]), batch)
         if self.has_batch_norm:  # real and fake apart, as in the generator's update (Radford et al. 2016)
             real_logits, fake_logits = (self._discriminate(half, batch.labels) for half in augmented.chunk(2))
@@ -251,6 +254,7 @@ class AdversarialStep:
             try:
                 return update(self._split(batch, latent))
             except torch.OutOfMemoryError as error:
+                # at least two images in each part; and other processes would not split at the same step
                 if self.processes.parts > 1 or 4 * self.n_micro_batches > len(batch.labels):
                     raise TrainingError(
                         f"a batch of {self._batch_size(batch)} images does not fit into the memory of "
@@ -258,7 +262,7 @@ class AdversarialStep:
                     ) from error
                 self.n_micro_batches *= 2
             # outside of the handler, because the error holds on to the memory that was allocated
-            batch.generator.set_state(state)
+            batch.generator.set_state(state)  # the next attempt draws the same numbers
             if self.counts.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -283,6 +287,7 @@ class AdversarialStep:
     def _discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
         with self._autocast():
             logits: Tensor = self.discriminator(images, labels)
+        # bfloat16 has 8 significant bits, too few for losses and for differences of logits
         return logits.float()
 
     def _autocast(self) -> torch.autocast:
@@ -299,6 +304,7 @@ class AdversarialStep:
             if self.steps_done > penalty.start and self.steps_done % penalty.every == 0:
                 last = penalty.weight if penalty.final_weight is None else penalty.final_weight
                 weight = last + (penalty.weight - last) * self.decay
+                # a penalty of every n-th step counts n times, so that the interval does not change its strength
                 term = penalty.term(*inputs) * (weight * penalty.every)
                 total = term if total is None else total + term
         return total
@@ -309,6 +315,7 @@ class AdversarialStep:
         if ramp is not None:
             strength = min(1.0, max(0.0, (n_images - ramp[0]) / max(1.0, ramp[1] - ramp[0])))
             for module in self.conditional:
+                # in place, because the moving average refers to this buffer
                 module.strength.fill_(strength)
         total, final = self.recipe.lr_decay_images, self.recipe.final_lr_ratio
         self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, n_images / total))) / 2

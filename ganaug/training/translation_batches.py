@@ -120,6 +120,7 @@ class PairBatches:
         generator = self._generator("cpu", "pairs", step)
         uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)[:, self.part :: self.parts]
         if self.paired:
+            # one position for both domains keeps pairs together
             uniform = uniform[:1].expand(2, -1)
         source, target = (
             domain.signed(images[(position * len(images)).long().to(self.device)])

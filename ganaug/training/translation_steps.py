@@ -120,7 +120,9 @@ class TranslationStep(ABC):
         self.pair.optimizers["discriminator"].zero_grad()
         losses, all_real, all_fake = [], [], []
         for discriminator, real, fake in inputs:
+            # one pass is faster than two, and instance norm does not mix real and fake images
             logits = self.run(discriminator, torch.cat([real, fake])).chunk(2)
+            # halved to slow down the discriminator relative to the generator (Isola et al. 2017, section 3.3)
             losses.append(self.loss.discriminator(*logits) / 2)
             all_real.append(logits[0].detach().flatten())
             all_fake.append(logits[1].detach().flatten())
@@ -183,6 +185,7 @@ class Pix2PixStep(TranslationStep):
         fake = self.run(self.generator, source, partial(uniform, batch.generator))
         real_pair, fake_pair = torch.cat([source, target], 1), torch.cat([source, fake], 1)
         logs = self.update_discriminators([(self.discriminator, real_pair, fake_pair.detach())])
+        # the generator's update would compute gradients of these weights and not use them
         self.discriminator.requires_grad_(False)
         adversarial = self.loss.generator(self.run(self.discriminator, fake_pair))
         return logs | self.update_generators({"adversarial": adversarial, "l1": l1_loss(fake, target)})
@@ -227,6 +230,7 @@ class CycleGANStep(TranslationStep):
             "adversarial": adversarial_x + adversarial_y,
             "cycle": l1_loss(to_x(fake_y), x) + l1_loss(to_y(fake_x), y),
         }
+        # a generator cannot be applied to images with another number of channels
         if self.weights.get("identity") and x.shape[1] == y.shape[1]:
             losses["identity"] = l1_loss(to_y(y), y) + l1_loss(to_x(x), x)
         return logs | self.update_generators(losses)
@@ -280,6 +284,7 @@ class ImagePool:
             return images
         if not len(self.images):
             self.images = images[:0]
+        # a pool that was loaded from a checkpoint is on the CPU
         self.images = self.images.to(images)
         n_free = max(0, self.size - len(self.images))
         self.images, rest = torch.cat([self.images, images[:n_free]]), images[n_free:]

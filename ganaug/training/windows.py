@@ -90,6 +90,7 @@ class Windows:
         self.allocation = allocate_images(pool_size, probabilities, torch.tensor([len(rows) for rows in self.rows]))
         self.steps_per_pool = max(1, int(self.allocation.sum()) // batch_size)
         self.pools: dict[int, Future[Pool]] = {}
+        # a single reader keeps disk access sequential
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="ganaug-windows")
 
     def __call__(self, step: int) -> Pool:
@@ -118,9 +119,11 @@ class Windows:
         rows, size = self.rows[label], int(self.allocation[label])
         if size >= len(rows):
             return rows
+        # blocks of consecutive images, because random single images cost a seek each
         n_blocks, n_blocks_in_class = max(1, size // BLOCK_SIZE), -(-len(rows) // BLOCK_SIZE)
         first_epoch, offset = divmod(number * n_blocks, n_blocks_in_class)
         epochs = range(first_epoch, first_epoch + (offset + n_blocks - 1) // n_blocks_in_class + 1)
+        # a function of seed, class and epoch alone, so that a resumed run reads the same images
         permutations = [
             torch.randperm(n_blocks_in_class, generator=generator(self.seed, "blocks", label, epoch))
             for epoch in epochs

@@ -153,6 +153,7 @@ class ConditionalBatchNorm(nn.Module):
         normalized = self.normalize(features, self.running_mean, self.running_var, training=self.training, momentum=0.1)
         shape = (*features.shape[:2], *[1] * (features.ndim - 2))
         gain, bias = (self._parameters_of(table, labels, features.dtype) for table in (self.gain, self.bias))
+        # one kernel instead of a multiplication and an addition
         return torch.addcmul(bias.view(shape), normalized, gain.view(shape))
 
     def _parameters_of(self, table: nn.Embedding, labels: Tensor, dtype: torch.dtype) -> Tensor:
@@ -160,6 +161,7 @@ class ConditionalBatchNorm(nn.Module):
         mean = table.weight.mean(0)
         values = embedding_rows(torch.lerp(mean, table.weight, self.strength), labels)
         if self.noise is not None and self.training:
+            # detached, because training would otherwise shrink the noise by shrinking this deviation
             std = table.weight.detach().std(0)
             values = values + self.noise[labels][:, None] * std * normal(self.random, *values.shape)
         # under autocast, a float32 gain would turn the whole feature map to float32

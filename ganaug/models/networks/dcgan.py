@@ -54,10 +54,12 @@ class DCGANGenerator(nn.Module):
             ConditionalBatchNorm(size, 1 if stage < shared_stages else n_classes) for stage, size in enumerate(channels)
         )
         self.ups = nn.ModuleList(
+            # no biases: batch norm cancels them
             nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
             for before, after in pairwise(channels)
         )
         self.last = nn.Conv2d(channels[-1], shape[0], 3, padding=1)
+        # initial weights as in Radford et al. (2016), section 4
         for layer in (self.first, *self.ups, self.last):
             nn.init.normal_(layer.weight, std=0.02)
 
@@ -93,6 +95,7 @@ class DCGANDiscriminator(nn.Module):
             with_normalization(
                 nn.Conv2d(before, after, 4, stride=2, padding=1),
                 after,
+                # batch norm of the first layer makes training unstable (Radford et al. 2016, section 3)
                 "none" if normalization == "batch" and before == shape[0] else normalization,
             )
             for before, after in pairwise(channels)
@@ -105,6 +108,7 @@ class DCGANDiscriminator(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> flattened features (N, D) before the projection head."""
         for down in self.downs:
+            # in place to save memory: no layer needs its output in the backward pass
             images = nn.functional.leaky_relu_(down(images), 0.2)
         return images.flatten(1)
 

@@ -29,6 +29,7 @@ class MLPGenerator(nn.Module):
         super().__init__()
         self.shape = shape
         sizes = [latent_size, 8 * width, 16 * width]
+        # no biases: batch norm cancels them
         self.layers = nn.ModuleList(nn.Linear(before, after, bias=False) for before, after in pairwise(sizes))
         self.norms = nn.ModuleList(ConditionalBatchNorm(size, n_classes) for size in sizes[1:])
         self.last = nn.Linear(sizes[-1], math.prod(shape))

@@ -83,6 +83,7 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     vertical, horizontal = -height % multiple, -width % multiple
     top, left = vertical // 2, horizontal // 2
     padding = [left, horizontal - left, top, vertical - top]
+    # torch cannot reflect as many pixels as the image has, or more
     mode = "reflect" if max(padding[:2]) < width and max(padding[2:]) < height else "replicate"
     return pad(images, padding, mode=mode) if any(padding) else images
 
@@ -206,6 +207,7 @@ class ResNetTranslator(nn.Module):
 
     def __init__(self, source: Shape, target: Shape, width: int) -> None:
         super().__init__()
+        # 6 blocks for 128 x 128 pixels and 9 for more, as in Zhu et al. (2017), section 4
         n_blocks = 6 if max(source[1:]) <= 128 else 9
         self.first = convolution(nn.Conv2d, source[0], width, 7)
         self.downs = nn.ModuleList(
@@ -251,6 +253,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, source: Shape, width: int) -> None:
         super().__init__()
         shorter = min(source[1:])
+        # fewer halvings for small images keep the patch of a logit small relative to the image
         n_halvings = 3 if shorter >= 128 else 2 if shorter >= 48 else 1
         channels = [source[0], *(width * 2 ** min(3, stage) for stage in range(n_halvings + 1))]
         self.layers = nn.ModuleList(
@@ -265,4 +268,65 @@ class PatchDiscriminator(nn.Module):
         for layer in self.layers:
             images = leaky_relu(layer(images), 0.2)
         logits: Tensor = self.last(images)
+        return logits
+
+
+class VectorTranslator(nn.Module):
+    """Generator of CycleGAN for plain vectors: a residual multilayer perceptron, near the identity at first.
+
+    Parameters
+    ----------
+    source, target : tuple of int
+        (1, 1, D) of inputs and outputs.
+    width : int
+        A hidden layer has four times as many units.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.models.networks.translation import VectorTranslator
+    >>> VectorTranslator((1, 1, 5), (1, 1, 5), width=2)(torch.zeros(3, 1, 1, 5)).shape
+    torch.Size([3, 1, 1, 5])
+    """
+
+    def __init__(self, source: Shape, target: Shape, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(source[2], 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, target[2]),
+        )
+        initialize_weights(self)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, 1, 1, D) -> vectors (N, 1, 1, D) in [-1, 1]."""
+        # clamped, not squashed by tanh, so that the identity is exact
+        translated: Tensor = vectors + self.layers(vectors)
+        return translated.clamp(-1, 1)
+
+
+class VectorDiscriminator(nn.Module):
+    """Discriminator of CycleGAN for plain vectors, with one logit for each vector.
+
+    Parameters
+    ----------
+    source : tuple of int
+        (1, 1, D) of the vectors.
+    width : int
+        A hidden layer has four times as many units.
+    """
+
+    def __init__(self, source: Shape, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(source[2], 4 * width), nn.LeakyReLU(0.2), nn.Linear(4 * width, 4 * width), nn.LeakyReLU(0.2)
+        )
+        self.last = nn.Linear(4 * width, 1)
+        initialize_weights(self)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, 1, 1, D) -> logits (N, 1, 1, 1)."""
+        logits: Tensor = self.last(self.layers(vectors))
         return logits

@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
+from ganaug.io.decoding import resize_images, to_pillow
 from ganaug.io.folder import write_folder
 from tests.sets import noise
 
@@ -149,3 +150,51 @@ def test_the_error_for_an_empty_class_names_it():
     images = LabeledImages(noise().images, noise().labels, ("a", "b", "empty"))
     with pytest.raises(DataError, match="no image of class 'empty'"):
         convert(images)
+
+
+@pytest.mark.parametrize("form", ["array", "tensor", "images", "dataset", "files", "folder"])
+def test_images_of_every_form_are_resized(form, tmp_path):
+    images = noise((4, 4), shape=(3, 20, 24))
+    folder = write_folder(images, tmp_path / "photos")
+    files = sorted(folder.rglob("*.png"))
+    y = [0] * 4 + [1] * 4
+    X, labels = {
+        "array": (images.images.permute(0, 2, 3, 1).numpy(), y),
+        "tensor": (images.images, y),
+        "images": (images, None),
+        "dataset": ([(to_pillow(pixels), label) for pixels, label in images], None),
+        "files": (files, y),
+        "folder": (folder, None),
+    }[form]
+    X = Pictures(X) if form == "dataset" else X
+    resized = convert(X, labels, image_size=(12, 16)).images
+    assert resized.images.shape == (8, 3, 12, 16)
+    expected = resize_images(images.images, (12, 16))
+    if form != "folder":  # whose files are in another order
+        assert torch.equal(resized.images, expected)
+
+
+class Pictures(Dataset):
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def test_pictures_of_different_sizes_are_resized_to_one():
+    pictures = Pictures([(Image.new("RGB", (size, size + 3)), size % 2) for size in (20, 31, 40, 9)])
+    with pytest.raises(DataError, match="Pass image_size"):
+        convert(pictures)
+    assert convert(pictures, image_size=16).images.shape == (3, 16, 16)
+
+
+def test_an_array_cannot_hold_two_sizes():
+    converted = convert(PIXELS, Y, image_size=16)
+    with pytest.raises(ValueError, match="one array cannot hold both"):
+        converted.append(converted.images)
+    with pytest.raises(ValueError, match="rows of X are plain vectors"):
+        convert(PIXELS.reshape(6, -1), Y, image_size=16)

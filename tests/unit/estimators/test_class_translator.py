@@ -102,7 +102,7 @@ def test_the_gate_the_data_set_and_the_classifier_take_it_as_it_is(images):
 
 def test_what_it_cannot_learn_is_refused_by_name(images):
     even = blobs({"common": 10, "rare": 8})
-    with pytest.raises(DataError, match="no other class has twice as many"):
+    with pytest.raises(DataError, match="no other class has 2 times as many"):
         ClassTranslator(QUICK, device="cpu").fit(even)
     with pytest.raises(DataError, match="is filled up itself"):
         ClassTranslator(QUICK, source="rare", device="cpu", sampling_strategy={"rare": 60}).fit(images)
@@ -121,7 +121,7 @@ def test_nothing_to_fill_up_is_nothing_to_learn():
 
 def test_a_class_that_no_other_is_common_enough_for_is_not_learned_and_the_rest_is():
     uneven = blobs({"common": 40, "far": 30, "rare": 8})
-    with pytest.warns(UserWarning, match="class 'far' has 30 images, and no other class has twice as many"):
+    with pytest.warns(UserWarning, match="class 'far' has 30 images, and no other class has 2 times as many"):
         made = ClassTranslator(QUICK, device="cpu", filters=None, random_state=0).fit(uneven)
     assert "far" in made.unlearned_classes_
     assert "rare" not in made.unlearned_classes_
