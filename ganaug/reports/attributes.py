@@ -14,7 +14,7 @@ from ganaug.io.table import is_missing
 from ganaug.metrics.class_recognition import recognize_classes
 
 PREFIX = "attr_"
-MAX_VALUES = 20  # of an attribute
+MAX_VALUES = 20  # a column with more values is an identifier or a number rather than an attribute
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,7 @@ def known_attributes(real: LabeledImages, synthetic: LabeledImages, names: list[
     """
     known = [name for name in names if name in _columns(synthetic)]
     texts = [{name: column_texts(images, name) for name in known} for images in (real, synthetic)]
+    # a pair shows shifts that cancel within each attribute alone
     for first, second in combinations(known, 2):
         for columns in texts:
             columns[f"{first}, {second}"] = [
@@ -221,13 +222,13 @@ def predicted_attributes(
         column = column_texts(real, name)
         values = check_values(name, column)
         truth = encode(column, values)
-        known = np.flatnonzero(truth >= 0)
+        known = np.flatnonzero(truth >= 0)  # the classifier cannot be fitted on images without a value
         labels = synthetic.labels.new_tensor(truth[known])
         claimed = labels.new_zeros(len(synthetic_features))  # affects confidences only, which are not used
         of_real, of_synthetic = recognize_classes(
             real_features[known], labels, synthetic_features, claimed, seed=seed % 2**31
         )
-        predictions = np.full(len(real), -1)
+        predictions = np.full(len(real), -1)  # as in `real`, so that both leave out the same images
         predictions[known] = of_real.predicted.numpy()
         attributes.append(Attribute(name, values, truth, of_synthetic.predicted.numpy(), predictions))
     return attributes

@@ -14,7 +14,7 @@ from ganaug.reports.comparison_figures import class_figure, curve_figure, share_
 from ganaug.reports.report import Report
 from ganaug.reports.rows import Figure, Row
 
-METHODS, RECALL = "Training methods", "Recall by class: best with synthetic images and best without"
+METHODS, RECALL = "Training methods", "Recall by class: best baseline and best with synthetic"
 GAIN = "gain over best baseline"
 STATES = {HELPS: "pass", HURTS: "fail"}
 LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the other metrics compare with the baseline
@@ -122,6 +122,7 @@ def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losin
             f"{format_points(gain)} {against}. "
             f"Train without synthetic images (share=0), with {baseline}."
         )
+        # a gain in balanced accuracy that a shifted decision boundary explains is no evidence
         above = comparison.gain_over_offset_curve(comparison.best_with_synthetic)
         if gain.low > 0 and above is not None and above.low <= 0:
             first += (
@@ -198,6 +199,7 @@ def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> l
     rows = []
     for metric, result in results.items():
         if result is not None:
+            # only the gain decides: the other metrics would be further tests
             state = STATES.get(comparison.verdict_for(method), "") if is_judged and metric == GAIN else ""
             rows.append(
                 Row(METHODS, method.name, metric, result.value, result.low, result.high, state=state, note=note)
@@ -212,11 +214,15 @@ def _class_rows(
     changes: Sequence[Interval],
     p_values: np.ndarray,
 ) -> list[Row]:
-    """Recall of each class with the best method with synthetic images and the best without."""
+    """Recall of each class with the best baseline and with the best method with synthetic images."""
     rows = []
-    methods = {"recall, best without": comparison.best_baseline, "recall, best with": comparison.best_with_synthetic}
+    methods = {
+        "recall, best baseline": comparison.best_baseline,
+        "recall, best with synthetic": comparison.best_with_synthetic,
+    }
     for label, name in enumerate(real.classes):
         p, change = float(p_values[label]), changes[label]
+        # p is NaN for a class that is not tested
         state = "" if not p < SIGNIFICANCE else "pass" if change.value > 0 else "fail"
         state, note = (
             (state, "") if comparison.has_enough_images[label] else ("insufficient", "too few test images or groups")

@@ -109,7 +109,7 @@ def class_figure(names: Sequence[str], changes: Sequence[Interval], p_values: np
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         # the first class on top, as in the tables
         axes.invert_yaxis()
-        axes.set_xlabel("change of recall in percentage points, best with synthetic images minus best without")
+        axes.set_xlabel("change of recall in percentage points, best with synthetic minus best baseline")
         axes.grid(axis="x", alpha=0.3)
 
     return Figure(

@@ -126,6 +126,7 @@ def attribute_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
         has_few = min(n_real, n_synthetic) < MIN_IMAGES or (groups is not None and len(np.unique(groups)) < MIN_GROUPS)
         for value in attribute.reported_values():
             subject = _subject(name, attribute, value)
+            # the counts are shown even if they are too small for a test
             rows += _count_rows(subject, n_real, n_synthetic)
             if has_few:
                 note = TOO_FEW + ("" if groups is None else f" or {MIN_GROUPS} groups")
@@ -167,6 +168,7 @@ def predicted_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
     assert attribute.predicted is not None
     rows: list[Row] = []
     is_known = attribute.real >= 0
+    # cross-fitted: no real image is predicted by a classifier that was fitted on it
     accuracy = float((attribute.predicted == attribute.real)[is_known].mean())
     note = (
         f"predicted by a classifier and corrected for its errors; {100 * accuracy:.0f} % of its predictions for real "
@@ -194,6 +196,7 @@ def predicted_share_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
                 continue
             real_share = float((attribute.real[members] == value).mean())
             share, low, high = (float(part[value]) for part in (corrected.shares, corrected.low, corrected.high))
+            # shares are corrected for the reader; the test is exact on the predictions as they are
             p = predicted_share_test(attribute.predicted[members], predictions, value)
             change = (share - real_share, low - real_share, high - real_share, p)
             rows += _share_rows(subject, (real_share, n_real), (share, low, high), change, note)
@@ -232,6 +235,7 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
             n=inputs.n_draws,
             seed=inputs.seed,
         )
+        # increases and decreases may cancel in the mean, so their sums are shown too
         plain = amplification(real_counts, synthetic_counts, direction=direction)
         low, high = result.null_interval
         note = f"a faithful generator: {low:+.3f} to {high:+.3f}; without calibration: {plain.mean:+.3f}"

@@ -170,7 +170,6 @@ def _measure(
         for name, measure in DIVERSITY_METRICS.items():
             if not measure.required_field or getattr(pair, measure.required_field) is not None:
                 results[subject, name] = measure.compute(pair)
-        vars(pair).pop(
-            "permutations", None
-        )  # the cached permutations, by far the largest part, which are not used again
+        # the cached permutations are by far the largest part of a pair and are not used again
+        vars(pair).pop("permutations", None)
     return results

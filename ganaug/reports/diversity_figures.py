@@ -121,6 +121,7 @@ def _mode_figures(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
             continue
         missing = [mode for mode in pair.modes if mode.p * len(pair.modes) < MODE_LEVEL]
         for number, mode in enumerate(missing[:MODES_PER_CLASS], 1):
+            # the label column is narrow, and the numbers must stay readable
             title = f"{printable(name)[:14]} {number}: {mode.real}/{mode.synthetic}"
             typical = _shrink(pair.real_images[mode.examples[: 2 * IMAGES_PER_ROW]])
             grid[title] = (typical, typical[:0])
@@ -149,7 +150,7 @@ def _coverage_figure(
             axes.plot(result.expected, place, "|", color=INK, markersize=14, markeredgewidth=2)
         axes.set_yticks(range(len(names)), [one_line(name) for name in names], parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_xlim(0, 1.02)
+        axes.set_xlim(0, 1.02)  # a marker at 1 is not cut off
         axes.set_xlabel("coverage: share of real images with a similar synthetic image")
         axes.grid(axis="x", alpha=0.3)
 

@@ -38,6 +38,7 @@ def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Me
     -------
     list of Row
     """
+    # all measures and classes together, so that the false alarm rate is that of the whole report
     tested = [key for key, result in results.items() if result.p is not None]
     adjusted = dict(zip(tested, holm(np.array([results[key].p for key in tested])), strict=True))
     rows: list[Row] = []
@@ -61,6 +62,7 @@ def measure_rows(pairs: Mapping[str, Pair], results: Mapping[tuple[str, str], Me
 
 def _state(measure: DiversityMetric, p: float | None, n: int) -> str:
     """State of a measure of n images: a pass needs as many images as it takes to detect gross faults."""
+    # a significant deviation counts however few images there are
     if p is not None and p < FALSE_ALARM_RATE:
         return measure.severity
     return "insufficient" if n < measure.min_images else "pass"
@@ -99,6 +101,7 @@ def diversity_verdict(rows: list[Row]) -> str:
     'insufficient'
     """
     verdict = worst_state(rows)
+    # a report on one class has no rows over all classes
     decisive = [row for row in rows if row.subject == ALL] or rows
     is_incomplete = any(row.state == "insufficient" for row in decisive)
     return "insufficient" if verdict == "pass" and is_incomplete else verdict
@@ -188,6 +191,7 @@ def frechet_rows(features: tuple[Tensor, Tensor], labels: tuple[Tensor, Tensor],
         return [Row(ALL_CLASSES, ALL, title, None, note=note)]
     pooled = torch.cat([real, synthetic])
     order = torch.randperm(len(pooled), generator=generator(seed, "frechet"))
+    # the distance is above 0 by chance too, and the reader needs to know how far
     by_chance = frechet_distance(pooled[order[:n]], pooled[order[n:]])
     value = frechet_distance(real, synthetic)
     blocks = torch.arange(n) % JACKKNIFE_BLOCKS

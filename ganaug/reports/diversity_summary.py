@@ -35,6 +35,7 @@ def summarize_diversity(rows: list[Row], results: Mapping[tuple[str, str], Metri
     sentences = []
     for name, measure in DIVERSITY_METRICS.items():
         alarms = [row for row in rows if row.metric == name and row.state in ("warn", "fail")]
+        # the result over all classes first, then the most certain classes
         alarms.sort(key=lambda row: (row.subject != ALL, row.p or 0.0))
         if alarms:
             sentences.append(_describe(name, measure, alarms, results))

@@ -219,6 +219,7 @@ def _performance_rows(groups: _Groups, scores: list[GroupScores], note: str) -> 
         absent = [text for label, text in enumerate(groups.classes) if label not in groups.labels[members]]
         mean_of = f"mean over the other classes: no test images of {', '.join(absent)} in this group" if absent else ""
         draws = [one[:, value] for one in balanced_accuracy]
+        # not judged: the equalized odds difference tests recall, and each further test costs power
         rows += _compare(GROUP_PERFORMANCE, subject, "balanced accuracy", draws, note=mean_of)
     if has_enough.sum() < 2:
         return rows
@@ -244,7 +245,7 @@ def _recall_rows(groups: _Groups, scores: list[GroupScores], note: str) -> list[
                 rows.append(groups.insufficient_row(GROUP_RECALL, subject, "change in recall"))
                 continue
             rows += _compare(GROUP_RECALL, subject, "recall", [one.recall[:, value, label] for one in scores])
-    is_comparable = has_enough.sum(axis=0) >= 2
+    is_comparable = has_enough.sum(axis=0) >= 2  # a gap needs two groups with enough images of the class
     if not is_comparable.any():
         return rows
     names = [text for text, is_in in zip(groups.classes, is_comparable, strict=True) if is_in]
@@ -269,7 +270,7 @@ def _compare(
     for training, values in zip((REAL_ONLY, WITH_SYNTHETIC), draws, strict=True):
         level = proportion_interval(values)
         rows.append(Row(section, subject, f"{metric}, {training}", level.value, level.low, level.high))
-    change = interval(draws[1] - draws[0])
+    change = interval(draws[1] - draws[0])  # paired: both come from the same resamples
     p = None if worse is None else worsening_p(change, sign=worse)
     return [*rows, Row(section, subject, f"change in {metric}", change.value, change.low, change.high, p, note=note)]
 

@@ -62,10 +62,12 @@ def _class_rows(inputs: BiasInputs, attribute: Attribute, label: int) -> list[Ro
     features = [part[torch.from_numpy(places)] for part, places in zip(inputs.features, (real, synthetic), strict=True)]
     is_covered = covered(*features, k=NEIGHBORS).numpy()
     nearest = neighbors(torch.cat(features), NEIGHBORS)
+    # one set of permutations serves all values: the table of neighbors is the same
     permutations = Permutations(len(real), len(synthetic), inputs.n_draws, derive(inputs.seed, "permutations", name))
     values_of_both = np.concatenate([real_values[real], attribute.synthetic[synthetic]])
     for value, text in enumerate(attribute.values):
         subject = f"{name}: {attribute.name} = {text}"
+        # the true values define the group of real images, even if the test compares predictions
         in_group = attribute.real[real] == value
         if min(in_group.sum(), (~in_group).sum()) < MIN_IMAGES:
             rows.append(Row(GROUP_COVERAGE, subject, "coverage", None, state="insufficient", note=TOO_FEW))

@@ -90,6 +90,7 @@ def group_scores(
     is_right = tables.argmax(2) == labels
     in_group = (codes[:, None] == np.arange(n_values)).astype(float)
     weights = resamples.images.astype(float)
+    # averaged over trainings with the weights that the bootstrap gives them
     hits = sum(
         (weights @ (in_group * is_right_once[:, None])) * share[:, None]
         for is_right_once, share in zip(is_right, resamples.seeds.T, strict=True)

@@ -21,7 +21,7 @@ LEGENDS = {
     "synthetic": "Intervals are 95 % intervals. p values are adjusted for all tests of diversity together, and "
     "separately for all tests of composition.",
 }
-LEGEND = "Intervals are 95 % intervals. p values are adjusted for all tests of the report."
+LEGEND = "Brackets show 95 % intervals. p values are adjusted for all tests of the report."
 MARKS_LEGEND = (
     " ✓ pass: no deviation beyond chance. ! warning: check it. ✗ fail. ? insufficient: too few images to judge. "
     "Numbers without a mark are shown and not judged."
@@ -119,7 +119,7 @@ def _template() -> Template:
     """The compiled template, with autoescape on."""
     # names of classes and files are data, and must not become markup
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(data_url=_data_url, notes=_collect_notes)
+    environment.filters.update(data_url=_data_url, fact=_format_fact, notes=_collect_notes)
     environment.globals.update(marks=MARKS, version=__version__)
     return environment.from_string((files("ganaug.reports") / "page.html").read_text(encoding="utf-8"))
 
@@ -129,6 +129,17 @@ def _data_url(file: str | bytes) -> str:
     kind, content = ("svg+xml", file.encode()) if isinstance(file, str) else ("png", file)
     # inside an <img>, scripts in an SVG do not run
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _format_fact(value: object) -> str:
+    """Format a setting or a count as text."""
+    if isinstance(value, Mapping):
+        return _format_fact([f"{name}: {_format_fact(item)}" for name, item in value.items()])
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_format_fact, value)) or "none"
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _collect_notes(subjects: Mapping[str, Mapping[str, Row]]) -> list[tuple[str, str]]:

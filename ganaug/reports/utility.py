@@ -218,6 +218,7 @@ def _check_separation(
 
     Raises DataError if none remains, or if a group is among both.
     """
+    # by pixels: file names say nothing about the content
     is_shared = torch.isin(image_hashes(test.images), image_hashes(real.images))
     if is_shared.any():
         notes.append(f"{int(is_shared.sum())} test images are training images too and are left out")
@@ -249,6 +250,6 @@ def _check_separation(
 def _test_parts(test: LabeledImages, groups: np.ndarray | None, seed: int) -> np.ndarray:
     """Part of each test image, from 0: (N,). Groups stay whole."""
     n_parts = min(N_PARTS, max(test.counts.values()) if groups is None else len(np.unique(groups)))
-    if n_parts < 2:
+    if n_parts < 2:  # selection and scoring need two parts, even if one of them lacks a class or group
         return np.arange(len(test)) % 2
     return assign_folds(test.labels.numpy(), n_parts, groups=groups, seed=seed)

@@ -48,7 +48,7 @@ def test_copies_exit_with_status_4_and_are_described(folders, tmp_path):
     done = run(folders / "real", folders / "copied", "--out", tmp_path / "page.html")
     assert done.returncode == 4
     assert "Near-copies" in done.stdout
-    assert DIVERSITY_METRICS["near-copies"].means in " ".join(done.stdout.split())
+    assert DIVERSITY_METRICS["near-copies"].meaning in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("from_csv", [False, True])

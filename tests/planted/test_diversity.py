@@ -191,7 +191,7 @@ def test_membership_inference_is_measured_with_images_that_were_not_trained_on(p
     assert row.state == "warn"
     assert 0.3 < row.value < 0.75
     assert row.low < row.value < row.high
-    assert f"{DIVERSITY_METRICS['membership'].alike}: 0." in row.note
+    assert f"{DIVERSITY_METRICS['membership'].reference}: 0." in row.note
     assert any(sentence.startswith("Membership") for sentence in report.summary)
 
 

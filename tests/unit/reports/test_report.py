@@ -86,3 +86,10 @@ def test_the_page_and_the_json_are_written_together_or_not_at_all(report, tmp_pa
     report.write(tmp_path / "page.html", tmp_path / "report.json")
     assert (tmp_path / "page.html").read_text() == report.to_html()
     assert (tmp_path / "report.json").read_text() == report.to_json()
+
+
+def test_the_page_shows_facts_as_text_and_not_as_python_literals():
+    facts = {"seeds": None, "gain": 0.0412500001, "classes": ["a<b", "c"], "counts": {"real only": 16}, "losing": []}
+    page = Report("utility", "Title", "helps", (), (), facts).to_html()
+    for text in ("<td>none</td>", "<td>0.04125</td>", "<td>a&lt;b, c</td>", "<td>real only: 16</td>"):
+        assert text in page

@@ -245,7 +245,7 @@ def test_parameters_that_change_samples_change_the_cache_key():
     assert augmenter(**SMALL, augmentation=["translation", lambda images, generator: images]).cache_key() is None
     fitted = augmenter(n_steps=2, **SMALL).fit(noise((6, 6)))
     before = fitted.cache_key()
-    assert fitted.set_params(truncation=0.5).cache_key() != before
+    assert fitted.set_params(recipe__truncation=0.5).cache_key() != before
 
 
 def test_a_generator_that_was_planned_but_not_fitted_is_fitted(sets):
