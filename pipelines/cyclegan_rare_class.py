@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from ganaug import ClassTranslator, CycleGAN, TranslationRecipe, read_folder, utility_report
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.training.pictures import preview
+from ganaug.training.pictures import draw_preview
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folder", nargs="?", type=Path)
@@ -39,7 +39,7 @@ training_options = {"time_budget": 60 * options.minutes}
 if options.smoke:
     training_options = {"n_steps": 3, "recipe": TranslationRecipe(width=4)}
 translator = ClassTranslator(
-    CycleGAN(**training_options),
+    CycleGAN(augmentation="auto", **training_options),
     source=options.source,
     sampling_strategy=final_counts,
     filters=None if options.smoke else "copies,label",
@@ -55,7 +55,7 @@ translated = translator.sample({rare: 8})
 sources = images.take(translated.metadata["source_row"].tolist()).images
 real = images.of_class(rare)[:4]
 options.out.mkdir(parents=True, exist_ok=True)
-preview({source: (real, sources), rare: (real, translated.images)}).save(options.out / "translations.png")
+draw_preview({source: (real, sources), rare: (real, translated.images)}).save(options.out / "translations.png")
 
 quick_options = {"shares": (0.25,), "n_seeds": 1, "n_folds": 2, "classifier": KNeighborsClassifier(3)}
 report = utility_report(images, translator, **(quick_options if options.smoke else {}))

@@ -94,8 +94,8 @@ def forecast_augmentation(
     >>> import torch
     >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, write_folder
     >>> from ganaug.augmentation import forecast_augmentation
-    >>> pixels = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    >>> images = LabeledImages(pixels, torch.tensor([0] * 10 + [1] * 4), ("cat", "dog"))
+    >>> pixels = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    >>> images = LabeledImages(pixels, torch.tensor([0] * 40 + [1] * 24), ("cat", "dog"))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     photos = write_folder(images, f"{folder}/photos")
     ...     small = GANAugmenter(n_steps=100, batch_size=4, random_state=0, recipe=TrainingRecipe(width=2))

@@ -175,8 +175,8 @@ def augment_folder(
     >>> import tempfile
     >>> import torch
     >>> from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, augment_folder, write_folder
-    >>> pixels = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    >>> images = LabeledImages(pixels, torch.tensor([0] * 10 + [1] * 4), ("cat", "dog"))
+    >>> pixels = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    >>> images = LabeledImages(pixels, torch.tensor([0] * 40 + [1] * 24), ("cat", "dog"))
     >>> tiny = GANAugmenter(
     ...     n_steps=2, batch_size=4, filters=None, random_state=0,
     ...     recipe=TrainingRecipe(width=2),
@@ -186,24 +186,22 @@ def augment_folder(
     ...     result = augment_folder(f"{folder}/photos", f"{folder}/augmented", method=tiny, report=False)
     >>> result.counts
       class  original  added  total
-    0   cat        10      0     10
-    1   dog         4      6     10
+    0   cat        40      0     40
+    1   dog        24     16     40
     """
     data, out = Path(data), None if out is None else Path(out)
     target = (data if out is None else out).resolve()
     run_dir = target.with_name(f"{target.name}.run") if run_dir is None else Path(run_dir)
     _check_folders(data, out, run_dir)
-    samplers = _samplers(
-        method,
-        {
-            "sampling_strategy": sampling_strategy,
-            "n_steps": n_steps,
-            "time_budget": time_budget,
-            "device": device,
-            "verbose": verbose,
-            "random_state": random_state,
-        },
-    )
+    params = {
+        "sampling_strategy": sampling_strategy,
+        "n_steps": n_steps,
+        "time_budget": time_budget,
+        "device": device,
+        "verbose": verbose,
+        "random_state": random_state,
+    }
+    samplers = _samplers(method, params)
     first = next(iter(samplers.values()))
     verbosity = max(int(verbose), int(first.verbose))
     with ExitStack() as stack:
@@ -222,11 +220,7 @@ def augment_folder(
         unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        with count_shown(verbosity, "write") as progress:
-            if out is None:
-                add_to_folder(inspection, synthetic, sign=sign, progress=progress)
-            else:
-                write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
+        _write_images(inspection, synthetic, out, sign, verbosity)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
@@ -240,6 +234,21 @@ def augment_folder(
         comparison=comparison,
         report=diversity,
     )
+
+
+def _write_images(
+    inspection: FolderInspection,
+    synthetic: LabeledImages,
+    out: Path | None,
+    sign: Callable[[bytes], bytes] | None,
+    verbosity: int,
+) -> None:
+    """Write the augmented folder, or add the synthetic images to the folder itself."""
+    with count_shown(verbosity, "write") as progress:
+        if out is None:
+            add_to_folder(inspection, synthetic, sign=sign, progress=progress)
+        else:
+            write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
 
 
 def read_folder_with_progress(

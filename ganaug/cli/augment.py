@@ -123,9 +123,9 @@ def run_augment(
     """Call `augment_folder` and print its result. A signal ends training, resumable, and exits."""
     from ganaug.augmentation import augment_folder
     from ganaug.errors import RunInterruptedError
-    from ganaug.training.run import interrupted
 
-    with warnings_to_stderr(), StopSignals() as signals:
+    signals = StopSignals()
+    with warnings_to_stderr():
         try:
             result = augment_folder(
                 data,
@@ -138,7 +138,7 @@ def run_augment(
                 report=report,
                 sign=sign,
                 verbose=1,
-                callbacks=[interrupted(signals.stopped)],
+                callbacks=[signals],
                 **named,
             )
         except RunInterruptedError as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 from rich.console import Console, RenderableType
@@ -112,14 +113,16 @@ def _is_bug(error: BaseException) -> bool:
 
 
 class StopSignals:
-    """Record the first SIGINT or SIGTERM so that a fit can stop after the current step.
+    """A callback of a fit that stops it, so that it can be resumed, after a SIGINT or SIGTERM.
 
-    A later one exits at once; repeats within SECONDS_OF_ONE_SIGNAL count as the same signal.
+    The fit enters it as a context: only then is a first signal recorded, and the fit stops after the current step. A
+    later signal exits at once; repeats within SECONDS_OF_ONE_SIGNAL count as the same signal.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.received_at = 0.0
+        self.stopped_fit = False
 
     def __enter__(self) -> "StopSignals":
         self._handlers = {signum: signal.signal(signum, self._handle) for signum in (signal.SIGINT, signal.SIGTERM)}
@@ -128,6 +131,17 @@ class StopSignals:
     def __exit__(self, *_: object) -> None:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
+        if self.received is not None and not self.stopped_fit:
+            signal.raise_signal(self.received)  # it came after the last step: what follows the fit is not begun
+
+    def __call__(self, done: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  # a callback receives both
+        """Raise StopTraining if a signal was received."""
+        if self.received is not None:
+            from ganaug.training.loop import StopTraining
+            from ganaug.training.run import INTERRUPTED
+
+            self.stopped_fit = True
+            raise StopTraining(INTERRUPTED)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
         now = time.monotonic()
@@ -138,12 +152,8 @@ class StopSignals:
         self.received, self.received_at = signum, now
         print_message("Stopping after this step and saving. Press Ctrl-C again to stop at once.")
 
-    def stopped(self) -> bool:
-        """Return whether a signal was received."""
-        return self.received is not None
-
     def exit_if_stopped(self, hint: str) -> None:
-        """If a signal was received: print how to continue and exit with status 128 + its number."""
+        """If a signal stopped the fit: print how to continue and exit with status 128 + its number."""
         if self.received is not None:
             print_message(f"Interrupted and saved. {hint}")
             sys.exit(128 + self.received)

@@ -41,10 +41,9 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         images, inspection = _read(data, options)
         announce_processes(augmenter.plan(images).batch_size)
         train = augmenter.resume if options.resume else augmenter.fit
-        with warnings_to_stderr(), StopSignals() as signals:
-            from ganaug.training.run import interrupted
-
-            train(images, callbacks=[interrupted(signals.stopped)])
+        signals = StopSignals()
+        with warnings_to_stderr():
+            train(images, callbacks=[signals])
         if inspection is not None:
             write_skipped(inspection, run)
         signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")

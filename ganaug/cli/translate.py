@@ -72,7 +72,6 @@ def fit(
         from ganaug.estimators.cyclegan import CycleGAN
         from ganaug.estimators.pix2pix import Pix2Pix
         from ganaug.io.translation_folders import read_domains
-        from ganaug.training.run import interrupted
 
         cls: Any = Pix2Pix if paired else CycleGAN
         params = parameters(options, cls)
@@ -97,8 +96,9 @@ def fit(
         print_message(f"{' and '.join(sizes)}: {cls.__name__}.")
         announce_processes(translator.batch_size)
         train = translator.resume if options.resume else translator.fit
-        with warnings_to_stderr(), StopSignals() as signals:
-            train(*(domain.images for domain in domains), callbacks=[interrupted(signals.stopped)])
+        signals = StopSignals()
+        with warnings_to_stderr():
+            train(*(domain.images for domain in domains), callbacks=[signals])
         _list_skipped(domains, run)
         signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")
         print_message(

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -336,7 +337,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         fit = translator.resume if resume else translator.fit
         sources = train.images[train.rows_of(setup.sources[name])]
         # the time budget of the whole fit is split, so of the outer callbacks only the user's are passed on
-        callbacks = context.callbacks if self.time_budget is None else context.callbacks[:-1]
+        outer = context.callbacks if self.time_budget is None else context.callbacks[:-1]
+        # as plain functions, because this fit has entered those that are context managers
+        callbacks = [partial(callback) for callback in outer]
         fit(sources, train.images[train.rows_of(name)], callbacks=callbacks)
         return translator
 

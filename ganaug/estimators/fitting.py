@@ -5,7 +5,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -163,6 +163,9 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
             progress = self._progress(stack, setup)
+            for callback in callbacks:
+                if isinstance(callback, AbstractContextManager):  # such as a handler of signals
+                    stack.enter_context(callback)
             # the budget last, so that the other callbacks still get the step that ends training
             all_callbacks = (*progress, *callbacks, *budget_callbacks)
             context = FitContext(seed, device, processes, folder, resume, all_callbacks, start_time)

@@ -75,7 +75,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             Class of each image, for every other form of X.
         callbacks : sequence of callable
             Called after every training step with (steps done, dict of logged scalars). A callback that raises
-            `ganaug.training.loop.StopTraining` ends the fit, with a checkpoint from which `resume` continues.
+            `ganaug.training.loop.StopTraining` ends the fit, with a checkpoint from which `resume` continues. A
+            callback that is a context manager is entered while the fit runs.
 
         Returns
         -------

@@ -322,16 +322,6 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def interrupted(flag: Callable[[], bool]) -> Callback:
-    """Return a callback that ends the run, resumable, once `flag()` is true."""
-
-    def callback(done: int, logs: dict[str, Tensor]) -> None:  # noqa: ARG001  # a callback gets both
-        if flag():
-            raise StopTraining(INTERRUPTED)
-
-    return callback
-
-
 def time_budget(seconds: float) -> Callback:
     """Return a callback that ends the run, resumable, `seconds` after this call."""
     # monotonic, because the system clock can be set while training runs

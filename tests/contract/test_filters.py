@@ -188,7 +188,7 @@ def test_filters_come_by_name_or_not_at_all():
     assert FilterStats(100, 5, 5).pass_rate == pytest.approx(0.9)
     assert not FilterStats(100, 0, 91).is_learned
     assert FilterStats(100, 0, 91, min_pass_rate=0.05).is_learned
-    with pytest.raises(ValueError, match=r"filters must be names.*got 5"):
+    with pytest.raises(ValueError, match=r"filters must be comma-separated names.*got 5"):
         filter_names(5)
 
 

@@ -124,7 +124,7 @@ def test_a_store_is_built_verified_and_trained_on(data, tmp_path):
     for verb in (("check",), ("augment", "--steps", 2), ("evaluate", "--out", tmp_path / "page.html")):
         refused = ganaug(verb[0], tmp_path / "store", *([tmp_path / "out"] if verb[0] == "augment" else []), *verb[1:])
         assert refused.returncode == 1
-        assert "is a store, from which `fit` trains" in refused.stderr + refused.stdout
+        assert "is a store, which only `fit` reads" in refused.stderr + refused.stdout
 
 
 def test_augment_balances_the_classes_keeps_the_originals_and_can_be_undone(data, tmp_path):
@@ -146,7 +146,7 @@ def test_augment_balances_the_classes_keeps_the_originals_and_can_be_undone(data
     page = tmp_path / "out.run" / "report.html"
     assert report["verdict"] in page.read_text()
     messages = done.stderr.splitlines()
-    first = next(number for number, line in enumerate(messages) if line.startswith("The synthetic images: "))
+    first = next(number for number, line in enumerate(messages) if line.startswith("Report on the synthetic images: "))
     assert str(page) in messages[first]
     assert report["verdict"] in messages[first]
     assert messages[first + 1 :] == [f"- {sentence}" for sentence in report["summary"][:3]]

@@ -37,7 +37,7 @@ def test_harm_is_in_the_report_the_json_and_the_exit_status(folders, tmp_path):
     assert (report["verdict"], report["facts"]["share"]) == ("hurts", 0)
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
-    assert "Use none (share=0)" in page
+    assert "Do not use synthetic images (share=0)" in page
 
 
 @pytest.mark.parametrize(("source", "status", "verdict"), [("more", 0, "helps"), ("few", 3, "no evidence")])
@@ -112,7 +112,7 @@ def test_leaks_and_contradictory_options_are_refused_before_any_work(folders, tm
     (tmp_path / "page.html").write_text("the user's")
     exists = in_this_process("evaluate", folders / "train", "--test", folders / "test", *page)
     assert exists.exit_code == 1
-    assert "is there already" in exists.stderr
+    assert "exists. Choose" in exists.stderr
     assert (tmp_path / "page.html").read_text() == "the user's"
 
 

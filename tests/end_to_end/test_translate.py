@@ -249,7 +249,7 @@ def test_method_auto_uses_the_method_with_images_nearer_to_real_ones(rare, tmp_p
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
     refused = ganaug("augment", rare, tmp_path / "more", "--method", "auto", "--param", "recipe.width=4")
     assert refused.exit_code == 2
-    assert "of one method" in refused.stderr
+    assert "need one method" in refused.stderr
 
 
 def test_fit_warns_if_the_pairing_is_wrong(tmp_path):

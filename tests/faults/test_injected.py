@@ -24,7 +24,7 @@ STAGES = {
     "training the auxiliary classifier": "ganaug.estimators.fitting.train_auxiliary_classifier",
     "a step": "ganaug.training.steps.AdversarialStep._update_generator",
     "judging": "ganaug.training.auxiliary_classifier.AuxiliaryClassifier.logits",
-    "the preview": "ganaug.estimators.evaluators.preview",
+    "the preview": "ganaug.estimators.evaluators.draw_preview",
     "sampling": "ganaug.sampling.generator_model.GeneratorModel.draw",
     "encoding": "ganaug.io.image_files.png",
     "the report": "ganaug.augmentation.job.diversity_report",

@@ -129,7 +129,7 @@ def test_a_signal_during_sampling_or_writing_leaves_nothing_behind(data, tmp_pat
     target, written = (["--in-place"], data) if moment == "writes in place" else ([out], out)
     before = hashes(data)
     moments = {
-        "samples": lambda: log.exists() and "Training ended" in log.read_text(),
+        "samples": lambda: log.exists() and "fit ended" in log.read_text(),
         "writes": lambda: any(tmp_path.glob(".out.partial-*")),
         "writes in place": (data / ".ganaug.json").exists,
     }

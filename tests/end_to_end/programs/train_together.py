@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganaug import Pix2Pix
+from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe
 from ganaug.models.penalties import PENALTIES
-from tests.sets import augmenter, cyclegan
 
 # together they cover everything that uses a batch as a whole, draws random numbers for it, or differentiates through it
 RECIPES = {
@@ -39,35 +38,36 @@ def main() -> None:
     labels = rng.integers(0, 3, 120)
     images = (rng.normal(128, 30, (120, 16, 16)) + 20 * labels[:, None, None]).clip(0, 255).astype(np.uint8)
     for name, options in RECIPES.items():
-        gan = augmenter(
+        outer = {name: value for name, value in options.items() if name in ("loss", "network", "augmentation")}
+        inner = {name: value for name, value in options.items() if name not in outer}
+        gan = GANAugmenter(
             n_steps=int(sys.argv[2]),
             run_dir=Path(sys.argv[1]) / name,
             validation_fraction=0.0,
             filters=None,
             batch_size=16,
-            width=8,
-            latent_size=8,
-            check_every=25,
-            precision="fp32",
             device="cpu",
             random_state=3,
-            **options,
+            recipe=TrainingRecipe(width=8, latent_size=8, check_every=25, precision="fp32", **inner),
+            **outer,
         )
         gan.fit(images, labels)
     for name, translator in {
         "pix2pix": Pix2Pix(num_labels=3, loss="vanilla"),
         # at the default rates a change of 1e-16 in one weight grows to 2e-3 after 50 steps, in one process too
-        "cyclegan": cyclegan(augmentation="flip", loss="hinge", generator_lr=2e-5, discriminator_lr=2e-5),
+        "cyclegan": CycleGAN(
+            augmentation="flip", loss="hinge", recipe=TranslationRecipe(generator_lr=2e-5, discriminator_lr=2e-5)
+        ),
     }.items():
         translator.set_params(
             n_steps=int(sys.argv[2]),
             run_dir=Path(sys.argv[1]) / name,
             batch_size=4,
-            width=8,
-            check_every=25,
-            precision="fp32",
             device="cpu",
             random_state=3,
+            recipe__width=8,
+            recipe__check_every=25,
+            recipe__precision="fp32",
         )
         masks = (images // 86).astype(np.uint8)
         translator.fit(masks if name == "pix2pix" else images[:60], images if name == "pix2pix" else images[60:])

@@ -76,8 +76,8 @@ def test_every_augmentation_is_differentiable_and_draws_from_its_generator_only(
 
 
 def test_augmentations_are_selected_by_name_by_list_or_not_at_all():
-    assert augment.policy("translation, translation") == [augment.translation] * 2
-    assert augment.policy([augment.translation, "translation"]) == [augment.translation] * 2
-    assert augment.policy(None) == augment.policy("") == []
+    assert augment.resolve_augmentations("translation, translation") == [augment.translation] * 2
+    assert augment.resolve_augmentations([augment.translation, "translation"]) == [augment.translation] * 2
+    assert augment.resolve_augmentations(None) == augment.resolve_augmentations("") == []
     with pytest.raises(ValueError, match="Did you mean 'translation'"):
-        augment.policy("translations")
+        augment.resolve_augmentations("translations")
