@@ -123,9 +123,8 @@ def augment_folder(
         The augmented folder, which must be empty or not exist. None: add the synthetic images to `data` itself.
     method : {"conditional", "cyclegan", "auto"} or over-sampler, default="conditional"
         "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples are
-        nearer to real images. Of an unfitted GANAugmenter or ClassTranslator, the parameters are used;
-        `sampling_strategy`, `n_steps`, `time_budget`, `device` and `random_state` are then ignored, and set on the
-        over-sampler; `verbose` is the larger of both.
+        nearer to real images. Of an over-sampler an unfitted copy is used, and `sampling_strategy`, `n_steps`,
+        `time_budget`, `device` and `random_state` given here are ignored; `verbose` is the larger of both.
     sampling_strategy : str, float, dict or callable, default="auto"
         Target counts, as in imbalanced-learn.
     n_steps : int, optional

@@ -35,7 +35,7 @@ MAX_SENTENCES = 3  # of the report that are printed
     help="conditional: GANAugmenter. cyclegan: translate images of a common class. auto: train both, use the one "
     "nearer to real images.",
 )
-@click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run]")
+@click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run, or DATA.run with --in-place]")
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
 @click.option(

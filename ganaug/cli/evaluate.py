@@ -114,7 +114,10 @@ def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: 
 def _source(
     run: Path | None, synthetic: Path | None, images: "LabeledImages", sampler: Any, options: FitOptions, n_fits: int
 ) -> Any:
-    """Return the synthetic images, a fitted augmenter (`n_fits` is 0), or an unfitted over-sampler."""
+    """Return synthetic images, a fitted augmenter, or an unfitted over-sampler.
+
+    n_fits: generators still to be fitted, 0 if synthetic images or a fitted run are used.
+    """
     if synthetic is not None:
         from ganaug.io.synthetic import select_synthetic
 
@@ -148,13 +151,15 @@ def _unfitted(run: Path, options: FitOptions, n_fits: int, time_budget: float | 
     """Return an augmenter to be fitted `n_fits` times, with the parameters of a run and those of the command line."""
     augmenter = _load(run, options)
     print_message(
-        f"The run was trained on all of DATA: a generator with its parameters is fitted in each of {n_fits} folds."
+        "The run may have been trained on all of DATA: a generator with its parameters is fitted in each of "
+        f"{n_fits} folds."
     )
-    # the command line always has a random_state; the run's seed is kept instead
-    params = {name: value for name, value in parameters(options).items() if name != "random_state"}
-    seed = {} if options.seed is not None else {"random_state": augmenter.seed_}
-    unfitted = make_estimator(type(augmenter), augmenter.get_params(deep=False))
-    return unfitted.set_params(**seed, **{**params, "time_budget": time_budget})
+    params = parameters(options)
+    if options.seed is None:  # the command line always has a random_state; without --seed the run's is kept
+        params["random_state"] = augmenter.seed_
+    if time_budget is not None:
+        params["time_budget"] = time_budget
+    return make_estimator(type(augmenter), augmenter.get_params(deep=False)).set_params(**params)
 
 
 def _parse_shares(text: str) -> list[float]:

@@ -28,7 +28,7 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.parameters import as_json, from_json, is_fully_stored
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_trainable
+from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.models import augmentations as augment
@@ -297,7 +297,10 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         return self._plan(train, validation, resolve_device(self.device))
 
     def cache_key(self) -> str | None:
-        """Return what samples depend on in addition to the training images, or None where that has no name."""
+        """Return a string of everything that samples depend on except the training images.
+
+        None if a parameter cannot be written as text, or random_state is not a whole number.
+        """
         if hasattr(self, "model_"):
             filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
             latent = self._latent(None, None)
@@ -372,12 +375,12 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         **options: Any,
     ) -> dict[str, Any]:
         if options:
-            raise TypeError(f"GANAugmenter has no option {', '.join(options)} of sampling.")
-        if random_state is not None and (
-            isinstance(random_state, bool) or not isinstance(random_state, int | np.integer)
-        ):
-            raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
-        return {"seed": random_state, "batch_size": batch_size, "latent": self._latent(latent_std, truncation)}
+            raise TypeError(f"GANAugmenter.sample_blocks got unexpected options: {', '.join(options)}.")
+        return {
+            "seed": check_sampling_seed(random_state),
+            "batch_size": batch_size,
+            "latent": self._latent(latent_std, truncation),
+        }
 
     def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> GeneratorSetup:
         train, validation = split_validation(data.images, self.validation_fraction, seed=seed)

@@ -33,7 +33,7 @@ from ganaug.estimators.fitting import (
     load_or_train_auxiliary_classifier,
 )
 from ganaug.estimators.parameters import as_json, is_fully_stored
-from ganaug.estimators.sampler import OverSampler, SamplerData
+from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import safe_name
 from ganaug.metrics.distance import energy_distance
@@ -69,7 +69,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     ----------
     translator : CycleGAN, optional
         Trained for each class. None: a CycleGAN whose augmentation suits the images. Its device, verbose, random_state
-        and run_dir are set by this estimator.
+        and run_dir are set by this estimator, and its time_budget if one is given here; augmentation="auto" is chosen
+        from all classes.
     source : "auto", class value or class name, default="auto"
         Class whose images are translated. "auto": the nearest common class, by the energy distance of images averaged
         to 8 x 8 pixels.
@@ -204,7 +205,10 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         return self.model_.sample(request, start=start, filtered=filtered, **self._drawing_options(random_state))
 
     def cache_key(self) -> str | None:
-        """Return what samples depend on in addition to the training images, or None where that has no name."""
+        """Return a string of everything that samples depend on except the training images.
+
+        None if a parameter cannot be written as text, or random_state is not a whole number.
+        """
         if hasattr(self, "model_"):
             return f"fitted {self.model_.hash()} {self.filters} {self.source_fraction}"
         params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
@@ -248,8 +252,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 
     def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
         if options:
-            raise TypeError(f"ClassTranslator has no option {', '.join(options)} of sampling.")
-        return {"seed": None if random_state is None else int(random_state)}
+            raise TypeError(f"ClassTranslator.sample_blocks got unexpected options: {', '.join(options)}.")
+        return {"seed": check_sampling_seed(random_state)}
 
     def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> ClassTranslatorSetup:  # noqa: ARG002
         if rank_and_world_size()[1] > 1:

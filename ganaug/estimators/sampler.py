@@ -72,7 +72,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         X : LabeledImages, torch Dataset, Hugging Face Dataset, folder, array, tensor, DataFrame or list of files
             Images, in any form that `ganaug.datasets.convert.convert` reads. Data sets and folders hold their labels.
         y : array-like of shape (N,), optional
-            Class of each image, for every other form of X.
+            Class of each image. Required unless X is a data set or a folder, which hold their labels.
         callbacks : sequence of callable
             Called after every training step with (steps done, dict of logged scalars). A callback that raises
             `ganaug.training.loop.StopTraining` ends the fit, with a checkpoint from which `resume` continues. A
@@ -167,7 +167,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     @property
     def filter_report_(self) -> pd.DataFrame:
-        """By class: samples of a trial, near-copies, mislabeled samples, pass rate, and whether it is learned."""
+        """By class, of samples drawn after training: number, near-copies, mislabeled, pass rate, learned or not."""
         check_is_fitted(self, "model_")
         rows = [
             (self.model_.classes[label], stats.drawn, stats.copies, stats.mislabeled, stats.pass_rate, stats.is_learned)
@@ -282,6 +282,15 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         tags.input_tags.sparse = False
         tags.non_deterministic = False
         return tags
+
+
+def check_sampling_seed(random_state: object) -> int | None:
+    """Return the seed of samples. Raise TypeError if it is neither a whole number nor None."""
+    if random_state is None:
+        return None
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
+        raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
+    return int(random_state)
 
 
 def check_trainable(images: LabeledImages) -> None:

@@ -226,7 +226,7 @@ def _list_class_folder(listing: Listing, folder: os.DirEntry[str]) -> None:
         file = f"{name}/{entry.name}"
         if _is_ignored(entry):
             listing.ignored.append(to_utf8(file))
-        elif not is_folder(entry) and _check_location(listing, file, entry.is_symlink()):
+        elif not is_folder(entry) and has_image_name(entry.name) and _check_location(listing, file, entry.is_symlink()):
             listing.candidates.append(Candidate(file, name))
 
 
@@ -328,7 +328,10 @@ def _contains_only_folders(folder: os.DirEntry[str]) -> bool:
 
 
 def _is_ignored(entry: os.DirEntry[str]) -> bool:
-    """Return whether a folder is hidden, or a file is neither an image by name nor written by ganaug."""
+    """Return whether to report an entry as ignored: a hidden folder, or a file without an image name.
+
+    metadata.csv and the manifest are not reported.
+    """
     if is_folder(entry):
         return is_hidden(entry.name)
     return not has_image_name(entry.name) and entry.name not in {METADATA, MANIFEST}

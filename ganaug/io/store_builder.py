@@ -192,8 +192,8 @@ class StoreBuilder:
             )
         if pixels.ndim == 3 and self.shape[0] == 1:
             raise DataError(
-                f"{record.name}: is in color, but the store is gray, because its first image is. Build it again with "
-                "mode rgb (--mode rgb)."
+                f"{record.name}: is in color, but the store is gray (mode gray, or its first image is gray). Remove "
+                "the store and build it with mode rgb (--mode rgb)."
             )
         if pixels.ndim == 2:
             return np.broadcast_to(pixels, tuple(self.shape))

@@ -146,7 +146,7 @@ def non_saturating_generator(fake: Tensor) -> Tensor:
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Half the mean squared distance of real logits to 1 and of fake logits to 0 (Mao et al. 2017, eq. 9).
+    """Half the sum of the mean squared distances of real logits to 1 and of fake logits to 0 (Mao et al. 2017, eq. 9).
 
     Parameters
     ----------

@@ -286,9 +286,10 @@ class Run:
     def _act(self, finding: Finding) -> None:
         """Do what a finding asks for: roll back, lower learning rates, or fail."""
         if finding.action == "fail":
+            n_rollbacks = sum(each.action.startswith("roll back") for each in self.findings)
             raise TrainingError(
                 f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), "
-                f"also after {len(self.findings) - 1} roll-backs at lower rates. Lower generator_lr and "
+                f"also after {n_rollbacks} roll-backs at lower rates. Lower generator_lr and "
                 f"discriminator_lr, or look for broken images; the last good state is that of step {self.best_step:,}."
             )
         if finding.action.startswith("roll back"):

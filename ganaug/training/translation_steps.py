@@ -194,9 +194,9 @@ class Pix2PixStep(TranslationStep):
 class CycleGANStep(TranslationStep):
     """Two generators and two discriminators (Zhu et al. 2017, eq. 1 to 3), and the identity loss (section 5.2).
 
-    `generator` is a ModuleDict of "x_to_y" and "y_to_x", `discriminator` one of "x" and "y". Discriminators see fake
-    images out of a pool of earlier ones (section 4; Shrivastava et al. 2017). Domains with different numbers of
-    channels have no identity loss.
+    x is the source domain, y the target. `generator` is a ModuleDict with the keys "x_to_y" and "y_to_x", and
+    `discriminator` one with the keys "x" and "y". Discriminators see fake images out of a pool of earlier ones (section
+    4; Shrivastava et al. 2017). Domains with different numbers of channels have no identity loss.
     """
 
     def __init__(

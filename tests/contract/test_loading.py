@@ -47,9 +47,9 @@ def test_every_fitted_attribute_comes_back(name, tmp_path):
     fitted = FITS[name]()
     fitted.save(tmp_path)
     loaded = CLASSES[name].load(tmp_path, "cpu")
-    documented = [attribute for attribute in vars(fitted) if attribute.endswith("_") and attribute != "model_"]
-    assert len(documented) >= 8
-    for attribute in documented:
+    attributes = [attribute for attribute in vars(fitted) if attribute.endswith("_") and attribute != "model_"]
+    assert len(attributes) >= 8
+    for attribute in attributes:
         assert is_equal(getattr(fitted, attribute), getattr(loaded, attribute)), attribute
     assert loaded.model_.hash() == fitted.model_.hash()
     assert json.dumps(loaded._params_as_json(), default=str) == json.dumps(fitted._params_as_json(), default=str)

@@ -1,4 +1,4 @@
-"""What a fit reports while it runs: nothing on its own, a progress line and findings on request, always the logger."""
+"""What a fit reports: only warnings by default, progress and findings on request, and events to the logger always."""
 
 import logging
 import warnings
@@ -11,7 +11,7 @@ from ganaug.errors import TrainingWarning
 from tests.sets import SMALL, augmenter, noise, tones
 
 
-def test_a_fit_is_silent_by_default(capfd):
+def test_a_fit_prints_nothing_but_warnings_by_default(capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         augmenter(n_steps=2, **SMALL).fit(noise())

@@ -67,7 +67,7 @@ def upsampling_plan(shape: Shape) -> tuple[int, tuple[int, int]]:
     -------
     n_doublings : int
     size : tuple of int
-        Initial (height, width). The shorter side is 4 to 7 pixels, or fewer for images of less than 16 pixels.
+        Initial (height, width). The shorter side is 4 to 8 pixels, fewer for images of less than 7 pixels.
 
     Notes
     -----
