@@ -4,7 +4,8 @@
 
 Time: for each seed the largest of --seconds, and about two minutes on one core.
 The attacker has the samples of a class, and calls an image a training image if the nearest sample is close
-(`ganaug.metrics.membership`); the other images are test images of the class. Distances of all draws are pooled.
+(`ganaug.metrics.membership_inference`); the other images are test images of the class. Distances of all draws are
+pooled.
 
 How to read it: the advantage is the true less the false positive rate of the best threshold, which is above 0 by chance
 alone ("by chance"). Controls: held-out real images, which reveal nothing, and the training images, which reveal all.

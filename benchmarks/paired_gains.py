@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     head = ["set", "method", "over", "draws", *(MEASURES[measure] for measure in SHOWN)]
     about = (
         "Points, paired over draws, with 95 % intervals. Adjusted: with the logit adjustment that is best on the other "
-        "half of the test images."
+        "half of the test images. 25%: share of synthetic images; held out: of held-out real images instead."
     )
     return write_page(options, "Gains over the same training without the images", about, markdown_table(head, rows))
 

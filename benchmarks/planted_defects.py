@@ -163,7 +163,12 @@ def main(argv: Sequence[str] | None = None) -> Path:
         rows += shift_rows(n, options)
     about = (
         f"Classes {' and '.join(runs.pool.classes)}; n real and n synthetic images of each; EfficientNet-lite0 "
-        "features. Detected: reports in which a measure for the defect raised an alarm."
+        "features. Detected: reports in which a measure for the defect raised an alarm. "
+        f"{options.repeats} reports a row of a defect, or {options.first_repeats} if one of the first "
+        f"{options.first_repeats} missed it"
+    )
+    about += (
+        f"; {options.repeats} a row of an attribute; {options.clean} clean reports a row." if options.clean else "."
     )
     head = ["planted", "n a class", "detected", "by"]
     return write_page(options, f"Planted defects and clean reports: {options.set}", about, markdown_table(head, rows))

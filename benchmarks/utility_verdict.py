@@ -155,6 +155,11 @@ def main(argv: Sequence[str] | None = None) -> Path:
         "in percent, gains in points over the best training without synthetic images; mean over seeds (smallest to "
         "largest)."
     )
+    if not options.known:
+        about += (
+            " Filled: to balance. Headroom and the four columns after it: held-out real images instead of synthetic "
+            "ones."
+        )
     body = known_table(runs, list(KNOWN)) if options.known else summary_table(runs)
     return write_page(options, f"Utility test: {', '.join(options.sets)}; {source}", about, body)
 

@@ -30,7 +30,8 @@ synthetic = gan.sample({name: 100 for name, count in train.counts.items() if cou
 transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.ToDtype(torch.float32, scale=True)])
 mixed = MixedDataset(train, synthetic, share=0.2, transform=transform)
 generator = torch.Generator().manual_seed(0)
-sampler = WeightedRandomSampler(mixed.sample_weights(), len(mixed), generator=generator)
+# as many images an epoch for every share, so that trainings with different shares are comparable
+sampler = WeightedRandomSampler(mixed.sample_weights(), len(train), generator=generator)
 cutmix = v2.CutMix(num_classes=len(mixed.classes))
 loader = DataLoader(mixed, 64, sampler=sampler, collate_fn=lambda items: cutmix(*default_collate(items)))
 
