@@ -1,7 +1,8 @@
 """Seeds and random generators.
 
-All randomness derives from (seed, purpose, step), so that a run can be resumed exactly. Except for `temporary_seed`,
-which restores it, nothing here reads or changes the global random state of Python, NumPy or torch.
+All randomness derives from (seed, purpose, step), so that a run can be resumed exactly. The global random
+state of Python, NumPy or torch is left alone, with two exceptions: `temporary_seed` seeds and restores it, and
+`uniform`, `normal` and `integers` draw from torch's global generator if they are called with `generator=None`.
 """
 
 import hashlib

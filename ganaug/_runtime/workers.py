@@ -29,7 +29,8 @@ def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
     Yields
     ------
     ThreadPoolExecutor
-        When an error ends the block, work that has not started is cancelled.
+        When the block ends, normally or by an error, work that has not started is cancelled. Collect all results
+        inside the block.
 
     Examples
     --------
@@ -43,7 +44,7 @@ def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
-        # after an error, work that still waits would only delay it
+        # after an error, work that has not started would only delay it; otherwise the caller has its results
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
 

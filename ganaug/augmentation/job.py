@@ -113,7 +113,7 @@ def augment_folder(
     """Fill up the rare classes of a folder of images with synthetic ones.
 
     The augmented folder holds the images of `data` byte for byte, the synthetic images beside them, and metadata.csv
-    with a row for each image. It reads with torchvision's ImageFolder, Hugging Face datasets and timm.
+    with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm can read it.
 
     Parameters
     ----------
@@ -121,10 +121,11 @@ def augment_folder(
         Folder with a folder for each class.
     out : path, optional
         The augmented folder, which must be empty or not exist. None: add the synthetic images to `data` itself.
-    method : {"conditional", "cyclegan", "auto"} or over-sampler, default="conditional"
-        "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples are
-        nearer to real images. Of an over-sampler an unfitted copy is used, and `sampling_strategy`, `n_steps`,
-        `time_budget`, `device` and `random_state` given here are ignored; `verbose` is the larger of both.
+    method : {"conditional", "cyclegan", "auto"}, GANAugmenter or ClassTranslator, default="conditional"
+        "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples
+        have the smaller energy distance to real images. If an estimator is passed, an unfitted clone of it is used with
+        its own `sampling_strategy`, `n_steps`, `time_budget`, `device` and `random_state`; those passed here are
+        ignored. The larger of the two values of `verbose` applies.
     sampling_strategy : str, float, dict or callable, default="auto"
         Target counts, as in imbalanced-learn.
     n_steps : int, optional
@@ -140,7 +141,7 @@ def augment_folder(
     resume : bool, default=False
         Continue the run in `run_dir`.
     report : bool, default=True
-        Write a diversity report, on 100 images of each class, into the run folder.
+        Write a diversity report, on at most 100 real and 100 synthetic images of each class, into the run folder.
     sign : callable, optional
         Signs the bytes of a synthetic PNG file, see `ganaug.io.signing.Signer`.
     device : str, default="auto"

@@ -22,7 +22,7 @@ from ganaug._runtime.progress import count_shown, stderr, steps_shown
 from ganaug._runtime.terminal import printable
 
 # Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
-SECONDS_OF_ONE_SIGNAL = 1.0
+REPEAT_WINDOW_SECONDS = 1.0
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
@@ -116,7 +116,7 @@ class StopSignals:
     """A callback of a fit that stops it, so that it can be resumed, after a SIGINT or SIGTERM.
 
     The fit enters it as a context: only then is a first signal recorded, and the fit stops after the current step. A
-    later signal exits at once; repeats within SECONDS_OF_ONE_SIGNAL count as the same signal.
+    later signal exits at once; repeats within REPEAT_WINDOW_SECONDS count as the same signal.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class StopSignals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
         now = time.monotonic()
-        if self.received is not None and now - self.received_at > SECONDS_OF_ONE_SIGNAL:
+        if self.received is not None and now - self.received_at > REPEAT_WINDOW_SECONDS:
             sys.exit(128 + signum)
         if self.received is not None:
             return

@@ -122,11 +122,11 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation_split(real) if validation is None else validation
         self._real_targets = targets(real)
-        real_is_synthetic = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
+        marked_synthetic = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
         # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
-        self._real_rows = real_rows[~real_is_synthetic] if self.validation else real_rows
-        self._real_is_synthetic = real_is_synthetic[self._real_rows]
+        self._real_rows = real_rows[~marked_synthetic] if self.validation else real_rows
+        self._marked_synthetic = marked_synthetic[self._real_rows]
         names = class_names(real)
         self.classes: tuple[str, ...] = synthetic.classes if names is None else names
         self._real_label_of_synthetic = _match_labels(synthetic, names, set(self._real_targets))
@@ -149,7 +149,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         if share is not None:
             count = round(share / (1 - share) * len(self._real_rows))
         if count and not len(self.synthetic):
-            raise DataError(f"share={share} needs {count} synthetic images, and `synthetic` is empty.")
+            raise DataError(
+                f"share={share} needs {count} synthetic images, and `synthetic` is empty. Pass samples, such as "
+                "those of GANAugmenter.sample, or share=0."
+            )
         return count
 
     def _select(self) -> None:
@@ -162,7 +165,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.targets += [
             self._real_label_of_synthetic[label] for label in self._pool.labels[self._synthetic_rows].tolist()
         ]
-        self.is_synthetic = torch.cat([self._real_is_synthetic, torch.ones(n_synthetic, dtype=torch.bool)])
+        self.is_synthetic = torch.cat([self._marked_synthetic, torch.ones(n_synthetic, dtype=torch.bool)])
         self.share = int(self.is_synthetic.sum()) / max(1, len(self.targets))
 
     def set_epoch(self, epoch: int) -> None:

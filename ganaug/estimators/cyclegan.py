@@ -31,13 +31,14 @@ class CycleGAN(Translator):
     loss : {"lsgan", "non-saturating", "hinge", "vanilla"} or AdversarialLoss, default="lsgan"
     cycle_weight : float, default=5
         Weight of the mean absolute error after translating forward and backward (lambda in eq. 3 of [1]_). The
-        published 10 belongs to a least-squares loss without the factor 1/2 of Mao et al. (2017), which ganaug's loss
-        has; 5 is equivalent.
+        authors use 10, with a least-squares loss without the factor 1/2. ganaug's loss has this factor (Mao et al.
+        2017), so that 5 is equivalent.
     identity_weight : float, default=2.5
         Weight of the mean absolute error of images that are in the target domain already (section 5.2 of [1]_). The
         published choice is half of `cycle_weight`. Not used where the domains have different numbers of channels.
     n_steps : int, optional
-        Training steps. None: until the time budget ends, or 200 epochs of the larger set and at least 2,000 steps.
+        Training steps. None: until `time_budget` ends, if it is given; else 200 epochs of the larger set, and at least
+        2,000 steps.
     time_budget, batch_size, validation_fraction, run_dir, device, verbose, random_state, recipe
         As for `Pix2Pix`.
     augmentation : str, sequence or None, default="translation,flip"
@@ -47,7 +48,7 @@ class CycleGAN(Translator):
     Attributes
     ----------
     model_ : TranslationModel
-        The generators of the best check.
+        The generators at the check with the best score.
     cycle_error_ : array of shape (N,)
         For each image of X, the mean absolute error in [0, 1] of pixels after it was translated and translated back.
         Large where the translation loses what the image shows.

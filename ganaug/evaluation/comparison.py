@@ -304,12 +304,15 @@ class Comparison:
 
     @cached_property
     def offset_curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean recalls (T, B + 1) of rare and of common classes, of the best baseline under T class-wise offsets."""
-        table, log_prior = self.best_baseline.log_probabilities, self.predictions.log_prior
-        tables = (adjust_logits(table, log_prior, strength) for strength in OFFSET_STRENGTHS)
+        """Mean recall of rare and of common classes for class-wise offsets on the logits of the best baseline.
+
+        Two arrays (T, B + 1): the log prior is subtracted at T strengths, on the images and on B bootstrap resamples.
+        """
+        log_probabilities, log_prior = self.best_baseline.log_probabilities, self.predictions.log_prior
+        adjusted_by_strength = (adjust_logits(log_probabilities, log_prior, each) for each in OFFSET_STRENGTHS)
         points = [
             self.rare_and_common_recall(compute_recall(self.predictions.labels, adjusted, self.resamples))
-            for adjusted in tables
+            for adjusted in adjusted_by_strength
         ]
         rare, common = zip(*points, strict=True)
         return np.stack(rare), np.stack(common)

@@ -137,7 +137,7 @@ def _mode_figures(classes: Mapping[str, Pair], rows: list[Row]) -> list[Figure]:
 def _coverage_figure(
     classes: Mapping[str, Pair], results: Mapping[tuple[str, str], MetricResult], rows: list[Row]
 ) -> Figure:
-    """Coverage of each class with its interval."""
+    """Coverage of the first `MAX_COVERAGES` classes, with intervals."""
     names = [name for name in classes if (name, "coverage") in results][:MAX_COVERAGES]
     states = {row.subject: row.state for row in rows if row.metric == "coverage"}
 
@@ -155,9 +155,11 @@ def _coverage_figure(
         axes.grid(axis="x", alpha=0.3)
 
     caption = (
-        "Coverage of each class with its 95 % interval. The vertical mark is the coverage that as many real images "
-        "would reach."
+        "Coverage of each class with its 95 % interval. The vertical mark is the coverage expected if the synthetic "
+        "images were as many other real images."
     )
+    if len(names) == MAX_COVERAGES:
+        caption += f" At most {MAX_COVERAGES} classes are shown."
     return Figure(svg(plot, 6.4, row_height(len(names))), caption)
 
 

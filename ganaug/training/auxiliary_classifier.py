@@ -154,7 +154,8 @@ def train_auxiliary_classifier(
     ----------
     train : LabeledImages
     validation : LabeledImages
-        Held-out images; may be empty.
+        Held-out images. If there are none, all thresholds are 0, and `recall` is measured on at most 2,000 training
+        images.
     seed : int
     device : torch.device
 
@@ -165,7 +166,7 @@ def train_auxiliary_classifier(
     Notes
     -----
     Classes are drawn equally often, images are shifted randomly, and labels are smoothed. Training takes
-    22 * sqrt(N) batches of 64 images, at most 1,000: seconds on a laptop.
+    22 * sqrt(number of training images) batches of 64 images, between 30 and 1,000: seconds on a laptop.
     """
     net = _train_network(train, seed=seed, device=device)
     classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))

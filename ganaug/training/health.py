@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Action = Literal[
-    "roll back, halve both rates", "roll back, halve the discriminator's rate", "halve the discriminator's rate"
+    "return to the best state, halve both learning rates",
+    "return to the best state, halve the discriminator's learning rate",
+    "halve the discriminator's learning rate",
 ]
 
 
@@ -21,6 +23,8 @@ class Symptom:
     ----------
     meaning : str
         Description for the report.
+    measure : str
+        What the measured value is; empty if the symptom has no value.
     threshold : float
         Limit of the measured value.
     action : str
@@ -33,6 +37,7 @@ class Symptom:
     """
 
     meaning: str
+    measure: str
     threshold: float
     action: Action
     final_action: Literal["stop", "fail", "continue"]
@@ -45,23 +50,32 @@ COLLAPSED_DIVERSITY = 0.05  # below it a class has collapsed after the grace che
 RECOVERY_CHECKS = 2 * GRACE_CHECKS  # checks in a row without a symptom that reset the count of retries
 
 SYMPTOMS: dict[str, Symptom] = {
-    "nan": Symptom("a loss, gradient, weight or score is not finite", 0.0, "roll back, halve both rates", "fail"),
+    "nan": Symptom(
+        "a loss, gradient, weight or score is not finite",
+        "",
+        0.0,
+        "return to the best state, halve both learning rates",
+        "fail",
+    ),
     "vanishing-gradient": Symptom(
-        "the generator receives almost no gradient: its norm relative to the largest of this run",
+        "the generator receives almost no gradient",
+        "norm relative to the largest of this run",
         1e-3,
-        "roll back, halve the discriminator's rate",
+        "return to the best state, halve the discriminator's learning rate",
         "stop",
     ),
     "mode-collapse": Symptom(
-        "samples of a class are nearly identical: their mean distance relative to that between real images",
+        "samples are nearly identical",
+        "mean distance relative to that between real images",
         0.25,
-        "roll back, halve both rates",
+        "return to the best state, halve both learning rates",
         "stop",
     ),
     "discriminator-ahead": Symptom(
-        "the discriminator is nearly always right: its accuracy, where 0.5 is at chance",
+        "the discriminator is nearly always right",
+        "its accuracy, which is 0.5 by chance",
         0.98,
-        "halve the discriminator's rate",
+        "halve the discriminator's learning rate",
         "continue",
         excluded_from_best=False,
     ),
@@ -80,16 +94,17 @@ class Finding:
     value, threshold : float
         The measured value and its limit.
     subject : str
-        The class or the logged number concerned; empty if none.
+        Name of the class or of the logged scalar that shows the symptom, or "samples" for a score that is not finite;
+        empty if the symptom concerns the whole run.
     action : str
         What the run did.
 
     Examples
     --------
     >>> from ganaug.training.health import Finding
-    >>> print(Finding(1500, "mode-collapse", 0.11, 0.25, "owl", "roll back, halve both rates"))
-    step 1,500: mode-collapse in class 'owl': 0.11, threshold 0.25 (samples of a class are nearly identical: their mean
-    distance relative to that between real images); roll back, halve both rates
+    >>> print(Finding(1500, "mode-collapse", 0.11, 0.25, "owl", "return to the best state, halve both learning rates"))
+    step 1,500: mode-collapse in class 'owl': samples are nearly identical (mean distance relative to that between real
+    images: 0.11, limit 0.25); action: return to the best state, halve both learning rates
     """
 
     step: int
@@ -100,12 +115,11 @@ class Finding:
     action: str
 
     def __str__(self) -> str:
+        symptom = SYMPTOMS[self.symptom]
         kind = "class " if self.symptom == "mode-collapse" else ""
         location = f" in {kind}{self.subject!r}" if self.subject else ""
-        return (
-            f"step {self.step:,}: {self.symptom}{location}: {self.value:.3g}, threshold {self.threshold:g} "
-            f"({SYMPTOMS[self.symptom].meaning}); {self.action}"
-        )
+        measured = f" ({symptom.measure}: {self.value:.3g}, limit {self.threshold:g})" if symptom.measure else ""
+        return f"step {self.step:,}: {self.symptom}{location}: {symptom.meaning}{measured}; action: {self.action}"
 
 
 @dataclass(frozen=True)
@@ -194,7 +208,7 @@ class Health:
         self.retries[name] = n_retries + 1
         symptom = SYMPTOMS[name]
         action = symptom.action if n_retries < MAX_RETRIES else symptom.final_action
-        if action.startswith("roll back"):
+        if action.startswith("return"):
             self.checks = 0
         finding = Finding(step, name, value, symptom.threshold, subject, action)
         self.findings.append(finding)
@@ -252,7 +266,7 @@ class Health:
             "largest_gradient": self.largest_gradient,
             "best_diversity": self.best_diversity,
             "checks": self.checks,
-            "well": self.healthy_checks,
+            "healthy_checks": self.healthy_checks,
             "retries": self.retries,
             "findings": [asdict(finding) for finding in self.findings],
         }
@@ -262,6 +276,6 @@ class Health:
         self.largest_gradient = float(state["largest_gradient"])  # type: ignore[arg-type]
         self.best_diversity = dict(state["best_diversity"])  # type: ignore[call-overload]
         self.checks = int(state["checks"])  # type: ignore[call-overload]
-        self.healthy_checks = int(state["well"])  # type: ignore[call-overload]
+        self.healthy_checks = int(state["healthy_checks"])  # type: ignore[call-overload]
         self.retries = dict(state["retries"])  # type: ignore[call-overload]
         self.findings = [Finding(**finding) for finding in state["findings"]]  # type: ignore[attr-defined]

@@ -284,18 +284,18 @@ class Run:
             logger.warning("%s", finding)
 
     def _act(self, finding: Finding) -> None:
-        """Do what a finding asks for: roll back, lower learning rates, or fail."""
+        """Do what a finding asks for: return to the best state, lower learning rates, or fail."""
         if finding.action == "fail":
-            n_rollbacks = sum(each.action.startswith("roll back") for each in self.findings)
+            n_rollbacks = sum(each.action.startswith("return") for each in self.findings)
             raise TrainingError(
                 f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), "
                 f"also after {n_rollbacks} roll-backs at lower rates. Lower generator_lr and "
                 f"discriminator_lr, or look for broken images; the last good state is that of step {self.best_step:,}."
             )
-        if finding.action.startswith("roll back"):
+        if finding.action.startswith("return"):
             self.step.load_state_dict(self._load(self.best_step)["step"])
             self.rolled_back = self.done
-        names = {"roll back, halve both rates": ("generator", "discriminator")}.get(finding.action, ("discriminator",))
+        names = ("generator", "discriminator") if "both" in finding.action else ("discriminator",)
         if "halve" in finding.action:
             for name in names:
                 self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2

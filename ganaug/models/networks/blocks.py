@@ -41,7 +41,8 @@ def to_memory_format(target: ModuleOrTensor, shape: Shape) -> ModuleOrTensor:
 
     Notes
     -----
-    The format depends on `shape` only, because the last bits of a convolution depend on the format.
+    The format is chosen from `shape` alone, so that a network always runs in the same format: the result of a
+    convolution differs in its last bits between formats.
 
     Examples
     --------

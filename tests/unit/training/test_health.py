@@ -69,7 +69,7 @@ def test_the_final_action_follows_when_retries_do_not_help():
     health.judge(0, GOOD, DIVERSE)
     vanished = {**GOOD, "gradient_generator": 0.0}
     actions = [health.judge(i, vanished, DIVERSE).action for i in range(1, MAX_RETRIES + 2)]
-    assert actions == ["roll back, halve the discriminator's rate"] * MAX_RETRIES + ["stop"]
+    assert actions == ["return to the best state, halve the discriminator's learning rate"] * MAX_RETRIES + ["stop"]
 
 
 def test_a_restored_state_judges_as_the_original():
@@ -86,6 +86,6 @@ def test_a_finding_reads_as_a_sentence():
     health = Health()
     health.judge(0, GOOD, DIVERSE)
     text = str(health.judge(1500, GOOD, Evaluation(0.1, {"dog": 0.11})))
-    assert text.startswith("step 1,500: mode-collapse in class 'dog': 0.11, threshold 0.25 (samples of a class")
-    assert text.endswith("roll back, halve both rates")
+    assert text.startswith("step 1,500: mode-collapse in class 'dog': samples are nearly identical (mean distance")
+    assert text.endswith("return to the best state, halve both learning rates")
     assert all(symptom.meaning and symptom.action for symptom in SYMPTOMS.values())
