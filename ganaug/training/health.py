@@ -73,7 +73,7 @@ SYMPTOMS: dict[str, Symptom] = {
     ),
     "discriminator-ahead": Symptom(
         "the discriminator is nearly always right",
-        "its accuracy, which is 0.5 by chance",
+        "accuracy",
         0.98,
         "halve the discriminator's learning rate",
         "continue",
@@ -227,7 +227,7 @@ class Health:
         collapsed = {name: ratio for name, ratio in evaluation.diversity.items() if ratio < threshold}
         if collapsed and not (self.findings and self.findings[-1].step == step):
             worst = min(collapsed, key=lambda name: collapsed[name])
-            advice = "training has ended; train longer, or leave the class out"
+            advice = "none, training has ended; train longer, or leave the class out"
             self.findings.append(Finding(step, "mode-collapse", collapsed[worst], threshold, worst, advice))
 
     def _most_severe(self, means: Mapping[str, float], evaluation: Evaluation) -> tuple[str, float, str] | None:

@@ -113,7 +113,7 @@ def test_a_late_collapse_keeps_the_state_from_before_it():
 def test_a_discriminator_that_is_far_ahead_is_slowed_down():
     gan = small_augmenter(steps=90, generator_lr=1e-7, discriminator_lr=2e-3).fit(clothes())
     assert symptoms(gan)[0] == "discriminator-ahead"
-    assert gan.health_[0].action == "halve the discriminator's rate"
+    assert gan.health_[0].action == "halve the discriminator's learning rate"
     assert gan.stop_reason_ == "finished"
 
 
