@@ -105,6 +105,35 @@ class SharedGenerator(torch.Generator):
     world_size = 1
 
 
+def shared_generator(
+    seed: int, *path: str | int, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1
+) -> SharedGenerator:
+    """Return a new generator for one purpose, which draws the rows of one process.
+
+    Parameters
+    ----------
+    seed, *path, device
+        As in `generator`.
+    rank, world_size : int
+        Of the process.
+
+    Returns
+    -------
+    SharedGenerator
+        Seeded with `derive(seed, *path)`.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.randomness import integers, shared_generator
+    >>> [integers(shared_generator(0, "rows", rank=rank, world_size=2), 0, 10, 2).tolist() for rank in (0, 1)]
+    [[3, 6], [2, 6]]
+    """
+    generator = SharedGenerator(device)
+    generator.manual_seed(derive(seed, *path))
+    generator.rank, generator.world_size = rank, world_size
+    return generator
+
+
 def uniform(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
     """Draw from the uniform distribution on [0, 1).
 

@@ -1,11 +1,10 @@
 """GANAugmenter: fits a conditional GAN to labeled images, samples its classes, and fills them up."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from ganaug.estimators.fitting import (
     load_estimator,
     load_or_train_auxiliary_classifier,
 )
-from ganaug.estimators.parameters import as_json, from_json, is_fully_stored
+from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
 from ganaug.images import LabeledImages
@@ -56,7 +55,7 @@ class GeneratorSetup(FitSetup):
     step: AdversarialStep
 
 
-class GANAugmenter(OverSampler[GeneratorSetup]):
+class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     """A conditional GAN as an over-sampler of imbalanced-learn.
 
     It fits a generator to labeled images and draws as many images of each class as requested. Samples that nearly copy
@@ -215,21 +214,6 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         self.random_state = random_state
         self.recipe = recipe
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name; `deep` includes those of the recipe, as `recipe__name`."""
-        params: dict[str, Any] = super().get_params(deep)
-        # so that a grid search can set recipe__name without passing a recipe first
-        if deep and self.recipe is None:
-            params |= {f"recipe__{name}": value for name, value in TrainingRecipe().get_params().items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; `recipe__name` sets one of the recipe, which is made if there is none."""
-        if self.recipe is None and "recipe" not in params and any(name.startswith("recipe__") for name in params):
-            self.recipe = TrainingRecipe()
-        super().set_params(**params)
-        return self
-
     def sample(
         self,
         counts: int | Mapping[Any, int],
@@ -296,21 +280,6 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         train, validation = split_validation(images, self.validation_fraction, seed=seed)
         return self._plan(train, validation, resolve_device(self.device))
 
-    def cache_key(self) -> str | None:
-        """Return a string of everything that samples depend on except the training images.
-
-        None if a parameter cannot be written as text, or random_state is not a whole number.
-        """
-        if hasattr(self, "model_"):
-            filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
-            latent = self._latent(None, None)
-            return f"fitted {self.model_.hash()} {filters} {latent.std} {latent.truncation}"
-        # where a run is stored does not change its samples
-        params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
-        if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
-            return None
-        return json.dumps(params, sort_keys=True)
-
     @classmethod
     def load(
         cls, folder: str | Path, device: str | torch.device = "auto", network: Network | None = None
@@ -339,6 +308,11 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         loaded: GANAugmenter = augmenter
         return loaded
 
+    def _sampling_settings(self) -> str:
+        filters = None if self.model_.filters is None else digest(self.model_.filters.tree())
+        latent = self._latent(None, None)
+        return f"{filters} {latent.std} {latent.truncation}"
+
     def _check_params(self) -> None:
         check_params_restored(self)
         validate_parameters(self)
@@ -350,10 +324,6 @@ class GANAugmenter(OverSampler[GeneratorSetup]):
         filter_names(self.filters)
         self._recipe.check()
         resolve_device(self.device)
-
-    @property
-    def _recipe(self) -> TrainingRecipe:
-        return TrainingRecipe() if self.recipe is None else self.recipe
 
     def _plan(self, train: LabeledImages, validation: LabeledImages, device: torch.device) -> Plan:
         params = {**self.get_params(deep=False), "recipe": self._recipe}

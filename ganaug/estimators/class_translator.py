@@ -1,6 +1,5 @@
 """ClassTranslator: fills up rare classes with images of a common class, translated by CycleGAN."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ from ganaug.estimators.fitting import (
     load_estimator,
     load_or_train_auxiliary_classifier,
 )
-from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import safe_name
@@ -204,18 +202,6 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         request = self._request(counts)
         return self.model_.sample(request, start=start, filtered=filtered, **self._drawing_options(random_state))
 
-    def cache_key(self) -> str | None:
-        """Return a string of everything that samples depend on except the training images.
-
-        None if a parameter cannot be written as text, or random_state is not a whole number.
-        """
-        if hasattr(self, "model_"):
-            return f"fitted {self.model_.hash()} {self.filters} {self.source_fraction}"
-        params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
-        if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
-            return None
-        return json.dumps(params, sort_keys=True)
-
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "ClassTranslator":
         """Return the fitted estimator in a model folder or a run folder. Every fitted attribute is restored.
@@ -228,6 +214,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         path, kinds = model_folder(folder), (ClassTranslatorModel.kind,)
         loaded: ClassTranslator = load_estimator(cls, ClassTranslatorModel, path, device, kinds=kinds)
         return loaded
+
+    def _sampling_settings(self) -> str:
+        return f"{self.filters} {self.source_fraction}"
 
     def _check_params(self) -> None:
         check_params_restored(self)

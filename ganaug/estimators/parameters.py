@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+Recipe = TypeVar("Recipe")
 NOT_STORED = "not stored"  # key of the record of a user's object
 
 
@@ -81,3 +82,30 @@ def check_stored(params: Mapping[str, object]) -> None:
                 f"{name} was an object of {missing.description}, which a model file does not hold. Pass it again "
                 f"before you refit: set_params({name}=...)."
             )
+
+
+class RecipeMixin(Generic[Recipe]):
+    """Lets a search set `recipe__name` without passing a recipe first. Comes before `Trainable` among the bases."""
+
+    recipe: Recipe | None
+    _nested: ClassVar[dict[str, type]]  # "recipe" -> its class
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; `deep` includes those of the recipe, as `recipe__name`."""
+        params: dict[str, Any] = super().get_params(deep)  # type: ignore[misc]  # of BaseEstimator
+        if deep and self.recipe is None:
+            params |= {f"recipe__{name}": value for name, value in self._nested["recipe"]().get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; `recipe__name` sets one of the recipe, which is made if there is none."""
+        if self.recipe is None and "recipe" not in params and any(name.startswith("recipe__") for name in params):
+            self.recipe = self._nested["recipe"]()
+        super().set_params(**params)  # type: ignore[misc]  # of BaseEstimator
+        return self
+
+    @property
+    def _recipe(self) -> Recipe:
+        """The recipe, or one of defaults."""
+        recipe: Recipe = self._nested["recipe"]() if self.recipe is None else self.recipe
+        return recipe

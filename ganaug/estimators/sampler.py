@@ -1,5 +1,6 @@
 """The base of the over-samplers: data in any form, scikit-learn's and imbalanced-learn's contracts, and sampling."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_hugging_face
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
+from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.sampling.conditional_model import ConditionalModel
@@ -152,6 +154,23 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         ranges = {label: range(part.start + start, part.stop + start) for label, part in in_shard.items()}
         drawing = self._drawing_options(random_state, **options)
         return self.model_.blocks(ranges, size=block_size, filtered=filtered, **drawing)
+
+    def cache_key(self) -> str | None:
+        """Return a string of everything that samples depend on except the training images.
+
+        None if a parameter cannot be written as text, or random_state is not a whole number.
+        """
+        if hasattr(self, "model_"):
+            return f"fitted {self.model_.hash()} {self._sampling_settings()}"
+        # where a run is stored does not change its samples
+        params = as_json({name: value for name, value in self.get_params(deep=False).items() if name != "run_dir"})
+        if not is_fully_stored(params) or not isinstance(self.random_state, int | np.integer):
+            return None
+        return json.dumps(params, sort_keys=True)
+
+    @abstractmethod
+    def _sampling_settings(self) -> str:
+        """Return the parameters that samples of a fitted model depend on, as text."""
 
     def plan_counts(self, images: LabeledImages) -> dict[str, int]:
         """Return, by class name, how many images `sampling_strategy` adds to `images`; only classes that get some."""

@@ -26,7 +26,7 @@ from ganaug.estimators.fitting import (
     check_params_restored,
     load_estimator,
 )
-from ganaug.estimators.parameters import as_json
+from ganaug.estimators.parameters import RecipeMixin, as_json
 from ganaug.estimators.translation_images import as_array, as_images, check_domains, split_rows
 from ganaug.images import image_hashes
 from ganaug.models import augmentations as augment
@@ -73,7 +73,11 @@ class TranslationSetup(FitSetup):
     step: TranslationStep
 
 
-class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup]):  # type: ignore[misc]  # no types
+class Translator(
+    RecipeMixin[TranslationRecipe],
+    TransformerMixin,  # type: ignore[misc]  # scikit-learn has no types
+    Trainable[TranslationData, TranslationSetup],
+):
     """The base of Pix2Pix and CycleGAN. Abstract."""
 
     kind: ClassVar[str]
@@ -188,20 +192,6 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
             return self.n_steps
         return max(MIN_STEPS, min(MAX_STEPS, N_EPOCHS * max(n_sources, n_targets) // self.batch_size))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name; `deep` includes those of the recipe, as `recipe__name`."""
-        params: dict[str, Any] = super().get_params(deep)
-        if deep and self.recipe is None:
-            params |= {f"recipe__{name}": value for name, value in TranslationRecipe().get_params().items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; `recipe__name` sets one of the recipe, which is made if there is none."""
-        if self.recipe is None and "recipe" not in params and any(name.startswith("recipe__") for name in params):
-            self.recipe = TranslationRecipe()
-        super().set_params(**params)
-        return self
-
     @abstractmethod
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
         """Return what X and Y are."""
@@ -215,10 +205,6 @@ class Translator(TransformerMixin, Trainable[TranslationData, TranslationSetup])
         self, generator: Any, discriminators: Any, loss: AdversarialLoss, recipe: TranslationRecipe, **options: Any
     ) -> TranslationStep:
         """Return the training step, with the weights of its losses."""
-
-    @property
-    def _recipe(self) -> TranslationRecipe:
-        return TranslationRecipe() if self.recipe is None else self.recipe
 
     def _check_params(self) -> None:
         check_params_restored(self)

@@ -1,6 +1,5 @@
 """A generator and a discriminator that train against each other, each with its optimizer and learning rate."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 
 from ganaug._runtime.storage import Tree
 from ganaug.training.processes import Processes, synchronize_batch_norm
+from ganaug.training.recipe import TrainingRecipe, TranslationRecipe
 
 
 class AdversarialPair:
@@ -17,33 +17,33 @@ class AdversarialPair:
 
     Parameters
     ----------
-    modules : mapping
-        "generator" and "discriminator" -> module on its device. `pair[name]` is the module as all processes share it.
-    rates : mapping
-        Name -> learning rate.
-    betas : (float, float)
-        Decay rates of Adam's moments.
+    generator, discriminator : nn.Module
+        On their device. `pair["generator"]` is the module as all processes share it.
+    recipe : TrainingRecipe or TranslationRecipe
+        Holds the learning rates and the decay rates of Adam's moments.
     processes : Processes
         Those that train together.
     """
 
     def __init__(
         self,
-        modules: Mapping[str, nn.Module],
-        rates: Mapping[str, float],
-        betas: tuple[float, float],
+        generator: nn.Module,
+        discriminator: nn.Module,
+        recipe: TrainingRecipe | TranslationRecipe,
         processes: Processes,
     ) -> None:
-        self.processes, self.rates = processes, dict(rates)
+        modules = {"generator": generator, "discriminator": discriminator}
+        self.processes = processes
+        self.rates = {"generator": recipe.generator_lr, "discriminator": recipe.discriminator_lr}
         # before the optimizers, because replaced batch norms have new parameters
         self.modules = {name: synchronize_batch_norm(module, processes) for name, module in modules.items()}
         self.factors = dict.fromkeys(modules, 1.0)
         self.fraction = 1.0
-        self.device = next(next(iter(modules.values())).parameters()).device
+        self.device = next(generator.parameters()).device
         # one kernel for many parameters is faster than an operation for each; not every device has it
         fused = self.device.type in ("cpu", "cuda")
         self.optimizers = {
-            name: torch.optim.Adam(module.parameters(), rates[name], betas, fused=fused)
+            name: torch.optim.Adam(module.parameters(), self.rates[name], recipe.betas, fused=fused)
             for name, module in modules.items()
         }
 

@@ -99,12 +99,7 @@ class AdversarialStep:
                 "al. 2017, section 4). Use discriminator_norm='spectral' or 'none'."
             )
         self.processes, self.recipe, self.loss, self.augmentations = processes, recipe, loss, list(augmentations)
-        self.pair = AdversarialPair(
-            {"generator": generator, "discriminator": discriminator},
-            {"generator": recipe.generator_lr, "discriminator": recipe.discriminator_lr},
-            recipe.betas,
-            processes,
-        )
+        self.pair = AdversarialPair(generator, discriminator, recipe, processes)
         self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
         device = self.pair.device
         self.counts = counts.to(device)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ganaug._runtime.randomness import SharedGenerator, derive
+from ganaug._runtime.randomness import SharedGenerator, shared_generator
 from ganaug.images import to_signed
 
 
@@ -133,7 +133,4 @@ class PairBatches:
 
     def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
         """Create the generator for a purpose, which draws the rows of this process."""
-        generator = SharedGenerator(device)
-        generator.manual_seed(derive(self.seed, *purpose))
-        generator.rank, generator.world_size = self.rank, self.world_size
-        return generator
+        return shared_generator(self.seed, *purpose, device=device, rank=self.rank, world_size=self.world_size)

@@ -68,12 +68,7 @@ class TranslationStep(ABC):
             raise ValueError(f"this loss does not judge images patch by patch. Use one of {', '.join(suitable)}.")
         self.loss, self.recipe, self.weights, self.processes = loss, recipe, weights, processes
         self.augmentations, self.constant_images = augmentations, constant_images
-        self.pair = AdversarialPair(
-            {"generator": generator, "discriminator": discriminator},
-            {"generator": recipe.generator_lr, "discriminator": recipe.discriminator_lr},
-            recipe.betas,
-            processes,
-        )
+        self.pair = AdversarialPair(generator, discriminator, recipe, processes)
         self.generator, self.discriminator = self.pair["generator"], self.pair["discriminator"]
         self.precision = resolve_precision(recipe.precision, self.pair.device)
         self.average = MovingAverage(generator, recipe.ema_half_life)
