@@ -177,10 +177,10 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         counts: int | Mapping[Any, int],
         *,
         random_state: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         filtered: bool = True,
     ) -> LabeledImages:
-        """Draw exactly the requested number of images.
+        """Draw exactly the requested number of images; a call continues where the call before it ended.
 
         Parameters
         ----------
@@ -200,7 +200,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             If a class has no translator, or too few of its samples pass the filters.
         """
         request = self._request(counts)
-        return self.model_.sample(request, start=start, filtered=filtered, **self._drawing_options(random_state))
+        options = self._drawing_options(random_state)
+        starts = self._take_indices(request, start, random_state, filtered=filtered)
+        return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "ClassTranslator":
