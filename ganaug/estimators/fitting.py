@@ -23,6 +23,7 @@ from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import RunError, TrainingWarning
 from ganaug.estimators.parameters import as_json, check_stored, from_json
 from ganaug.images import LabeledImages
@@ -158,7 +159,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             # processes with different data would train without an error, and wrongly
             processes.check_equal("images", description["fingerprint"])
             processes.check_equal("parameters", str(params))
-            folder = None if self.run_dir is None or not processes.is_main_process else Path(self.run_dir)
+            folder = None if self.run_dir is None or not processes.is_main_process else expand_user(self.run_dir)
             if folder is not None:
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
@@ -250,7 +251,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             **self._extra_attributes_as_json(),
         }
         description = {"params": self._params_as_json(), "data": self.data_, "fit": fitted}
-        self.model_.save(Path(folder), description, self._extra_tensors())
+        self.model_.save(expand_user(folder), description, self._extra_tensors())
 
     def _restore(self, model: StoredModel, description: dict[str, Any], tensors: Any) -> None:
         """Set the fitted attributes from a model file. May raise any error where the file was altered."""
@@ -278,13 +279,16 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
 
     def _has_empty_run_folder(self) -> bool:
         """Return whether `run_dir` exists but holds no run yet."""
-        return self.run_dir is not None and Path(self.run_dir).is_dir() and is_unstarted(Path(self.run_dir))
+        if self.run_dir is None:
+            return False
+        folder = expand_user(self.run_dir)
+        return folder.is_dir() and is_unstarted(folder)
 
     def _seed(self, resume: bool) -> int:
         if resume:
             if self.run_dir is None:
                 raise ValueError("resume continues the run in run_dir; set run_dir.")
-            return stored_seed(Path(self.run_dir), self.random_state)
+            return stored_seed(expand_user(self.run_dir), self.random_state)
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

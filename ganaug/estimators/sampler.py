@@ -282,7 +282,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         return converted.append(self.sample(counts))
 
     @abstractmethod
-    def sample(self, counts: int | Mapping[Any, int]) -> LabeledImages:
+    def sample(self, counts: int | Mapping[Any, int], *, start: int | None = None) -> LabeledImages:
         """Return exactly as many synthetic images as requested, in total or as {class: number}."""
 
     def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:

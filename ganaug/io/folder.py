@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import ImageEntry
@@ -99,7 +100,7 @@ def read_folder(
     ({'cat': 2, 'dog': 2}, (1, 8, 8))
     """
     if is_store(path):
-        return _open_store(Path(path), parse_image_size(image_size))
+        return _open_store(expand_user(path), parse_image_size(image_size))
     return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
 
 
@@ -118,7 +119,7 @@ def read_and_inspect(
     -------
     tuple of LabeledImages and FolderInspection
     """
-    inspection, images = _read(list_images(Path(path)), image_size, skip_bad, progress)
+    inspection, images = _read(list_images(expand_user(path)), image_size, skip_bad, progress)
     index = {name: label for label, name in enumerate(inspection.classes)}
     labels = torch.tensor([index[entry.label] for entry in inspection.entries], dtype=torch.int64)
     return LabeledImages(images, labels, inspection.classes, _metadata(inspection, labels)), inspection
@@ -149,7 +150,7 @@ def read_files(
     DataError
         If a file cannot be used, or if the sizes differ.
     """
-    candidates = [Candidate(str(path), "") for path in paths]
+    candidates = [Candidate(str(expand_user(path)), "") for path in paths]
     return _read(Listing(Path(), "files", candidates=candidates), image_size, skip_bad=False, progress=progress)[1]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
 from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
@@ -157,7 +158,7 @@ def inspect_folder(
     >>> print(inspection.errors[0])
     one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    return inspect_listing(list_images(Path(path)), parse_image_size(image_size), progress)
+    return inspect_listing(list_images(expand_user(path)), parse_image_size(image_size), progress)
 
 
 def inspect_listing(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ganaug._runtime.optional import import_datasets
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, GanaugError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import (
@@ -110,7 +111,7 @@ def open_records(source: Any) -> Records:
     """
     if not isinstance(source, str | Path):
         return _open_dataset(source, f"{type(source).__name__} {getattr(source, '_fingerprint', '')}")
-    path = Path(source)
+    path = expand_user(source)
     shards = find_shards(path)
     if shards:
         if len({file.suffix for file in shards}) > 1:

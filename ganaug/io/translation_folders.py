@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
 from ganaug.io.decoding import (
     SUFFIXES,
@@ -104,7 +105,8 @@ def read_domain(
             return decode(path, image_size).pixels
         return decode_labels(path, num_labels, image_size)
 
-    return _stack(Path(root), _read_all(Path(root), read, progress), skip_bad=skip_bad)
+    folder = expand_user(root)
+    return _stack(folder, _read_all(folder, read, progress), skip_bad=skip_bad)
 
 
 def read_domains(
@@ -165,10 +167,10 @@ def read_domains(
             raise DataError("images side by side are in one folder: pass only that one.")
         if num_labels is not None:
             raise DataError("images side by side are no label images: leave num_labels out.")
-        left, right = _read_halves(Path(first), image_size=image_size, skip_bad=skip_bad, progress=progress)
+        left, right = _read_halves(expand_user(first), image_size=image_size, skip_bad=skip_bad, progress=progress)
         return (right, left) if swapped else (left, right)
     if second is None:
-        first, second = _find_folders(Path(first), paired=paired)
+        first, second = _find_folders(expand_user(first), paired=paired)
     x = read_domain(first, image_size=image_size, num_labels=num_labels, skip_bad=skip_bad, progress=progress)
     y = read_domain(second, image_size=image_size, skip_bad=skip_bad, progress=progress)
     return _match(x, y, skip_bad=skip_bad) if paired else (x, y)

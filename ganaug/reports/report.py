@@ -14,6 +14,7 @@ from rich.table import Table as TerminalTable
 
 from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.reports.page import render_fragment, render_page
 from ganaug.reports.rows import Figure, Row, Table, arrange_tables
@@ -118,7 +119,7 @@ class Report:
         # NaN is not standard JSON, and other parsers reject it
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            write_bytes(Path(path), text.encode())
+            write_bytes(expand_user(path), text.encode())
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -140,7 +141,7 @@ class Report:
         """
         text = render_page(self)
         if path is not None:
-            write_bytes(Path(path), text.encode())
+            write_bytes(expand_user(path), text.encode())
         return text
 
     def write(self, page: str | Path, as_json: str | Path | None = None) -> None:
@@ -161,7 +162,7 @@ class Report:
         if as_json is None:
             self.to_html(page)
             return
-        with atomic_write(Path(page)) as html_file, atomic_write(Path(as_json)) as json_file:
+        with atomic_write(expand_user(page)) as html_file, atomic_write(expand_user(as_json)) as json_file:
             html_file.write_text(self.to_html(), encoding="utf-8")
             json_file.write_text(self.to_json(), encoding="utf-8")
 
