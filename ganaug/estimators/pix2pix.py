@@ -12,6 +12,7 @@ from torch import nn
 
 from ganaug._compat import Interval
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.python_values import as_python
 from ganaug._runtime.randomness import generator
 from ganaug.estimators.evaluators import thumbnails
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
@@ -170,7 +171,7 @@ class Pix2Pix(Translator):
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
         height, width = data.sources.shape[2:]
         return (
-            Domain((data.sources.shape[1], height, width), self.num_labels),
+            Domain((data.sources.shape[1], height, width), as_python(self.num_labels)),
             Domain((data.targets.shape[1], height, width)),
         )
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
 
+from ganaug._runtime.python_values import as_python
 from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
@@ -87,7 +88,7 @@ class Report:
             "kind": self.kind,
             "verdict": self.verdict,
             "summary": list(self.summary),
-            "facts": dict(self.facts),
+            "facts": {name: as_python(value) for name, value in self.facts.items()},
             "rows": [asdict(row) for row in self.rows],
         }
 
