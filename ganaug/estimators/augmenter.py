@@ -94,6 +94,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Checks without a better score after which training stops. None: never.
     run_dir : path, optional
         Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+        A folder holds one run. Where scikit-learn clones an estimator (`cross_val_score`, `GridSearchCV`, a Pipeline in
+        them), each fit of a clone writes a run into a new subfolder `fit-<digest of data and parameters>`, see
+        `run_dir_`; `resume` of a clone continues the latest with the same data and parameters. A clone for which
+        `set_params(run_dir=...)` is called writes into that folder itself.
     device : str or torch.device, default="auto"
         "auto", "cpu", "cuda", "cuda:1" or "mps".
     verbose : int, default=0
@@ -133,6 +137,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Seconds of the fit, over all resumptions.
     seed_ : int
         Seed of the fit.
+    run_dir_ : Path or None
+        Folder of the run. None without `run_dir`, and for a loaded augmenter.
     data_ : dict
         Fingerprint, shape and class counts of the training images.
     n_features_in_ : int

@@ -19,7 +19,6 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive
 from ganaug._runtime.storage import read_json
-from ganaug._runtime.user_paths import expand_user
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import ClassNotLearnedError, DataError, RunError
 from ganaug.estimators.cyclegan import CycleGAN
@@ -90,7 +89,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     filters : str, sequence or None, default="copies,label"
         As for `GANAugmenter`.
     run_dir : path, optional
-        Folder of the run. It has a run folder of `CycleGAN` for each class, with previews and a model.
+        Folder of the run. It has a run folder of `CycleGAN` for each class, with previews and a model. Each fit of a
+        clone has a subfolder, as for `GANAugmenter`.
     device, verbose, random_state
         As for `GANAugmenter`.
 
@@ -317,7 +317,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         translator: CycleGAN = clone(CycleGAN(augmentation="auto") if self.translator is None else self.translator)
         if translator.augmentation == "auto":  # all classes say more about mirror images than two of them
             translator.set_params(augmentation=default_augmentation(train))
-        run_dir = None if self.run_dir is None else expand_user(self.run_dir) / safe_name(name)
+        run_dir = None if context.folder is None else context.folder / safe_name(name)
         translator.set_params(
             # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,

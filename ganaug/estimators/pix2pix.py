@@ -52,7 +52,8 @@ class Pix2Pix(Translator):
     validation_fraction : float, default=0.1
         Fraction of the pairs that training does not see, if it amounts to ten. The best check is chosen on them.
     run_dir : path, optional
-        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/. Each fit of a clone has a
+        subfolder, as for `GANAugmenter`.
     device, verbose, random_state
         As for `GANAugmenter`.
     recipe : TranslationRecipe, optional
