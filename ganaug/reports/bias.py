@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.errors import DataError
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -36,6 +37,7 @@ REFERENCES = {
 }
 
 
+@plain_torch()
 def bias_report(
     real: LabeledImages,
     synthetic: LabeledImages,
