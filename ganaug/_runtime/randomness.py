@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganaug._runtime.torch_state import float32_modules
+from ganaug._runtime.library_defaults import float32_modules
 
 IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read as float64
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from ganaug._compat import SAMPLING_STRATEGY_CONSTRAINTS, Interval, StrOptions, validate_parameters
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive, temporary_seed
 from ganaug._runtime.storage import digest
-from ganaug._runtime.torch_state import plain_torch
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import DataError
 from ganaug.estimators.evaluators import GeneratorEvaluator
@@ -276,7 +276,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         starts = self._take_indices(request, start, random_state, filtered=filtered)
         return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
-    @plain_torch()
+    @library_defaults()
     def plan(self, X: Any, y: Any = None) -> Plan:
         """Return what `fit` would choose for this data where a parameter leaves it open. Trains nothing.
 

@@ -20,10 +20,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ganaug._compat import parameter_names
 from ganaug._runtime.allocator import retain_freed_memory
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
-from ganaug._runtime.torch_state import plain_torch
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import RunError, TrainingWarning
 from ganaug.estimators.parameters import as_json, check_stored, from_json
@@ -254,7 +254,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         run.restore_best()
         return run
 
-    @plain_torch()
+    @library_defaults()
     def save(self, folder: str | Path) -> None:
         """Write the fitted estimator into `folder`, as JSON and safetensors.
 
@@ -354,7 +354,7 @@ def _finding_as_json(finding: Finding) -> dict[str, object]:
     return {**asdict(finding), "value": finding.value if math.isfinite(finding.value) else None}
 
 
-@plain_torch()
+@library_defaults()
 def load_estimator(
     cls: type[Any],
     model_class: type[StoredModel],

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganaug._compat import ArraysTransformer, BaseOverSampler
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
-from ganaug._runtime.torch_state import plain_torch
 from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_hugging_face
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -73,7 +73,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     model_: ConditionalModel
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
-    @plain_torch()
+    @library_defaults()
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Fit to labeled images.
 
@@ -102,7 +102,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         self._fit(self._prepare(self._convert(X, y)), callbacks, resume=False)
         return self
 
-    @plain_torch()
+    @library_defaults()
     def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Continue the run in `run_dir`, with the same data and parameters, to `n_steps` or `time_budget`.
 
@@ -276,7 +276,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             "counts": images.counts,
         }
 
-    @plain_torch()
+    @library_defaults()
     def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
         data = self._prepare(converted)

@@ -1,6 +1,5 @@
 """Inner cross-validation of `AugmentedClassifier`: which share of synthetic rows to train with."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from ganaug._runtime.messages import warn_user
 from ganaug.datasets.convert import ConvertedData
 from ganaug.errors import DataError
 from ganaug.estimators.fitting import Trainable
@@ -131,8 +131,7 @@ class ShareSelector:
             splits = split_folds(images, self.cv, groups=groups, seed=self.seed)
             tables = [self._predict_fold(rows, fold) for fold in splits]
         except DataError as error:
-            # stacklevel: the caller of AugmentedClassifier.fit
-            warnings.warn(f"no synthetic images are used: {error}", stacklevel=4)
+            warn_user(f"no synthetic images are used: {error}")
             return ShareSelection(0.0, False, INSUFFICIENT, None)
         # add the seed axis: (1, N, K)
         merged = {name: table[None] for name, table in merge_folds(splits, tables).items()}

@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ganaug._compat import Interval, validate_parameters
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.python_values import as_python
 from ganaug._runtime.randomness import derive, image_seeds, temporary_seed
 from ganaug._runtime.storage import digest
-from ganaug._runtime.torch_state import plain_torch
 from ganaug.estimators.evaluators import TranslationEvaluator
 from ganaug.estimators.fitting import (
     FitContext,
@@ -94,7 +94,7 @@ class Translator(
     recipe: TranslationRecipe | None
     model_: TranslationModel
 
-    @plain_torch()
+    @library_defaults()
     def fit(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Fit to two sets of images.
 
@@ -119,7 +119,7 @@ class Translator(
         self._fit(self._convert(X, Y), callbacks, resume=False)
         return self
 
-    @plain_torch()
+    @library_defaults()
     def resume(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Continue the run in `run_dir`, with the same images and parameters. Parameters as in `fit`.
 
@@ -146,7 +146,7 @@ class Translator(
         loaded: Self = load_estimator(cls, TranslationModel, model_folder(folder), device, kinds=(cls.kind,))
         return loaded
 
-    @plain_torch()
+    @library_defaults()
     def write(
         self,
         X: Any,
@@ -336,7 +336,7 @@ class Translator(
         num_labels = self.model_.domains[direction == "y_to_x"].num_labels
         return self.model_.accepted(as_images(X, "X", num_labels, allow_vectors=not self.paired), direction)
 
-    @plain_torch()
+    @library_defaults()
     def _transform(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         images = self._accepted(X, direction)
         seed = self.model_.seed if random_state is None else int(random_state)

@@ -170,7 +170,7 @@ class FeatureClassifier:
         row_weights = weights[indices].numpy()
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, random_state=seed % 2**31)
-        )
+        ).set_output(transform="default")
         model.fit(
             torch.cat(features).numpy(),
             training.images.labels[indices].numpy(),

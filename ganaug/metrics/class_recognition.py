@@ -97,7 +97,8 @@ def recognize_classes(
         model = make_pipeline(
             StandardScaler(),
             LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=MAX_ITERATIONS),
-        ).fit(real[train].numpy(), labels[train].numpy())
+        ).set_output(transform="default")
+        model.fit(real[train].numpy(), labels[train].numpy())
         of_real.predict(model, real, labels, test)
         of_synthetic.predict(model, synthetic, claimed, np.flatnonzero(synthetic_folds == fold))
     return of_real.result(), of_synthetic.result()

@@ -84,7 +84,9 @@ def find_modes(real: Tensor, synthetic: Tensor, *, seed: int = 0) -> list[Mode]:
     n_modes = max(1, min(MAX_MODES, len(points) // POINTS_PER_MODE))
     if n_modes > 1:
         # distances in hundreds of dimensions are nearly equal, and k-means is slow there
-        points = PCA(min(MAX_DIMENSIONS, *points.shape), random_state=seed).fit_transform(points)
+        pca = PCA(min(MAX_DIMENSIONS, *points.shape), random_state=seed)
+        # an array, whatever output the user has configured for scikit-learn
+        points = pca.set_output(transform="default").fit_transform(points)
     clusters = KMeans(n_modes, n_init=4, random_state=seed).fit(points)
     modes = []
     for cluster, center in enumerate(clusters.cluster_centers_):

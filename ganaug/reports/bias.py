@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from ganaug._runtime.torch_state import plain_torch
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug.errors import DataError
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -37,7 +37,7 @@ REFERENCES = {
 }
 
 
-@plain_torch()
+@library_defaults()
 def bias_report(
     real: LabeledImages,
     synthetic: LabeledImages,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from ganaug._runtime.torch_state import plain_torch
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, match_classes
 from ganaug.metrics.diversity import DIVERSITY_METRICS, MetricResult
@@ -24,7 +24,7 @@ from ganaug.reports.diversity_summary import summarize_diversity
 from ganaug.reports.report import Report
 
 
-@plain_torch()
+@library_defaults()
 def diversity_report(
     real: LabeledImages,
     synthetic: LabeledImages,

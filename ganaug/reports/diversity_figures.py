@@ -206,7 +206,9 @@ def _project(points: np.ndarray) -> np.ndarray:
     n, dimensions = points.shape
     padded = np.pad(points, ((0, max(0, 2 - n)), (0, max(0, 2 - dimensions))))  # PCA needs two rows and two columns
     # the full solver is deterministic, the randomized one depends on a seed
-    projected: np.ndarray = PCA(2, svd_solver="full").fit_transform(padded)[:n]
+    # an array, whatever output the user has configured for scikit-learn
+    pca = PCA(2, svd_solver="full").set_output(transform="default")
+    projected: np.ndarray = pca.fit_transform(padded)[:n]
     return projected
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug._runtime.torch_state import plain_torch
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -22,7 +22,7 @@ SHARES = (0.1, 0.25, 0.5)
 N_PARTS = 5  # of the test images; a method is selected on all parts but the one that scores it
 
 
-@plain_torch()
+@library_defaults()
 def utility_report(
     real: LabeledImages,
     augmenter_or_synthetic: Augmenter | LabeledImages,

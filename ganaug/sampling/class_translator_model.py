@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.storage import Tree
-from ganaug._runtime.torch_state import plain_torch
 from ganaug.images import LabeledImages, to_signed, to_uint8
 from ganaug.models import augmentations
 from ganaug.sampling.conditional_model import ConditionalModel, Samples, parse_class_fields
@@ -109,7 +109,7 @@ class ClassTranslatorModel(ConditionalModel):
         """Return 16 hexadecimal digits that identify all translators."""
         return f"{derive(0, *(self.translations[label].model.hash() for label in self.trained_labels)):016x}"[:16]
 
-    @plain_torch()
+    @library_defaults()
     def draw(self, labels: Tensor, seeds: Tensor) -> Tensor:
         """Return translations, uint8 (N, C, H, W); row i depends on labels[i] and seeds[i] alone."""
         images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)

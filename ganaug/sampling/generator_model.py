@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import latents, temporary_seed
 from ganaug._runtime.storage import Tree
-from ganaug._runtime.torch_state import plain_torch
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.blocks import Shape, to_memory_format
@@ -103,7 +103,7 @@ class GeneratorModel(ConditionalModel):
         """Return 16 hexadecimal digits that identify weights, classes and shape."""
         return hash_weights((self.network, self.shape, self.classes, self.latent_size), self.generator)
 
-    @plain_torch()
+    @library_defaults()
     @torch.no_grad()
     def draw(self, labels: Tensor, seeds: Tensor, *, batch_size: int | None = None, latent: Latent = LATENT) -> Tensor:
         """Draw images.

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import image_seeds, temporary_seed
 from ganaug._runtime.storage import Tree
-from ganaug._runtime.torch_state import plain_torch
 from ganaug._version import __version__
 from ganaug.errors import DataError
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
@@ -127,7 +127,7 @@ class TranslationModel(StoredModel):
             raise DataError(f"{what}: is RGB, and this translator takes gray images. Convert them to gray.")
         return images.expand(-1, channels, -1, -1)
 
-    @plain_torch()
+    @library_defaults()
     @torch.no_grad()
     def translate(self, images: Tensor, seeds: Tensor, direction: str = "x_to_y") -> Tensor:
         """Translate images.
@@ -205,7 +205,7 @@ class TranslationModel(StoredModel):
                 mask_labels = torch.full_like(labels, classes.index("mask"))
                 yield LabeledImages(images[rows], mask_labels, classes, mask_metadata)
 
-    @plain_torch()
+    @library_defaults()
     def write(
         self,
         images: Tensor,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ganaug import ClassTranslator, GANAugmenter, LabeledImages, bias_report, diversity_report, utility_report
-from ganaug._runtime.torch_state import float32_modules, plain_torch
+from ganaug._runtime.library_defaults import float32_modules, library_defaults
 from ganaug.evaluation import CNN
 from tests.sets import SMALL, augmenter, cyclegan, noise, pix2pix, tones
 
@@ -124,7 +124,7 @@ def test_other_threads_keep_their_device():
 
     thread = threading.Thread(target=other_thread)
     thread.start()
-    with torch.device("meta"), plain_torch():
+    with torch.device("meta"), library_defaults():
         inside.set()
         done.wait()
         devices.append(torch.ones(1).device.type)
@@ -137,6 +137,6 @@ def test_a_failure_restores_the_settings():
         with pytest.raises(ValueError, match="stop"), float32_modules():
             raise ValueError("stop")
         assert torch.get_default_dtype() == torch.float64
-    with torch.inference_mode(), pytest.raises(ValueError, match="stop"), plain_torch():
+    with torch.inference_mode(), pytest.raises(ValueError, match="stop"), library_defaults():
         raise ValueError("stop")
     assert not torch.is_inference_mode_enabled()

@@ -1,9 +1,10 @@
-"""The state of torch that a user may have set, and that ganaug's results must not depend on."""
+"""Settings of torch and NumPy that a user may have changed, and that ganaug's results must not depend on."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 
 # the default dtype and the global generator belong to all threads; reentrant, because blocks can be nested
@@ -11,20 +12,22 @@ global_state_lock = threading.RLock()
 
 
 @contextmanager
-def plain_torch() -> Iterator[None]:
-    """Run a block with torch's defaults: new tensors on the CPU, gradients on, no autocast.
+def library_defaults() -> Iterator[None]:
+    """Run a block with the defaults of torch and NumPy.
+
+    New tensors are on the CPU, gradients are on, autocast is off, and NumPy's floating-point errors are warnings.
 
     Usable as a context manager and as a decorator, but not of generators. It undoes `torch.set_default_device`,
-    `torch.inference_mode`, `torch.no_grad`, `torch.set_grad_enabled` and `torch.autocast` for this thread, and restores
-    them at the end. Other threads are not touched. The default dtype belongs to all threads, so code states dtypes
-    instead.
+    `torch.inference_mode`, `torch.no_grad`, `torch.set_grad_enabled`, `torch.autocast` and `numpy.seterr` for this
+    thread, and restores them at the end. Other threads are not touched. The default dtype belongs to all threads, so
+    code states dtypes instead.
 
     Examples
     --------
     >>> import torch
-    >>> from ganaug._runtime.torch_state import plain_torch
+    >>> from ganaug._runtime.library_defaults import library_defaults
     >>> with torch.device("meta"), torch.inference_mode():
-    ...     with plain_torch():
+    ...     with library_defaults():
     ...         inside = torch.ones(2).device.type, torch.is_grad_enabled()
     ...     inside, torch.ones(2).device.type
     (('cpu', True), 'meta')
@@ -37,6 +40,7 @@ def plain_torch() -> Iterator[None]:
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_outside_of_autocast())
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         yield
 
 
@@ -74,7 +78,7 @@ def float32_modules() -> Iterator[None]:
     Examples
     --------
     >>> import torch
-    >>> from ganaug._runtime.torch_state import float32_modules
+    >>> from ganaug._runtime.library_defaults import float32_modules
     >>> torch.set_default_dtype(torch.float64)
     >>> with float32_modules():
     ...     layer = torch.nn.Linear(2, 2)
