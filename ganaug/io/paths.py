@@ -32,7 +32,8 @@ def find_shards(path: Path) -> list[Path]:
         return [path] if path.suffix in SHARD_SUFFIXES else []
     if not path.is_dir():
         return []
-    return sorted(child for child in path.iterdir() if child.suffix in SHARD_SUFFIXES and not is_hidden(child.name))
+    names = sorted(child for child in path.iterdir() if child.suffix in SHARD_SUFFIXES and not is_hidden(child.name))
+    return [child for child in names if child.is_file()]  # a folder of such a name is a class
 
 
 def walk_images(folder: Path) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Check a data folder before any long work: every unusable file with its cause, and everything else that would fail."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from ganaug.errors import DataError
 from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
+from ganaug.io.pillow_modes import scale_message, white_value
 from ganaug.io.provenance import info_is_marked
 from ganaug.io.threads import Progress, map_in_threads
 
@@ -35,10 +35,14 @@ class FolderInspection:
         Groups of files with equal decoded pixels.
     problems : tuple of Problem
         Files that cannot be used. They prevent training unless they are skipped.
+    notes : tuple of str
+        How labels and pixels were read, where a user may expect something else.
     warnings : tuple of str
-        They do not prevent training.
+        They do not prevent training. The notes are among them.
     errors : tuple of str
         They prevent training.
+    white : int
+        The value of 16-bit images that becomes 255. 65535 if there are none.
     """
 
     root: Path
@@ -48,8 +52,10 @@ class FolderInspection:
     entries: tuple[ImageEntry, ...]
     duplicates: tuple[tuple[str, ...], ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
+    white: int = MAX_16_BIT
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,7 +122,12 @@ class FolderInspection:
 
 
 def inspect_folder(
-    path: str | Path, *, image_size: int | tuple[int, int] | None = None, progress: Progress | None = None
+    path: str | Path,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
+    progress: Progress | None = None,
 ) -> FolderInspection:
     """Open every image of a folder once, and report everything that would fail later.
 
@@ -127,6 +138,10 @@ def inspect_folder(
     image_size : int or tuple of int, optional
         Size, or (height, width), in 8..256, that the images will be resized to. Images of different sizes are then
         accepted.
+    subfolder_groups : bool, default=False
+        Add the path of the subfolder that an image has in its class folder as the metadata column `group_id`.
+    follow_links : bool, default=False
+        Follow links that lead out of the folder, as the caches of model and data hubs have them.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of files.
 
@@ -157,7 +172,8 @@ def inspect_folder(
     >>> print(inspection.errors[0])
     one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    return inspect_listing(list_images(Path(path)), parse_image_size(image_size), progress)
+    listing = list_images(Path(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
+    return inspect_listing(listing, parse_image_size(image_size), progress)
 
 
 def inspect_listing(
@@ -165,6 +181,7 @@ def inspect_listing(
     image_size: tuple[int, int] | None,
     progress: Progress | None = None,
     on_pixels: Callable[[Pixels], object] | None = None,
+    white: int | None = None,
 ) -> FolderInspection:
     """Open every image of a listing once.
 
@@ -177,6 +194,9 @@ def inspect_listing(
         Called as ``progress(done, total)`` with numbers of files.
     on_pixels : callable, optional
         Called with the resized pixels of each usable image, in order, so that reading a folder decodes each file once.
+        16-bit images are scaled by 65535; if `FolderInspection.white` is another value, decode the files again.
+    white : int, optional
+        The value of 16-bit images that becomes 255. By default it follows from the images.
 
     Returns
     -------
@@ -202,6 +222,17 @@ def inspect_listing(
         # by pixels, because the same image can be stored in files of different bytes
         groups[entry.pixel_hash].append(entry)
     duplicates = [group for group in groups.values() if len(group) > 1]
+    in_use = white_value(max((entry.maximum for entry in entries if entry.maximum is not None), default=None))
+    has_16_bit = any(entry.maximum is not None for entry in entries)
+    white = in_use if white is None or not has_16_bit else white
+    message = scale_message(white)
+    notes = (*listing.notes, *([message] if message else []))
+    errors = [*listing.errors, *find_errors(listing, entries, len(problems), image_size)]
+    if in_use > white:
+        errors.append(
+            f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale all "
+            "to one range"
+        )
     return FolderInspection(
         root=listing.root,
         form=listing.form,
@@ -210,8 +241,10 @@ def inspect_listing(
         entries=tuple(entries),
         duplicates=tuple(tuple(entry.file for entry in group) for group in duplicates),
         problems=tuple(sorted(problems, key=lambda problem: problem.file)),
-        warnings=(*listing.warnings, *find_warnings(entries, duplicates)),
-        errors=(*listing.errors, *find_errors(listing, entries, len(problems), image_size)),
+        notes=notes,
+        warnings=(*notes, *listing.warnings, *find_warnings(entries, duplicates)),
+        errors=tuple(errors),
+        white=white,
     )
 
 
@@ -257,9 +290,6 @@ def _inspect_file(
         image = decode(root / candidate.file, image_size)
     except UnusableImage as error:
         return Problem(candidate.file, error.cause, error.fix), None
-    # with the shape: images of different shapes can have equal bytes
-    pixel_hash = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=16)
-    pixel_hash.update(image.pixels.data)
     entry = ImageEntry(
         file=candidate.file,
         label=candidate.label,
@@ -270,8 +300,9 @@ def _inspect_file(
         n_bytes=image.n_bytes,
         is_multiframe=image.is_multiframe,
         is_marked=info_is_marked(image.info),
-        pixel_hash=pixel_hash.hexdigest(),
+        pixel_hash=image.pixel_hash,
         content_hash=image.content_hash,
+        maximum=image.maximum,
         metadata=candidate.metadata,
     )
     return entry, image.pixels if keep_pixels else None  # up to 4,096 results wait in memory
