@@ -9,7 +9,7 @@ from ganaug.errors import DataError
 from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
-from ganaug.io.pillow_modes import scale_message, white_value
+from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
 from ganaug.io.provenance import info_is_marked
 from ganaug.io.threads import Progress, map_in_threads
 
@@ -230,8 +230,8 @@ def inspect_listing(
     errors = [*listing.errors, *find_errors(listing, entries, len(problems), image_size)]
     if in_use > white:
         errors.append(
-            f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale all "
-            "to one range"
+            f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale "
+            "all to one range"
         )
     return FolderInspection(
         root=listing.root,

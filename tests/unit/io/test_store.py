@@ -160,7 +160,9 @@ def test_an_interrupted_build_is_resumed(tmp_path, monkeypatch):
     names = []
     decode = store_builder._decode_record
     monkeypatch.setattr(
-        store_builder, "_decode_record", lambda record, size: (names.append(record.name), decode(record, size))[1]
+        store_builder,
+        "_decode_record",
+        lambda record, **options: (names.append(record.name), decode(record, **options))[1],
     )
     build_store(folder, tmp_path / "store")
     assert 0 < len(names) < 50
