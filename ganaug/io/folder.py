@@ -228,7 +228,7 @@ def _read(
     # allocated after the inspection, which tells the number of usable images and their channels
     images = _allocate((len(inspection.entries), *inspection.shape))
     with strict_pillow_warnings():
-        is_final = inspection.white == MAX_16_BIT and not buffer.has_overflowed
+        is_final = inspection.white in (None, MAX_16_BIT) and not buffer.has_overflowed
         source = buffer.drain() if is_final else _decode_again(inspection, progress)
         for row, pixels in zip(images.numpy(), source, strict=True):
             row[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # gray fills all channels
@@ -263,7 +263,7 @@ def _decode_again(inspection: FolderInspection, progress: Progress | None) -> It
 
     def decode_entry(entry: ImageEntry) -> Pixels:
         try:
-            return decode(inspection.root / entry.file, inspection.image_size, inspection.white).pixels
+            return decode(inspection.root / entry.file, inspection.image_size, inspection.white or MAX_16_BIT).pixels
         except UnusableImage as error:
             raise DataError(f"{inspection.root / entry.file}: {error.cause}; it changed while it was read.") from error
 

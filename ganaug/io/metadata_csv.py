@@ -31,7 +31,7 @@ def list_metadata(listing: Listing) -> None:
         listing.errors.append(f"{METADATA}: cannot be read: {error.strerror or error}. Fix or remove it")
         return
     except UnreadableSheetError as error:
-        listing.errors.append(f"{METADATA}: {error}")
+        listing.errors.append(f"{METADATA}: {error}, or remove the file if the folders are the classes")
         return
     if listing.subfolder_groups and GROUP_COLUMN not in sheet.columns:
         listing.errors.append(

@@ -41,8 +41,8 @@ class FolderInspection:
         They do not prevent training. The notes are among them.
     errors : tuple of str
         They prevent training.
-    white : int
-        The value of 16-bit images that becomes 255. 65535 if there are none.
+    white : int or None
+        The value of 16-bit images that becomes 255. None if there are none.
     """
 
     root: Path
@@ -55,7 +55,7 @@ class FolderInspection:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
-    white: int = MAX_16_BIT
+    white: int | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -222,13 +222,13 @@ def inspect_listing(
         # by pixels, because the same image can be stored in files of different bytes
         groups[entry.pixel_hash].append(entry)
     duplicates = [group for group in groups.values() if len(group) > 1]
-    in_use = white_value(max((entry.maximum for entry in entries if entry.maximum is not None), default=None))
-    has_16_bit = any(entry.maximum is not None for entry in entries)
-    white = in_use if white is None or not has_16_bit else white
-    message = scale_message(white)
+    maximum = max((entry.maximum for entry in entries if entry.maximum is not None), default=None)
+    in_use = white_value(maximum)
+    white = None if maximum is None else in_use if white is None else white
+    message = scale_message(white or MAX_16_BIT)
     notes = (*listing.notes, *([message] if message else []))
     errors = [*listing.errors, *find_errors(listing, entries, len(problems), image_size)]
-    if in_use > white:
+    if white is not None and in_use > white:
         errors.append(
             f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale "
             "all to one range"

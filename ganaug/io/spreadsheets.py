@@ -20,7 +20,7 @@ WINDOWS_1252 = "cp1252"  # what Latin-1 means in practice
 
 
 class UnreadableSheetError(Exception):
-    """A CSV cannot be read. The message is the cause, without the name of the file and the final period."""
+    """A CSV cannot be read. The message is the cause and the fix, without the name of the file and the final period."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def parse_sheet(content: bytes, required: Sequence[str]) -> Sheet:
     try:
         lines, separator, has_spaces = _parse(text, required)
     except csv.Error as error:
-        raise UnreadableSheetError(f"cannot be read as CSV in UTF-8: {error}. Fix or remove it") from error
+        raise UnreadableSheetError(f"cannot be read as CSV in UTF-8: {error}. Fix it") from error
     columns = _name_columns(lines[0][1], required)
     rows = []
     for number, cells in lines[1:]:
@@ -124,7 +124,7 @@ def _decode(content: bytes) -> tuple[str, str]:
             return content.decode(WINDOWS_1252), WINDOWS_1252
     except UnicodeDecodeError:  # five bytes have no meaning in it
         pass
-    raise UnreadableSheetError(f"cannot be read as CSV in UTF-8: {reason}. Fix or remove it") from reason
+    raise UnreadableSheetError(f"cannot be read as CSV in UTF-8: {reason}. Fix it") from reason
 
 
 def _parse(text: str, required: Sequence[str]) -> tuple[list[tuple[int, list[str]]], str, bool]:
@@ -163,10 +163,7 @@ def _name_columns(heading: Sequence[str], required: Sequence[str]) -> list[str]:
     missing = [name for name in required if name not in columns]
     if missing:
         shown = shorten([name for name in columns if name] or ["none"])
-        raise UnreadableSheetError(
-            f"lacks the column {' and '.join(missing)}; its columns are {shown}. Add it, or remove the file if the "
-            "folders are the classes"
-        )
+        raise UnreadableSheetError(f"lacks the column {' and '.join(missing)}; its columns are {shown}. Add it")
     repeated = next((name for name in columns if name and columns.count(name) > 1), None)
     if repeated is not None:
         raise UnreadableSheetError(f"has the column {repeated} twice. Remove or rename one")
