@@ -74,6 +74,9 @@ class FitOptions:
         return {name: getattr(self, name) for name in ("image_size", "skip_bad", "subfolder_groups", "follow_links")}
 
 
+OPTION_FIELDS = fields(FitOptions)
+
+
 def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     """Add the options of every verb that trains; they reach the function as one argument `options`.
 

@@ -76,6 +76,6 @@ def list_images(root: Path, *, subfolder_groups: bool = False, follow_links: boo
         list_class_folders(listing, entries)
     if listing.ignored:
         listing.warnings.append(f"ignored, because hidden or not named as an image: {shorten(listing.ignored)}")
-    if message := similar_names_message(listing.classes):
+    if message := similar_names_message(sorted(listing.classes)):
         listing.notes.append(message)
     return listing
