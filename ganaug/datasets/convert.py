@@ -19,7 +19,7 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate
 from ganaug.io.decoding import gray_or_rgb, resize_images, to_pillow
 from ganaug.io.preflight import parse_image_size
-from ganaug.io.records import find_columns, open_records, read_records
+from ganaug.io.records import find_columns, open_records, read_records, refuse_splits
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def convert(
     ((5, 28, 28, 3), ['cat', 'cat', 'cat', 'dog', 'dog'])
     """
     size = parse_image_size(image_size)
+    refuse_splits(X)
     if isinstance(X, str | Path):
         from ganaug.io.folder import read_folder
 

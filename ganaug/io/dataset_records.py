@@ -82,7 +82,7 @@ def open_dataset(
     is_json = label == JSON_COLUMN
     names = None if is_json else _class_names(dataset.features[label])
     dataset = dataset.with_format(None)  # a transform or format of the user changes what the columns hold
-    if read_column is None and hasattr(dataset, "__getitem__"):
+    if read_column is None and hasattr(dataset, "num_rows"):
         read_column = lambda column: dataset.select_columns([column])[:][column]  # noqa: E731
     # decoded here instead, so that all sources are normalized alike and unusable images can be skipped
     undecoded = dataset.cast_column(image, datasets.Image(decode=False))

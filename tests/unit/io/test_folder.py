@@ -244,7 +244,7 @@ def test_files_of_one_folder_are_distinct_on_every_disk(photos, synthetic, tmp_p
 
 @pytest.mark.parametrize("name", ["NA", "null", "None", "nan", "N/A", ""])
 def test_a_class_name_that_other_readers_take_for_a_missing_label_is_refused(tmp_path, name, snapshot):
-    with pytest.raises(DataError, match=f"class '{name}': pandas and Hugging Face.*Rename the class"):
+    with pytest.raises(DataError, match=rf"class '{name}': pandas and Hugging Face.*Rename the class"):
         write_folder(images_of("cat", name), tmp_path / "out")
     assert snapshot(tmp_path) == {}
     images = images_of("cat", name)
@@ -255,7 +255,7 @@ def test_such_names_are_refused_before_training(photos, tmp_path, snapshot):
     root = photos({"null": 4, "cat": 8})
     before = snapshot(tmp_path)
     for out in (tmp_path / "out", None):
-        with pytest.raises(DataError, match="class 'null'.*its folder"):
+        with pytest.raises(DataError, match=r"class 'null'.*its folder"):
             augment_folder(root, out, method=augmenter(n_steps=10**9))
     with pytest.raises(DataError, match="class 'null'"):
         forecast_augmentation(root)
