@@ -92,14 +92,15 @@ class FolderInspection:
         DataError
             It names every error and up to ten unusable files.
         """
-        problems = () if skip_bad else self.problems
+        # unusable files can be the reason of an error, such as a class without an image
+        problems = self.problems if self.errors or not skip_bad else ()
         if not self.errors and not problems:
             return
         lines = [f"{error}." for error in self.errors] + [str(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
         if len(problems) > MAX_PROBLEMS_SHOWN:
             n_more = len(problems) - MAX_PROBLEMS_SHOWN
             lines.append(f"... and {n_more:,} more unusable files; `ganaug check {self.root}` lists them all.")
-        if problems:
+        if problems and not skip_bad:
             lines.append("To leave unusable files out: --skip-bad (in Python skip_bad=True).")
         if len(lines) > 1 or not lines[0].startswith(str(self.root)):
             lines.insert(0, f"{'These files' if self.form == 'files' else self.root} cannot be used:")
