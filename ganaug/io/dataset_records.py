@@ -135,6 +135,8 @@ def _label(raw: Any, names: Sequence[str] | None) -> Label:
 
 def _decode_cell(file: Any, size: tuple[int, int] | None, white: int) -> DecodedImage:
     """Decode a cell of an image column: a dict with the bytes of a file or its path, or None."""
+    if isinstance(file, bytes):
+        return decode_bytes(file, size, white)
     if file is None or (file.get("bytes") is None and file.get("path") is None):
         raise UnusableImage("holds no image")
     if file.get("bytes") is not None:

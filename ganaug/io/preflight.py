@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
+from ganaug.io.dataset_checks import (
+    MAX_IMAGE_SIZE,
+    MIN_IMAGE_SIZE,
+    ImageEntry,
+    dark_color_message,
+    find_errors,
+    find_warnings,
+)
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
@@ -226,8 +233,8 @@ def inspect_listing(
     maximum = max((entry.maximum for entry in entries if entry.maximum is not None), default=None)
     in_use = white_value(maximum)
     white = None if maximum is None else in_use if white is None else white
-    message = scale_message(white or MAX_16_BIT)
-    notes = (*listing.notes, *([message] if message else []))
+    messages = (scale_message(white or MAX_16_BIT), dark_color_message(entries))
+    notes = (*listing.notes, *filter(None, messages))
     errors = [*listing.errors, *find_errors(listing, entries, len(problems), image_size)]
     if white is not None and in_use > white:
         errors.append(
@@ -304,6 +311,7 @@ def _inspect_file(
         pixel_hash=image.pixel_hash,
         content_hash=image.content_hash,
         maximum=image.maximum,
+        upper_maximum=image.upper_maximum,
         metadata=candidate.metadata,
     )
     return entry, image.pixels if keep_pixels else None  # up to 4,096 results wait in memory
