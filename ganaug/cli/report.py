@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of
-from ganaug.cli.options import FILE, FOLDER, Size, new_file
+from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
+from ganaug.cli.reading import read
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,6 +37,8 @@ EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 @click.option("--image-size", type=Size(), help="Resize to this size.  [default: the size of the first real image]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
+@subfolder_groups_option
+@follow_links_option
 def report(
     real: Path,
     synthetic: Path,
@@ -52,6 +55,8 @@ def report(
     image_size: int | tuple[int, int] | None,
     seed: int,
     skip_bad: bool,
+    subfolder_groups: bool,
+    follow_links: bool,
 ) -> None:
     """Compare the SYNTHETIC images of any generator with REAL ones: diversity, copies, labels, and composition.
 
@@ -62,17 +67,16 @@ def report(
     with exit_on_error():
         for path in (out, as_json):
             new_file(path)
-        from ganaug.io.folder import read_folder
         from ganaug.io.synthetic import select_synthetic
         from ganaug.reports.attributes import shared_attributes
 
-        images = read_folder(real, image_size=image_size, skip_bad=skip_bad)
-        size = (images.shape[1], images.shape[2])
-        generated = select_synthetic(read_folder(synthetic, image_size=size, skip_bad=skip_bad))
-        holdout_images, test_images = (
-            None if folder is None else read_folder(folder, image_size=size, skip_bad=skip_bad)
-            for folder in (holdout, test)
-        )
+        reading: dict[str, Any] = {"only_notes": True, "skip_bad": skip_bad, "follow_links": follow_links}
+        images, inspection = read(real, image_size=image_size, subfolder_groups=subfolder_groups, **reading)
+        # at the size of REAL, and with its scale of 16-bit images
+        reading |= {"image_size": (images.shape[1], images.shape[2]), "white": inspection and inspection.white}
+        generated = select_synthetic(read(synthetic, **reading)[0])
+        holdout_images = None if holdout is None else read(holdout, **reading)[0]
+        test_images = None if test is None else read(test, subfolder_groups=subfolder_groups, **reading)[0]
         if metadata is not None:
             rows = _read_table(metadata)
             _check_unambiguous(metadata, rows, images, generated)
@@ -125,14 +129,16 @@ def _read_table(path: Path) -> "DataFrame":
     import pandas as pd
 
     from ganaug.errors import DataError
+    from ganaug.io.spreadsheets import UnreadableSheetError, parse_sheet
+    from ganaug.io.table import MISSING_TEXTS
 
     try:
-        # as text, because inferred types would turn values such as 01 into 1
-        table = pd.read_csv(path, dtype=str)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}.") from error
-    if "file_name" not in table:
-        raise DataError(f"{path}: has no column file_name. Add one with the name of the image file of each row.")
+        sheet = parse_sheet(path.read_bytes(), ["file_name"])
+    except (OSError, UnreadableSheetError) as error:
+        raise DataError(f"{path}: {error}.") from error
+    # as text, because inferred types would turn values such as 01 into 1
+    table = pd.DataFrame([row.cells for row in sheet.rows], columns=list(sheet.columns), dtype=object)
+    table = table.mask(table.isin(MISSING_TEXTS), None)
     return table.drop_duplicates("file_name").set_index("file_name")
 
 

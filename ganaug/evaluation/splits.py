@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
+from ganaug.io.class_folders import GROUP_COLUMN
 from ganaug.io.table import is_missing
 
-GROUP_COLUMN = "group_id"
 NO_GROUP_PREFIX = "row "  # an image without a group gets one by this prefix and its index
 MIN_IMAGES_TO_SPLIT = 4  # of a class: two to train on and one to test on in each of two folds
 
