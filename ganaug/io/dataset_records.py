@@ -24,14 +24,15 @@ def refuse_splits(source: Any) -> None:
     >>> class DatasetDict(dict): ...
     >>> refuse_splits(DatasetDict(test=[], train=[]))
     Traceback (most recent call last):
-    ganaug.errors.DataError: a DatasetDict holds the splits test, train. Pass one of them, such as data['train'].
+    ganaug.errors.DataError: got a DatasetDict with the splits test, train. Pass one split, such as data['train'].
     """
     if isinstance(source, Mapping) and "DatasetDict" in type(source).__name__:
         names = list(map(str, source))
         chosen = next((name for name in names if name.lower().startswith("train")), names[0] if names else "train")
+        article = "an" if type(source).__name__[0] in "AEIOU" else "a"
         raise DataError(
-            f"a {type(source).__name__} holds the splits {', '.join(names) or '(none)'}. Pass one of them, such as "
-            f"data[{chosen!r}]."
+            f"got {article} {type(source).__name__} with the splits {', '.join(names) or '(none)'}. Pass one split, "
+            f"such as data[{chosen!r}]."
         )
 
 

@@ -32,9 +32,9 @@ from ganaug.io.pillow_modes import (
     gray_or_rgb,
     is_16_bit,
     pillow_to_arrays,
-    resize_pillow,
     values_16_bit,
 )
+from ganaug.io.resizing import resize_picture
 
 __all__ = [
     "FORMATS",
@@ -269,7 +269,8 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
     values = values_16_bit(image) if is_16_bit(image) else None
     maximum = None if values is None else MAX_16_BIT if is_scaled else int(values.max())
     has_lost_bits = values is None and ";16" in tile  # the raw mode of 16-bit color, such as RGB;16B
-    pixels = np.array(resize_pillow(gray_or_rgb(image, white), image_size), dtype=np.uint8)
+    converted = gray_or_rgb(image, white)
+    pixels = np.array(converted if image_size is None else resize_picture(converted, image_size), dtype=np.uint8)
     info = dict(image.info)
     is_multiframe = False
     with suppress(Exception):  # last: searching for a second frame can fail although the first is valid

@@ -245,7 +245,7 @@ def test_a_dict_of_splits_is_refused_with_what_to_pass(tmp_path):
     streamed = IterableDatasetDict(validation=data.to_iterable_dataset())
     for source, kind, key in ((splits, "DatasetDict", "train"), (streamed, "IterableDatasetDict", "validation")):
         for read in (convert, open_records, lambda each: build_store(each, tmp_path / "store")):
-            with pytest.raises(DataError, match=rf"a {kind} holds the splits .*such as data\['{key}'\]"):
+            with pytest.raises(DataError, match=rf"an? {kind} with the splits .*such as data\['{key}'\]"):
                 read(source)
     splits.save_to_disk(tmp_path / "saved")
     with pytest.raises(DataError, match=r"holds several splits \(test, train\)\. Pass one, such as"):
