@@ -73,8 +73,8 @@ def parse_sheet(content: bytes, required: Sequence[str]) -> Sheet:
         The content of the file. Without a byte order mark it is UTF-8, UTF-16 if every other byte of its beginning is
         0, or else Windows-1252, which includes Latin-1. The cells are separated by commas, semicolons or tabs.
     required : sequence of str
-        Columns that it must have. Spaces around the names of columns are dropped, and case is ignored if no column has
-        the name itself. If there are spaces, those around all cells are dropped too.
+        Columns that it must have. Case is ignored if no column has the name itself. If spaces surround one of these
+        names, the spaces around all cells are dropped.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def parse_sheet(content: bytes, required: Sequence[str]) -> Sheet:
         lines, separator, has_spaces = _parse(text, required)
     except csv.Error as error:
         raise UnreadableSheetError(f"cannot be read as CSV in UTF-8: {error}. Fix it") from error
-    columns = _name_columns(lines[0][1], required)
+    columns = _name_columns([name.strip() if has_spaces else name for name in lines[0][1]], required)
     rows = []
     for number, cells in lines[1:]:
         texts = [unescape_cell(cell.strip() if has_spaces else cell) for cell in cells]
@@ -146,10 +146,11 @@ def _parse(text: str, required: Sequence[str]) -> tuple[list[tuple[int, list[str
     fitting = (each for each, heading in headings.items() if set(required) <= _simplified(heading))
     separator = next(fitting, separators[0])
     heading = headings[separator]
+    # a user's own column may have spaces in its name, so only those of the required columns count
+    has_spaces = any(name != name.strip() for name in heading if _simplified([name]) <= set(required))
     # quotes after spaces would be taken for text
-    is_spaced = len(heading) > 1 and all(name.startswith(" ") for name in heading[1:])
-    lines = list(parse(separator, strict=True, skip_spaces=is_spaced)) or [(1, [])]
-    return lines, separator, is_spaced or any(name != name.strip() for name in heading)
+    skip_spaces = has_spaces and all(name.startswith(" ") for name in heading[1:])
+    return list(parse(separator, strict=True, skip_spaces=skip_spaces)) or [(1, [])], separator, has_spaces
 
 
 def _simplified(heading: Sequence[str]) -> set[str]:
@@ -159,7 +160,7 @@ def _simplified(heading: Sequence[str]) -> set[str]:
 
 def _name_columns(heading: Sequence[str], required: Sequence[str]) -> list[str]:
     """Return the names of the columns, "" for a column without a name, such as the index that pandas writes."""
-    columns = [unescape_cell(name.strip()) for name in heading]
+    columns = [unescape_cell(name) for name in heading]
     for name in set(required) - set(columns):
         columns = [name if column.casefold() == name else column for column in columns]
     missing = [name for name in required if name not in columns]
