@@ -9,7 +9,7 @@ import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of
 from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
-from ganaug.cli.reading import read
+from ganaug.cli.reading import read, reader_like
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ganaug.images import LabeledImages
     from ganaug.reports import Report
 
+NO_ATTRIBUTES = (
+    "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in REAL with "
+    "--predicted."
+)
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
@@ -70,13 +74,11 @@ def report(
         from ganaug.io.synthetic import select_synthetic
         from ganaug.reports.attributes import shared_attributes
 
-        reading: dict[str, Any] = {"only_notes": True, "skip_bad": skip_bad, "follow_links": follow_links}
-        images, inspection = read(real, image_size=image_size, subfolder_groups=subfolder_groups, **reading)
-        # at the size of REAL, and with its scale of 16-bit images
-        reading |= {"image_size": (images.shape[1], images.shape[2]), "white": inspection and inspection.white}
-        generated = select_synthetic(read(synthetic, **reading)[0])
-        holdout_images = None if holdout is None else read(holdout, **reading)[0]
-        test_images = None if test is None else read(test, subfolder_groups=subfolder_groups, **reading)[0]
+        reading = {"skip_bad": skip_bad, "subfolder_groups": subfolder_groups, "follow_links": follow_links}
+        images, inspection = read(real, image_size=image_size, only_notes=True, **reading)
+        read_like = reader_like(images, inspection, **reading)
+        generated = select_synthetic(read_like(synthetic, subfolder_groups=False))
+        holdout_images, test_images = read_like(holdout, subfolder_groups=False), read_like(test)
         if metadata is not None:
             rows = _read_table(metadata)
             _check_unambiguous(metadata, rows, images, generated)
@@ -89,10 +91,7 @@ def report(
         show(result)
         result.write(out, as_json)
         if not names:
-            print_message(
-                "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in "
-                "REAL with --predicted."
-            )
+            print_message(NO_ATTRIBUTES)
         print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[result.verdict])
 
