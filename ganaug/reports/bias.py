@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from ganaug.errors import DataError
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
-from ganaug.evaluation.splits import resolve_groups
-from ganaug.images import LabeledImages, match_classes
+from ganaug.evaluation.groups import resolve_groups
+from ganaug.evaluation.matching import match_classes
+from ganaug.images import LabeledImages
 from ganaug.metrics.bias_amplification import N_RESAMPLES
 from ganaug.metrics.features import Extractor, get_extractor
 from ganaug.reports.attributes import Attribute, known_attributes, predicted_attributes, resolve_names

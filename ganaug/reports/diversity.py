@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug.errors import DataError
-from ganaug.images import LabeledImages, match_classes
+from ganaug.evaluation.matching import match_classes
+from ganaug.images import LabeledImages
 from ganaug.metrics.diversity import DIVERSITY_METRICS, MetricResult
 from ganaug.metrics.features import Extractor, get_extractor
 from ganaug.metrics.pair import Pair

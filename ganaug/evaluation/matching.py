@@ -1,0 +1,156 @@
+"""Give two sets of images the same classes and the same number of channels, or say why that is impossible."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.errors import DataError
+from ganaug.images import LabeledImages
+from ganaug.io.items import folded
+from ganaug.io.paths import shorten
+from ganaug.io.synthetic import select_synthetic, synthetic_mask
+
+
+def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
+    """Relabel `images` with the classes of `like`, by class name, and convert gray to RGB, or gray RGB to gray.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        The set to convert.
+    like : LabeledImages
+        The set of real images to match.
+    what : str
+        What `images` are, for error messages, such as "synthetic".
+
+    Returns
+    -------
+    LabeledImages
+        The same images with the classes and the number of channels of `like`.
+
+    Raises
+    ------
+    DataError
+        If images have a class that `like` lacks, another size, or colors where `like` is gray.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation.matching import match_classes
+    >>> pixels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    >>> real = LabeledImages(pixels, torch.tensor([0, 1]), ("cat", "dog"))
+    >>> synthetic = LabeledImages(pixels.expand(-1, 3, -1, -1), torch.tensor([0, 0]), ("dog",))
+    >>> matched = match_classes(synthetic, real, "synthetic")
+    >>> matched.targets, matched.shape
+    ([1, 1], (1, 8, 8))
+    """
+    unknown = [name for name, count in images.counts.items() if name not in like.classes and count]
+    if unknown:
+        raise DataError(_unknown_classes_message(unknown, like.classes, what))
+    if images.shape[1:] != like.shape[1:]:
+        (height, width), (real_height, real_width) = images.shape[1:], like.shape[1:]
+        raise DataError(
+            f"the {what} images are {height}x{width} and the real ones {real_height}x{real_width} (height x width): "
+            "resize both to one size."
+        )
+    # the labels of absent classes are never used
+    new_labels = torch.tensor(
+        [like.classes.index(name) if name in like.classes else 0 for name in images.classes], dtype=torch.int64
+    )
+    pixels = images.images if images.shape[0] == like.shape[0] else _convert_channels(images.images[:], like, what)
+    return replace(images, images=pixels, labels=new_labels[images.labels], classes=like.classes)
+
+
+def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledImages:
+    """Return the synthetic images with the classes and the number of channels of the real ones.
+
+    Parameters
+    ----------
+    synthetic : LabeledImages
+        If some are marked as synthetic in their metadata, the others are left out.
+    real : LabeledImages
+        The real images.
+
+    Returns
+    -------
+    LabeledImages
+
+    Raises
+    ------
+    DataError
+        If one of the sets is empty, or they do not match, see `match_classes`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation.matching import match_synthetic
+    >>> real = LabeledImages(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
+    >>> match_synthetic(real.take([]), real)
+    Traceback (most recent call last):
+    ganaug.errors.DataError: there are no synthetic images to compare.
+    """
+    for name, images in {"real": real, "synthetic": synthetic}.items():
+        if not len(images):
+            raise DataError(f"there are no {name} images to compare.")
+    return match_classes(select_synthetic(synthetic), real, "synthetic")
+
+
+def drop_synthetic(images: LabeledImages, groups: np.ndarray | None = None) -> tuple[LabeledImages, np.ndarray | None]:
+    """Leave out the real images that their metadata mark as synthetic.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        N images that should be real.
+    groups : array of shape (N,), optional
+        Their groups.
+
+    Returns
+    -------
+    tuple of LabeledImages, and array or None
+        The remaining images and their groups.
+
+    Raises
+    ------
+    DataError
+        If all images are marked.
+    """
+    is_real = ~synthetic_mask(images.metadata, len(images))
+    if is_real.all():
+        return images, groups
+    if not is_real.any():
+        raise DataError("all real images are marked as synthetic in their metadata (column is_synthetic).")
+    return images.take(is_real), None if groups is None else groups[is_real.numpy()]
+
+
+def _convert_channels(pixels: Tensor, like: LabeledImages, what: str) -> Tensor:
+    """Return gray images as RGB, or RGB images without colors as gray. Raises DataError for colors."""
+    if like.shape[0] == 3:
+        return pixels.expand(-1, 3, -1, -1)
+    in_color = (pixels != pixels[:, :1]).flatten(1).any(1)
+    if in_color.any():
+        raise DataError(
+            f"the real images are gray, and {int(in_color.sum()):,} of {len(pixels):,} {what} images are in color: "
+            "convert them to gray, or use real images in color."
+        )
+    return pixels[:, :1]
+
+
+def _unknown_classes_message(unknown: Sequence[str], classes: Sequence[str], what: str) -> str:
+    """Return the message for classes that the real images lack, with the likely cause."""
+    message = (
+        f"the {what} images have {'class' if len(unknown) == 1 else 'the classes'} "
+        f"{shorten([repr(name) for name in unknown])}, which the real ones lack ({shorten(list(classes), 20)})."
+    )
+    pairs = [f"{name!r} = {other!r}" for name in unknown for other in classes if folded(name) == folded(other)]
+    if pairs:
+        return f"{message} These differ only in case, spaces or accents: {shorten(pairs)}. Give both the same name."
+    numbered = [all(name.strip().lstrip("+-").isdigit() for name in names) for names in (unknown, classes)]
+    if numbered[0] != numbered[1]:
+        return f"{message} One set names its classes by numbers and the other does not. Give both the same names."
+    return f"{message} Give both the same class names, or leave these images out."
