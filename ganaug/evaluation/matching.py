@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.items import folded
@@ -100,7 +101,9 @@ def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledIma
     return match_classes(select_synthetic(synthetic), real, "synthetic")
 
 
-def drop_synthetic(images: LabeledImages, groups: np.ndarray | None = None) -> tuple[LabeledImages, np.ndarray | None]:
+def drop_synthetic(
+    images: LabeledImages, groups: np.ndarray | None = None, *, warn: bool = False
+) -> tuple[LabeledImages, np.ndarray | None]:
     """Leave out the real images that their metadata mark as synthetic.
 
     Parameters
@@ -109,6 +112,8 @@ def drop_synthetic(images: LabeledImages, groups: np.ndarray | None = None) -> t
         N images that should be real.
     groups : array of shape (N,), optional
         Their groups.
+    warn : bool, default=False
+        Whether to warn with the number of images that are left out.
 
     Returns
     -------
@@ -125,6 +130,8 @@ def drop_synthetic(images: LabeledImages, groups: np.ndarray | None = None) -> t
         return images, groups
     if not is_real.any():
         raise DataError("all real images are marked as synthetic in their metadata (column is_synthetic).")
+    if warn:
+        warn_user(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the real images.")
     return images.take(is_real), None if groups is None else groups[is_real.numpy()]
 
 

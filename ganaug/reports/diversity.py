@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug.errors import DataError
-from ganaug.evaluation.matching import match_classes
+from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
 from ganaug.metrics.diversity import DIVERSITY_METRICS, MetricResult
 from ganaug.metrics.features import Extractor, get_extractor
@@ -96,9 +96,11 @@ def diversity_report(
     ['coverage', 'missing modes', 'near-copies', 'repeats']
     """
     report_progress = progress or (lambda step, done, total: None)  # noqa: ARG005
-    synthetic = match_classes(synthetic, real, "synthetic")
+    synthetic = match_synthetic(synthetic, real)
+    real, _ = drop_synthetic(real, warn=True)
     reference = real if holdout is None else match_classes(holdout, real, "held-out")
-    _check_not_empty(reference, synthetic)
+    if not len(reference):
+        raise DataError("there are no held-out images to compare.")
     real_sample = draw_images(reference, max_images_per_class, random_state, "real")
     synthetic_sample = draw_images(synthetic, max_images_per_class, random_state, "synthetic")
     features_name, extract = get_extractor(features)
@@ -139,12 +141,6 @@ def diversity_report(
         },
         tuple(draw_figures(pairs, results, rows)) if pictures else (),
     )
-
-
-def _check_not_empty(real: LabeledImages, synthetic: LabeledImages) -> None:
-    """Raise DataError if there is nothing to compare."""
-    if not len(synthetic) or not len(real):
-        raise DataError(f"there are no {'real' if len(synthetic) else 'synthetic'} images to compare.")
 
 
 def _draw_membership(
