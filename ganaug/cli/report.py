@@ -55,7 +55,7 @@ def report(
     """Compare the SYNTHETIC images of any generator with REAL ones: diversity, copies, labels, and composition.
 
     In a folder with both, as `augment` writes it, the images marked as synthetic are judged. Composition is compared if
-    metadata.csv has columns attr_... in both folders; unsuitable ones are left out, and the report says so. Exit status:
+    metadata.csv has columns attr_... in both folders; the report names those that are unsuitable. Exit status:
     0 pass or warnings only, 3 too few images to judge, or none of --attributes can be compared, 4 fail.
     """
     with exit_on_error(), warnings_to_stderr():
