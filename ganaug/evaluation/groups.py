@@ -162,7 +162,7 @@ def cell_text(value: Any) -> str | None:
     """
     while isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
-    if hasattr(value, "item") and np.size(value) == 1:
+    if hasattr(value, "item") and int(np.prod(np.shape(value))) == 1:
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode(errors="backslashreplace")

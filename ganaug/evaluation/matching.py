@@ -1,5 +1,6 @@
 """Give two sets of images the same classes and the same number of channels, or say why that is impossible."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.items import folded
+from ganaug.io.items import folded, text_value
 from ganaug.io.paths import shorten
 from ganaug.io.synthetic import select_synthetic, synthetic_mask
 
@@ -49,7 +50,11 @@ def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> Labe
     >>> matched.targets, matched.shape
     ([1, 1], (1, 8, 8))
     """
-    unknown = [name for name, count in images.counts.items() if name not in like.classes and count]
+    # file systems write accents in two ways
+    index = {unicodedata.normalize("NFC", name): label for label, name in enumerate(like.classes)} | like.class_to_idx
+    new_labels = [index.get(name, index.get(unicodedata.normalize("NFC", name), -1)) for name in images.classes]
+    counts = zip(images.classes, new_labels, images.counts.values(), strict=True)
+    unknown = [name for name, label, count in counts if label < 0 and count]
     if unknown:
         raise DataError(_unknown_classes_message(unknown, like.classes, what))
     if images.shape[1:] != like.shape[1:]:
@@ -58,12 +63,10 @@ def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> Labe
             f"the {what} images are {height}x{width} and the real ones {real_height}x{real_width} (height x width): "
             "resize both to one size."
         )
-    # the labels of absent classes are never used
-    new_labels = torch.tensor(
-        [like.classes.index(name) if name in like.classes else 0 for name in images.classes], dtype=torch.int64
-    )
     pixels = images.images if images.shape[0] == like.shape[0] else _convert_channels(images.images[:], like, what)
-    return replace(images, images=pixels, labels=new_labels[images.labels], classes=like.classes)
+    return replace(
+        images, images=pixels, labels=torch.tensor(new_labels, dtype=torch.int64)[images.labels], classes=like.classes
+    )
 
 
 def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledImages:
@@ -102,7 +105,7 @@ def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledIma
 
 
 def drop_synthetic(
-    images: LabeledImages, groups: np.ndarray | None = None, *, warn: bool = False
+    images: LabeledImages, groups: np.ndarray | None = None, *, what: str = "real", warn: bool = False
 ) -> tuple[LabeledImages, np.ndarray | None]:
     """Leave out the real images that their metadata mark as synthetic.
 
@@ -112,6 +115,8 @@ def drop_synthetic(
         N images that should be real.
     groups : array of shape (N,), optional
         Their groups.
+    what : str, default="real"
+        What the images are, for the error message.
     warn : bool, default=False
         Whether to warn with the number of images that are left out.
 
@@ -129,10 +134,21 @@ def drop_synthetic(
     if is_real.all():
         return images, groups
     if not is_real.any():
-        raise DataError("all real images are marked as synthetic in their metadata (column is_synthetic).")
+        raise DataError(f"all {what} images are marked as synthetic in their metadata (column is_synthetic).")
     if warn:
-        warn_user(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the real images.")
+        warn_user(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the {what} images.")
     return images.take(is_real), None if groups is None else groups[is_real.numpy()]
+
+
+def check_trainable(real: LabeledImages) -> None:
+    """Raise DataError unless the images are of two classes at least, which a classifier needs."""
+    names = [name for name, count in real.counts.items() if count]
+    if len(names) < 2:
+        raise DataError(
+            f"all real images are of class {names[0]!r}: a classifier needs at least two classes."
+            if names
+            else "there are no real images to train on."
+        )
 
 
 def _convert_channels(pixels: Tensor, like: LabeledImages, what: str) -> Tensor:
@@ -154,9 +170,14 @@ def _unknown_classes_message(unknown: Sequence[str], classes: Sequence[str], wha
         f"the {what} images have {'class' if len(unknown) == 1 else 'the classes'} "
         f"{shorten([repr(name) for name in unknown])}, which the real ones lack ({shorten(list(classes), 20)})."
     )
-    pairs = [f"{name!r} = {other!r}" for name in unknown for other in classes if folded(name) == folded(other)]
+    pairs = [
+        f"{name!r} = {other!r}"
+        for name in unknown
+        for other in classes
+        if folded(name) == folded(other) or text_value(name) == text_value(other)
+    ]
     if pairs:
-        return f"{message} These differ only in case, spaces or accents: {shorten(pairs)}. Give both the same name."
+        return f"{message} These look like one class: {shorten(pairs)}. Give it the same name in both."
     numbered = [all(name.strip().lstrip("+-").isdigit() for name in names) for names in (unknown, classes)]
     if numbered[0] != numbered[1]:
         return f"{message} One set names its classes by numbers and the other does not. Give both the same names."

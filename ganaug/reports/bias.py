@@ -11,7 +11,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
-from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
+from ganaug.evaluation.matching import check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
 from ganaug.metrics.bias_amplification import N_RESAMPLES
 from ganaug.metrics.features import Extractor, get_extractor
@@ -222,7 +222,8 @@ def check_bias_inputs(
     real, group_ids = drop_synthetic(real, all_groups, warn=True)
     test_groups = None
     if test is not None:
-        test, _ = drop_synthetic(match_classes(test, real, "test"))
+        check_trainable(real)
+        test, _ = drop_synthetic(match_classes(test, real, "test"), what="test", warn=True)
         check_test(test, real)
         test_groups = resolve_groups(test, groups if isinstance(groups, str) else None, "test")
         check_groups_apart(group_ids, test_groups)

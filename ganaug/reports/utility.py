@@ -11,7 +11,7 @@ from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
-from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
+from ganaug.evaluation.matching import check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
@@ -107,11 +107,11 @@ def utility_report(
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
-    real, group_ids = _real_images(real, resolve_groups(real, groups), notes)
-    _check_classes(real)
+    real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
+    check_trainable(real)
     source = _check_source(augmenter_or_synthetic, real, test)
     if test is not None:
-        test, _ = _real_images(match_classes(test, real, "test"), None, notes)
+        test, _ = _real_images(match_classes(test, real, "test"), None, notes, "test")
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
     trial = Trial(
         real,
@@ -183,25 +183,14 @@ def _check_source(
 
 
 def _real_images(
-    images: LabeledImages, groups: np.ndarray | None, notes: list[str]
+    images: LabeledImages, groups: np.ndarray | None, notes: list[str], what: str
 ) -> tuple[LabeledImages, np.ndarray | None]:
     """The images and their groups without those that metadata marks as synthetic."""
-    remaining = drop_synthetic(images, groups)
+    remaining = drop_synthetic(images, groups, what=what)
     n_dropped = len(images) - len(remaining[0])
     if n_dropped:
-        notes.append(f"{n_dropped:,} images marked as synthetic are left out of the real images")
+        notes.append(f"{n_dropped:,} images marked as synthetic are left out of the {what} images")
     return remaining
-
-
-def _check_classes(real: LabeledImages) -> None:
-    """Raise DataError if there are no two classes to tell apart."""
-    names = [name for name, count in real.counts.items() if count]
-    if len(names) < 2:
-        raise DataError(
-            f"all real images are of class {names[0]!r}: a classifier needs at least two classes."
-            if names
-            else "there are no real images to train on."
-        )
 
 
 def _split(
