@@ -124,15 +124,8 @@ def read_metadata_file(path: Path) -> MetadataFile:
     ...     read_metadata_file(path).rows
     {'cat/1.png': {'attr_site': 'NA'}, 'cat/2.png': {'attr_site': None}}
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
-            reader = csv.DictReader(file, strict=True)
-            names = [unescape_cell(name.strip()) for name in reader.fieldnames or []]
-            _check_header(path, names)
-            reader.fieldnames = names
-            return MetadataFile(path, tuple(name for name in names if name != FILE_NAME), _read_rows(path, reader))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {error}. Save it as CSV in UTF-8.") from error
+    names, lines = _parse(path)
+    return MetadataFile(path, tuple(name for name in names if name not in ("", FILE_NAME)), _join_rows(path, lines))
 
 
 def file_key(name: str) -> str:
@@ -164,31 +157,42 @@ def _check_header(path: Path, names: list[str]) -> None:
         raise DataError(f"{path}: has the column {repeated} twice. Rename or remove one.")
 
 
-def _read_rows(path: Path, reader: "csv.DictReader[str]") -> dict[str, dict[str, str | None]]:
-    """Read all rows by file name."""
+def _parse(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the columns, and line number and cells of each row."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
+            reader = csv.reader(file, strict=True)
+            names = [unescape_cell(name.strip()) for name in next(reader, [])]
+            _check_header(path, names)
+            lines = [(reader.line_num, cells) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {error}. Save it as CSV in UTF-8.") from error
+    longer = next((line for line, cells in lines if any(cells[len(names) :])), None)
+    if longer is not None:
+        raise DataError(f"{path}: line {longer} has more cells than the heading. Quote cells that contain a comma.")
+    return names, [(line, dict(zip(names, map(unescape_cell, cells), strict=False))) for line, cells in lines]
+
+
+def _join_rows(path: Path, lines: Iterable[tuple[int, dict[str, str]]]) -> dict[str, dict[str, str | None]]:
+    """Return the rows by file name. lines: line number and cells of each."""
     rows: dict[str, dict[str, str | None]] = {}
-    lines: dict[str, int] = {}
-    for raw in reader:
-        cells: dict[Any, Any] = dict(raw)
-        if None in cells:
-            raise DataError(
-                f"{path}: line {reader.line_num} has more cells than the heading. Quote cells that contain a comma."
-            )
-        row = {name: None if not (cell or "").strip() else unescape_cell(cell) for name, cell in cells.items() if name}
-        name = row.pop(FILE_NAME)
+    line_of: dict[str, int] = {}
+    for line, cells in lines:
+        row = {name: cell if cell.strip() else None for name, cell in cells.items() if name}
+        name = row.pop(FILE_NAME, None)
         if name is None:
             if any(cell is not None for cell in row.values()):
-                raise DataError(f"{path}: line {reader.line_num} has no {FILE_NAME}. Add it, or remove the line.")
+                raise DataError(f"{path}: line {line} has no {FILE_NAME}. Add it, or remove the line.")
             continue  # spreadsheets write rows without any value
         key = file_key(name)
-        different = next((each for each in row if key in rows and _differ(row[each], rows[key][each])), None)
+        different = next((each for each in row if key in rows and _differ(row[each], rows[key].get(each))), None)
         if different is not None:
             raise DataError(
-                f"{path}: lines {lines[key]} and {reader.line_num} have different values of {different} for {key}: "
-                f"{rows[key][different]!r} and {row[different]!r}. Keep one row per image."
+                f"{path}: lines {line_of[key]} and {line} have different values of {different} for {key}: "
+                f"{rows[key].get(different)!r} and {row[different]!r}. Keep one row per image."
             )
         rows.setdefault(key, row)
-        lines.setdefault(key, reader.line_num)
+        line_of.setdefault(key, line)
     return rows
 
 
