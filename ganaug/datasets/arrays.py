@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ganaug.errors import DataError
 
 CHANNELS = (1, 3)  # gray and RGB
+RGBA = 4
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class PixelScale:
     >>> import numpy as np
     >>> from ganaug.datasets.arrays import PixelScale
     >>> X = np.array([[0.0], [0.5], [1.0]])
-    >>> scale = PixelScale.of(X, per_feature=False)
+    >>> scale = PixelScale.of([X])
     >>> pixels = scale.to_uint8(X)
     >>> pixels.ravel().tolist()
     [0, 128, 255]
@@ -37,33 +40,44 @@ class PixelScale:
     high: np.ndarray | np.float64
 
     @classmethod
-    def of(cls, array: np.ndarray, *, per_feature: bool) -> "PixelScale":
-        """Choose the scale of an array.
+    def of(cls, arrays: Sequence[np.ndarray], *, per_feature: bool = False) -> "PixelScale":
+        """Choose one scale for arrays of one data set.
 
         Parameters
         ----------
-        array : ndarray
-            Finite numbers of shape (N, ...).
-        per_feature : bool
-            Scale by the minimum and maximum of each feature, unless the dtype is uint8.
+        arrays : sequence of ndarray
+            Finite numbers of one dtype: images, or one array of shape (N, ...).
+        per_feature : bool, default=False
+            Scale by the minimum and maximum of each feature of one array, unless the dtype is uint8.
 
         Returns
         -------
         PixelScale
-            uint8 maps to itself. Numbers within [0, 1] are multiplied by 255. Whole numbers of at least 0, with a
-            maximum above 127 and up to 255, map to themselves. Other numbers are scaled by their minimum and maximum.
+            See `known` for ranges that say what black and white are. Other numbers are scaled by their minimum and
+            maximum.
         """
-        if array.dtype == np.uint8:
-            return cls(np.float64(0), np.float64(255))
-        if per_feature:
+        if per_feature and arrays[0].dtype != np.uint8:
+            array = np.concatenate(arrays)
             return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
-        minimum, maximum = array.min(), array.max()
-        if minimum >= 0 and maximum <= 1:
-            return cls(np.float64(0), np.float64(1))
-        # a maximum of at most 127 is more likely another range, such as 0..15, which would be almost black
-        if minimum >= 0 and 127 < maximum <= 255 and bool((array == np.rint(array)).all()):
+        return cls.known(arrays) or cls(*(np.float64(limit) for limit in _limits(arrays)))
+
+    @classmethod
+    def known(cls, arrays: Sequence[np.ndarray]) -> "PixelScale | None":
+        """Choose the scale of arrays if their range says what black and white are, else return None.
+
+        uint8 maps to itself. Numbers within [0, 1] and within [-1, 1] map to 0..255. Whole numbers of at least 0 with a
+        maximum from 128 to 255 map to themselves; with a greater maximum, they are scaled by the bits in use, such as
+        by 4,095 for 12 bits.
+        """
+        if arrays[0].dtype == np.uint8:
             return cls(np.float64(0), np.float64(255))
-        return cls(np.float64(minimum), np.float64(maximum))
+        minimum, maximum = _limits(arrays)
+        if minimum >= -1 and maximum <= 1:
+            return cls(np.float64(0 if minimum >= 0 else -1), np.float64(1))
+        # a maximum of at most 127 is more likely another range, such as 0..15, which would be almost black
+        if minimum >= 0 and maximum > 127 and all(bool((array == np.rint(array)).all()) for array in arrays):
+            return cls(np.float64(0), np.float64(2 ** max(8, int(maximum).bit_length()) - 1))
+        return None
 
     def to_uint8(self, array: np.ndarray) -> np.ndarray:
         """Map numbers to uint8, rounded; shape unchanged."""
@@ -77,6 +91,11 @@ class PixelScale:
         """Map uint8 to numbers of `dtype`, rounded for integer types; shape unchanged."""
         values = array.astype(np.float64) / 255 * (self.high - self.low) + self.low
         return (np.rint(values) if dtype.kind in "iub" else values).astype(dtype)
+
+
+def _limits(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the smallest and the greatest number."""
+    return min(float(array.min()) for array in arrays), max(float(array.max()) for array in arrays)
 
 
 @dataclass(frozen=True)
@@ -115,7 +134,7 @@ class ArrayLayout:
         Parameters
         ----------
         array : ndarray
-            Shape (N, D), (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3.
+            Shape (N, D), (N, H, W), (N, H, W, C) or (N, C, H, W), C 1, 3 or 4.
         image_shape : sequence of int or None
             (H, W) or (H, W, C) of rows of length H * W * C; None treats rows as feature vectors.
         channels_first : bool
@@ -137,14 +156,15 @@ class ArrayLayout:
         if array.ndim == 3:
             return cls(item_shape, False, (1, *item_shape))
         if array.ndim == 4:
-            first_fits, last_fits = item_shape[0] in CHANNELS, item_shape[2] in CHANNELS
-            if first_fits and (channels_first or not last_fits):
-                return cls(item_shape, False, item_shape)
-            if last_fits:
-                return cls(item_shape, True, (item_shape[2], item_shape[0], item_shape[1]))
+            for channels in (CHANNELS, (RGBA,)):
+                first_fits, last_fits = item_shape[0] in channels, item_shape[2] in channels
+                if first_fits and (channels_first or not last_fits):
+                    return cls(item_shape, False, item_shape)
+                if last_fits:
+                    return cls(item_shape, True, (item_shape[2], item_shape[0], item_shape[1]))
         raise DataError(
             f"X has shape {array.shape}; images must be (N, H * W * C), (N, H, W), (N, H, W, C) or (N, C, H, W), "
-            "C 1 or 3."
+            "C 1, 3 or 4 (red, green, blue, opacity)."
         )
 
     @classmethod
@@ -165,5 +185,37 @@ class ArrayLayout:
         return array.reshape(-1, channels, height, width)
 
     def from_nchw(self, array: np.ndarray) -> np.ndarray:
-        """Rearrange (N, C, H, W) to an array of this layout."""
+        """Rearrange (N, C, H, W) to an array of this layout. Images get the number of channels of this layout."""
+        channels = self.shape[0]
+        if array.shape[1] != channels:
+            # gray to RGB, RGB to gray, or either to RGB with full opacity
+            gray_or_rgb = array[:, :1] if channels == 1 else np.broadcast_to(array, (len(array), 3, *array.shape[2:]))
+            opacity = np.full_like(array[:, :1], 255)
+            array = np.concatenate([gray_or_rgb, opacity], axis=1) if channels == RGBA else gray_or_rgb
         return (array.transpose(0, 2, 3, 1) if self.channels_last else array).reshape(-1, *self.item_shape)
+
+
+def composite_on_white(pixels: Tensor) -> Tensor:
+    """Composite RGBA images on white, as `ganaug.io.decoding` does with files; others are returned as they are.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        uint8 of shape (N, C, H, W).
+
+    Returns
+    -------
+    Tensor
+        uint8 of shape (N, C, H, W), C 3 if it was 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.datasets.arrays import composite_on_white
+    >>> composite_on_white(torch.zeros(1, 4, 1, 1, dtype=torch.uint8)).flatten().tolist()
+    [255, 255, 255]
+    """
+    if pixels.shape[1] != RGBA:
+        return pixels
+    opacity = pixels[:, 3:].float() / 255
+    return (pixels[:, :3] * opacity + 255 * (1 - opacity)).round().to(torch.uint8)

@@ -4,7 +4,6 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -14,11 +13,10 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.messages import warn_user
-from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_hugging_face
+from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.estimators.parameters import as_json, is_fully_stored
@@ -206,9 +204,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _convert(self, X: Any, y: Any) -> ConvertedData:
         """Convert a user's data, after the parameters are checked."""
         self._check_params()
-        is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
         # imbalanced-learn validates two-dimensional tables only
-        if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
+        if not is_table(X):
             converted = convert(X, y, image_shape=self.image_shape, image_size=self.image_size)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted

@@ -394,3 +394,11 @@ def _from_16_bit(values: NDArray[np.integer]) -> Image.Image:
         raise UnusableImage("has 32-bit values outside 0..65535", "Convert it to 8-bit or 16-bit gray")
     # 65535 / 255 is exactly 257; the sum would overflow uint16
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def pillow_to_arrays(images: Sequence[Image.Image], image_size: tuple[int, int] | None = None) -> list[Pixels]:
+    """Stub until the branch `files` is merged."""
+    converted = [gray_or_rgb(image) for image in images]
+    if image_size is not None:
+        converted = [image.resize(image_size[::-1], Image.Resampling.BICUBIC) for image in converted]
+    return [np.array(image) for image in converted]

@@ -167,10 +167,21 @@ def test_sets_that_do_not_fit_are_refused():
     floats = TensorDataset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(DataError, match="already applied a transform"):
         MixedDataset(floats, FAKE)
-    with pytest.raises(DataError, match="real images are 9x8"):
-        MixedDataset(Pictures(), FAKE)
-    with pytest.raises(DataError, match=r"\(3, 8, 8\) and synthetic ones \(1, 8, 8\)"):
-        MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
+    with pytest.raises(ValueError, match="resize must be one of"):
+        MixedDataset(REAL, FAKE, resize="zoom")
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_real_images_of_another_size_are_resized_to_that_of_the_synthetic_ones(resize):
+    mixed = MixedDataset(Pictures(), FAKE, resize=resize)
+    assert {mixed[index][0].size for index in range(len(mixed))} == {(8, 8)}
+    kept = MixedDataset(Pictures(), FAKE, resize=None)
+    assert {kept[index][0].size for index in range(len(kept))} == {Pictures()[0][0].size, (8, 8)}
+
+
+def test_gray_synthetic_images_become_rgb_beside_real_ones_in_color():
+    mixed = MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
+    assert {tuple(mixed[index][0].shape) for index in range(len(mixed))} == {(3, 8, 8)}
 
 
 class Advice:
