@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.items import text_value
+from ganaug.io.items import folded, text_value
+from ganaug.io.paths import shorten
 
 GROUP_COLUMN = "group_id"
 NO_GROUP_PREFIX = " row "  # of the name of an image without a group; other names do not begin with a space
@@ -118,6 +120,11 @@ def check_groups_apart(training: np.ndarray | None, test: np.ndarray | None) -> 
     DataError
         If a group is in both.
 
+    Warns
+    -----
+    UserWarning
+        If names of groups differ only in case.
+
     Examples
     --------
     >>> from ganaug.evaluation.groups import check_groups_apart, name_groups
@@ -127,11 +134,21 @@ def check_groups_apart(training: np.ndarray | None, test: np.ndarray | None) -> 
     """
     if training is None or test is None:
         return
-    shared = sorted(name for name in set(training) & set(test) if not name.startswith(NO_GROUP_PREFIX))
+    named = [{name for name in set(names) if not name.startswith(NO_GROUP_PREFIX)} for names in (training, test)]
+    shared = sorted(named[0] & named[1])
     if shared:
         raise DataError(
             f"group {str(shared[0])!r} (one of {len(shared)}) has training and test images: images of one patient or "
             "slide are not an independent test. Split by whole groups."
+        )
+    folded_names = {folded(name): str(name) for name in named[0]}
+    similar = [
+        f"{folded_names[folded(name)]!r} = {str(name)!r}" for name in sorted(named[1]) if folded(name) in folded_names
+    ]
+    if similar:
+        warn_user(
+            f"groups of training and test images differ only in case: {shorten(similar)}. If they are one group, the "
+            "test is not independent."
         )
 
 
@@ -190,7 +207,11 @@ def _name_group(value: Any, row: int) -> str:
     if isinstance(value, str) and value.startswith(NO_GROUP_PREFIX):
         return value
     try:
-        text = cell_text(value)
+        if isinstance(value, tuple) and len(value) > 1:  # several columns together are the key of the group
+            parts = tuple(cell_text(part) for part in value)
+            text = str(parts) if any(parts) else None
+        else:
+            text = cell_text(value)
     except DataError as error:
         raise DataError(f"groups, row {row:,}: {error}") from error
     return f"{NO_GROUP_PREFIX}{row}" if text is None else text

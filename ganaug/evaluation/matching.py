@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> Labe
     >>> matched.targets, matched.shape
     ([1, 1], (1, 8, 8))
     """
+    check_image_set(images, what)
     # file systems write accents in two ways
     index = {unicodedata.normalize("NFC", name): label for label, name in enumerate(like.classes)} | like.class_to_idx
     new_labels = [index.get(name, index.get(unicodedata.normalize("NFC", name), -1)) for name in images.classes]
@@ -67,6 +69,23 @@ def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> Labe
     return replace(
         images, images=pixels, labels=torch.tensor(new_labels, dtype=torch.int64)[images.labels], classes=like.classes
     )
+
+
+def check_image_set(images: Any, what: str) -> None:
+    """Raise DataError unless `images` is a `LabeledImages`.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation.matching import check_image_set
+    >>> check_image_set("photos/train", "real")
+    Traceback (most recent call last):
+    ganaug.errors.DataError: the real images are a str; expected LabeledImages, such as read_folder(path) returns.
+    """
+    if not isinstance(images, LabeledImages):
+        raise DataError(
+            f"the {what} images are a {type(images).__name__}; expected LabeledImages, such as read_folder(path) "
+            "returns."
+        )
 
 
 def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledImages:
@@ -99,6 +118,7 @@ def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledIma
     ganaug.errors.DataError: there are no synthetic images to compare.
     """
     for name, images in {"real": real, "synthetic": synthetic}.items():
+        check_image_set(images, name)
         if not len(images):
             raise DataError(f"there are no {name} images to compare.")
     return match_classes(select_synthetic(synthetic), real, "synthetic")

@@ -1,12 +1,15 @@
 """Which attributes a bias report can compare, why it leaves others out, and how many of their values are unknown."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ganaug._runtime.lookup import split_names
 from ganaug.errors import DataError
 from ganaug.evaluation.groups import name_columns
 from ganaug.images import LabeledImages
+from ganaug.io.items import similar_names
+from ganaug.io.paths import shorten
 from ganaug.reports.attributes import attribute_columns, column_texts, distinct_values, has_value
 from ganaug.reports.rows import Row
 
@@ -32,6 +35,8 @@ class AttributeSelection:
         Attributes that are compared, and why test images are not grouped by them.
     unknown : dict of str to dict of str to int
         For each attribute and origin of images ("real", "synthetic", "test"), the number of images without a value.
+    remarks : list of str
+        What is unusual about the values of attributes that are compared, without the final period.
     """
 
     names: list[str] = field(default_factory=list)
@@ -39,6 +44,7 @@ class AttributeSelection:
     left_out: dict[str, str] = field(default_factory=dict)
     not_tested: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, dict[str, int]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
         """Return a row for each number of unknown values above 0, and one for each attribute that is left out."""
@@ -72,10 +78,10 @@ class AttributeSelection:
         return shown if self.names else ["No attribute can be compared.", *shown]
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each attribute that is left out."""
-        return [f"{name} is left out: {reason}." for name, reason in self.left_out.items()] + [
-            f"Test images are not grouped by {name}: {reason}." for name, reason in self.not_tested.items()
-        ]
+        """Return a sentence for each attribute that is left out or unusual."""
+        sentences = [f"{name} is left out: {reason}." for name, reason in self.left_out.items()]
+        sentences += [f"Test images are not grouped by {name}: {reason}." for name, reason in self.not_tested.items()]
+        return sentences + [f"{remark}." for remark in self.remarks]
 
 
 def shared_attributes(*sets: LabeledImages) -> list[str]:
@@ -109,7 +115,7 @@ def select_attributes(
     real: LabeledImages,
     synthetic: LabeledImages,
     test: LabeledImages | None,
-    requested: str | Sequence[str] | None,
+    requested: str | Iterable[str] | None,
     *,
     predicted: bool,
 ) -> AttributeSelection:
@@ -121,7 +127,7 @@ def select_attributes(
         Images with metadata.
     test : LabeledImages or None
         Test images with metadata.
-    requested : str, sequence of str or None
+    requested : str, iterable of str or None
         Columns; None: those that begin with `attr_`.
     predicted : bool
         Whether the synthetic images may lack an attribute, because it is predicted.
@@ -144,7 +150,8 @@ def select_attributes(
             )
         names = sorted({*shared_attributes(real), *shared_attributes(synthetic)})
     else:
-        names = list(dict.fromkeys(str(name) for name in split_names(requested, "attributes")))
+        texts = requested if isinstance(requested, str) else list(requested)
+        names = list(dict.fromkeys(str(name) for name in split_names(texts, "attributes")))
         if not names:
             raise DataError("attributes= is empty: pass a list of columns of metadata.csv, or None for all attr_....")
         _check_columns(names, {"real": real, "synthetic": None if predicted else synthetic, "test": test})
@@ -182,13 +189,14 @@ def _add(
             columns[origin], problems[origin] = _read(images, name, origin)
     if predicted and problems["synthetic"]:
         columns["synthetic"] = []
-        problems["synthetic"] = ""
+        problems["synthetic"] = _unpredictable(columns["real"])
     selection.unknown[name] = {origin: sum(text is None for text in column) for origin, column in columns.items()}
     reason = problems["real"] or problems["synthetic"] or _unsuitable(columns["real"] + columns["synthetic"])
     if reason:
         selection.left_out[name] = reason
         return
     selection.names.append(name)
+    selection.remarks += _remarks(name, columns["real"], columns["synthetic"])
     if test is not None:
         reason = problems["test"] or _unsuitable(columns["test"])
         if reason:
@@ -219,6 +227,29 @@ def _unsuitable(column: list[str | None]) -> str:
     if all(_is_number(value) for value in values):
         return f"it has {len(values):,} different numbers, more than {MAX_VALUES}; write ranges such as 20-40 instead"
     return f"it has {len(values):,} values, more than {MAX_VALUES}, as a column of names or identifiers has"
+
+
+def _unpredictable(column: list[str | None]) -> str:
+    """Return why a classifier cannot learn the values of a column, or an empty string."""
+    counts = sorted(Counter(text for text in column if text is not None).values())
+    return "too few real images have a second value to predict it" if len(counts) > 1 and counts[-2] < 2 else ""
+
+
+def _remarks(name: str, real: list[str | None], synthetic: list[str | None]) -> list[str]:
+    """Return what is unusual about the values of an attribute that is compared."""
+    values = distinct_values(real), distinct_values(synthetic)
+    remarks = []
+    if values[1] and not set(values[0]) & set(values[1]):
+        remarks.append(
+            f"No value of {name} occurs among real and synthetic images: {shorten(list(values[0]))} and "
+            f"{shorten(list(values[1]))}. Check that both sets write it alike"
+        )
+    alike = [" = ".join(map(repr, group)) for group in similar_names(sorted({*values[0], *values[1]}))]
+    if alike:
+        remarks.append(
+            f"Values of {name} differ only in case: {shorten(alike)}. If they are one value, write them alike"
+        )
+    return remarks
 
 
 def _is_number(text: str) -> bool:

@@ -217,9 +217,8 @@ def check_bias_inputs(
         If an attribute or group is not a column of the metadata, the image sets do not match, or test images or their
         groups are among the training images.
     """
-    all_groups = resolve_groups(real, groups)
     synthetic = match_synthetic(synthetic, real)
-    real, group_ids = drop_synthetic(real, all_groups, warn=True)
+    real, group_ids = drop_synthetic(real, resolve_groups(real, groups), warn=True)
     test_groups = None
     if test is not None:
         check_trainable(real)

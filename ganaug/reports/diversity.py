@@ -99,6 +99,7 @@ def diversity_report(
     synthetic = match_synthetic(synthetic, real)
     real, _ = drop_synthetic(real, warn=True)
     reference = real if holdout is None else match_classes(holdout, real, "held-out")
+    unseen = None if unseen is None else match_classes(unseen, real, "unseen")
     if not len(reference):
         raise DataError("there are no held-out images to compare.")
     real_sample = draw_images(reference, max_images_per_class, random_state, "real")
@@ -147,11 +148,7 @@ def _draw_membership(
     real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, max_images_per_class: int, seed: int
 ) -> tuple[LabeledImages, LabeledImages]:
     """Images that the generator was trained on, and others: `unseen`, or else the held-out ones."""
-    others = (
-        held_out
-        if unseen is None
-        else draw_images(match_classes(unseen, real, "unseen"), max_images_per_class, seed, "unseen")
-    )
+    others = held_out if unseen is None else draw_images(unseen, max_images_per_class, seed, "unseen")
     return draw_images(real, max_images_per_class, seed, "members"), others
 
 

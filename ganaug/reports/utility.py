@@ -11,7 +11,7 @@ from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
-from ganaug.evaluation.matching import check_trainable, drop_synthetic, match_classes, match_synthetic
+from ganaug.evaluation.matching import check_image_set, check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
@@ -107,6 +107,7 @@ def utility_report(
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
+    check_image_set(real, "real")
     real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
     check_trainable(real)
     source = _check_source(augmenter_or_synthetic, real, test)

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from ganaug import AugmentedClassifier, LabeledImages, bias_report, utility_report
 from ganaug.errors import DataError
 from ganaug.evaluation import resolve_groups, split_folds
-from ganaug.evaluation.groups import name_groups
+from ganaug.evaluation.groups import check_groups_apart, name_groups
 from tests.planted.test_bias import drawn
 from tests.planted.test_utility_verdict import PoolGenerator, digits
 from tests.sets import noise
@@ -171,3 +171,16 @@ def test_metadata_of_lists_are_refused_by_name():
     metadata = pd.DataFrame({"group_id": [[1, 2]] * 4})
     with pytest.raises(DataError, match="groups, row 0: a cell is a list"):
         resolve_groups(LabeledImages(noise((2, 2)).images, noise((2, 2)).labels, ("a", "b"), metadata), None)
+
+
+def test_several_columns_together_are_the_key_of_a_group():
+    keys = [("north", 1), ("north ", 1.0), ("south", 1), (None, None)]
+    names = resolve_groups(noise((2, 2)), keys)
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+    assert names[3] == " row 3"
+
+
+def test_groups_that_differ_only_in_case_raise_a_warning():
+    with pytest.warns(UserWarning, match="differ only in case: 'P1' = 'p1'"):
+        check_groups_apart(name_groups(["P1", "b"], 2), name_groups(["p1", "c"], 2))

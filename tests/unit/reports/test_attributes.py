@@ -215,3 +215,39 @@ def test_a_column_without_synthetic_values_is_predicted_on_request():
     assert report.facts["predicted attributes"] == ["attr_skin"]
     assert report.facts["attributes"] == ["attr_site", "attr_skin"]
     assert not [row for row in report.rows if row.section == "Attributes"]
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "warning"),
+    [
+        (["A", "b"] * 20, "Values of attr_x differ only in case: 'A' = 'a'"),
+        (["female", "male"] * 20, "No value of attr_x occurs among real and synthetic images: a, b and female, male"),
+        ([True, False] * 20, "No value of attr_x occurs among real and synthetic images"),
+    ],
+)
+def test_values_that_the_two_sets_write_differently_are_compared_with_a_warning(synthetic, warning):
+    with pytest.warns(UserWarning, match=warning):
+        report = bias_report(*pair(attr_x=(["a", "b"] * 20, synthetic)), attributes="attr_x", features=None)
+    assert any(warning in sentence for sentence in report.summary)
+    assert all(row.value is not None for row in report.rows if row.p is not None)  # nothing is judged without a number
+
+
+@pytest.mark.parametrize("form", [tuple, set, np.array, pd.Index, pd.Series, ",".join, iter])
+def test_attributes_in_any_sequence(form):
+    report = bias_report(*pair(), attributes=form(["attr_skin"]), features=None)
+    assert report.facts["attributes"] == ["attr_skin"]
+
+
+@pytest.mark.parametrize("values", [["a"] * 39 + ["b"], ["a", "b"] + [None] * 38])
+def test_an_attribute_with_too_few_images_to_predict_it_is_left_out(values):
+    real, other = pair(attr_x=(values, None))
+    bare = replace(other, metadata=other.metadata[["attr_skin"]])
+    with pytest.warns(UserWarning, match="attr_x is left out: too few real images have a second value to predict it"):
+        report = bias_report(real, bare, attributes=["attr_x", "attr_skin"], predicted=True, features="pixels")
+    assert report.facts["attributes"] == ["attr_skin"]
+
+
+def test_two_images_of_a_second_value_can_be_predicted():
+    real, other = pair(attr_x=(["a"] * 38 + ["b"] * 2, None))
+    report = bias_report(real, other, attributes=["attr_x"], predicted=True, features="pixels")
+    assert report.facts["predicted attributes"] == ["attr_x"]

@@ -132,6 +132,23 @@ def test_sets_that_do_not_match_are_refused_before_anything_is_computed(report, 
     assert not work.is_begun
 
 
+@REPORTS
+@pytest.mark.parametrize("which", ["real", "test"])
+@pytest.mark.parametrize("value", ["photos/train", (torch.zeros(2, 1, 8, 8), torch.zeros(2))], ids=["path", "tuple"])
+def test_what_is_no_image_set_is_named(report, which, value):
+    work = Work()
+    with pytest.raises(DataError, match=f"images are a {type(value).__name__}; expected LabeledImages"):
+        report({**sets_of(), which: value}, work)
+    assert not work.is_begun
+
+
+def test_unseen_images_are_checked_before_the_features():
+    sets, work = sets_of(test=named("Healthy", "ill")), Work()
+    with pytest.raises(DataError, match="the unseen images have class 'Healthy'"):
+        diversity_report(sets["real"], sets["synthetic"], unseen=sets["test"], features=work)
+    assert not work.is_begun
+
+
 @pytest.mark.parametrize("report", [bias, utility])
 def test_a_classifier_needs_two_classes(report):
     work = Work()
