@@ -65,9 +65,9 @@ class PixelScale:
     def known(cls, arrays: Sequence[np.ndarray]) -> "PixelScale | None":
         """Choose the scale of arrays if their range says what black and white are, else return None.
 
-        uint8 maps to itself. Numbers within [0, 1] and within [-1, 1] map to 0..255. Whole numbers of at least 0 with a
-        maximum from 128 to 255 map to themselves; with a greater maximum, they are scaled by the bits in use, such as
-        by 4,095 for 12 bits.
+        uint8 maps to itself. Numbers within [0, 1] and within [-1, 1] map to 0..255. Numbers of at least 0 with a
+        maximum above 127 and up to 255 map to themselves. Whole numbers with a greater maximum are scaled by the bits
+        in use, such as by 4,095 for 12 bits.
         """
         if arrays[0].dtype == np.uint8:
             return cls(np.float64(0), np.float64(255))
@@ -75,7 +75,7 @@ class PixelScale:
         if minimum >= -1 and maximum <= 1:
             return cls(np.float64(0 if minimum >= 0 else -1), np.float64(1))
         # a maximum of at most 127 is more likely another range, such as 0..15, which would be almost black
-        if minimum >= 0 and maximum > 127 and all(bool((array == np.rint(array)).all()) for array in arrays):
+        if minimum >= 0 and maximum > 127 and (maximum <= 255 or are_whole(arrays)):
             return cls(np.float64(0), np.float64(2 ** max(8, int(maximum).bit_length()) - 1))
         return None
 
@@ -91,6 +91,34 @@ class PixelScale:
         """Map uint8 to numbers of `dtype`, rounded for integer types; shape unchanged."""
         values = array.astype(np.float64) / 255 * (self.high - self.low) + self.low
         return (np.rint(values) if dtype.kind in "iub" else values).astype(dtype)
+
+
+def are_whole(arrays: Sequence[np.ndarray]) -> bool:
+    """Return whether arrays hold whole numbers only."""
+    return all(array.dtype.kind in "biu" or bool((array == np.rint(array)).all()) for array in arrays)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return a tensor or array-like as an ndarray; bfloat16, which NumPy lacks, becomes float32.
+
+    Raises
+    ------
+    DataError
+        If it is a masked array with masked elements.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.datasets.arrays import to_numpy
+    >>> to_numpy(torch.ones(2, dtype=torch.bfloat16)).dtype
+    dtype('float32')
+    """
+    if isinstance(array, Tensor):
+        tensor = array.detach().cpu()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
+        raise DataError("images are a masked array with masked pixels. Fill them first: X.filled(0).")
+    return np.asarray(array)
 
 
 def _limits(arrays: Sequence[np.ndarray]) -> tuple[float, float]:

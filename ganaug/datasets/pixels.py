@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white
+from ganaug.datasets.arrays import ArrayLayout, PixelScale, are_whole, composite_on_white, to_numpy
 from ganaug.errors import DataError
 from ganaug.io.decoding import pillow_to_arrays, resize_images, to_pillow
 from ganaug.io.paths import shorten
@@ -103,11 +103,12 @@ def stack_images(
         ]
         return StackedImages(_stack(planes), lambda pixels: to_pillow(pixels).convert(restored_mode))
     if not all(isinstance(image, np.ndarray | Tensor) for image in images):
-        types = sorted({type(image).__name__ for image in images})
+        rows = {type(image).__name__: row for row, image in reversed([*enumerate(images)])}
+        types = [f"{name} (item {row:,})" for name, row in rows.items()]
         raise DataError(
             f"images are of type {shorten(types)}; expected Pillow images, arrays or tensors, all of one type."
         )
-    arrays = [np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image) for image in images]
+    arrays = [to_numpy(image) for image in images]
     _check_numbers(arrays)
     layouts = [ArrayLayout.of(array[None], None, channels_first=isinstance(first, Tensor)) for array in arrays]
     planes_of = [layout.to_nchw(array)[0] for layout, array in zip(layouts, arrays, strict=True)]
@@ -119,7 +120,9 @@ def stack_images(
 
     def restore(pixels: Tensor) -> Any:
         array = scale.from_uint8(layouts[0].from_nchw(pixels.numpy()[None])[0], arrays[0].dtype)
-        return torch.from_numpy(np.ascontiguousarray(array)).to(first.device) if isinstance(first, Tensor) else array
+        if not isinstance(first, Tensor):
+            return array
+        return torch.from_numpy(np.ascontiguousarray(array)).to(first.device, first.dtype)
 
     return StackedImages(_stack(planes), restore)
 
@@ -147,7 +150,7 @@ def _scale(arrays: Sequence[np.ndarray], value_range: ValueRange | None) -> Pixe
     scale_or_none = PixelScale.known(arrays)
     if scale_or_none is not None:
         return scale_or_none
-    if all(bool((array == np.rint(array)).all()) for array in arrays):  # such as levels 0..16
+    if are_whole(arrays):  # such as levels 0..16
         return PixelScale.of(arrays)
     low_number, high_number = min(array.min() for array in arrays), max(array.max() for array in arrays)
     raise DataError(

@@ -106,6 +106,8 @@ def label_value(label: Any) -> str | int | float | None:
     >>> label_value(np.array([3], dtype=np.uint8)), label_value(2.0), label_value("cat"), label_value(float("nan"))
     (3, 2, 'cat', None)
     """
+    if label is np.ma.masked:
+        return None
     while isinstance(label, list | tuple) and len(label) == 1:
         label = label[0]
     if hasattr(label, "item") and getattr(label, "size", None) is not None:  # arrays and tensors, of any library

@@ -118,6 +118,11 @@ CONTAINERS = {
         lambda labels, folder: (np.concatenate([arrays(), np.full((12, 8, 8, 1), 255, np.uint8)], axis=3), labels)
     ),
     "tensor": Container(lambda labels, folder: (PIXELS.clone(), labels)),
+    "array of floats to 255": Container(
+        lambda labels, folder: (arrays() - np.float32(0.25) * (arrays() > 254), labels)
+    ),
+    "array in Fortran order": Container(lambda labels, folder: (np.asfortranarray(arrays()), labels)),
+    "array of 16 bits": Container(lambda labels, folder: (arrays().astype(">u2") * 257, labels)),
     "tensor of floats": Container(lambda labels, folder: (PIXELS / 255, labels)),
     "list of arrays": Container(lambda labels, folder: (list(arrays()), labels)),
     "list of tensors": Container(lambda labels, folder: (list(PIXELS), labels)),
@@ -142,7 +147,8 @@ CONTAINERS = {
     ),
     "subset": dataset(lambda labels: Subset(Items(pictures(), labels), range(12)), mixable=True),
     "concatenation": dataset(
-        lambda labels: ConcatDataset([Items(PIXELS[:6], labels[:6]), Items(PIXELS[6:], labels[6:])]), mixable=True
+        lambda labels: ConcatDataset([Items(PIXELS[:6], list(labels)[:6]), Items(PIXELS[6:], list(labels)[6:])]),
+        mixable=True,
     ),
     "unknown wrapper": dataset(lambda labels: Wrapper(Items(pictures(), labels)), mixable=True),
 }
@@ -166,9 +172,10 @@ LABEL_FORMS: dict[str, Callable[[list[int]], Any]] = {
     "tensors": zero_dimensional_tensors,
     "text": lambda labels: [NAMES[label] for label in labels],
     "numpy text": lambda labels: np.array([NAMES[label] for label in labels]),
+    "bytes": lambda labels: [NAMES[label].encode() for label in labels],
     "text and numbers": lambda labels: [label if label < 2 else "cat" for label in labels],
 }
-EXPECTED_NAMES = {"text": NAMES, "numpy text": NAMES, "text and numbers": ("0", "1", "cat")}
+EXPECTED_NAMES = {"text": NAMES, "bytes": NAMES, "numpy text": NAMES, "text and numbers": ("0", "1", "cat")}
 
 
 def check_images(images: LabeledImages, names: tuple[str, ...] = ("0", "1", "2")) -> None:
@@ -197,7 +204,7 @@ def test_every_container_can_be_fitted_and_resampled(container, tmp_path):
             gan.fit_resample(X, y)
         return
     resampled, new_y = gan.fit_resample(X, y)
-    assert list(new_y) == LABELS + [1, 2, 2]
+    assert list(new_y) == [*LABELS, 1, 2, 2]
     if not CONTAINERS[container].is_dataset:
         assert type(resampled) is type(X)
         original, restored = X, resampled[: len(X)]
@@ -224,6 +231,8 @@ def test_every_data_set_can_be_mixed(container, form, tmp_path):
 UNLABELED = {
     "None": [*LABELS[:-2], None, None],
     "NaN": np.array([*LABELS[:-2], np.nan, np.nan]),
+    "masked": np.ma.masked_array(LABELS, mask=[False] * 10 + [True] * 2),
+    "nullable": pd.Series([*LABELS[:-2], None, None], dtype="Int64"),
     "-1": [*LABELS[:-2], -1, -1],
     "blank": [*(NAMES[label] for label in LABELS[:-2]), "", "  "],
 }
@@ -355,7 +364,7 @@ def test_an_unknown_normalization_is_refused_with_the_fix():
     normalize = v2.Normalize(MEAN, STD)
     unknown = gray_levels(lambda image: normalize(v2.Compose(TO_FLOAT)(image)))
     for use in (to_labeled_images, GANAugmenter(n_steps=1).fit):
-        with pytest.raises(DataError, match="were normalized.*value_range"):
+        with pytest.raises(DataError, match=r"were normalized.*value_range"):
             use(unknown)
     low = [-mean / std for mean, std in zip(MEAN, STD, strict=True)]
     high = [(1 - mean) / std for mean, std in zip(MEAN, STD, strict=True)]
@@ -367,7 +376,7 @@ def test_an_unknown_normalization_is_refused_with_the_fix():
 
 def test_an_array_of_unknown_range_is_used_with_a_warning():
     X = np.random.default_rng(0).normal(size=(12, 8, 8))
-    with pytest.warns(UserWarning, match="are used as black and white.*value_range"):
+    with pytest.warns(UserWarning, match=r"are used as black and white.*value_range"):
         labeled = to_labeled_images(X, LABELS)
     assert (labeled.images.min(), labeled.images.max()) == (0, 255)
 
@@ -445,7 +454,7 @@ def test_a_one_hot_label_says_what_to_pass():
 
 def test_images_of_different_sizes_need_and_take_image_size():
     images = [np.zeros((8 + number, 8, 3), np.uint8) for number in range(12)]
-    with pytest.raises(DataError, match="12 sizes. Pass image_size"):
+    with pytest.raises(DataError, match=r"12 sizes\. Pass image_size"):
         to_labeled_images(images, LABELS)
     assert to_labeled_images(images, LABELS, image_size=8).shape == (3, 8, 8)
 
@@ -457,3 +466,16 @@ def test_a_mixed_hugging_face_set_and_stored_labels_are_used(tmp_path):
     assert mixed.classes == NAMES
     assert mixed.targets == [*LABELS, 2, 2, 2]
     assert all(mixed[index][1] == mixed.targets[index] for index in range(len(mixed)))
+
+
+def test_bfloat16_tensors_are_images():
+    labeled = to_labeled_images((PIXELS / 255).bfloat16(), LABELS)
+    assert (labeled.images.int() - PIXELS.int()).abs().max() <= 1  # eight bits of precision
+
+
+def test_masked_pixels_and_missing_images_are_refused():
+    with pytest.raises(DataError, match="masked pixels"):
+        to_labeled_images(np.ma.masked_array(arrays(), mask=arrays() > 250), LABELS)
+    for images in ([*pictures()[:11], None], [None, *pictures()[1:]]):
+        with pytest.raises(DataError, match=r"NoneType \(item (0|11)\)"):
+            to_labeled_images(Items(images, LABELS))

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from ganaug import LabeledImages, MixedDataset
 from ganaug.errors import DataError
+from ganaug.io.resizing import resize_picture
 from tests.sets import noise
 
 REAL, FAKE = noise((14, 4)), noise((10, 30), seed=1)
@@ -294,3 +295,24 @@ def test_samples_are_named_like_those_of_an_image_folder(tmp_path):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MixedDataset(REAL, FAKE, **options)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_real_and_synthetic_images_are_equally_sharp(resize, tmp_path):
+    """A generator that repeats its training images perfectly cannot be told from them after any transform."""
+    draws = np.random.default_rng(0)
+    for index in range(6):
+        (tmp_path / "ab"[index % 2]).mkdir(exist_ok=True)
+        noise_image = draws.integers(0, 256, (40 + index, 48, 3), dtype=np.uint8)
+        Image.fromarray(noise_image).save(tmp_path / "ab"[index % 2] / f"{index}.png")
+    photos = ImageFolder(tmp_path)
+    small = torch.stack([v2.functional.pil_to_tensor(resize_picture(image, (16, 16), resize)) for image, _ in photos])
+    synthetic = LabeledImages(small, torch.tensor(photos.targets), ("a", "b"))
+    transform = v2.Compose([v2.Resize((32, 32)), v2.PILToTensor()])
+    mixed = MixedDataset(photos, synthetic, transform=transform, resize=resize)
+    images = torch.stack([mixed[index][0] for index in range(len(mixed))])
+    assert torch.equal(images[:6], images[6:])
+    kept = MixedDataset(photos, synthetic, transform=transform, resize=None)
+    images = torch.stack([kept[index][0] for index in range(len(kept))]).float()
+    sharpness = (images[..., 1:] - images[..., :-1]).square().mean(dim=(1, 2, 3))
+    assert sharpness[:6].min() > 1.5 * sharpness[6:].max()  # without resizing, sharpness tells which are synthetic
