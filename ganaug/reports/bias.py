@@ -146,16 +146,9 @@ def bias_report(
     guesses = _predict(inputs, names) if predicted else []
     rows = _composition_rows(inputs, sets.attributes, known, guesses)
     if sets.test is not None and sets.attributes.tested:
-        rows += downstream_rows(
-            sets.real,
-            sets.synthetic,
-            sets.test,
-            sets.attributes.tested,
-            trainer,
-            sets.test_groups,
-            n_seeds=n_seeds,
-            seed=random_state,
-        )
+        tested, clusters = sets.attributes.tested, sets.test_groups
+        training = sets.real, sets.synthetic
+        rows += downstream_rows(*training, sets.test, tested, trainer, clusters, n_seeds=n_seeds, seed=random_state)
     rows = _judge(rows)
     return Report(
         "bias",

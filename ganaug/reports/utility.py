@@ -109,10 +109,8 @@ def utility_report(
     notes: list[str] = []
     check_image_set(real, "real")
     real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
-    check_trainable(real)
     source = _check_source(augmenter_or_synthetic, real, test)
-    if test is not None:
-        test, _ = _real_images(match_classes(test, real, "test"), None, notes, "test")
+    test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
     trial = Trial(
         real,
@@ -133,7 +131,7 @@ def utility_report(
         "classifier": trainer.name,
         "training images": len(real),
         "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
-        "seeds": len(next(iter(predictions.baselines.values()))),
+        "seeds": predictions.n_seeds,
         "groups": None if test_groups is None else len(np.unique(test_groups)),
     }
     comparison = Comparison(predictions, resamples=resamples, seed=random_state)
@@ -173,6 +171,7 @@ def _check_source(
     source: Augmenter | LabeledImages, real: LabeledImages, test: LabeledImages | None
 ) -> Augmenter | LabeledImages:
     """The augmenter as it is, or the synthetic images with the classes of the real ones."""
+    check_trainable(real)
     if not isinstance(source, LabeledImages):
         return source
     if test is None:
