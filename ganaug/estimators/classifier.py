@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from ganaug._compat import check_sample_weight
 from ganaug.datasets.convert import convert
-from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows
-from ganaug.evaluation.augmenters import clone_unfitted
+from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows, clone_augmenter
 from ganaug.evaluation.groups import name_groups
 from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.reports.utility import SHARES, checked_shares
@@ -44,7 +43,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         Classifier of rows in the form of X.
     augmenter : GANAugmenter
         Or any estimator with ``fit(LabeledImages)``, ``sample({class name: n}, random_state=...)`` and, if rows are
-        flattened images, `image_shape`.
+        flattened images, `image_shape`. If it has a `run_dir`, each of its fits writes a run into a subfolder.
     share : "auto" or float in [0, 1), default="auto"
         Fraction of synthetic rows in each class. 0 trains the estimator alone, on real rows as they are.
     shares : sequence of float
@@ -171,7 +170,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         images, indices = rows.converted.images, np.arange(len(rows.y))
         self.augmenter_, self.synthetic_weight_ = None, 0.0
         if self.share_ > 0:
-            self.augmenter_ = clone_unfitted(self.augmenter).fit(images)
+            self.augmenter_ = clone_augmenter(self.augmenter).fit(images)
             synthetic = selector.sample(self.augmenter_, images)
             training = mix_synthetic(images, synthetic, self.share_)
             weights = training.sample_weights()
