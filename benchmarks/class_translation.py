@@ -76,7 +76,7 @@ def score(
     label = split.train.classes.index(target)
     is_learned = target not in oversampler.unlearned_classes_
     samples = oversampler.sample({target: options.samples}, random_state=seed + 1000, filtered=is_learned)
-    unfiltered = oversampler.sample({target: options.samples}, filtered=False)
+    unfiltered = oversampler.sample({target: options.samples}, start=0, filtered=False)
     scores: dict[str, Any] = {
         "learned": is_learned,
         "pass_rate": _pass_rate(oversampler, target),

@@ -98,5 +98,6 @@ def sample_learned(
 def sample_all(augmenter: GANAugmenter, classes: Sequence[str], count: int, **options: Any) -> LabeledImages:
     """`count` samples of every class; those of a class that was not learned are not filtered."""
     unlearned = augmenter.unlearned_classes_
+    options = {"start": 0, **options}
     samples = augmenter.sample({name: count for name in classes if name not in unlearned}, **options)
     return concatenate(samples, augmenter.sample(dict.fromkeys(unlearned, count), **{**options, "filtered": False}))

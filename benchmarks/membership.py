@@ -42,9 +42,9 @@ def sample_sources(
     sources = {}
     for seconds, model in models.items():
         augmenter = GANAugmenter.load(model, device="cpu")
-        sources[f"{seconds:g} s, unfiltered"] = augmenter.sample({name: count}, filtered=False).images
+        sources[f"{seconds:g} s, unfiltered"] = augmenter.sample({name: count}, start=0, filtered=False).images
         try:
-            filtered = augmenter.sample({name: count}).images
+            filtered = augmenter.sample({name: count}, start=0).images
         except ClassNotLearnedError:
             continue
         sources[f"{seconds:g} s, filtered"] = filtered

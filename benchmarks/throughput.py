@@ -89,7 +89,7 @@ def write_rate(augmenter: GANAugmenter, count: int, folder: Path, form: str, *, 
     requests = {name: 0 if name in refused else count // (len(names) - len(refused)) for name in names}
     out = Path(tempfile.mkdtemp(dir=folder)) / "out"
     start = time.perf_counter()
-    blocks = augmenter.sample_blocks(requests, filtered=filtered)
+    blocks = augmenter.sample_blocks(requests, start=0, filtered=filtered)
     FORMATS[form](stream_contents(blocks, requests, augmenter.model_.shape), out, None)
     return sum(requests.values()) / (time.perf_counter() - start)
 

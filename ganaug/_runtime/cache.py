@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.storage import read_tree, write_tree
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import OutputError, RunError
 
@@ -30,7 +31,9 @@ def cache_folder() -> Path:
         If none of the variables is set and the user has no home folder.
     """
     override = os.environ.get("GANAUG_CACHE")
-    return Path(override) if override else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganaug"
+    if override:
+        return expand_user(override)
+    return expand_user(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganaug"
 
 
 def content_key(*parts: str | Tensor) -> str:

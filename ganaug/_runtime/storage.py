@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ganaug._runtime.python_values import as_python
 from ganaug._version import __version__
 from ganaug.errors import OutputError, RunError
 
@@ -279,6 +280,7 @@ def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:
         return {"dict": {str(key): _flatten(item, f"{name}/{key}", tensors) for key, item in value.items()}}
     if isinstance(value, list | tuple):
         return {"list": [_flatten(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]}
+    value = as_python(value)
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     raise TypeError(

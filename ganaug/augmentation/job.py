@@ -15,6 +15,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import count_shown, events_shown, logger, steps_shown
 from ganaug._runtime.storage import write_bytes
 from ganaug._runtime.terminal import printable
+from ganaug._runtime.user_paths import expand_user
 from ganaug.augmentation.forecast import counts_table
 from ganaug.augmentation.methods import Sampler, fit_nearest, fit_sampler, make_sampler
 from ganaug.datasets.holdout import split_validation
@@ -199,9 +200,9 @@ def augment_folder(
     0   cat        40      0     40
     1   dog        24     16     40
     """
-    data, out = Path(data), None if out is None else Path(out)
+    data, out = expand_user(data), None if out is None else expand_user(out)
     target = (data if out is None else out).resolve()
-    run_dir = target.with_name(f"{target.name}.run") if run_dir is None else Path(run_dir)
+    run_dir = target.with_name(f"{target.name}.run") if run_dir is None else expand_user(run_dir)
     _check_folders(data, out, run_dir)
     params = {
         "sampling_strategy": sampling_strategy,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ganaug.cli.console import exit_on_error, print_message, show, steps_of
+from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
 from ganaug.cli.reading import read, reader_like
 
@@ -59,7 +59,7 @@ def evaluate(
     classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
-    with exit_on_error():
+    with exit_on_error(), warnings_to_stderr():
         sampler = make_sampler(options, method)
         new_file(out)
         new_file(as_json)

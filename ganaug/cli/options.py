@@ -9,9 +9,21 @@ from typing import Any, TypeVar
 
 import click
 
+from ganaug._runtime.user_paths import expand_user
+
 F = TypeVar("F", bound=Callable[..., Any])
-FOLDER = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class UserPath(click.Path):
+    """A path in which `~` stands for the home folder: shells do not expand it in --option=~/path."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path: Any = super().convert(os.fspath(expand_user(value)), param, ctx)
+        return Path(path)
+
+
+FOLDER = UserPath()
+FILE = UserPath(dir_okay=False)
 
 
 class Duration(click.ParamType[float]):
@@ -96,9 +108,7 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
             help="A parameter of the estimator (GANAugmenter, CycleGAN or Pix2Pix), such as loss=wgan-gp or "
             "recipe.generator_lr=2e-4; may be repeated.",
         ),
-        click.option(
-            "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of parameters."
-        ),
+        click.option("--config", type=UserPath(exists=True, dir_okay=False), help="YAML file of parameters."),
         click.option("--steps", type=click.IntRange(1), help="Total number of training steps.  [default: planned]"),
         click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
         click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width)."),

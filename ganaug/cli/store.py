@@ -10,7 +10,7 @@ from ganaug.cli.options import FOLDER, follow_links_option
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=FOLDER)
 @click.argument("out", type=FOLDER, metavar="STORE")
 @click.option("--image-size", type=click.IntRange(8, 256), help="Resize every image to this height and width.")
 @click.option(

@@ -94,6 +94,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Checks without a better score after which training stops. None: never.
     run_dir : path, optional
         Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+        A folder holds one run. Where scikit-learn clones an estimator (`cross_val_score`, `GridSearchCV`, a Pipeline in
+        them), each fit of a clone writes a run into a new subfolder `fit-<digest of data and parameters>`, see
+        `run_dir_`; `resume` of a clone continues the latest with the same data and parameters. A clone for which
+        `set_params(run_dir=...)` is called writes into that folder itself.
     device : str or torch.device, default="auto"
         "auto", "cpu", "cuda", "cuda:1" or "mps".
     verbose : int, default=0
@@ -133,6 +137,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Seconds of the fit, over all resumptions.
     seed_ : int
         Seed of the fit.
+    run_dir_ : Path or None
+        Folder of the run. None without `run_dir`, and for a loaded augmenter.
     data_ : dict
         Fingerprint, shape and class counts of the training images.
     n_features_in_ : int
@@ -153,7 +159,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     >>> y = np.array(["common"] * 20 + ["rare"] * 10)
     >>> small = TrainingRecipe(width=4, latent_size=4)
     >>> gan = GANAugmenter(n_steps=2, filters=None, random_state=0, recipe=small).fit(X, y)
-    >>> gan.sample({"rare": 3}).counts
+    >>> gan.sample({"rare": 3}).counts  # another call draws three other images
     {'common': 0, 'rare': 3}
     >>> X_resampled, y_resampled = gan.fit_resample(X, y)
     >>> X_resampled.shape
@@ -219,7 +225,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         counts: int | Mapping[Any, int],
         *,
         random_state: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         batch_size: int | None = None,
         latent_std: float | None = None,
         truncation: float | None = None,
@@ -227,16 +233,20 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     ) -> LabeledImages:
         """Draw exactly the requested number of images.
 
-        Threads may call this method of one augmenter at the same time.
+        Each class has an endless sequence of images. A call continues where the call before it ended, in each class by
+        itself. Threads may call this method of one augmenter at the same time; each gets images of its own.
 
         Parameters
         ----------
         counts : int or dict
             Images by class value or class name, or a total that is split evenly among the classes.
         random_state : int, optional
-            None: the seed of the fit. Image i of a class depends on the seed, the class and i alone.
-        start : int, default=0
-            Index of the first image in the sequence of its class. `start=n` continues after a call for n images.
+            Seed of the sequences. None: the seed of the fit. Image i of a class depends on the seed, the class and i
+            alone.
+        start : int, optional
+            Index of the first image in the sequence of its class. None: continue, or 0 if `random_state` is given. A
+            call with `start` or `random_state` always returns the same images, and the call after it continues as if
+            it had not been made. `fit`, `resume` and `load` begin at 0; a copy continues by itself.
         batch_size : int, optional
             Images in a forward pass, on an accelerator.
         latent_std, truncation : float, optional
@@ -262,7 +272,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         options = self._drawing_options(
             random_state, batch_size=batch_size, latent_std=latent_std, truncation=truncation
         )
-        return self.model_.sample(request, start=start, filtered=filtered, **options)
+        starts = self._take_indices(request, start, random_state, filtered=filtered)
+        return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
     def plan(self, X: Any, y: Any = None) -> Plan:
         """Return what `fit` would choose for this data where a parameter leaves it open. Trains nothing.

@@ -89,7 +89,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
     filters : str, sequence or None, default="copies,label"
         As for `GANAugmenter`.
     run_dir : path, optional
-        Folder of the run. It has a run folder of `CycleGAN` for each class, with previews and a model.
+        Folder of the run. It has a run folder of `CycleGAN` for each class, with previews and a model. Each fit of a
+        clone has a subfolder, as for `GANAugmenter`.
     device, verbose, random_state
         As for `GANAugmenter`.
 
@@ -177,10 +178,10 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         counts: int | Mapping[Any, int],
         *,
         random_state: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         filtered: bool = True,
     ) -> LabeledImages:
-        """Draw exactly the requested number of images.
+        """Draw exactly the requested number of images; a call continues where the call before it ended.
 
         Parameters
         ----------
@@ -200,7 +201,9 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             If a class has no translator, or too few of its samples pass the filters.
         """
         request = self._request(counts)
-        return self.model_.sample(request, start=start, filtered=filtered, **self._drawing_options(random_state))
+        options = self._drawing_options(random_state)
+        starts = self._take_indices(request, start, random_state, filtered=filtered)
+        return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "ClassTranslator":
@@ -314,7 +317,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         translator: CycleGAN = clone(CycleGAN(augmentation="auto") if self.translator is None else self.translator)
         if translator.augmentation == "auto":  # all classes say more about mirror images than two of them
             translator.set_params(augmentation=default_augmentation(train))
-        run_dir = None if self.run_dir is None else Path(self.run_dir) / folder_names(train.classes)[name]
+        run_dir = None if context.folder is None else context.folder / folder_names(train.classes)[name]
         translator.set_params(
             # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from ganaug._compat import check_sample_weight
 from ganaug.datasets.convert import convert
-from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows
-from ganaug.evaluation.augmenters import clone_unfitted
+from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows, clone_augmenter
+from ganaug.evaluation.groups import name_groups
 from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.reports.utility import SHARES, checked_shares
 
@@ -43,7 +43,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         Classifier of rows in the form of X.
     augmenter : GANAugmenter
         Or any estimator with ``fit(LabeledImages)``, ``sample({class name: n}, random_state=...)`` and, if rows are
-        flattened images, `image_shape`.
+        flattened images, `image_shape`. If it has a `run_dir`, each of its fits writes a run into a subfolder.
     share : "auto" or float in [0, 1), default="auto"
         Fraction of synthetic rows in each class. 0 trains the estimator alone, on real rows as they are.
     shares : sequence of float
@@ -124,7 +124,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         sample_weight : array of shape (N,), optional
             Weights of the real rows, for the estimator. A synthetic row gets their mean. The augmenter takes none.
         groups : array of shape (N,), optional
-            Groups that the inner folds keep together.
+            Groups that the inner folds keep together. A row without a group forms a group by itself.
         **fit_params
             For the estimator's `fit`; through metadata routing where it is enabled.
 
@@ -163,14 +163,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         """Select the share by cross-validation unless it is a number."""
         if self.share != "auto":
             return ShareSelection(float(self.share), float(self.share) > 0, "not tried", None)
-        return selector.select(rows, None if groups is None else np.asarray(groups).astype(str))
+        return selector.select(rows, None if groups is None else name_groups(groups, len(rows.y)))
 
     def _fit_on_everything(self, selector: ShareSelector, rows: TrainingRows) -> None:
         """Fit the augmenter and the estimator on all rows with the selected share."""
         images, indices = rows.converted.images, np.arange(len(rows.y))
         self.augmenter_, self.synthetic_weight_ = None, 0.0
         if self.share_ > 0:
-            self.augmenter_ = clone_unfitted(self.augmenter).fit(images)
+            self.augmenter_ = clone_augmenter(self.augmenter).fit(images)
             synthetic = selector.sample(self.augmenter_, images)
             training = mix_synthetic(images, synthetic, self.share_)
             weights = training.sample_weights()

@@ -23,6 +23,7 @@ from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import RunError, TrainingWarning
 from ganaug.estimators.parameters import as_json, check_stored, from_json
 from ganaug.images import LabeledImages
@@ -33,7 +34,14 @@ from ganaug.training.health import Evaluation, Finding
 from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes, connect_processes
 from ganaug.training.run import Run, RunStep, time_budget
-from ganaug.training.run_folder import is_unstarted, run_folder, stored_seed
+from ganaug.training.run_folder import (
+    create_fit_folder,
+    fit_name,
+    is_unstarted,
+    latest_fit_folder,
+    run_folder,
+    stored_seed,
+)
 
 Data = TypeVar("Data")
 Setup = TypeVar("Setup", bound="FitSetup")
@@ -119,6 +127,9 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
     verbose: int | bool
     random_state: int | np.random.RandomState | None
     model_: Any
+    run_dir_: Path | None
+    # whether scikit-learn's `clone` made this estimator: its fits write into subfolders of run_dir
+    _is_clone: bool = False
 
     @abstractmethod
     def _check_params(self) -> None:
@@ -144,11 +155,12 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         budget_callbacks = [time_budget(self.time_budget)] if self.time_budget else []
         device = resolve_device(self.device)
         processes = connect_processes(device)
-        # a run that was killed before it wrote anything is started again
-        resume = resume and processes.broadcast_from_main(lambda: not self._has_empty_run_folder())
-        # with random_state=None, every process would draw another seed
-        seed = processes.broadcast_from_main(lambda: self._seed(resume))
         description = self._describe_data(data)
+        folder = processes.broadcast_from_main(lambda: self._stored_run(description) if resume else None)
+        # a run that was killed before it wrote anything is started again
+        resume = resume and processes.broadcast_from_main(lambda: not _is_empty(folder))
+        # with random_state=None, every process would draw another seed
+        seed = processes.broadcast_from_main(lambda: self._seed(folder if resume else None))
         with ExitStack() as stack:
             stack.enter_context(events_shown(self.verbose))
             setup = self._set_up(data, seed, device)
@@ -158,7 +170,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             # processes with different data would train without an error, and wrongly
             processes.check_equal("images", description["fingerprint"])
             processes.check_equal("parameters", str(params))
-            folder = None if self.run_dir is None or not processes.is_main_process else Path(self.run_dir)
+            folder = None if not processes.is_main_process else folder or self._new_run(description)
             if folder is not None:
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
@@ -171,6 +183,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             context = FitContext(seed, device, processes, folder, resume, all_callbacks, start_time)
             result = self._train(data, setup, context)
             self._publish(result, description, seed)
+            self.run_dir_ = folder
             if folder is not None:
                 # before the summary, whose presence tells that the run is complete
                 self.save(folder / "model")
@@ -250,7 +263,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             **self._extra_attributes_as_json(),
         }
         description = {"params": self._params_as_json(), "data": self.data_, "fit": fitted}
-        self.model_.save(Path(folder), description, self._extra_tensors())
+        self.model_.save(expand_user(folder), description, self._extra_tensors())
 
     def _restore(self, model: StoredModel, description: dict[str, Any], tensors: Any) -> None:
         """Set the fitted attributes from a model file. May raise any error where the file was altered."""
@@ -263,6 +276,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         ]
         self.stop_reason_, self.n_steps_ = str(fitted["stop_reason"]), int(fitted["n_steps"])
         self.best_step_, self.seconds_ = int(fitted["best_step"]), float(fitted["seconds"])
+        self.run_dir_ = None
         self._restore_extra_attributes(fitted, tensors)
 
     def _extra_attributes_as_json(self) -> dict[str, object]:
@@ -276,15 +290,38 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
     def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         """Set the further fitted attributes of this estimator from a model file."""
 
-    def _has_empty_run_folder(self) -> bool:
-        """Return whether `run_dir` exists but holds no run yet."""
-        return self.run_dir is not None and Path(self.run_dir).is_dir() and is_unstarted(Path(self.run_dir))
+    def __sklearn_clone__(self) -> Any:
+        copy = super().__sklearn_clone__()
+        copy._is_clone = True  # noqa: SLF001  # it has the class of this estimator
+        return copy
 
-    def _seed(self, resume: bool) -> int:
-        if resume:
-            if self.run_dir is None:
-                raise ValueError("resume continues the run in run_dir; set run_dir.")
-            return stored_seed(Path(self.run_dir), self.random_state)
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name. A clone for which `run_dir` is set writes into it, not into a subfolder."""
+        super().set_params(**params)
+        if "run_dir" in params:
+            self._is_clone = False
+        return self
+
+    def _stored_run(self, description: Mapping[str, Any]) -> Path:
+        """Return the folder of the run that is resumed."""
+        if self.run_dir is None:
+            raise ValueError("resume continues the run in run_dir; set run_dir.")
+        run_dir = expand_user(self.run_dir)
+        return latest_fit_folder(run_dir, self._fit_name(description)) if self._is_clone else run_dir
+
+    def _new_run(self, description: Mapping[str, Any]) -> Path | None:
+        """Return the folder of a new run. That of a clone is created."""
+        if self.run_dir is None:
+            return None
+        run_dir = expand_user(self.run_dir)
+        return create_fit_folder(run_dir, self._fit_name(description)) if self._is_clone else run_dir
+
+    def _fit_name(self, description: Mapping[str, Any]) -> str:
+        return fit_name(self._params_as_json(), description["fingerprint"])
+
+    def _seed(self, stored_run: Path | None) -> int:
+        if stored_run is not None:
+            return stored_seed(stored_run, self.random_state)
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -296,6 +333,11 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+
+def _is_empty(folder: Path | None) -> bool:
+    """Return whether a run folder exists but holds no run yet."""
+    return folder is not None and folder.is_dir() and is_unstarted(folder)
 
 
 def _finding_as_json(finding: Finding) -> dict[str, object]:

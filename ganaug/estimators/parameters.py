@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+
+from ganaug._runtime.python_values import as_python
 
 Recipe = TypeVar("Recipe")
 NOT_STORED = "not stored"  # key of the record of a user's object
@@ -35,10 +36,9 @@ def as_json(value: object) -> Any:
     >>> as_json({"betas": (0.0, 0.99), "run_dir": Path("run")})
     {'betas': [0.0, 0.99], 'run_dir': 'run'}
     """
+    value = as_python(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.integer | np.floating):
-        return value.item()
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -63,6 +63,14 @@ def from_json(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(from_json(item) for item in value)
     return value
+
+
+def copy_recipe(recipe: Recipe) -> Recipe:
+    """Return a copy of a recipe, with Python numbers in place of NumPy's."""
+    copy: Any = clone(recipe)
+    params = {name: as_python(value) for name, value in copy.get_params(deep=False).items()}
+    copied: Recipe = copy.set_params(**params)
+    return copied
 
 
 def is_fully_stored(value: object) -> bool:

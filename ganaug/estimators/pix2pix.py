@@ -12,6 +12,7 @@ from torch import nn
 
 from ganaug._compat import Interval
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.python_values import as_python
 from ganaug._runtime.randomness import generator
 from ganaug.estimators.evaluators import thumbnails
 from ganaug.estimators.translator import TRANSLATOR_CONSTRAINTS, TranslationData, Translator
@@ -51,7 +52,8 @@ class Pix2Pix(Translator):
     validation_fraction : float, default=0.1
         Fraction of the pairs that training does not see, if it amounts to ten. The best check is chosen on them.
     run_dir : path, optional
-        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/.
+        Folder for config.json, history.csv, losses.png, previews/, checkpoints/ and model/. Each fit of a clone has a
+        subfolder, as for `GANAugmenter`.
     device, verbose, random_state
         As for `GANAugmenter`.
     recipe : TranslationRecipe, optional
@@ -170,7 +172,7 @@ class Pix2Pix(Translator):
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
         height, width = data.sources.shape[2:]
         return (
-            Domain((data.sources.shape[1], height, width), self.num_labels),
+            Domain((data.sources.shape[1], height, width), as_python(self.num_labels)),
             Domain((data.targets.shape[1], height, width)),
         )
 

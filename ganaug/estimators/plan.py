@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sklearn.base import clone
 
+from ganaug._runtime.python_values import as_python
 from ganaug.datasets.holdout import MIN_VALIDATION_IMAGES
+from ganaug.estimators.parameters import copy_recipe
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.metrics.mirror_symmetry import MIN_IMAGES_TO_TEST, is_mirror_symmetric
@@ -100,7 +101,8 @@ def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.dev
     params : mapping
         Parameters of `GANAugmenter`, with a TrainingRecipe as "recipe".
     """
-    recipe: TrainingRecipe = params["recipe"]
+    recipe = copy_recipe(params["recipe"])
+    params = {name: as_python(value) for name, value in params.items()}
     choices = _Choices({**recipe.get_params(deep=False), **params})
     _, height, width = train.shape
     is_vector = min(height, width) < MIN_IMAGE_SIZE
@@ -130,7 +132,7 @@ def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.dev
         else f"no image is held out, because no class is large enough to give {MIN_VALIDATION_IMAGES}"
     )
     values = choices.values
-    chosen_recipe = clone(recipe).set_params(**{name: values[name] for name in ("width", "ema_half_life", "precision")})
+    chosen_recipe = recipe.set_params(**{name: values[name] for name in ("width", "ema_half_life", "precision")})
     return Plan(
         values["network"],
         batch_size,

@@ -1,9 +1,11 @@
 """The base of the over-samplers: data in any form, scikit-learn's and imbalanced-learn's contracts, and sampling."""
 
 import json
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -23,12 +26,14 @@ from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.sampling.conditional_model import ConditionalModel
+from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
 from ganaug.sampling.strategy import Strategy, resolve_counts, resolve_strategy
 from ganaug.training.loop import Callback
 
 Setup = TypeVar("Setup", bound=FitSetup)
 TRAINING_IMAGES = "training_images"
+_indices_lock = threading.Lock()
 FILTER_REPORT_COLUMNS = ["class", "drawn", "copies", "mislabeled", "pass_rate", "learned"]
 
 
@@ -63,6 +68,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     image_shape: Any
     image_size: int | tuple[int, int] | None
     model_: ConditionalModel
+    _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Fit to labeled images.
@@ -129,7 +135,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         shard: tuple[int, int] = (0, 1),
         block_size: int | None = None,
         random_state: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         filtered: bool = True,
         **options: Any,
     ) -> Iterator[LabeledImages]:
@@ -141,16 +147,21 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             As in `sample`.
         shard : (int, int), default=(0, 1)
             (i, n): the i-th, from 0, of n parts, which together are the whole and can be drawn on different machines.
-            Of a class with c images, part i has images c * i // n to c * (i + 1) // n.
+            Of a class with c images, part i has images c * i // n to c * (i + 1) // n. Machines do not know of each
+            other's calls, so parts of several do not continue: they begin at `start`, or at 0.
         block_size : int, optional
             Images in a block. None: about 16 MiB, at least 64 and at most 1,024.
         **options
             Further parameters of `sample`.
         """
-        request = self._request(counts)
-        in_shard = {label: Shard(*shard).part(count) for label, count in request.items()}
-        ranges = {label: range(part.start + start, part.stop + start) for label, part in in_shard.items()}
+        request, part_of = self._request(counts), Shard(*shard).part
         drawing = self._drawing_options(random_state, **options)
+        start = 0 if start is None and tuple(shard) != (0, 1) else start
+        starts = self._take_indices(request, start, random_state, filtered=filtered)
+        in_shard = {label: part_of(count) for label, count in request.items()}
+        ranges = {
+            label: range(part.start + starts[label], part.stop + starts[label]) for label, part in in_shard.items()
+        }
         return self.model_.blocks(ranges, size=block_size, filtered=filtered, **drawing)
 
     def cache_key(self) -> str | None:
@@ -195,6 +206,21 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     @abstractmethod
     def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
         """Return the options of the model's `sample`, checked."""
+
+    def _take_indices(
+        self, request: Mapping[int, int], start: int | None, random_state: int | None, *, filtered: bool
+    ) -> dict[int, int]:
+        """Return the first index of each label in a request, and reserve the indices if the sequences continue."""
+        if start is not None or random_state is not None:
+            return dict.fromkeys(request, check_start(0 if start is None else start))
+        # before indices are reserved, so that a refused request leaves no gap
+        self.model_.check_learned([label for label, count in request.items() if count], filtered=filtered)
+        with _indices_lock:
+            indices = self._next_indices
+            starts = {label: indices.get(label, 0) for label in request}
+            # a new mapping, so that a shallow copy of the estimator does not share it
+            self._next_indices = {**indices, **{label: starts[label] + count for label, count in request.items()}}
+        return starts
 
     def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
         """Return the requested number of images by label."""
@@ -253,8 +279,16 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         return converted.append(self.sample(counts))
 
     @abstractmethod
-    def sample(self, counts: int | Mapping[Any, int]) -> LabeledImages:
+    def sample(self, counts: int | Mapping[Any, int], *, start: int | None = None) -> LabeledImages:
         """Return exactly as many synthetic images as requested, in total or as {class: number}."""
+
+    def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:
+        super()._publish(result, description, seed)
+        self._next_indices = {}
+
+    def _restore(self, model: StoredModel, description: dict[str, Any], tensors: Any) -> None:
+        super()._restore(model, description, tensors)
+        self._next_indices = {}
 
     def _attributes_of(self, data: SamplerData) -> dict[str, object]:
         """Return the fitted attributes that depend on the data alone."""
@@ -307,6 +341,15 @@ def check_sampling_seed(random_state: object) -> int | None:
     if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
         raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
     return int(random_state)
+
+
+def check_start(start: object) -> int:
+    """Return the index at which samples start. Raise TypeError or ValueError if it is no whole number from 0."""
+    if isinstance(start, bool) or not isinstance(start, int | np.integer):
+        raise TypeError(f"start must be a whole number or None; got {start!r}.")
+    if not 0 <= start < IMAGE_SEEDS:
+        raise ValueError(f"start must be at least 0 and below 2**53; got {start}.")
+    return int(start)
 
 
 def check_trainable(images: LabeledImages) -> None:

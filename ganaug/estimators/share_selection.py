@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from ganaug.datasets.convert import ConvertedData
 from ganaug.errors import DataError
+from ganaug.estimators.fitting import Trainable
 from ganaug.evaluation.augmenters import clone_unfitted, sample_learned_classes
 from ganaug.evaluation.baselines import REAL_ONLY
 from ganaug.evaluation.comparison import Comparison
@@ -209,7 +210,7 @@ class ShareSelector:
     def _predict_fold(self, rows: TrainingRows, fold: Fold) -> dict[str, np.ndarray]:
         """{training method: log-probabilities (n, K) of the fold's test rows}."""
         images, indices = rows.converted.images.take(fold.train), fold.train.numpy()
-        synthetic = self.sample(clone_unfitted(self.augmenter).fit(images), images)
+        synthetic = self.sample(clone_augmenter(self.augmenter).fit(images), images)
         models = {
             REAL_ONLY: self.train(rows, indices, None, None),
             OVERSAMPLING: self.train(rows, indices, balance_classes(images), None),
@@ -218,6 +219,11 @@ class ShareSelector:
             models[share_name(share)] = self.train(rows, indices, mix_synthetic(images, synthetic, share), synthetic)
         test, classes = rows.X[fold.test.numpy()], np.unique(rows.y)
         return {name: predict_log_probabilities(model, test, classes) for name, model in models.items()}
+
+
+def clone_augmenter(augmenter: Any) -> Any:
+    """Clone an augmenter. Clones of ganaug's estimators can share `run_dir`, where each fit has a subfolder."""
+    return clone(augmenter) if isinstance(augmenter, Trainable) else clone_unfitted(augmenter)
 
 
 def _gains_by_balancing(comparison: Comparison) -> bool:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, clone
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ganaug._compat import Interval, validate_parameters
 from ganaug._runtime.lookup import lookup
+from ganaug._runtime.python_values import as_python
 from ganaug._runtime.randomness import derive, image_seeds, temporary_seed
 from ganaug._runtime.storage import digest
 from ganaug.estimators.evaluators import TranslationEvaluator
@@ -26,7 +27,7 @@ from ganaug.estimators.fitting import (
     check_params_restored,
     load_estimator,
 )
-from ganaug.estimators.parameters import RecipeMixin, as_json
+from ganaug.estimators.parameters import RecipeMixin, as_json, copy_recipe
 from ganaug.estimators.translation_images import as_array, as_images, check_domains, split_rows
 from ganaug.images import image_hashes
 from ganaug.models import augmentations as augment
@@ -189,8 +190,9 @@ class Translator(
     def steps_for(self, n_sources: int, n_targets: int) -> int | None:
         """Return the training steps of a fit of so many images of X and of Y; None if a time budget alone ends it."""
         if self.n_steps is not None or self.time_budget is not None:
-            return self.n_steps
-        return max(MIN_STEPS, min(MAX_STEPS, N_EPOCHS * max(n_sources, n_targets) // self.batch_size))
+            n_steps: int | None = as_python(self.n_steps)
+            return n_steps
+        return max(MIN_STEPS, min(MAX_STEPS, N_EPOCHS * max(n_sources, n_targets) // int(self.batch_size)))
 
     @abstractmethod
     def _domains(self, data: TranslationData) -> tuple[Domain, Domain]:
@@ -234,11 +236,11 @@ class Translator(
         return {"fingerprint": digest(hashes)[:16], "counts": {"X": len(data.sources), "Y": len(data.targets)}}
 
     def _set_up(self, data: TranslationData, seed: int, device: torch.device) -> TranslationSetup:
-        recipe = self._recipe
+        recipe, batch_size = copy_recipe(self._recipe), int(self.batch_size)
         # 64 as published; half of it on other devices, where a step takes much longer
         width = recipe.width or (64 if device.type == "cuda" else 32)
         precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[resolve_precision(recipe.precision, device)]
-        recipe = clone(recipe).set_params(width=width, precision=precision)
+        recipe.set_params(width=width, precision=precision)
         splits = [
             # the name is part of the seed, and pairs must be split alike
             split_rows(len(images), self.validation_fraction, seed, "X" if self.paired else name)
@@ -255,11 +257,11 @@ class Translator(
             recipe,
             augmentations=augment.resolve_augmentations(self._resolve_augmentation(data)),
             # constant for the first half and then linear to 0, as published
-            constant_images=None if n_steps is None else n_steps * self.batch_size / 2,
+            constant_images=None if n_steps is None else n_steps * batch_size / 2,
             processes=connect_processes(device),
         )
         return TranslationSetup(
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             n_steps=n_steps,
             min_images_per_process=1,
             planned_params={"recipe": as_json(recipe)},
@@ -273,11 +275,12 @@ class Translator(
     def _train(self, data: TranslationData, setup: TranslationSetup, context: FitContext) -> FitResult:
         step, processes, width = setup.step, context.processes, setup.recipe.width
         assert width is not None
+        assert setup.batch_size is not None
         batches = PairBatches(
             data.sources[setup.train_rows[0]],
             data.targets[setup.train_rows[1]],
             setup.domains,
-            self.batch_size,
+            setup.batch_size,
             paired=self.paired,
             seed=context.seed,
             device=context.device,
@@ -293,7 +296,7 @@ class Translator(
             batches=batches,
             evaluate=evaluator,
             picture=evaluator.picture,
-            batch_size=self.batch_size,
+            batch_size=setup.batch_size,
             check_every=setup.recipe.check_every,
             n_steps=setup.n_steps,
             patience=None,

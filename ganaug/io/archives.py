@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.optional import import_datasets
+from ganaug._runtime.user_paths import expand_user
 from ganaug.io.output import Contents, NewFile, check_free_space, name_os_errors, staging_path
 from ganaug.io.table import is_missing
 from ganaug.io.tars import END, member
@@ -64,7 +65,7 @@ def publish_tar(contents: Contents, out: str | Path, progress: Progress | None) 
             # json rejects NumPy numbers, which `default` converts
             archive.write(member(f"{key}.json", json.dumps(metadata, default=lambda value: value.item()).encode()))
         archive.write(END)
-    return _file_sha256(Path(out))
+    return _file_sha256(expand_user(out))
 
 
 def publish_parquet(contents: Contents, out: str | Path, progress: Progress | None) -> str:
@@ -114,7 +115,7 @@ def publish_parquet(contents: Contents, out: str | Path, progress: Progress | No
             columns["image"] = [{"bytes": content, "path": new.file} for new, content in group]
             columns["label"] = [contents.classes.index(str(new.row["label"])) for new, _ in group]
             writer.write_table(pa.Table.from_pydict(columns, schema=writer.schema))
-    return _file_sha256(Path(out))
+    return _file_sha256(expand_user(out))
 
 
 def _parquet_value(value: object) -> object:
@@ -127,7 +128,7 @@ def _archive(
     contents: Contents, out: str | Path, progress: Progress | None
 ) -> Iterator[tuple[Path, Iterator[tuple[NewFile, bytes]]]]:
     """Provide a path to write one file to, and the encoded contents. The file replaces `out` if the block succeeds."""
-    target = Path(out)
+    target = expand_user(out)
     check_free_space(target.parent, contents.n_bytes)
 
     def encode(new: NewFile) -> tuple[NewFile, bytes]:

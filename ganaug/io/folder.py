@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import ImageEntry
@@ -124,7 +125,7 @@ def read_folder(
     if is_store(path):
         if subfolder_groups:
             raise DataError(f"{path}: is a store, which has no subfolders. Leave subfolder_groups out.")
-        return _open_store(Path(path), parse_image_size(image_size))
+        return _open_store(expand_user(path), parse_image_size(image_size))
     images, inspection = read_and_inspect(
         path,
         image_size=image_size,
@@ -164,7 +165,7 @@ def read_and_inspect(
     -------
     tuple of LabeledImages and FolderInspection
     """
-    listing = list_images(Path(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
+    listing = list_images(expand_user(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
     inspection, images = _read(listing, image_size, skip_bad, progress, white)
     index = {name: label for label, name in enumerate(inspection.classes)}
     labels = torch.tensor([index[entry.label] for entry in inspection.entries], dtype=torch.int64)
@@ -196,7 +197,7 @@ def read_files(
     DataError
         If a file cannot be used, or if the sizes differ.
     """
-    candidates = [Candidate(str(path), "") for path in paths]
+    candidates = [Candidate(str(expand_user(path)), "") for path in paths]
     inspection, images = _read(Listing(Path(), "files", candidates=candidates), image_size, False, progress)
     for note in inspection.notes:
         warn_user(note)

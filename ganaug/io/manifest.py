@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ganaug._runtime.locks import directory_lock
 from ganaug._runtime.storage import read_json
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import OutputError
 from ganaug.io.paths import MANIFEST, METADATA
@@ -127,7 +128,7 @@ def undo(out: str | Path) -> UndoResult:
     ...     undo(out).removed, out.exists()
     (('cat/image-000001.png', 'dog/image-000002.png', 'metadata.csv'), False)
     """
-    root = Path(out)
+    root = expand_user(out)
     if not root.is_dir():
         return undo_locked(root)
     with directory_lock(root):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.locks import locked
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import OutputError, RunError
 from ganaug.io.manifest import Manifest, sha256, write_file
 from ganaug.io.names import safe_name
@@ -120,8 +121,8 @@ def check_output(out: str | Path, data: str | Path | None = None) -> Path:
     ...
     ganaug.errors.OutputError: ... lies inside ... Choose a folder outside.
     """
-    target = Path(out).resolve()
-    if data is not None and target.is_relative_to(Path(data).resolve()):
+    target = expand_user(out).resolve()
+    if data is not None and target.is_relative_to(expand_user(data).resolve()):
         raise OutputError(f"{out}: lies inside {data}, where it would be taken for a class. Choose a folder outside.")
     with name_os_errors(target):
         existing = next(parent for parent in (target, *target.parents) if parent.exists())
@@ -219,7 +220,7 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
             target.rmdir()  # Windows does not rename a folder onto an existing one
         # a single rename, so that other programs get the whole folder or nothing
         staging.rename(target)
-    return Path(out)
+    return expand_user(out)
 
 
 @contextmanager

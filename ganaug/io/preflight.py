@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
 from ganaug.io.dataset_checks import (
     MAX_IMAGE_SIZE,
@@ -181,7 +184,7 @@ def inspect_folder(
     >>> print(inspection.errors[0])
     one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    listing = list_images(Path(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
+    listing = list_images(expand_user(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
     return inspect_listing(listing, parse_image_size(image_size), progress)
 
 
@@ -262,18 +265,18 @@ def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
 
     Parameters
     ----------
-    image_size : int or tuple of int or None
-        Size, or (height, width).
+    image_size : int or (int, int) or None
+        Size, or (height, width). NumPy's integers, lists and arrays count as well.
 
     Returns
     -------
     tuple of int or None
-        (height, width).
+        (height, width), as Python integers.
 
     Raises
     ------
     DataError
-        If the size is outside 8..256.
+        If it is anything else, or outside 8..256.
 
     Examples
     --------
@@ -283,10 +286,14 @@ def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
     """
     if image_size is None:
         return None
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    sides = [image_size] * 2 if isinstance(image_size, int | np.integer) else image_size
+    is_pair = isinstance(sides, list | tuple | np.ndarray) and len(sides) == 2
+    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides):
+        raise DataError(f"image_size must be a whole number or (height, width); got {image_size!r}.")
+    height, width = map(int, sides)
     if not (MIN_IMAGE_SIZE <= height <= MAX_IMAGE_SIZE and MIN_IMAGE_SIZE <= width <= MAX_IMAGE_SIZE):
         raise DataError(
-            f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {image_size}."
+            f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {height}x{width}."
         )
     return height, width
 

@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import DataError
 from ganaug.io.decoding import FORMATS
@@ -113,7 +114,7 @@ def is_marked(image: Image.Image | Path | str) -> bool:
     DataError
         If the file cannot be read as an image.
     """
-    return info_is_marked((image if isinstance(image, Image.Image) else _load(Path(image))).info)
+    return info_is_marked((image if isinstance(image, Image.Image) else _load(expand_user(image))).info)
 
 
 def info_is_marked(info: Mapping[Any, object]) -> bool:
@@ -137,7 +138,7 @@ def read_mark(path: Path | str) -> dict[str, object] | None:
         If the file cannot be read as an image.
     """
     try:
-        facts = json.loads(str(_load(Path(path)).info.get(KEY)))
+        facts = json.loads(str(_load(expand_user(path)).info.get(KEY)))
     except ValueError:
         return None
     return facts if isinstance(facts, dict) else None

@@ -13,6 +13,7 @@ import torch
 
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.optional import import_datasets
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, GanaugError
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_records import find_columns, open_dataset, refuse_splits
@@ -70,7 +71,7 @@ def open_records(source: Any, *, follow_links: bool = False) -> Records:
         if not hasattr(source, "features"):
             raise DataError(f"got a {type(source).__name__}; pass a path or a datasets.Dataset.")
         return open_dataset(source, f"{type(source).__name__} {getattr(source, '_fingerprint', '')}")
-    path = Path(source)
+    path = expand_user(source)
     shards = find_shards(path)
     if shards:
         records = _open_shards(path, shards)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import DataError
 from ganaug.io.encoding import png
@@ -70,7 +71,7 @@ class Signer:
         c2pa = _import_c2pa()
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}; got {algorithm!r}.")
-        chain, private_key = _read_pem(Path(certificates)), _read_pem(Path(key))
+        chain, private_key = _read_pem(expand_user(certificates)), _read_pem(expand_user(key))
         try:
             signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm.encode(), chain, private_key, None))
             self._context = c2pa.Context(c2pa.Settings.from_dict(_SETTINGS), signer)

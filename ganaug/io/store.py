@@ -11,6 +11,7 @@ from ganaug._runtime.locks import LOCK_FILE, locked
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.storage import is_temporary_file, read_json
 from ganaug._runtime.stored_rows import StoredRows
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.items import similar_names_message
@@ -43,7 +44,7 @@ def open_store(path: str | Path) -> LabeledImages:
     DataError
         If the store is not complete, is of another format, or is damaged. Pixels are not checked; see `verify_store`.
     """
-    folder = Path(path)
+    folder = expand_user(path)
     about: Any = read_json(folder / STORE)
     if about.get("format") != FORMAT:
         raise DataError(
@@ -164,7 +165,7 @@ def build_store(
     """
     if mode not in CHANNELS:
         raise DataError(f"mode must be one of {', '.join(CHANNELS)}; got {mode!r}.")
-    folder, size = Path(out), parse_image_size(image_size)
+    folder, size = expand_user(out), parse_image_size(image_size)
     records = open_records(source, follow_links=follow_links).checked(unlabeled, DROP_HINT)
     if records.problems and not skip_bad:
         raise DataError(f"{source}: {records.problems[0]} To leave unusable files out: skip_bad=True (--skip-bad).")

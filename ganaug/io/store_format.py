@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.stored_rows import StoredRows
+from ganaug._runtime.user_paths import expand_user
 from ganaug.images import LabeledImages
 from ganaug.io.paths import STORE
 
@@ -23,7 +24,7 @@ BLOCK_IMAGES = 1024  # images that are written or verified at once
 
 def is_store(path: str | Path) -> bool:
     """Return whether `path` is a store, complete or not."""
-    return (Path(path) / STORE).is_file()
+    return (expand_user(path) / STORE).is_file()
 
 
 def load_images(folder: Path, shape: Sequence[int], classes: Sequence[str], *, has_class_order: bool) -> LabeledImages:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
 from ganaug.io.candidates import FOLLOW_HINT
 from ganaug.io.decoding import (
@@ -110,8 +111,8 @@ def read_domain(
             return decode(path, image_size).pixels
         return decode_labels(path, num_labels, image_size)
 
-    results = _read_all(Path(root), read, progress, follow_links=follow_links)
-    return _stack(Path(root), results, skip_bad=skip_bad)
+    results = _read_all(expand_user(root), read, progress, follow_links=follow_links)
+    return _stack(expand_user(root), results, skip_bad=skip_bad)
 
 
 def read_domains(
@@ -173,10 +174,12 @@ def read_domains(
             raise DataError("images side by side are in one folder: pass only that one.")
         if num_labels is not None:
             raise DataError("images side by side are no label images: leave num_labels out.")
-        left, right = _read_halves(Path(first), image_size, progress, skip_bad=skip_bad, follow_links=follow_links)
+        left, right = _read_halves(
+            expand_user(first), image_size, progress, skip_bad=skip_bad, follow_links=follow_links
+        )
         return (right, left) if swapped else (left, right)
     if second is None:
-        first, second = _find_folders(Path(first), paired=paired)
+        first, second = _find_folders(expand_user(first), paired=paired)
     x, y = (
         read_domain(
             folder,

@@ -12,8 +12,10 @@ from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
 
+from ganaug._runtime.python_values import as_python
 from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.reports.page import render_fragment, render_page
 from ganaug.reports.rows import Figure, Row, Table, arrange_tables
@@ -86,7 +88,7 @@ class Report:
             "kind": self.kind,
             "verdict": self.verdict,
             "summary": list(self.summary),
-            "facts": dict(self.facts),
+            "facts": {name: as_python(value) for name, value in self.facts.items()},
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -118,7 +120,7 @@ class Report:
         # NaN is not standard JSON, and other parsers reject it
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            write_bytes(Path(path), text.encode())
+            write_bytes(expand_user(path), text.encode())
         return text
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -140,7 +142,7 @@ class Report:
         """
         text = render_page(self)
         if path is not None:
-            write_bytes(Path(path), text.encode())
+            write_bytes(expand_user(path), text.encode())
         return text
 
     def write(self, page: str | Path, as_json: str | Path | None = None) -> None:
@@ -161,7 +163,7 @@ class Report:
         if as_json is None:
             self.to_html(page)
             return
-        with atomic_write(Path(page)) as html_file, atomic_write(Path(as_json)) as json_file:
+        with atomic_write(expand_user(page)) as html_file, atomic_write(expand_user(as_json)) as json_file:
             html_file.write_text(self.to_html(), encoding="utf-8")
             json_file.write_text(self.to_json(), encoding="utf-8")
 

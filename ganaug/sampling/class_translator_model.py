@@ -113,7 +113,12 @@ class ClassTranslatorModel(ConditionalModel):
         return images
 
     def sample(
-        self, counts: Mapping[int, int], *, seed: int | None = None, start: int = 0, filtered: bool = True
+        self,
+        counts: Mapping[int, int],
+        *,
+        seed: int | None = None,
+        start: int | Mapping[int, int] = 0,
+        filtered: bool = True,
     ) -> LabeledImages:
         """Draw as `ConditionalModel.sample`."""
         return self.sample_with(self.draw, self._sources_of, counts, seed=seed, start=start, filtered=filtered)

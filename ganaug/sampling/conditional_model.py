@@ -80,7 +80,12 @@ class ConditionalModel(StoredModel):
 
     @abstractmethod
     def sample(
-        self, counts: Mapping[int, int], *, seed: int | None = None, start: int = 0, filtered: bool = True
+        self,
+        counts: Mapping[int, int],
+        *,
+        seed: int | None = None,
+        start: int | Mapping[int, int] = 0,
+        filtered: bool = True,
     ) -> LabeledImages:
         """Draw exactly the requested number of images of each class.
 
@@ -90,8 +95,8 @@ class ConditionalModel(StoredModel):
             Label -> number of images.
         seed : int, optional
             None: the seed of the fit.
-        start : int, default=0
-            Index of the first image in the sequence of its class.
+        start : int or mapping, default=0
+            Index of the first image in the sequence of its class, for all classes or by label.
         filtered : bool, default=True
             Redraw images that a filter rejects. The seed of a redraw derives from class, index and attempt, so an image
             does not depend on the rest of the request.
@@ -122,11 +127,11 @@ class ConditionalModel(StoredModel):
         counts: Mapping[int, int],
         *,
         seed: int | None,
-        start: int,
+        start: int | Mapping[int, int],
         filtered: bool,
     ) -> LabeledImages:
         """Implement `sample` with the function `draw`; `columns` returns the model-specific metadata columns."""
-        self._check_learned([label for label, count in counts.items() if count], filtered=filtered)
+        self.check_learned([label for label, count in counts.items() if count], filtered=filtered)
         filters = self.filters if filtered else None
         samples = self._draw_samples(
             counts, draw, seed=self.seed if seed is None else seed, start=start, filters=filters
@@ -164,13 +169,14 @@ class ConditionalModel(StoredModel):
             ROWS_PER_BATCH,
             min(MAX_BLOCK_IMAGES, BLOCK_BYTES // math.prod(self.shape)) // ROWS_PER_BATCH * ROWS_PER_BATCH,
         )
-        requests = split_into_blocks(ranges, size)
+        blocks = split_into_blocks(ranges, size)
+
+        def draw_block(block: Mapping[int, range]) -> LabeledImages:
+            starts = {label: indices.start for label, indices in block.items()}
+            return self.sample({label: len(indices) for label, indices in block.items()}, start=starts, **options)
+
         # threads would only compete for the GPU
-        if self.device.type != "cpu":
-            for counts, start in requests:
-                yield self.sample(counts, start=start, **options)
-            return
-        yield from parallel_map(lambda request: self.sample(request[0], start=request[1], **options), requests)
+        yield from parallel_map(draw_block, blocks) if self.device.type == "cpu" else map(draw_block, blocks)
 
     def measure_filters(self, draw: Draw | None = None) -> dict[int, FilterStats]:
         """Return what the filters reject of a trial of every class that the model can draw, by label."""
@@ -192,12 +198,19 @@ class ConditionalModel(StoredModel):
         }
 
     def _draw_samples(
-        self, counts: Mapping[int, int], draw: Draw, *, seed: int, start: int, filters: Filters | None
+        self,
+        counts: Mapping[int, int],
+        draw: Draw,
+        *,
+        seed: int,
+        start: int | Mapping[int, int],
+        filters: Filters | None,
     ) -> Samples:
         """Draw images, and redraw those that the filters reject until every image passes."""
+        starts = start if isinstance(start, Mapping) else dict.fromkeys(counts, start)
         empty = torch.empty(0, dtype=torch.int64)  # torch.cat needs a tensor even if `counts` is empty
         labels = torch.cat([empty, *(torch.full((count,), label) for label, count in counts.items())])
-        indices = torch.cat([empty, *(torch.arange(start, start + count) for count in counts.values())])
+        indices = torch.cat([empty, *(starts[label] + torch.arange(count) for label, count in counts.items())])
         seeds, redraws = self._seeds(seed, labels, indices, 0), torch.zeros(len(labels), dtype=torch.int64)
         images = draw(labels, seeds) if len(labels) else torch.empty(0, *self.shape, dtype=torch.uint8)
         pending = torch.arange(len(labels) if filters is not None else 0)
@@ -225,7 +238,7 @@ class ConditionalModel(StoredModel):
             seeds[rows] = (image_seeds(seed, stream, 0, 1) + indices[rows]) % IMAGE_SEEDS
         return seeds
 
-    def _check_learned(self, labels: list[int], *, filtered: bool) -> None:
+    def check_learned(self, labels: list[int], *, filtered: bool) -> None:
         """Raise ClassNotLearnedError if the model was not trained on a label, or its samples fail the filters."""
         trained_labels = set(self.trained_labels)
         if missing := [label for label in labels if label not in trained_labels]:
@@ -255,31 +268,27 @@ class ConditionalModel(StoredModel):
         return ClassNotLearnedError(f"{subject}. {cause}")
 
 
-def split_into_blocks(ranges: Mapping[int, range], size: int) -> Iterator[tuple[dict[int, int], int]]:
-    """Split ranges of indices by label into requests of at most `size` images: (counts by label, first index).
-
-    Small ranges that begin at the same index are drawn together.
+def split_into_blocks(ranges: Mapping[int, range], size: int) -> Iterator[dict[int, range]]:
+    """Split ranges of indices by label into blocks of at most `size` images.
 
     Examples
     --------
     >>> from ganaug.sampling.conditional_model import split_into_blocks
-    >>> list(split_into_blocks({0: range(0, 5), 1: range(0, 2), 2: range(0, 1)}, size=4))
-    [({0: 4}, 0), ({0: 1}, 4), ({1: 2, 2: 1}, 0)]
+    >>> list(split_into_blocks({0: range(0, 5), 1: range(0, 2), 2: range(7, 8)}, size=4))
+    [{0: range(0, 4)}, {0: range(4, 5), 1: range(0, 2), 2: range(7, 8)}]
     """
-    pending_counts: dict[int, int] = {}
-    block_start = 0
+    block: dict[int, range] = {}
     for label, indices in ranges.items():
-        if pending_counts and (indices.start != block_start or sum(pending_counts.values()) + len(indices) > size):
-            yield pending_counts, block_start
-            pending_counts = {}
-        if len(indices) > size:
-            for first in range(indices.start, indices.stop, size):
-                yield {label: min(size, indices.stop - first)}, first
-        elif len(indices):
-            block_start = indices.start
-            pending_counts[label] = len(indices)
-    if pending_counts:
-        yield pending_counts, block_start
+        first = indices.start
+        while first < indices.stop:
+            n_free = size - sum(map(len, block.values()))
+            block[label] = range(first, min(first + n_free, indices.stop))
+            first = block[label].stop
+            if sum(map(len, block.values())) == size:
+                yield block
+                block = {}
+    if block:
+        yield block
 
 
 def parse_class_fields(description: Mapping[str, Any]) -> dict[str, Any]:

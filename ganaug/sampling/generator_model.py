@@ -134,7 +134,7 @@ class GeneratorModel(ConditionalModel):
         counts: Mapping[int, int],
         *,
         seed: int | None = None,
-        start: int = 0,
+        start: int | Mapping[int, int] = 0,
         filtered: bool = True,
         batch_size: int | None = None,
         latent: Latent = LATENT,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganaug._runtime.storage import Tree, check_format, read_json, read_tree, write_json, write_tree
 from ganaug._runtime.storage import digest as hash_tree
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import RunError
 
@@ -153,7 +154,7 @@ class StoredModel(ABC):
 
 def model_folder(folder: str | Path) -> Path:
     """Return the model folder inside a run folder, or `folder` itself if it is not a run folder."""
-    path = Path(folder)
+    path = expand_user(folder)
     return path / "model" if (path / "model" / DESCRIPTION).exists() else path
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ganaug._runtime.locks import locked
 from ganaug._runtime.storage import read_json, write_json
+from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
 from ganaug.errors import OutputError
 from ganaug.io.archives import publish_parquet, publish_tar
@@ -124,7 +125,7 @@ def write_shard(
     True
     False
     """
-    folder = Path(out)
+    folder = expand_user(out)
     description = {"ganaug_version": __version__, "form": form, "shards": shard.of, **request}
     _check_shards(folder, description)
     target = folder / (shard.name if form == "folder" else f"{shard.name}.{form}")

@@ -7,6 +7,7 @@ import numpy as np
 from imblearn.utils import check_sampling_strategy
 
 from ganaug._runtime.lookup import unknown_name_message
+from ganaug._runtime.python_values import as_python
 
 Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
 STRATEGY_NAMES = ("all", "auto", "majority", "minority", "not majority", "not minority")
@@ -63,7 +64,7 @@ def resolve_strategy(strategy: Strategy, y: np.ndarray, values: np.ndarray, name
             raise ValueError(f"{error} Known classes: {', '.join(names)}.") from error
         raise
     index_of = {value: index for index, value in enumerate(values.tolist())}
-    return {index_of[_as_python(value)]: int(count) for value, count in resolved.items() if count > 0}
+    return {index_of[as_python(value)]: int(count) for value, count in resolved.items() if count > 0}
 
 
 def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
@@ -123,18 +124,13 @@ def _by_value(request: Mapping[Any, int], values: np.ndarray, names: Sequence[st
     known = values.tolist()
     counts: dict[Hashable, int] = {}
     for key, count in request.items():
-        value = _as_python(key)
+        value = as_python(key)
         if value not in known and str(value) in names:
             value = known[list(names).index(str(value))]
         if value in counts:
             raise ValueError(f"class {key!r} is named twice.")
         counts[value] = count
     return counts
-
-
-def _as_python(value: Hashable) -> Hashable:
-    """Convert a NumPy scalar to the Python type."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_count(count: object, what: str) -> int:

@@ -1,8 +1,10 @@
 """The folder of a run: who may write in it, and whether a run may be resumed in it."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +12,69 @@ import numpy as np
 import torch
 
 from ganaug._runtime.locks import LOCK_FILE, locked
-from ganaug._runtime.storage import is_temporary_file, read_json, write_json
+from ganaug._runtime.storage import digest, is_temporary_file, read_json, write_json
 from ganaug._version import __version__
-from ganaug.errors import RunError
+from ganaug.errors import OutputError, RunError
 from ganaug.io.names import is_utf8
 
 FORMAT = 5
 CONFIG = "config.json"
 # A resumed run may differ in these parameters, nested or not; the seed is compared by `stored_seed`.
 MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state", "verbose"})
+FIT_FOLDER = re.compile(r"fit-[0-9a-f]{16}(-\d+)?")  # of one fit of a clone
 
 
 def is_unstarted(folder: Path) -> bool:
-    """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything."""
-    exists = os.path.isdir(folder)  # noqa: PTH112  # Path's own method raises for long names
-    return not exists or all(path.name == LOCK_FILE or is_temporary_file(path) for path in folder.iterdir())
+    """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything.
+
+    Folders of clones do not count: they are runs of their own.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112  # Path's own method raises for long names
+        return True
+    names = [path.name for path in folder.iterdir() if not is_temporary_file(path)]
+    return all(name == LOCK_FILE or FIT_FOLDER.fullmatch(name) for name in names)
+
+
+def create_fit_folder(parent: Path, name: str) -> Path:
+    """Create a folder for one fit of a clone: `name`, or `name`-2 and so on if there are such fits.
+
+    Processes may do so at the same time; each gets a folder of its own.
+    """
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be written: {error.strerror or error}. Choose another folder."
+            ) from error
+        return folder
+    raise AssertionError
+
+
+def latest_fit_folder(parent: Path, name: str) -> Path:
+    """Return the folder of the latest fit of a clone. Raises RunError if there is none."""
+    numbers = [1] if (parent / name).is_dir() else []
+    numbers += [int(path.name.removeprefix(f"{name}-")) for path in parent.glob(f"{name}-*")]
+    if not numbers:
+        raise RunError(f"{parent}: holds no run of a clone with these data and parameters ({name}). Fit first.")
+    return parent / (name if max(numbers) == 1 else f"{name}-{max(numbers)}")
+
+
+def fit_name(params: Mapping[str, Any], fingerprint: str) -> str:
+    """Return the name of the folder of a fit, which tells data and parameters from others.
+
+    Parameters in which a resumed run may differ do not count, except for the seed.
+    """
+    return f"fit-{digest({'data': fingerprint, 'params': _lasting(params), 'seed': params.get('random_state')})}"
+
+
+def _lasting(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters, nested ones too, that a resumed run may not change."""
+    kept = {name: value for name, value in params.items() if name not in MAY_CHANGE}
+    return {name: _lasting(value) if isinstance(value, Mapping) else value for name, value in kept.items()}
 
 
 @contextmanager
