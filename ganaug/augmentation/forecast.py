@@ -12,6 +12,7 @@ from ganaug._runtime.progress import events_shown
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
+from ganaug.io.table import check_labels
 
 TRIAL_STEPS = 25
 TRIAL_SAMPLES = 256
@@ -69,6 +70,8 @@ def forecast_augmentation(
     *,
     image_size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
 ) -> Forecast:
     """Forecast what `augment_folder` would add and cost, from a trial of 25 training steps. Writes nothing.
 
@@ -82,11 +85,13 @@ def forecast_augmentation(
         Resize images to this size, or (height, width).
     skip_bad : bool, default=False
         Leave unusable files out.
+    subfolder_groups, follow_links : bool, default=False
+        As in `augment_folder`.
 
     Raises
     ------
     DataError
-        If the folder cannot be trained on.
+        If the folder cannot be trained on, or if a class has a name that metadata.csv cannot hold.
 
     Examples
     --------
@@ -104,7 +109,10 @@ def forecast_augmentation(
     100
     """
     augmenter = GANAugmenter() if augmenter is None else augmenter
-    images, _ = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad)
+    images, _ = read_and_inspect(
+        data, image_size=image_size, skip_bad=skip_bad, subfolder_groups=subfolder_groups, follow_links=follow_links
+    )
+    check_labels(name for name, count in images.counts.items() if count)
     counts = augmenter.plan_counts(images)
     plan = augmenter.plan(images)
     trial = GANAugmenter(**augmenter.get_params(deep=False))

@@ -22,6 +22,7 @@ from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.folder import (
     add_to_folder,
+    check_addable,
     check_not_augmented,
     check_output,
     read_and_inspect,
@@ -30,6 +31,7 @@ from ganaug.io.folder import (
 from ganaug.io.names import escape_cell
 from ganaug.io.output import bytes_on_disk, check_free_space
 from ganaug.io.preflight import FolderInspection
+from ganaug.io.table import check_labels
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
 from ganaug.sampling.strategy import Strategy
@@ -101,6 +103,8 @@ def augment_folder(
     time_budget: float | None = None,
     image_size: int | tuple[int, int] | None = None,
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
     run_dir: str | Path | None = None,
     resume: bool = False,
     report: bool = True,
@@ -136,6 +140,11 @@ def augment_folder(
         Resize images to this size, or (height, width).
     skip_bad : bool, default=False
         Leave unusable files out; `run_dir`/skipped.csv lists them.
+    subfolder_groups : bool, default=False
+        Write the path of the subfolder that an image has in its class folder into the column `group_id` of
+        metadata.csv. The copies of the images are directly in the class folders.
+    follow_links : bool, default=False
+        Follow links that lead out of `data`. Nothing is written through such a link.
     run_dir : path, optional
         Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended.
     resume : bool, default=False
@@ -158,7 +167,8 @@ def augment_folder(
     Raises
     ------
     DataError
-        If the folder cannot be trained on.
+        If the folder cannot be trained on, or if a class has a name that other readers of metadata.csv take for a
+        missing label, such as "NA".
     OutputError
         If `out` is not empty, there is not enough space for it, or a folder lies inside another one.
     RunError
@@ -207,8 +217,17 @@ def augment_folder(
     with ExitStack() as stack:
         stack.enter_context(events_shown(verbosity))
         images, inspection = read_folder_with_progress(
-            data, image_size=image_size, skip_bad=skip_bad, verbose=verbosity
+            data,
+            verbose=verbosity,
+            image_size=image_size,
+            skip_bad=skip_bad,
+            subfolder_groups=subfolder_groups,
+            follow_links=follow_links,
         )
+        # before training, because writing would fail
+        if out is None:
+            check_addable(inspection)
+        check_labels(name for name, count in inspection.counts.items() if count)
         counts = first.plan_counts(images)
         _check_room(inspection, images, counts, data, out)
         sampler, method_name, comparison = None, None, None
@@ -251,12 +270,10 @@ def _write_images(
             write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
 
 
-def read_folder_with_progress(
-    data: Path, *, image_size: int | tuple[int, int] | None, skip_bad: bool, verbose: int
-) -> tuple[LabeledImages, FolderInspection]:
-    """Read and check a folder, with progress, and warn of what its inspection found."""
+def read_folder_with_progress(data: Path, *, verbose: int, **options: Any) -> tuple[LabeledImages, FolderInspection]:
+    """Read and check a folder, with progress, and warn of what its inspection found. options: of `read_and_inspect`."""
     with count_shown(verbose, "read") as progress:
-        images, inspection = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad, progress=progress)
+        images, inspection = read_and_inspect(data, progress=progress, **options)
     for warning in inspection.warnings:
         warn_user(warning)
     return images, inspection

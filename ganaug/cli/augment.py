@@ -133,6 +133,8 @@ def run_augment(
                 method=sampler,
                 image_size=options.image_size,
                 skip_bad=options.skip_bad,
+                subfolder_groups=options.subfolder_groups,
+                follow_links=options.follow_links,
                 run_dir=run,
                 resume=options.resume,
                 report=report,
@@ -201,7 +203,7 @@ def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
         raise click.UsageError("--dry-run supports --method conditional only.")
     print_message("Trial of a few training steps ...")
     with warnings_to_stderr():
-        forecast = forecast_augmentation(data, sampler, image_size=options.image_size, skip_bad=options.skip_bad)
+        forecast = forecast_augmentation(data, sampler, **options.reading)
     _print_counts(forecast.counts)
     print_message(f"Plan:\n{forecast.plan}")
     print_message(str(forecast))

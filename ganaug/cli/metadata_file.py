@@ -1,6 +1,5 @@
 """The file of `ganaug report --metadata`: columns for images whose folders lack them, joined by file name."""
 
-import csv
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ganaug.errors import DataError
 from ganaug.io.items import text_value
-from ganaug.io.names import unescape_cell
 from ganaug.io.paths import shorten
+from ganaug.io.spreadsheets import SheetRow, UnreadableSheetError, parse_sheet
 from ganaug.io.table import STANDARD_COLUMNS
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class MetadataFile:
 
 
 def read_metadata_file(path: Path) -> MetadataFile:
-    """Read a CSV by the rules of metadata.csv: UTF-8 with or without a byte order mark, every cell as text.
+    """Read a CSV by the rules of metadata.csv, every cell as text.
 
     Parameters
     ----------
@@ -124,8 +123,11 @@ def read_metadata_file(path: Path) -> MetadataFile:
     ...     read_metadata_file(path).rows
     {'cat/1.png': {'attr_site': 'NA'}, 'cat/2.png': {'attr_site': None}}
     """
-    names, lines = _parse(path)
-    return MetadataFile(path, tuple(name for name in names if name not in ("", FILE_NAME)), _join_rows(path, lines))
+    try:
+        sheet = parse_sheet(path.read_bytes(), [FILE_NAME])
+    except (OSError, UnreadableSheetError) as error:
+        raise DataError(f"{path}: {error}.") from error
+    return MetadataFile(path, tuple(name for name in sheet.columns if name != FILE_NAME), _join_rows(path, sheet.rows))
 
 
 def file_key(name: str) -> str:
@@ -141,49 +143,18 @@ def file_key(name: str) -> str:
     return unicodedata.normalize("NFC", PurePosixPath(name.strip().replace("\\", "/")).as_posix())
 
 
-def _check_header(path: Path, names: list[str]) -> None:
-    """Raise DataError if the heading cannot be used."""
-    if FILE_NAME not in names:
-        columns = f"its columns are {shorten(names)}" if names else "it is empty"
-        separator = next((sign for sign in (";", "\t") if any(sign in name for name in names)), None)
-        fix = (
-            f"Separate the cells by commas instead of {separator!r}."
-            if separator
-            else f"Add one with the name of the image file of each row; {columns}."
-        )
-        raise DataError(f"{path}: has no column {FILE_NAME}. {fix}")
-    repeated = next((name for name in names if name and names.count(name) > 1), None)
-    if repeated is not None:
-        raise DataError(f"{path}: has the column {repeated} twice. Rename or remove one.")
-
-
-def _parse(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Return the columns, and line number and cells of each row."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
-            reader = csv.reader(file, strict=True)
-            names = [unescape_cell(name.strip()) for name in next(reader, [])]
-            _check_header(path, names)
-            lines = [(reader.line_num, cells) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {error}. Save it as CSV in UTF-8.") from error
-    longer = next((line for line, cells in lines if any(cells[len(names) :])), None)
-    if longer is not None:
-        raise DataError(f"{path}: line {longer} has more cells than the heading. Quote cells that contain a comma.")
-    return names, [(line, dict(zip(names, map(unescape_cell, cells), strict=False))) for line, cells in lines]
-
-
-def _join_rows(path: Path, lines: Iterable[tuple[int, dict[str, str]]]) -> dict[str, dict[str, str | None]]:
-    """Return the rows by file name. lines: line number and cells of each."""
+def _join_rows(path: Path, sheet_rows: Iterable[SheetRow]) -> dict[str, dict[str, str | None]]:
+    """Return the rows by file name."""
     rows: dict[str, dict[str, str | None]] = {}
     line_of: dict[str, int] = {}
-    for line, cells in lines:
-        row = {name: cell if cell.strip() else None for name, cell in cells.items() if name}
-        name = row.pop(FILE_NAME, None)
+    for sheet_row in sheet_rows:
+        line = sheet_row.line
+        if sheet_row.has_extra_cells:
+            raise DataError(f"{path}: line {line} has more cells than the heading. Quote cells that contain a comma.")
+        row = {name: cell if cell.strip() else None for name, cell in sheet_row.cells.items()}
+        name = row.pop(FILE_NAME)
         if name is None:
-            if any(cell is not None for cell in row.values()):
-                raise DataError(f"{path}: line {line} has no {FILE_NAME}. Add it, or remove the line.")
-            continue  # spreadsheets write rows without any value
+            raise DataError(f"{path}: line {line} has no {FILE_NAME}. Add it, or remove the line.")
         key = file_key(name)
         different = next((each for each in row if key in rows and _differ(row[each], rows[key].get(each))), None)
         if different is not None:

@@ -42,6 +42,16 @@ class Size(click.ParamType[Any]):
         return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 
+subfolder_groups_option = click.option(
+    "--subfolder-groups",
+    is_flag=True,
+    help="Take the subfolder of an image in its class folder, such as the patient, for its group (column group_id).",
+)
+follow_links_option = click.option(
+    "--follow-links", is_flag=True, help="Follow links that lead out of the folder, as in the caches of hubs."
+)
+
+
 @dataclass(frozen=True)
 class FitOptions:
     """The values of the options that `fit_options` adds."""
@@ -55,6 +65,16 @@ class FitOptions:
     seed: int | None
     resume: bool
     skip_bad: bool
+    subfolder_groups: bool
+    follow_links: bool
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of `ganaug.io.folder.read_and_inspect`."""
+        return {name: getattr(self, name) for name in ("image_size", "skip_bad", "subfolder_groups", "follow_links")}
+
+
+OPTION_FIELDS = fields(FitOptions)
 
 
 def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
@@ -86,10 +106,14 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
         click.option("--seed", type=click.IntRange(0), help="Seed of all randomness.  [default: 0]"),
         click.option("--resume", is_flag=True, help="Continue the run in the run folder."),
         click.option("--skip-bad", is_flag=True, help="Leave unusable files out; fit lists them in RUN/skipped.csv."),
+        subfolder_groups_option,
+        follow_links_option,
     ]
 
     def with_fit_options(**arguments: Any) -> Any:
-        values = {field.name: arguments.pop(field.name, None) for field in fields(FitOptions)}
+        values = {
+            each.name: arguments.pop(each.name, False if each.type is bool else None) for each in fields(FitOptions)
+        }
         return command(options=FitOptions(**values), **arguments)
 
     # click takes the help text and the name of a command from the function

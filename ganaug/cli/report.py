@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
-from ganaug.cli.options import FILE, FOLDER, Size, new_file
+from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
+from ganaug.cli.reading import read
 
 if TYPE_CHECKING:
     from ganaug.cli.metadata_file import MetadataFile
@@ -35,6 +36,8 @@ EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 @click.option("--image-size", type=Size(), help="Resize to this size.  [default: the size of the first real image]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
+@subfolder_groups_option
+@follow_links_option
 def report(
     real: Path,
     synthetic: Path,
@@ -51,6 +54,8 @@ def report(
     image_size: int | tuple[int, int] | None,
     seed: int,
     skip_bad: bool,
+    subfolder_groups: bool,
+    follow_links: bool,
 ) -> None:
     """Compare the SYNTHETIC images of any generator with REAL ones: diversity, copies, labels, and composition.
 
@@ -62,18 +67,16 @@ def report(
         for path in (out, as_json):
             new_file(path)
         from ganaug.cli.metadata_file import read_metadata_file
-        from ganaug.io.folder import read_folder
         from ganaug.io.synthetic import select_synthetic
 
         table = None if metadata is None else read_metadata_file(metadata)  # before the images, which take longer
-        images = read_folder(real, image_size=image_size, skip_bad=skip_bad)
-        size = (images.shape[1], images.shape[2])
-        folders = {"synthetic": synthetic, "held-out": holdout, "test": test}
-        sets = {"real": images} | {
-            name: read_folder(folder, image_size=size, skip_bad=skip_bad)
-            for name, folder in folders.items()
-            if folder is not None
-        }
+        reading: dict[str, Any] = {"only_notes": True, "skip_bad": skip_bad, "follow_links": follow_links}
+        images, inspection = read(real, image_size=image_size, subfolder_groups=subfolder_groups, **reading)
+        # at the size of REAL, and with its scale of 16-bit images
+        reading |= {"image_size": (images.shape[1], images.shape[2]), "white": inspection and inspection.white}
+        sets = {"real": images, "synthetic": read(synthetic, **reading)[0]}
+        sets |= {} if holdout is None else {"held-out": read(holdout, **reading)[0]}
+        sets |= {} if test is None else {"test": read(test, subfolder_groups=subfolder_groups, **reading)[0]}
         unmatched = None if table is None else table.unmatched_message(sets.values())
         sets |= {"real": _drop_synthetic(images), "synthetic": select_synthetic(sets["synthetic"])}
         if table is not None:

@@ -1,6 +1,7 @@
 """`ganaug translate fit` and `translate apply`: translate images of one domain into another."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ganaug.cli.options import (
     FitOptions,
     Size,
     fit_options,
+    follow_links_option,
     make_estimator,
     parameters,
     signer,
@@ -46,7 +48,7 @@ def translate(ctx: click.Context) -> None:
 @click.option(
     "--num-labels", type=click.IntRange(2, 256), help="A contains label images with this many labels, numbered from 0."
 )
-@fit_options
+@partial(fit_options, without=("subfolder_groups",))
 def fit(
     x: Path,
     y: Path | None,
@@ -89,6 +91,7 @@ def fit(
                 image_size=_height_and_width(options.image_size),
                 num_labels=num_labels,
                 skip_bad=options.skip_bad,
+                follow_links=options.follow_links,
                 progress=progress,
             )
         translator = make_estimator(cls, {**params, "run_dir": run, "verbose": 1})
@@ -127,6 +130,7 @@ def fit(
 @click.option("--image-size", type=Size(), help="Resize the images of IN first: 64, or 48x64 (height x width).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
+@follow_links_option
 @signing_options
 def apply(
     run: Path,
@@ -139,6 +143,7 @@ def apply(
     image_size: int | tuple[int, int] | None,
     device: str,
     skip_bad: bool,
+    follow_links: bool,
     **signing: Any,
 ) -> None:
     """Translate every image of IN by the translator of RUN into the new folder OUT. Prints OUT.
@@ -173,6 +178,7 @@ def apply(
                 image_size=_height_and_width(image_size),
                 num_labels=domain.num_labels,
                 skip_bad=skip_bad,
+                follow_links=follow_links,
                 progress=progress,
             )
         images, files = model.accepted(domain_images.images, direction, str(source)), domain_images.files

@@ -85,7 +85,7 @@ def _named_values(encoded: EncodedLabels) -> Iterator[tuple[Any, str]]:
 
 def convert_hugging_face(X: Any, size: tuple[int, int] | None, unlabeled: str) -> ConvertedData:
     """Convert a Hugging Face data set; `append` returns one with the same features, other columns None."""
-    images = read_records(open_records(X), size)  # unlabeled=unlabeled
+    images = read_records(open_records(X), size, unlabeled=unlabeled)
     image_column, label_column = find_columns(X)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:

@@ -16,8 +16,9 @@ from ganaug.datasets.pool import Refresh, SyntheticPool
 from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import gray_or_rgb, to_pillow
+from ganaug.io.decoding import to_pillow
 from ganaug.io.items import encode_labels, label_value, split_item
+from ganaug.io.pillow_modes import gray_or_rgb
 from ganaug.io.resizing import ASPECTS, resize_picture
 from ganaug.io.synthetic import synthetic_mask
 

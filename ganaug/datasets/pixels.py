@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ganaug.datasets.arrays import ArrayLayout, PixelScale, are_whole, composite_on_white, to_numpy
 from ganaug.errors import DataError
-from ganaug.io.decoding import pillow_to_arrays, resize_images, to_pillow
+from ganaug.io.decoding import resize_images, to_pillow
 from ganaug.io.paths import shorten
+from ganaug.io.pillow_modes import pillow_to_arrays
 
 ValueRange = tuple[Any, Any]
 MAX_ROUNDING_ERROR = 0.02  # of numbers that a known normalization should map to 0..1

@@ -10,10 +10,10 @@ import pandas as pd
 from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
+from ganaug.io.class_folders import GROUP_COLUMN
 from ganaug.io.items import folded, text_value
 from ganaug.io.paths import shorten
 
-GROUP_COLUMN = "group_id"
 NO_GROUP_PREFIX = " row "  # of the name of an image without a group; other names do not begin with a space
 
 

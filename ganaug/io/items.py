@@ -132,7 +132,12 @@ def label_value(label: Any) -> str | int | float | None:
 
 
 def encode_labels(
-    labels: Iterable[Any], *, what: str = "the data", unlabeled: str = "error", are_indices: bool = False
+    labels: Iterable[Any],
+    *,
+    what: str = "the data",
+    unlabeled: str = "error",
+    are_indices: bool = False,
+    hint: str = DROP_HINT,
 ) -> EncodedLabels:
     """Replace labels by indices into their sorted classes.
 
@@ -146,6 +151,8 @@ def encode_labels(
         "drop": items without a label get the index -1.
     are_indices : bool, default=False
         Whether numbers are indices into class names, so that -1 is no label even beside labels that are all 1.
+    hint : str
+        What to do about items without a label, for messages; without the final period.
 
     Returns
     -------
@@ -174,7 +181,7 @@ def encode_labels(
     is_labeled = [value is not None and (is_binary or value != NO_LABEL) for value in values]
     rows = [row for row, labeled in enumerate(is_labeled) if not labeled]
     if rows and unlabeled != "drop":
-        raise DataError(unlabeled_message(what, rows, values[rows[0]]))
+        raise DataError(unlabeled_message(what, rows, values[rows[0]], hint))
     present = dict.fromkeys(value for value, labeled in zip(values, is_labeled, strict=True) if labeled)
     # False and 0 are equal, and so are 1 and 1.0: as in NumPy, they are one class
     ordered = sorted(present, key=lambda value: (isinstance(value, str), value))
@@ -189,7 +196,7 @@ def encode_labels(
     return EncodedLabels(class_values, np.array(indices, dtype=np.int64), names)
 
 
-def unlabeled_message(what: str, rows: Sequence[int], value: object) -> str:
+def unlabeled_message(what: str, rows: Sequence[int], value: object, hint: str = DROP_HINT) -> str:
     """Return the message of the error for items without a label.
 
     Examples
@@ -200,7 +207,7 @@ def unlabeled_message(what: str, rows: Sequence[int], value: object) -> str:
     """
     shown = f"row{'s' if len(rows) > 1 else ''} {shorten([f'{row:,}' for row in rows])}"
     reason = f" ({NO_LABEL} stands for no label)" if value == NO_LABEL else ""
-    return f"{what} has no label in {shown}{reason}. {DROP_HINT}."
+    return f"{what} has no label in {shown}{reason}. {hint}."
 
 
 def class_name(value: object) -> str:
