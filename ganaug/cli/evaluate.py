@@ -9,7 +9,7 @@ import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
-from ganaug.cli.reading import read
+from ganaug.cli.reading import read, reader_like
 
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
@@ -63,29 +63,16 @@ def evaluate(
         sampler = make_sampler(options, method)
         new_file(out)
         new_file(as_json)
-        from ganaug.io.synthetic import select_synthetic
         from ganaug.reports.utility import utility_report
 
-        images, inspection = read(data, allow_store=False, **options.reading)
-        assert inspection is not None
-        if inspection.problems:
-            print_message(
-                f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them."
-            )
-        size = (images.shape[1], images.shape[2])
-        # others at the size of DATA, and with its scale of 16-bit images
-        like = {**options.reading, "image_size": size, "white": inspection.white, "only_notes": True}
-        test_images = None if test is None else read(test, **like)[0]
+        images, test_images, generated = _read_sets(data, test, synthetic, options)
         budget = options.time_budget
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
         if budget is not None and n_fits:
             # one half for generators, the other half for classifiers
             budget /= 2
             sampler.set_params(time_budget=budget / n_fits)
-        if synthetic is not None:
-            source = select_synthetic(read(synthetic, **{**like, "subfolder_groups": False})[0])
-        else:
-            source = _source(run, sampler, options, n_fits)
+        source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -125,6 +112,18 @@ def _source(run: Path | None, sampler: Any, options: FitOptions, n_fits: int) ->
     if run is None:
         return sampler
     return _unfitted(run, options, n_fits, sampler.time_budget) if n_fits else _load(run, options)
+
+
+def _read_sets(data: Path, test: Path | None, synthetic: Path | None, options: FitOptions) -> Any:
+    """Read DATA, test images and synthetic images, and print how many files of DATA are left out."""
+    from ganaug.io.synthetic import select_synthetic
+
+    images, inspection = read(data, allow_store=False, **options.reading)
+    if inspection is not None and inspection.problems:
+        print_message(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
+    read_like = reader_like(images, inspection, **options.reading)
+    generated = read_like(synthetic, subfolder_groups=False)
+    return images, read_like(test), None if generated is None else select_synthetic(generated)
 
 
 def _load(run: Path, options: FitOptions) -> Any:

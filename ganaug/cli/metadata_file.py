@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ganaug.errors import DataError
 from ganaug.io.items import text_value
 from ganaug.io.paths import shorten
-from ganaug.io.spreadsheets import SheetRow, UnreadableSheetError, parse_sheet
+from ganaug.io.spreadsheets import UnreadableSheetError, parse_sheet
 from ganaug.io.table import STANDARD_COLUMNS
 
 if TYPE_CHECKING:
@@ -127,7 +127,11 @@ def read_metadata_file(path: Path) -> MetadataFile:
         sheet = parse_sheet(path.read_bytes(), [FILE_NAME])
     except (OSError, UnreadableSheetError) as error:
         raise DataError(f"{path}: {error}.") from error
-    return MetadataFile(path, tuple(name for name in sheet.columns if name != FILE_NAME), _join_rows(path, sheet.rows))
+    longer = next((row.line for row in sheet.rows if row.has_extra_cells), None)
+    if longer is not None:
+        raise DataError(f"{path}: line {longer} has more cells than the heading. Quote cells that contain a comma.")
+    lines = [(row.line, row.cells) for row in sheet.rows]
+    return MetadataFile(path, tuple(name for name in sheet.columns if name != FILE_NAME), _join_rows(path, lines))
 
 
 def file_key(name: str) -> str:
@@ -143,18 +147,17 @@ def file_key(name: str) -> str:
     return unicodedata.normalize("NFC", PurePosixPath(name.strip().replace("\\", "/")).as_posix())
 
 
-def _join_rows(path: Path, sheet_rows: Iterable[SheetRow]) -> dict[str, dict[str, str | None]]:
-    """Return the rows by file name."""
+def _join_rows(path: Path, lines: Iterable[tuple[int, dict[str, str]]]) -> dict[str, dict[str, str | None]]:
+    """Return the rows by file name. lines: line number and cells of each."""
     rows: dict[str, dict[str, str | None]] = {}
     line_of: dict[str, int] = {}
-    for sheet_row in sheet_rows:
-        line = sheet_row.line
-        if sheet_row.has_extra_cells:
-            raise DataError(f"{path}: line {line} has more cells than the heading. Quote cells that contain a comma.")
-        row = {name: cell if cell.strip() else None for name, cell in sheet_row.cells.items()}
-        name = row.pop(FILE_NAME)
+    for line, cells in lines:
+        row = {name: cell if cell.strip() else None for name, cell in cells.items() if name}
+        name = row.pop(FILE_NAME, None)
         if name is None:
-            raise DataError(f"{path}: line {line} has no {FILE_NAME}. Add it, or remove the line.")
+            if any(cell is not None for cell in row.values()):
+                raise DataError(f"{path}: line {line} has no {FILE_NAME}. Add it, or remove the line.")
+            continue  # spreadsheets write rows without any value
         key = file_key(name)
         different = next((each for each in row if key in rows and _differ(row[each], rows[key].get(each))), None)
         if different is not None:

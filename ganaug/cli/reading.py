@@ -1,5 +1,6 @@
 """How verbs read a folder: with progress, and with the warnings of its inspection."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,3 +37,30 @@ def read(
     for warning in inspection.notes if only_notes else inspection.warnings:
         print_message(f"warning: {f'{data}: ' if only_notes else ''}{warning}")
     return images, inspection
+
+
+def reader_like(images: "LabeledImages", inspection: "FolderInspection | None", **options: Any) -> Callable[..., Any]:
+    """Return a function that reads other folders at the size of `images`, and with their scale of 16-bit images.
+
+    Parameters
+    ----------
+    images : LabeledImages
+    inspection : FolderInspection or None
+        That of `images`.
+    **options
+        Of `ganaug.io.folder.read_and_inspect`.
+
+    Returns
+    -------
+    callable
+        path or None, and more options -> LabeledImages, or None without a path.
+    """
+    options |= {
+        "image_size": (images.shape[1], images.shape[2]),
+        "white": None if inspection is None else inspection.white,
+    }
+
+    def read_like(data: Path | None, **more: Any) -> "LabeledImages | None":
+        return None if data is None else read(data, only_notes=True, **{**options, **more})[0]
+
+    return read_like

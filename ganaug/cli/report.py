@@ -9,13 +9,17 @@ import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
-from ganaug.cli.reading import read
+from ganaug.cli.reading import read, reader_like
 
 if TYPE_CHECKING:
     from ganaug.cli.metadata_file import MetadataFile
     from ganaug.images import LabeledImages
     from ganaug.reports import Report
 
+NO_ATTRIBUTES = (
+    "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in REAL with "
+    "--predicted."
+)
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
@@ -70,13 +74,15 @@ def report(
         from ganaug.io.synthetic import select_synthetic
 
         table = None if metadata is None else read_metadata_file(metadata)  # before the images, which take longer
-        reading: dict[str, Any] = {"only_notes": True, "skip_bad": skip_bad, "follow_links": follow_links}
-        images, inspection = read(real, image_size=image_size, subfolder_groups=subfolder_groups, **reading)
-        # at the size of REAL, and with its scale of 16-bit images
-        reading |= {"image_size": (images.shape[1], images.shape[2]), "white": inspection and inspection.white}
-        sets = {"real": images, "synthetic": read(synthetic, **reading)[0]}
-        sets |= {} if holdout is None else {"held-out": read(holdout, **reading)[0]}
-        sets |= {} if test is None else {"test": read(test, subfolder_groups=subfolder_groups, **reading)[0]}
+        reading = {"skip_bad": skip_bad, "subfolder_groups": subfolder_groups, "follow_links": follow_links}
+        images, inspection = read(real, image_size=image_size, only_notes=True, **reading)
+        read_like = reader_like(images, inspection, **reading)
+        other_sets = {
+            "synthetic": read_like(synthetic, subfolder_groups=False),
+            "held-out": read_like(holdout, subfolder_groups=False),
+            "test": read_like(test),
+        }
+        sets = {"real": images} | {name: each for name, each in other_sets.items() if each is not None}
         unmatched = None if table is None else table.unmatched_message(sets.values())
         sets |= {"real": _drop_synthetic(images), "synthetic": select_synthetic(sets["synthetic"])}
         if table is not None:
@@ -105,10 +111,7 @@ def _judge(
     if compares_bias:
         check_bias_inputs(real, synthetic, **options)  # before the diversity report, which takes longer
     else:
-        print_message(
-            "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in REAL "
-            "with --predicted."
-        )
+        print_message(NO_ATTRIBUTES)
     with steps_of("report") as progress:
         diversity = diversity_report(
             real, synthetic, holdout=sets.get("held-out"), features=features, random_state=seed, progress=progress

@@ -19,6 +19,7 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.items import similar_names_message
 from ganaug.io.preflight import parse_image_size
+from ganaug.io.records import refuse_splits
 
 __all__ = ["ConvertedData", "are_images", "are_paths", "convert", "is_table", "to_labeled_images"]
 
@@ -186,8 +187,7 @@ def _check_container(X: Any) -> None:
     shown = f"X is {'an' if type(X).__name__[:1] in 'AEIOU' else 'a'} {type(X).__name__}"
     if "DataLoader" in names:
         raise DataError(f"{shown}. Pass its data set, loader.dataset, without random transforms.")
-    if names & {"DatasetDict", "IterableDatasetDict"}:
-        raise DataError(f"{shown} with the splits {', '.join(map(str, X))}. Pass one split, such as data['train'].")
+    refuse_splits(X)
     if "IterableDataset" in names or isinstance(X, Iterator):
         raise DataError(
             f"{shown}, which has no length and can be read in order only. Pass a data set with a length, or lists of "

@@ -88,15 +88,17 @@ def convert_hugging_face(X: Any, size: tuple[int, int] | None, unlabeled: str) -
     images = read_records(open_records(X), size, unlabeled=unlabeled)
     image_column, label_column = find_columns(X)
 
+    names = getattr(X.features[label_column], "names", None)  # of a ClassLabel feature
+    has_numbers = names is None and isinstance(label_value(X.with_format(None)[0][label_column]), int)
+    class_values = [int(name) if has_numbers else name for name in images.classes]
+
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         datasets = import_datasets()
-        names = getattr(X.features[label_column], "names", None)  # of a ClassLabel feature
-        label_of = type(X[label_column][0]) if names is None else names.index
-        class_values = [label_of(name) for name in images.classes]
-        labels = [class_values[k] for k in synthetic.labels.tolist()]
+        values = class_values if names is None else [names.index(name) for name in images.classes]
+        labels = [values[label] for label in synthetic.labels.tolist()]
         columns: dict[str, list[Any]] = {name: [None] * len(labels) for name in X.column_names}
         columns |= {image_column: [to_pillow(pixels) for pixels in synthetic.images], label_column: labels}
         both = datasets.concatenate_datasets([X, datasets.Dataset.from_dict(columns, features=X.features)])
         return both, both[label_column]
 
-    return ConvertedData(images, np.asarray(images.classes, dtype=object), append)
+    return ConvertedData(images, np.asarray(class_values, dtype=None if has_numbers else object), append)

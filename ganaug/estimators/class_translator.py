@@ -33,7 +33,7 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.names import safe_name
+from ganaug.io.names import folder_names
 from ganaug.metrics.distance import energy_distance
 from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel
@@ -314,7 +314,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         translator: CycleGAN = clone(CycleGAN(augmentation="auto") if self.translator is None else self.translator)
         if translator.augmentation == "auto":  # all classes say more about mirror images than two of them
             translator.set_params(augmentation=default_augmentation(train))
-        run_dir = None if self.run_dir is None else Path(self.run_dir) / safe_name(name)
+        run_dir = None if self.run_dir is None else Path(self.run_dir) / folder_names(train.classes)[name]
         translator.set_params(
             # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,

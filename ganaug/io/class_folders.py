@@ -37,8 +37,10 @@ def list_class_folders(listing: Listing, entries: list[os.DirEntry[str]]) -> Non
     listing.ignored += [entry.name for entry in entries if _is_ignored(entry)]
     if not folders:
         content = f"{len(loose_images):,} images without a class" if loose_images else "no images: it is empty"
+        others = shorten([entry.name for entry in entries if entry.name.startswith("metadata.")])
         listing.errors.append(
             f"{root}: contains {content}. Create one folder per class, or add {METADATA} (file_name,label)"
+            + (f", for example from {others}" if others else "")
         )
         return
     if all(folder.name.lower() in SPLITS for folder in folders):

@@ -14,6 +14,7 @@ MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 8, 256  # height and width that the networks su
 MAX_CLASSES = 1000
 FEW_IMAGES = 20  # with fewer, a generator can do little more than repeat its class
 MAX_SIZES_SHOWN = 8
+DARK = 128  # if no 8-bit value reaches it, the highest bit is not in use
 
 # Files that other readers load; they skip the rest silently
 TORCHVISION_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
@@ -51,6 +52,8 @@ class ImageEntry:
         Hashes of the decoded pixels and of the file.
     maximum : int or None
         Largest value of a 16-bit image; None for other images.
+    upper_maximum : int or None
+        Largest 8-bit value of a 16-bit color image, of which Pillow reads the upper 8 bits; None for other images.
     metadata : mapping, optional
         Its other columns of metadata.csv.
     """
@@ -67,6 +70,7 @@ class ImageEntry:
     pixel_hash: str
     content_hash: str
     maximum: int | None = None
+    upper_maximum: int | None = None
     metadata: Mapping[str, str] | None = None
 
 
@@ -109,7 +113,9 @@ def _find_class_errors(listing: Listing, entries: Sequence[ImageEntry]) -> list[
         )
     empty = sorted(name for name in listing.classes if not counts[name])
     if empty:
-        errors.append(f"no usable image in class {shorten(empty)}. Add images, or remove the class")
+        ignored = [file for file in listing.ignored if file.split("/")[0] in empty]
+        reason = f" (hidden, or not named as an image: {shorten(ignored)})" if ignored else ""
+        errors.append(f"no usable image in class {shorten(empty)}{reason}. Add images, or remove the class")
     single = sorted(name for name in listing.classes if counts[name] == 1)
     if single:
         errors.append(
@@ -177,6 +183,17 @@ def find_warnings(entries: Sequence[ImageEntry], duplicates: Sequence[Sequence[I
         ),
     }
     return [f"{text}: {shorten(names)}" for text, names in warnings.items() if names]
+
+
+def dark_color_message(entries: Sequence[ImageEntry]) -> str | None:
+    """Return a warning about 16-bit color images that do not use all bits, or None."""
+    upper = {entry.file: entry.upper_maximum for entry in entries if entry.upper_maximum is not None}
+    if max(upper.values(), default=DARK) >= DARK:
+        return None
+    return (
+        "16-bit color images are dark, because Pillow reads their upper 8 bits only. Scale them to 8 bits: "
+        f"{shorten(list(upper))}"
+    )
 
 
 def _select_files(entries: Sequence[ImageEntry], condition: Callable[[ImageEntry], bool]) -> list[str]:

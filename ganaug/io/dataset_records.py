@@ -24,14 +24,15 @@ def refuse_splits(source: Any) -> None:
     >>> class DatasetDict(dict): ...
     >>> refuse_splits(DatasetDict(test=[], train=[]))
     Traceback (most recent call last):
-    ganaug.errors.DataError: a DatasetDict holds the splits test, train. Pass one of them, such as data['train'].
+    ganaug.errors.DataError: got a DatasetDict with the splits test, train. Pass one split, such as data['train'].
     """
     if isinstance(source, Mapping) and "DatasetDict" in type(source).__name__:
         names = list(map(str, source))
         chosen = next((name for name in names if name.lower().startswith("train")), names[0] if names else "train")
+        article = "an" if type(source).__name__[0] in "AEIOU" else "a"
         raise DataError(
-            f"a {type(source).__name__} holds the splits {', '.join(names) or '(none)'}. Pass one of them, such as "
-            f"data[{chosen!r}]."
+            f"got {article} {type(source).__name__} with the splits {', '.join(names) or '(none)'}. Pass one split, "
+            f"such as data[{chosen!r}]."
         )
 
 
@@ -135,6 +136,8 @@ def _label(raw: Any, names: Sequence[str] | None) -> Label:
 
 def _decode_cell(file: Any, size: tuple[int, int] | None, white: int) -> DecodedImage:
     """Decode a cell of an image column: a dict with the bytes of a file or its path, or None."""
+    if isinstance(file, bytes):
+        return decode_bytes(file, size, white)
     if file is None or (file.get("bytes") is None and file.get("path") is None):
         raise UnusableImage("holds no image")
     if file.get("bytes") is not None:

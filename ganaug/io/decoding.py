@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, PpmImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ganaug.io.file_headers import describe_refused, describe_unsupported
 from ganaug.io.image_tensors import resize_images, stack_images, to_pillow
@@ -32,9 +32,9 @@ from ganaug.io.pillow_modes import (
     gray_or_rgb,
     is_16_bit,
     pillow_to_arrays,
-    resize_pillow,
     values_16_bit,
 )
+from ganaug.io.resizing import resize_picture
 
 __all__ = [
     "FORMATS",
@@ -91,6 +91,8 @@ class DecodedImage:
         Hash of the pixels. That of 16-bit images is of their values before scaling, which can make dark ones equal.
     maximum : int or None
         Largest value of a 16-bit image; None for other images.
+    upper_maximum : int or None
+        Largest 8-bit value of a 16-bit color image, of which Pillow reads the upper 8 bits; None for other images.
     """
 
     pixels: Pixels
@@ -104,6 +106,7 @@ class DecodedImage:
     content_hash: str
     pixel_hash: str
     maximum: int | None = None
+    upper_maximum: int | None = None
 
 
 @contextmanager
@@ -253,7 +256,8 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
     if image_size is not None:  # decode a JPEG at a fraction of its size, but at twice the requested one or more
         image.draft(None, (2 * max(image_size),) * 2)
     # Pillow scales PPM files by the maximum that their header declares: they use the whole range
-    is_scaled = isinstance(image, PpmImagePlugin.PpmImageFile) and str(image.tile[0][0]).startswith("ppm")
+    tile = str(image.tile[:1]) if isinstance(image, ImageFile.ImageFile) else ""
+    is_scaled = file_format == "PPM" and "'ppm" in tile
     image.load()
     orientation = 1
     with suppress(Exception):  # damaged EXIF data does not affect the pixels
@@ -264,7 +268,9 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
         height, width = width, height
     values = values_16_bit(image) if is_16_bit(image) else None
     maximum = None if values is None else MAX_16_BIT if is_scaled else int(values.max())
-    pixels = np.array(resize_pillow(gray_or_rgb(image, white), image_size), dtype=np.uint8)
+    has_lost_bits = values is None and ";16" in tile  # the raw mode of 16-bit color, such as RGB;16B
+    converted = gray_or_rgb(image, white)
+    pixels = np.array(converted if image_size is None else resize_picture(converted, image_size), dtype=np.uint8)
     info = dict(image.info)
     is_multiframe = False
     with suppress(Exception):  # last: searching for a second frame can fail although the first is valid
@@ -281,6 +287,7 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
         content_hash=content_hash(content),
         pixel_hash=_pixel_hash(pixels if values is None else values),
         maximum=maximum,
+        upper_maximum=int(pixels.max()) if has_lost_bits else None,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ganaug.io.pillow_modes import Pixels
+from ganaug.io.resizing import resize_picture
 
 if TYPE_CHECKING:
     from torch import Tensor  # torch takes seconds to import, and checking a folder does not need it
@@ -38,7 +39,7 @@ def resize_images(images: "Tensor", image_size: tuple[int, int]) -> "Tensor":
         return images
     resized = torch.empty(len(images), images.shape[1], *image_size, dtype=torch.uint8)
     for row in range(len(images)):  # one at a time, because images of a store are read as they are used
-        picture = to_pillow(images[row]).resize(image_size[::-1], Image.Resampling.BICUBIC)
+        picture = resize_picture(to_pillow(images[row]), image_size)
         pixels = torch.from_numpy(np.array(picture))
         resized[row] = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
     return resized

@@ -69,7 +69,12 @@ def list_images(root: Path, *, subfolder_groups: bool = False, follow_links: boo
             f"{root}: contains shards. Build a store from them (ganaug store {root} STORE), and fit on the store"
         )
         return listing
-    if any(entry.name == METADATA for entry in entries):
+    names = [entry.name for entry in entries]
+    other = next((name for name in names if name.lower() == METADATA and METADATA not in names), None)
+    if other is not None:  # some systems take it for metadata.csv, and others take the folders for the classes
+        listing.errors.append(f"{root}: contains {other}. Rename it to {METADATA}, or remove it")
+        return listing
+    if METADATA in names:
         listing.form = "metadata"
         list_metadata(listing)
     else:

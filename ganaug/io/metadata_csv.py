@@ -2,14 +2,16 @@
 
 import os
 import re
-import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 from ganaug.io.candidates import Candidate, Listing, Problem
 from ganaug.io.class_folders import GROUP_COLUMN
+from ganaug.io.items import NO_LABEL, folded
+from ganaug.io.names import is_utf8
 from ganaug.io.paths import IMAGE_SUFFIXES, METADATA, escapes_folder, has_image_name, shorten, walk_images
 from ganaug.io.spreadsheets import WINDOWS_1252, Sheet, SheetRow, UnreadableSheetError, parse_sheet
 
@@ -39,9 +41,11 @@ def list_metadata(listing: Listing) -> None:
             "needs it. Add it, or leave the option out"
         )
         return
-    if not _check_encoding(listing, sheet):
+    locate = _Locator(listing.root)
+    if not _check_encoding(listing, sheet, locate):
         return
-    _list_rows(listing, _with_whole_labels(listing, sheet.rows))
+    _list_rows(listing, _with_whole_labels(listing, sheet.rows), locate)
+    _describe_negative(listing)
     if not listing.candidates and not listing.problems:
         listing.errors.append(f"{METADATA}: lists no image. Add one row per image, or remove the file")
     listed = {candidate.file for candidate in listing.candidates} | {problem.file for problem in listing.problems}
@@ -53,11 +57,11 @@ def list_metadata(listing: Listing) -> None:
         )
 
 
-def _check_encoding(listing: Listing, sheet: Sheet) -> bool:
+def _check_encoding(listing: Listing, sheet: Sheet, locate: "_Locator") -> bool:
     """Warn of an encoding and separators that other readers do not expect. Returns whether the text can be trusted."""
     if sheet.encoding == WINDOWS_1252:
         files = [row.cells["file_name"] for row in sheet.rows if not row.cells["file_name"].isascii()]
-        absent = [name for name in files if not os.path.lexists(listing.root / _locate(listing.root, name))]
+        absent = [name for name in files if not os.path.lexists(listing.root / locate(name))]
         if absent:  # any bytes are text in Windows-1252, so only the names of files show that it is right
             listing.errors.append(
                 f"{METADATA}: cannot be read as CSV in UTF-8, and in Windows-1252 it names files that do not exist: "
@@ -95,7 +99,16 @@ def _with_whole_labels(listing: Listing, rows: Sequence[SheetRow]) -> Sequence[S
     ]
 
 
-def _list_rows(listing: Listing, rows: Sequence[SheetRow]) -> None:
+def _describe_negative(listing: Listing) -> None:
+    """Say that -1 is a class: other data sets use it for images without a label."""
+    is_number = [_WHOLE_NUMBER.fullmatch(name) is not None for name in listing.classes]
+    if str(NO_LABEL) in listing.classes and all(is_number) and listing.classes != {str(NO_LABEL), "1"}:
+        listing.notes.append(
+            f"{METADATA}: the label {NO_LABEL} is read as a class. If it stands for no label, remove these rows"
+        )
+
+
+def _list_rows(listing: Listing, rows: Sequence[SheetRow], locate: "_Locator") -> None:
     """Turn each row into a candidate or a problem."""
     lines: dict[str, int] = {}
 
@@ -106,7 +119,7 @@ def _list_rows(listing: Listing, rows: Sequence[SheetRow]) -> None:
     for row in rows:
         cells = dict(row.cells)
         name, label = cells.pop("file_name"), cells.pop("label")
-        file = _locate(listing.root, name) if name else f"(line {row.line} of {METADATA})"
+        file = locate(name) if name else f"(line {row.line} of {METADATA})"
         cause, fix = _check_row(row, name, file, label, lines.get(file))
         lines.setdefault(file, row.line)
         if cause:
@@ -118,19 +131,34 @@ def _list_rows(listing: Listing, rows: Sequence[SheetRow]) -> None:
             listing.candidates.append(Candidate(file, label, cells))
 
 
-def _locate(root: Path, name: str) -> str:
-    r"""Return the path of a file relative to the root, as metadata.csv names it.
+class _Locator:
+    """Find the files that metadata.csv names."""
 
-    A backslash separates folders, as on Windows, unless a file has the name itself. If no file has the name, one is
-    taken whose accents are encoded differently, as macOS does.
-    """
-    if escapes_folder(name) or (name.isascii() and "\\" not in name):
-        return PurePosixPath(name).as_posix()
-    names = [name, name.replace("\\", "/")] if "\\" in name else [name]
-    candidates = [PurePosixPath(each).as_posix() for each in names]
-    if not name.isascii():
-        candidates += [unicodedata.normalize(form, each) for each in candidates for form in ("NFC", "NFD")]
-    return next((file for file in candidates if os.path.lexists(root / file)), candidates[len(names) - 1])
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, name: str) -> str:
+        r"""Return the path of a file relative to the root.
+
+        A backslash separates folders, as on Windows, unless a file has the name itself. If no file has the name, one is
+        taken whose name differs only in case or in the encoding of accents, which Windows and macOS ignore.
+        """
+        literal = PurePosixPath(name).as_posix()
+        if escapes_folder(name) or os.path.lexists(self.root / literal):
+            return literal
+        file = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if os.path.lexists(self.root / file):
+            return file
+        similar = self._files.get(folded(file), [])
+        return similar[0] if len(similar) == 1 else file
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        """Names without the differences that `folded` ignores -> the files that have them."""
+        files = defaultdict(list)
+        for file in filter(is_utf8, walk_images(self.root)):
+            files[folded(file)].append(file)
+        return files
 
 
 def _check_row(row: SheetRow, name: str, file: str, label: str, previous_line: int | None) -> tuple[str, str]:

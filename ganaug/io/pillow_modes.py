@@ -14,6 +14,7 @@ from PIL import Image
 
 from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
+from ganaug.io.resizing import resize_picture
 
 Pixels = NDArray[np.uint8]
 
@@ -173,16 +174,10 @@ def pillow_to_arrays(images: Sequence[Image.Image], image_size: tuple[int, int] 
                 maximum = max(maximum or 0, int(values_16_bit(image).max()))
         white, arrays = white_value(maximum), []
         for row, image in enumerate(images):  # noqa: B007
-            arrays.append(np.array(resize_pillow(gray_or_rgb(image, white), image_size), dtype=np.uint8))
+            picture = gray_or_rgb(image, white)
+            arrays.append(np.array(picture if image_size is None else resize_picture(picture, image_size)))
     except UnusableImage as error:
         raise DataError(f"the image in row {row:,} cannot be used: {error.cause}. {error.fix}.") from error
     if message := scale_message(white):
         warn_user(message)
     return arrays
-
-
-def resize_pillow(image: Image.Image, image_size: tuple[int, int] | None) -> Image.Image:
-    """Resize an image of mode L or RGB to (height, width): bicubic, antialiased, the whole image."""
-    if image_size is None or image.size == image_size[::-1]:
-        return image
-    return image.resize(image_size[::-1], Image.Resampling.BICUBIC)

@@ -3,10 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
+from ganaug.io.dataset_checks import (
+    MAX_IMAGE_SIZE,
+    MIN_IMAGE_SIZE,
+    ImageEntry,
+    dark_color_message,
+    find_errors,
+    find_warnings,
+)
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
@@ -205,13 +213,8 @@ def inspect_listing(
     """
     entries, problems = [], list(listing.problems)
     with strict_pillow_warnings():
-        keep_pixels = on_pixels is not None
-        results = map_in_threads(
-            lambda candidate: _inspect_file(listing.root, candidate, image_size, keep_pixels),
-            listing.candidates,
-            progress,
-        )
-        for result, pixels in results:
+        inspect = partial(_inspect_file, listing.root, image_size=image_size, keep_pixels=on_pixels is not None)
+        for result, pixels in map_in_threads(inspect, listing.candidates, progress):
             if isinstance(result, Problem):
                 problems.append(result)
                 continue
@@ -224,16 +227,10 @@ def inspect_listing(
         groups[entry.pixel_hash].append(entry)
     duplicates = [group for group in groups.values() if len(group) > 1]
     maximum = max((entry.maximum for entry in entries if entry.maximum is not None), default=None)
-    in_use = white_value(maximum)
-    white = None if maximum is None else in_use if white is None else white
-    message = scale_message(white or MAX_16_BIT)
-    notes = (*listing.notes, *([message] if message else []))
-    errors = [*listing.errors, *find_errors(listing, entries, len(problems), image_size)]
-    if white is not None and in_use > white:
-        errors.append(
-            f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale "
-            "all to one range"
-        )
+    scale_errors = _find_scale_errors(maximum, white)
+    white = None if maximum is None else white or white_value(maximum)
+    messages = (scale_message(white or MAX_16_BIT), dark_color_message(entries))
+    notes = (*listing.notes, *filter(None, messages))
     return FolderInspection(
         root=listing.root,
         form=listing.form,
@@ -244,9 +241,20 @@ def inspect_listing(
         problems=tuple(sorted(problems, key=lambda problem: problem.file)),
         notes=notes,
         warnings=(*notes, *listing.warnings, *find_warnings(entries, duplicates)),
-        errors=tuple(errors),
+        errors=(*listing.errors, *find_errors(listing, entries, len(problems), image_size), *scale_errors),
         white=white,
     )
+
+
+def _find_scale_errors(maximum: int | None, white: int | None) -> list[str]:
+    """Check that 16-bit images with this maximum fit the scale of the set that they belong to."""
+    in_use = white_value(maximum)
+    if maximum is None or white is None or in_use <= white:
+        return []
+    return [
+        f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale all "
+        "to one range"
+    ]
 
 
 def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -304,6 +312,7 @@ def _inspect_file(
         pixel_hash=image.pixel_hash,
         content_hash=image.content_hash,
         maximum=image.maximum,
+        upper_maximum=image.upper_maximum,
         metadata=candidate.metadata,
     )
     return entry, image.pixels if keep_pixels else None  # up to 4,096 results wait in memory

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from ganaug.errors import DataError, GanaugError
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_records import find_columns, open_dataset, refuse_splits
 from ganaug.io.decoding import Pixels, UnusableImage, decode, stack_images, strict_pillow_warnings
-from ganaug.io.items import similar_names_message
+from ganaug.io.items import IMAGE_KEYS, similar_names_message
 from ganaug.io.listing import Problem, list_images
 from ganaug.io.paths import SHARD_SUFFIXES, SPLITS, find_shards
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
@@ -208,9 +208,23 @@ def _open_shards(path: Path, shards: Sequence[Path]) -> Records:
     with _reader_errors_named(path):
         # streamed: otherwise the library copies all shards into its cache
         dataset = datasets.load_dataset(builder, data_files={"train": files}, split="train", streaming=True)
+        dataset = _with_image_column(dataset)
         read_column = _parquet_column(shards) if builder == "parquet" else None
         digest = _digest((file.name, "", file.stat().st_size) for file in shards)
         return open_dataset(dataset, digest, str(path), read_column)
+
+
+def _with_image_column(dataset: Any) -> Any:
+    """Declare a column of image files as images, as pandas and others write it: bytes, or a dict with bytes."""
+    datasets, features = import_datasets(), dataset.features or {}
+    if any(isinstance(feature, datasets.Image) for feature in features.values()):
+        return dataset
+    for name in IMAGE_KEYS:
+        feature = features.get(name)
+        holds_bytes = "bytes" in feature if isinstance(feature, Mapping) else "binary" in getattr(feature, "dtype", "")
+        if holds_bytes:
+            return dataset.cast_column(name, datasets.Image())
+    return dataset
 
 
 def _parquet_column(files: Sequence[Path]) -> Callable[[str], Iterable[Any]]:

@@ -134,6 +134,8 @@ def _parse(text: str, required: Sequence[str]) -> tuple[list[tuple[int, list[str
     hint = first.rstrip("\r").strip('"').lower()
     if hint in {f"sep={each}" for each in SEPARATORS}:  # a line for Excel
         text, separators, n_skipped = rest, [hint[-1]], 1
+    heading_starts = len(text) - len(text.lstrip("\r\n"))
+    text, n_skipped = text[heading_starts:], n_skipped + text[:heading_starts].count("\n")
 
     def parse(separator: str, *, strict: bool, skip_spaces: bool = False) -> Iterator[tuple[int, list[str]]]:
         file = io.StringIO(text, newline="")

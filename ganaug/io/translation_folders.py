@@ -21,6 +21,7 @@ from ganaug.io.decoding import (
     strict_pillow_warnings,
 )
 from ganaug.io.paths import walk_images
+from ganaug.io.resizing import resize_picture
 from ganaug.io.threads import Progress, map_in_threads
 
 T = TypeVar("T")
@@ -265,9 +266,7 @@ def _split(pixels: Pixels, image_size: tuple[int, int] | None) -> tuple[Pixels, 
         raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side have equal width")
 
     def resize(half: Pixels) -> Pixels:
-        if image_size is None or half.shape[:2] == image_size:
-            return half
-        return np.asarray(Image.fromarray(half).resize(image_size[::-1], Image.Resampling.BICUBIC))
+        return half if image_size is None else np.asarray(resize_picture(Image.fromarray(half), image_size))
 
     return resize(pixels[:, : width // 2]), resize(pixels[:, width // 2 :])
 

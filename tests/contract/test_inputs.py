@@ -23,10 +23,14 @@ from ganaug import (
     LabeledImages,
     MixedDataset,
     TrainingRecipe,
+    build_store,
+    read_folder,
     to_labeled_images,
+    write_folder,
 )
 from ganaug.errors import DataError
 from ganaug.io.decoding import to_pillow
+from ganaug.io.items import label_value
 
 COUNTS = (5, 4, 3)
 LABELS = [label for label, count in enumerate(COUNTS) for _ in range(count)]
@@ -72,10 +76,17 @@ def files(folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def hugging_face(labels: Any, **columns) -> datasets.Dataset:
-    return datasets.Dataset.from_dict({"image": pictures(), "label": list(labels), **columns}).cast_column(
-        "image", datasets.Image()
+def hugging_face(labels: Any) -> datasets.Dataset:
+    values = [label_value(label) for label in labels]
+    if any(isinstance(value, str) for value in values):  # a column has one type
+        values = [None if value is None else str(value) for value in values]
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.Value("string" if any(isinstance(value, str) for value in values) else "int64"),
+        }
     )
+    return datasets.Dataset.from_dict({"image": pictures()[: len(values)], "label": values}, features=features)
 
 
 def normalized(labels: Any) -> Dataset:
@@ -150,8 +161,30 @@ CONTAINERS = {
         lambda labels: ConcatDataset([Items(PIXELS[:6], list(labels)[:6]), Items(PIXELS[6:], list(labels)[6:])]),
         mixable=True,
     ),
+    "Hugging Face": dataset(hugging_face, mixable=True),
+    "Hugging Face with a transform": dataset(
+        lambda labels: hugging_face(labels).with_transform(lambda rows: {**rows, "label": rows["label"]}), mixable=True
+    ),
     "unknown wrapper": dataset(lambda labels: Wrapper(Items(pictures(), labels)), mixable=True),
 }
+
+
+def write_class_folders(folder: Path) -> None:
+    write_folder(LabeledImages(PIXELS, torch.tensor(LABELS), NAMES), folder)
+    (folder / "metadata.csv").unlink()
+
+
+def write_table(folder: Path) -> None:
+    rows = [f"{Path(file).name},{NAMES[label]}" for file, label in zip(files(folder), LABELS, strict=True)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+
+
+def write_parquet(folder: Path) -> None:
+    hugging_face([NAMES[label] for label in LABELS]).to_parquet(str(folder / "images.parquet"))
+
+
+# what holds names of classes on the disk: write(folder)
+SOURCES = {"class folders": write_class_folders, "metadata.csv": write_table, "Parquet": write_parquet}
 
 
 def one_element_arrays(labels: list[int]) -> list[np.ndarray]:
@@ -226,6 +259,25 @@ def test_every_data_set_can_be_mixed(container, form, tmp_path):
         image = mixed[index][0]
         pixels = image if isinstance(image, torch.Tensor) else v2.functional.pil_to_tensor(image)
         assert torch.equal(pixels, [*PIXELS, *PIXELS[9:]][index])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_gives_the_same_labeled_images_directly_and_as_a_store(source, tmp_path):
+    (tmp_path / "data").mkdir()
+    SOURCES[source](tmp_path / "data")
+    store = build_store(tmp_path / "data", tmp_path / "store")
+    paths = [store] if source == "Parquet" else [store, tmp_path / "data"]
+    for path in paths:
+        check_images(read_folder(path), NAMES)
+        check_images(to_labeled_images(path), NAMES)
+        gan = GANAugmenter(n_steps=1, batch_size=4, filters=None, random_state=0, recipe=TrainingRecipe(width=2))
+        assert gan.fit(path).data_["counts"] == dict(zip(NAMES, COUNTS, strict=True))
+        resampled, _ = gan.fit_resample(path)
+        assert resampled.counts == {"ant": 5, "bee": 5, "cat": 5}
+        assert resampled.targets[:12] == LABELS
+    if source != "Parquet":
+        mixed = MixedDataset(read_folder(tmp_path / "data"), LabeledImages(PIXELS, torch.tensor(LABELS), NAMES))
+        assert mixed.targets == LABELS * 2
 
 
 UNLABELED = {

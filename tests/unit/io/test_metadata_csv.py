@@ -67,11 +67,12 @@ def test_a_file_that_is_named_with_both_slashes_is_listed_twice(root):
         joined(heading=("file_name ", " label")),
         joined(", "),
         joined(heading=("File_name", "Label")),
+        "\n\r\n" + joined(),
         'file_name, label\n"cat/0.png", "cat"\n"cat/1.png", "cat"\n"dog/0.png", "dog"\n"dog/1.png", "dog"\n',
         "file_name,label,,\n" + "".join(f"{file},{label},,\n" for file, label, _ in ROWS),
         "file_name,label\n" + "".join(f"{file},{label},\n" for file, label, _ in ROWS),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_csv_as_spreadsheets_write_it(root, content):
     assert counts_of(root, content) == {"cat": 2, "dog": 2}
@@ -147,3 +148,33 @@ def test_undo_restores_a_metadata_csv_of_any_encoding(root, synthetic, encoding)
     assert read_folder(root).counts == {"cat": 4, "dog": 5}
     assert undo(root).restored
     assert (root / "metadata.csv").read_bytes() == content
+
+
+def test_the_case_of_a_file_name_is_ignored_if_one_file_fits(root):
+    assert counts_of(root, joined().replace("png", "PNG").replace("cat/", "Cat\\")) == {"cat": 2, "dog": 2}
+    assert [entry.file for entry in inspect_folder(root).entries] == [row[0] for row in ROWS]
+    (root / "cat" / "0.png").rename(root / "cat" / "0.Png")
+    (root / "cat" / "1.png").rename(root / "cat" / "0.pNg")
+    assert inspect_folder(root).problems[0].cause == "does not exist"
+
+
+def test_a_metadata_csv_in_other_case_is_refused(root):
+    (root / "Metadata.CSV").write_text(joined())
+    with pytest.raises(DataError, match=r"contains Metadata\.CSV\. Rename it to metadata\.csv, or remove it"):
+        read_folder(root)
+
+
+def test_another_format_of_metadata_is_named(photos):
+    root = photos({"": 3})
+    (root / "metadata.jsonl").write_text('{"file_name": "0.png", "label": "cat"}\n')
+    with pytest.raises(DataError, match=r"add metadata\.csv \(file_name,label\), for example from metadata\.jsonl"):
+        read_folder(root)
+
+
+def test_minus_one_among_numbers_is_announced(root):
+    text = joined().replace(",cat", ",-1").replace(",dog", ",{}")
+    counts_of(root, text.format(3, 3))
+    with pytest.warns(UserWarning, match="the label -1 is read as a class"):
+        read_folder(root)
+    counts_of(root, text.format(1, 1))
+    assert inspect_folder(root).notes == ()

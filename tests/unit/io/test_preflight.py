@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -331,3 +332,28 @@ def test_class_names_that_other_readers_take_for_a_missing_label_are_reported(ph
     warnings = inspect_folder(root).warnings
     assert any(text.startswith("pandas and Hugging Face datasets read") and text.endswith(": NA") for text in warnings)
     assert read_folder(root).counts == {"NA": 2, "cat": 2}
+
+
+def test_dark_16_bit_color_images_are_reported(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in root.glob("*/*.png"):
+        cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 4096, (12, 10, 3)).astype(np.uint16))
+    with pytest.warns(UserWarning, match="16-bit color images are dark.*: cat/0.png, cat/1.png"):
+        read_folder(root)
+    cv2.imwrite(str(path), np.full((12, 10, 3), 60000, np.uint16))
+    assert not any("dark" in text for text in inspect_folder(root).warnings)
+
+
+def test_files_without_a_suffix_are_named_if_a_class_has_no_others(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in (root / "dog").iterdir():
+        path.rename(path.with_suffix(""))
+    assert "no usable image in class dog (hidden, or not named as an image: dog/0, dog/1)" in errors_of(root)
+
+
+def test_a_set_without_usable_images_is_explained_although_bad_files_are_skipped(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in (root / "dog").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no usable image in class dog(?s:.)*dog/0\.png: has zero bytes"):
+        inspect_folder(root).raise_for_errors(skip_bad=True)

@@ -5,6 +5,7 @@ import json
 import tarfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import (
@@ -244,7 +245,7 @@ def test_a_dict_of_splits_is_refused_with_what_to_pass(tmp_path):
     streamed = IterableDatasetDict(validation=data.to_iterable_dataset())
     for source, kind, key in ((splits, "DatasetDict", "train"), (streamed, "IterableDatasetDict", "validation")):
         for read in (convert, open_records, lambda each: build_store(each, tmp_path / "store")):
-            with pytest.raises(DataError, match=rf"a {kind} holds the splits .*such as data\['{key}'\]"):
+            with pytest.raises(DataError, match=rf"an? {kind} with the splits .*such as data\['{key}'\]"):
                 read(source)
     splits.save_to_disk(tmp_path / "saved")
     with pytest.raises(DataError, match=r"holds several splits \(test, train\)\. Pass one, such as"):
@@ -293,3 +294,28 @@ def test_a_class_folder_that_is_named_like_a_shard_is_a_class(tmp_path):
     (folder / "metadata.csv").unlink()
     (folder / "a").rename(folder / "a.tar")
     assert open_store(build_store(folder, tmp_path / "store")).counts == {"a.tar": 5, "b": 4}
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_parquet_files_of_pandas_hold_images_as_bytes(tmp_path, as_dict):
+    contents = []
+    for tone in (3, 200):
+        buffer = io.BytesIO()
+        Pillow.new("L", (8, 8), tone).save(buffer, "PNG")
+        contents.append({"bytes": buffer.getvalue(), "path": None} if as_dict else buffer.getvalue())
+    pd.DataFrame({"image": contents, "label": ["cat", "dog"]}).to_parquet(tmp_path / "a.parquet")
+    images = open_store(build_store(tmp_path / "a.parquet", tmp_path / "store"))
+    assert images.classes == ("cat", "dog")
+    assert images.images[:, 0, 0, 0].tolist() == [3, 200]
+
+
+def test_rows_of_a_selection_are_those_of_the_selection():
+    data = labeled([0, 1, -1, 0]).select([3, 2, 1])
+    with pytest.raises(DataError, match="has no label in row 1 "):
+        read_records(open_records(data))
+    assert read_records(open_records(data), unlabeled="drop").images[:, 0, 0, 0].tolist() == [3, 1]
+
+
+def test_similar_class_names_of_a_data_set_are_reported():
+    with pytest.warns(UserWarning, match="'a' = 'a '"):
+        read_records(open_records(labeled(["a", "a ", "b"], Value("string"))))
