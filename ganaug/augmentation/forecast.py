@@ -13,6 +13,7 @@ from ganaug._runtime.torch_state import plain_torch
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
+from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
 
 TRIAL_STEPS = 25
@@ -70,7 +71,7 @@ def forecast_augmentation(
     data: str | Path,
     augmenter: GANAugmenter | None = None,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
     subfolder_groups: bool = False,
     follow_links: bool = False,
@@ -83,8 +84,8 @@ def forecast_augmentation(
         Folder with a folder for each class.
     augmenter : GANAugmenter, optional
         None: `GANAugmenter()`.
-    image_size : int or (int, int), optional
-        Resize images to this size, or (height, width).
+    image_size : int or tuple, optional
+        Resize images to this size, (height, width) or (height, width, aspect).
     skip_bad : bool, default=False
         Leave unusable files out.
     subfolder_groups, follow_links : bool, default=False

@@ -33,6 +33,7 @@ from ganaug.io.folder import (
 from ganaug.io.names import escape_cell
 from ganaug.io.output import bytes_on_disk, check_free_space
 from ganaug.io.preflight import FolderInspection
+from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
@@ -104,7 +105,7 @@ def augment_folder(
     sampling_strategy: Strategy = "auto",
     n_steps: int | None = None,
     time_budget: float | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
     subfolder_groups: bool = False,
     follow_links: bool = False,
@@ -139,8 +140,8 @@ def augment_folder(
         Training steps. None: chosen by the method.
     time_budget : float, optional
         Seconds of training, split between the methods for "auto".
-    image_size : int or (int, int), optional
-        Resize images to this size, or (height, width).
+    image_size : int or tuple, optional
+        Resize images to this size, (height, width) or (height, width, aspect).
     skip_bad : bool, default=False
         Leave unusable files out; `run_dir`/skipped.csv lists them.
     subfolder_groups : bool, default=False

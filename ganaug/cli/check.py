@@ -10,6 +10,7 @@ import click
 from ganaug._runtime.progress import stderr
 from ganaug.cli.console import counting, exit_on_error, print_message, table
 from ganaug.cli.options import FOLDER, Size, follow_links_option, subfolder_groups_option
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
     from ganaug.io.preflight import FolderInspection
@@ -26,7 +27,7 @@ MAX_DUPLICATES_SHOWN = 10
 @follow_links_option
 def check(
     data: Path,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     as_json: bool,
     subfolder_groups: bool,
     follow_links: bool,

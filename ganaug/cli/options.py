@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +21,9 @@ class UserPath(click.Path):
         path: Any = super().convert(os.fspath(expand_user(value)), param, ctx)
         return Path(path)
 
+
+if TYPE_CHECKING:
+    from ganaug.io.resizing import SizeLike
 
 FOLDER = UserPath()
 FILE = UserPath(dir_okay=False)
@@ -41,17 +44,20 @@ class Duration(click.ParamType[float]):
 
 
 class Size(click.ParamType[Any]):
-    """'64' or '48x64' (height x width) -> 64 or (48, 64)."""
+    """'64', '48x64' (height x width) or '64:crop' -> 64, (48, 64) or (64, 64, "crop")."""
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "SizeLike":
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value.strip().lower())
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?(?::(stretch|crop|pad))?", value.strip().lower())
         if not match:
-            self.fail(f"{value!r} is not a size; write 64, or 48x64 for height x width.", param, ctx)
-        return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+            self.fail(f"{value!r} is not a size; write 64, 48x64 for height x width, or 64:crop or 64:pad.", param, ctx)
+        height, width = int(match[1]), int(match[2] or match[1])
+        if match[3]:
+            return height, width, match[3]
+        return (height, width) if match[2] else height
 
 
 subfolder_groups_option = click.option(
@@ -72,7 +78,7 @@ class FitOptions:
     config: Path | None
     steps: int | None
     time_budget: float | None
-    image_size: int | tuple[int, int] | None
+    image_size: "SizeLike | None"
     device: str | None
     seed: int | None
     resume: bool

@@ -10,6 +10,7 @@ import click
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
 from ganaug.cli.reading import read, reader_like
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
     from ganaug.cli.metadata_file import MetadataFile
@@ -55,7 +56,7 @@ def report(
     test: Path | None,
     claim: str,
     features: str,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     seed: int,
     skip_bad: bool,
     subfolder_groups: bool,

@@ -22,6 +22,7 @@ from ganaug.cli.options import (
     signing_options,
 )
 from ganaug.cli.summaries import MAX_FINDINGS, announce_processes
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
     from ganaug.io.translation_folders import DomainImages
@@ -140,7 +141,7 @@ def apply(
     draws: int,
     seed: int | None,
     max_cycle_error: float | None,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     device: str,
     skip_bad: bool,
     follow_links: bool,
@@ -199,8 +200,14 @@ def apply(
         print_path(out)
 
 
-def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    return (size, size) if isinstance(size, int) else size
+def _height_and_width(size: "SizeLike | None") -> tuple[int, int] | None:
+    """The size as (height, width). Label images and photos of a pair must be treated alike, so both are stretched."""
+    from ganaug.io.preflight import parse_image_size
+
+    parsed = parse_image_size(size)
+    if parsed is not None and parsed.aspect != "stretch":
+        raise click.UsageError(f"--image-size ...:{parsed.aspect} is not supported here; write 64 or 48x64.")
+    return parsed
 
 
 def _list_skipped(domains: "tuple[DomainImages, DomainImages]", run: Path) -> None:

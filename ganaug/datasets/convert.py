@@ -20,6 +20,7 @@ from ganaug.images import LabeledImages
 from ganaug.io.items import similar_names_message
 from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import refuse_splits
+from ganaug.io.resizing import SizeLike
 
 __all__ = ["ConvertedData", "are_images", "are_paths", "convert", "is_table", "to_labeled_images"]
 
@@ -29,7 +30,7 @@ def to_labeled_images(
     y: Any = None,
     *,
     image_shape: Sequence[int] | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     unlabeled: str = "error",
     value_range: ValueRange | None = None,
 ) -> LabeledImages:
@@ -46,9 +47,9 @@ def to_labeled_images(
         One number or text for each image.
     image_shape : sequence of int or None
         (H, W) or (H, W, C) of the images in rows of a 2-D array. None treats the rows as feature vectors.
-    image_size : int or tuple of int or None
-        Size, or (height, width), to resize images to, bicubic and antialiased. Files and items of a data set may then
-        have different sizes. None keeps the size.
+    image_size : int or tuple or None
+        Size, (height, width) or (height, width, aspect), to resize images to, bicubic and antialiased. Files and items
+        of a data set may then have different sizes. None keeps the size.
     unlabeled : {"error", "drop"}, default="error"
         "drop": leave images without a label out. No label is None, NaN, blank text, and -1 unless the labels are -1
         and 1.
@@ -88,7 +89,7 @@ def convert(
     y: Any = None,
     *,
     image_shape: Sequence[int] | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     unlabeled: str = "error",
     value_range: ValueRange | None = None,
 ) -> ConvertedData:

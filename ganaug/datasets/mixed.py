@@ -19,7 +19,7 @@ from ganaug.images import LabeledImages
 from ganaug.io.decoding import to_pillow
 from ganaug.io.items import encode_labels, label_value, split_item
 from ganaug.io.pillow_modes import gray_or_rgb
-from ganaug.io.resizing import ASPECTS, resize_picture
+from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
 from ganaug.io.synthetic import synthetic_mask
 
 MAX_LISTED = 20  # labels or class names in an error message
@@ -342,18 +342,18 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         """Convert a real image to the mode and size of all images."""
         if self._n_channels is None:
             return image
-        size = self.synthetic.shape[1:]
+        size = ImageSize(*self.synthetic.shape[1:], self.resize or "stretch")
         if not self._as_pil:
             if len(image) > self._n_channels:
                 raise _color_error(row)
             if self.resize is not None and tuple(image.shape[1:]) != size:
-                image = to_tensor(resize_picture(to_pillow(image), size, self.resize))
+                image = to_tensor(resize_picture(to_pillow(image), size))
             return image.expand(self._n_channels, -1, -1)
         picture = _to_gray_or_rgb(image, row)
         if picture.mode == "RGB" and self._mode == "L":
             raise _color_error(row)
         picture = picture.convert(self._mode)
-        return picture if self.resize is None else resize_picture(picture, size, self.resize)
+        return picture if self.resize is None else resize_picture(picture, size)
 
 
 def _to_gray_or_rgb(image: Image.Image, row: int) -> Image.Image:

@@ -26,6 +26,7 @@ from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
+from ganaug.io.resizing import SizeLike
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
@@ -67,7 +68,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     sampling_strategy: Strategy
     image_shape: Any
-    image_size: int | tuple[int, int] | None
+    image_size: SizeLike | None
     model_: ConditionalModel
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 

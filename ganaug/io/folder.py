@@ -27,6 +27,7 @@ from ganaug.io.manifest import UndoResult, undo
 from ganaug.io.output import check_output
 from ganaug.io.pillow_modes import MAX_16_BIT
 from ganaug.io.preflight import FolderInspection, inspect_folder, inspect_listing, parse_image_size
+from ganaug.io.resizing import SizeLike
 from ganaug.io.store import is_store, open_store
 from ganaug.io.table import is_true
 from ganaug.io.threads import Progress, map_in_threads
@@ -60,7 +61,7 @@ MAX_BYTES_IN_MEMORY = 2 * 2**30  # of pixels; more are kept in a memory-mapped t
 def read_folder(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
     subfolder_groups: bool = False,
     follow_links: bool = False,
@@ -74,9 +75,10 @@ def read_folder(
         Class folders, a folder with metadata.csv (columns `file_name` and `label`), or a store (`build_store`), which
         is opened as it is and read when its images are used. Images in subfolders of a class folder belong to the
         class, as in torchvision's ImageFolder.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, to resize to. The whole image is resized, antialiased, and its aspect ratio
-        changes with it. By default images keep their size, which must be the same for all.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, to resize to, bicubic and antialiased. The aspect
+        is "stretch" (the default: the whole image is stretched), "crop" or "pad". By default images keep their size,
+        which must be the same for all.
     skip_bad : bool, default=False
         Leave unusable files out instead of raising an exception.
     subfolder_groups : bool, default=False
@@ -142,7 +144,7 @@ def read_folder(
 def read_and_inspect(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
     subfolder_groups: bool = False,
     follow_links: bool = False,
@@ -175,7 +177,7 @@ def read_and_inspect(
 def read_files(
     paths: Sequence[str | Path],
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Read image files without labels.
@@ -217,7 +219,7 @@ def _open_store(path: Path, size: tuple[int, int] | None) -> LabeledImages:
 
 def _read(
     listing: Listing,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     skip_bad: bool,
     progress: Progress | None,
     white: int | None = None,

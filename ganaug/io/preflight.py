@@ -22,6 +22,7 @@ from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
 from ganaug.io.provenance import info_is_marked
+from ganaug.io.resizing import ASPECTS, ImageSize, SizeLike
 from ganaug.io.threads import Progress, map_in_threads
 
 MAX_PROBLEMS_SHOWN = 10  # in an error; `FolderInspection.problems` and `ganaug check` list all
@@ -136,7 +137,7 @@ class FolderInspection:
 def inspect_folder(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     subfolder_groups: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
@@ -147,9 +148,9 @@ def inspect_folder(
     ----------
     path : path
         Class folders, or a folder with metadata.csv.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, that the images will be resized to. Images of different sizes are then
-        accepted.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, that the images will be resized to. Images of
+        different sizes are then accepted.
     subfolder_groups : bool, default=False
         Add the path of the subfolder that an image has in its class folder as the metadata column `group_id`.
     follow_links : bool, default=False
@@ -260,17 +261,18 @@ def _find_scale_errors(maximum: int | None, white: int | None) -> list[str]:
     ]
 
 
-def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def parse_image_size(image_size: SizeLike | None) -> ImageSize | None:
     """Normalize an image size.
 
     Parameters
     ----------
-    image_size : int or (int, int) or None
-        Size, or (height, width). NumPy's integers, lists and arrays count as well.
+    image_size : int or tuple or None
+        Size, (height, width) or (height, width, aspect), aspect "stretch", "crop" or "pad" (see `ImageSize`). NumPy's
+        integers, lists and arrays count as well.
 
     Returns
     -------
-    tuple of int or None
+    ImageSize or None
         (height, width), as Python integers.
 
     Raises
@@ -281,21 +283,25 @@ def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
     Examples
     --------
     >>> from ganaug.io.preflight import parse_image_size
-    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size(None)
-    ((64, 64), (48, 64), None)
+    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size((64, 64, "crop")).aspect
+    ((64, 64), (48, 64), 'crop')
     """
-    if image_size is None:
-        return None
+    if image_size is None or isinstance(image_size, ImageSize):
+        return image_size
     sides = [image_size] * 2 if isinstance(image_size, int | np.integer) else image_size
-    is_pair = isinstance(sides, list | tuple | np.ndarray) and len(sides) == 2
-    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides):
+    is_sequence = isinstance(sides, list | tuple | np.ndarray)
+    aspect = sides[2] if is_sequence and len(sides) == 3 else "stretch"
+    is_pair = is_sequence and len(sides) in (2, 3) and isinstance(aspect, str)
+    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides[:2]):
         raise DataError(f"image_size must be a whole number or (height, width); got {image_size!r}.")
-    height, width = map(int, sides)
+    if aspect not in ASPECTS:
+        raise DataError(f"image_size: the aspect must be {', '.join(ASPECTS)}; got {aspect!r}.")
+    height, width = map(int, sides[:2])
     if not (MIN_IMAGE_SIZE <= height <= MAX_IMAGE_SIZE and MIN_IMAGE_SIZE <= width <= MAX_IMAGE_SIZE):
         raise DataError(
             f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {height}x{width}."
         )
-    return height, width
+    return ImageSize(height, width, aspect)
 
 
 def _inspect_file(

@@ -20,6 +20,7 @@ from ganaug.io.paths import STORE
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message
 from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import open_records
+from ganaug.io.resizing import SizeLike
 from ganaug.io.store_builder import CHANNELS, DROP_HINT, StoreBuilder
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
 from ganaug.io.threads import Progress
@@ -93,7 +94,7 @@ def build_store(
     source: Any,
     out: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     mode: str = "auto",
     skip_bad: bool = False,
     unlabeled: str = "error",
@@ -112,9 +113,9 @@ def build_store(
         folders need ``pip install "ganaug[datasets]"``.
     out : path
         The folder of the store. Must not contain anything else.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, to resize to. By default the images keep their size, which must be the same
-        for all.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, to resize to. By default the images keep their
+        size, which must be the same for all.
     mode : {"auto", "gray", "rgb"}, default="auto"
         "auto" takes the mode of the first image.
     skip_bad : bool, default=False
@@ -171,7 +172,7 @@ def build_store(
         raise DataError(f"{source}: {records.problems[0]} To leave unusable files out: skip_bad=True (--skip-bad).")
     if folder.exists() and not (folder.is_dir() and all(map(_belongs_to_store, folder.iterdir()))):
         raise OutputError(f"{folder}: is neither empty nor a store. Choose a new folder.")
-    request = {"image_size": size and list(size), "mode": mode, "skip_bad": skip_bad, "unlabeled": unlabeled}
+    request = {"image_size": size and [*size, size.aspect], "mode": mode, "skip_bad": skip_bad, "unlabeled": unlabeled}
     with locked(folder), name_os_errors(folder):
         builder = StoreBuilder.load_or_create(folder, records, request)
         if not builder.complete:

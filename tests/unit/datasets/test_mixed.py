@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from ganaug import LabeledImages, MixedDataset
 from ganaug.errors import DataError
-from ganaug.io.resizing import resize_picture
+from ganaug.io.resizing import ImageSize, resize_picture
 from tests.sets import noise
 
 REAL, FAKE = noise((14, 4)), noise((10, 30), seed=1)
@@ -306,7 +306,9 @@ def test_real_and_synthetic_images_are_equally_sharp(resize, tmp_path):
         noise_image = draws.integers(0, 256, (40 + index, 48, 3), dtype=np.uint8)
         Image.fromarray(noise_image).save(tmp_path / "ab"[index % 2] / f"{index}.png")
     photos = ImageFolder(tmp_path)
-    small = torch.stack([v2.functional.pil_to_tensor(resize_picture(image, (16, 16), resize)) for image, _ in photos])
+    small = torch.stack(
+        [v2.functional.pil_to_tensor(resize_picture(image, ImageSize(16, 16, resize))) for image, _ in photos]
+    )
     synthetic = LabeledImages(small, torch.tensor(photos.targets), ("a", "b"))
     transform = v2.Compose([v2.Resize((32, 32)), v2.PILToTensor()])
     mixed = MixedDataset(photos, synthetic, transform=transform, resize=resize)
