@@ -240,7 +240,7 @@ def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
     ]
     has_metadata = first.metadata is not None or second.metadata is not None
     return LabeledImages(
-        torch.cat([first.images, second.images]),
+        torch.cat([first.images[:], second.images[:]]),  # rows of a store are read
         torch.cat([first.labels, second.labels]),
         first.classes,
         pd.concat(frames, ignore_index=True) if has_metadata else None,

@@ -41,6 +41,7 @@ from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
 
 MAX_REPORT_IMAGES_PER_CLASS = 100
+ORIGINALS = ("copy", "resize")
 MAX_MARK_BYTES = 4096  # upper bound for the marks in one PNG
 
 
@@ -106,6 +107,7 @@ def augment_folder(
     n_steps: int | None = None,
     time_budget: float | None = None,
     image_size: SizeLike | None = None,
+    originals: str = "copy",
     skip_bad: bool = False,
     subfolder_groups: bool = False,
     follow_links: bool = False,
@@ -120,8 +122,9 @@ def augment_folder(
 ) -> AugmentedFolder:
     """Fill up the rare classes of a folder of images with synthetic ones.
 
-    The augmented folder holds the images of `data` byte for byte, the synthetic images beside them, and metadata.csv
-    with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm can read it.
+    The augmented folder holds the images of `data` byte for byte (or resized, see `originals`), the synthetic images
+    beside them, and metadata.csv with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm
+    can read it.
 
     Parameters
     ----------
@@ -142,6 +145,10 @@ def augment_folder(
         Seconds of training, split between the methods for "auto".
     image_size : int or tuple, optional
         Resize images to this size, (height, width) or (height, width, aspect).
+    originals : {"copy", "resize"}, default="copy"
+        "copy": the original images, byte for byte. "resize": PNG files of the size of the synthetic images, so that a
+        classifier cannot tell them apart by their sharpness; then resize test images in the same way. Ignored for
+        images of that size, and with `out=None`, which changes no original image.
     skip_bad : bool, default=False
         Leave unusable files out; `run_dir`/skipped.csv lists them.
     subfolder_groups : bool, default=False
@@ -207,6 +214,8 @@ def augment_folder(
     target = (data if out is None else out).resolve()
     run_dir = target.with_name(f"{target.name}.run") if run_dir is None else expand_user(run_dir)
     _check_folders(data, out, run_dir)
+    if originals not in ORIGINALS:
+        raise ValueError(f"originals must be one of {', '.join(ORIGINALS)}; got {originals!r}.")
     params = {
         "sampling_strategy": sampling_strategy,
         "n_steps": n_steps,
@@ -243,7 +252,10 @@ def augment_folder(
         unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        _write_images(inspection, synthetic, out, sign, verbosity)
+        _write_images(inspection, synthetic, out, sign, verbosity, images if originals == "resize" else None)
+        sharpness = _sharpness_warning(inspection, images, out, originals) if len(synthetic) else None
+        if sharpness is not None:
+            warn_user(sharpness)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
@@ -265,13 +277,32 @@ def _write_images(
     out: Path | None,
     sign: Callable[[bytes], bytes] | None,
     verbosity: int,
+    resized: LabeledImages | None,
 ) -> None:
     """Write the augmented folder, or add the synthetic images to the folder itself."""
     with count_shown(verbosity, "write") as progress:
         if out is None:
             add_to_folder(inspection, synthetic, sign=sign, progress=progress)
         else:
-            write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
+            write_augmented_folder(inspection, synthetic, out, resized=resized, sign=sign, progress=progress)
+
+
+def _sharpness_warning(
+    inspection: FolderInspection, images: LabeledImages, out: Path | None, originals: str
+) -> str | None:
+    """Return a warning if original images are larger than synthetic ones, so that sharpness tells them apart."""
+    height, width = images.shape[1:]
+    n_larger = sum(entry.height > height or entry.width > width for entry in inspection.entries)
+    if not n_larger:
+        return None
+    chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
+    if out is not None and originals == "resize":
+        return f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}."
+    return (
+        f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "
+        "classifier can tell them apart by their sharpness. In training and testing, resize all images to the same "
+        f"size first: {chain}."
+    )
 
 
 def read_folder_with_progress(data: Path, *, verbose: int, **options: Any) -> tuple[LabeledImages, FolderInspection]:

@@ -36,6 +36,13 @@ MAX_SENTENCES = 3  # of the report that are printed
     "nearer to real images.",
 )
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run, or DATA.run with --in-place]")
+@click.option(
+    "--originals",
+    type=click.Choice(["copy", "resize"]),
+    default="copy",
+    show_default=True,
+    help="Write the images of DATA into OUT byte for byte, or resized to the size of the synthetic images.",
+)
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
 @click.option(
@@ -50,6 +57,7 @@ def augment(
     strategy_text: str,
     method: str,
     run: Path | None,
+    originals: str,
     in_place: bool,
     dry_run: bool,
     with_report: bool,
@@ -74,7 +82,7 @@ def augment(
         if dry_run:
             _forecast(data, sampler, options)
             return
-        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
+        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, originals=originals, **named)
 
 
 def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any, dict[str, Any]]:

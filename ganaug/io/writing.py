@@ -10,6 +10,7 @@ from ganaug._runtime.locks import directory_lock
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash
+from ganaug.io.encoding import png
 from ganaug.io.image_files import image_files, max_overhead
 from ganaug.io.items import folded
 from ganaug.io.manifest import Manifest, sha256, text_of, undo_locked, write_file
@@ -124,6 +125,7 @@ def write_augmented_folder(
     synthetic: LabeledImages,
     out: str | Path,
     *,
+    resized: LabeledImages | None = None,
     sign: Sign | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -138,6 +140,9 @@ def write_augmented_folder(
         Its classes must be among those of `data`.
     out : path
         The new folder. Must not exist, or be empty.
+    resized : LabeledImages, optional
+        The original images as they were read, in the order of `data.entries`. Those that were resized are written as
+        PNG files of these pixels instead of copies.
     sign, progress
         As in `write_folder`.
 
@@ -158,11 +163,20 @@ def write_augmented_folder(
     used_names: dict[str, set[str]] = defaultdict(set)
     folders = folder_names(data.classes)
     originals = []
-    for row, entry in zip(_original_rows(data), data.entries, strict=True):
-        folder = folders[entry.label]
-        file = f"{folder}/{unique_name(safe_name(PurePosixPath(entry.file).name), used_names[folder])}"
-        content = partial(_read_unchanged, data.root / entry.file, entry.content_hash)
-        originals.append(NewFile(file, content, entry.n_bytes, {**row, "file_name": file}))
+    for number, (row, entry) in enumerate(zip(_original_rows(data), data.entries, strict=True)):
+        folder, name = folders[entry.label], PurePosixPath(entry.file)
+        # an image that is marked as synthetic keeps its marks, which are in its bytes
+        is_copied = resized is None or entry.is_marked or (entry.height, entry.width) == resized.shape[1:]
+        if resized is None or is_copied:
+            content, n_bytes = partial(_read_unchanged, data.root / entry.file, entry.content_hash), entry.n_bytes
+        else:
+            content, n_bytes, name = (
+                partial(_encode_row, resized, number),
+                resized.images[0].numel(),
+                name.with_suffix(".png"),
+            )
+        file = f"{folder}/{unique_name(safe_name(name.name), used_names[folder])}"
+        originals.append(NewFile(file, content, n_bytes + max_overhead(None), {**row, "file_name": file}))
     new_files = image_files(synthetic, data.classes, folders, used_names, sign)
     return publish(Contents.from_files([*originals, *new_files]), out, progress)
 
@@ -284,6 +298,11 @@ def _original_rows(data: FolderInspection) -> list[Row]:
         )
         for entry in data.entries
     ]
+
+
+def _encode_row(images: LabeledImages, row: int) -> bytes:
+    """Encode one image as PNG."""
+    return png(images.images[row])
 
 
 def _read_unchanged(path: Path, expected_hash: str) -> bytes:
