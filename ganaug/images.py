@@ -63,6 +63,10 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        if isinstance(self.images, Tensor):  # a user's tensors are on the GPU where that is torch's default device
+            object.__setattr__(self, "images", self.images.cpu())
+        if isinstance(self.labels, Tensor):
+            object.__setattr__(self, "labels", self.labels.cpu())
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(
                 f"images must be uint8 of shape (N, C, H, W); got {self.images.dtype}, {tuple(self.images.shape)}."
@@ -133,7 +137,8 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
         >>> images.take(images.labels == 0).counts
         {'cat': 3, 'dog': 0}
         """
-        selection = torch.asarray(indices, copy=True)  # a copy, because arrays from pandas may be read-only
+        # a copy, because arrays from pandas may be read-only
+        selection = torch.asarray(indices, copy=True, device="cpu")
         # row numbers, because a mask cannot index the rows of a store
         selection = selection.nonzero().flatten() if selection.dtype == torch.bool else selection.long()
         metadata = None if self.metadata is None else self.metadata.iloc[selection.numpy()].reset_index(drop=True)

@@ -6,7 +6,6 @@ state of Python, NumPy or torch is left alone, with two exceptions: `temporary_s
 """
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# torch's global generator is shared by all threads; reentrant, because blocks can be nested
-_global_state_lock = threading.RLock()
+from ganaug._runtime.torch_state import float32_modules
+
 IMAGE_SEEDS = 2**53  # an image's seed must survive a CSV column that is read as float64
 
 
@@ -157,12 +156,12 @@ def uniform(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Te
     >>> uniform(generator(0, "example"), 2, 3).shape
     torch.Size([2, 3])
     """
-    return _draw_rows(partial(torch.rand, generator=generator), generator, shape, rows)
+    return _draw_rows(partial(torch.rand, generator=generator, dtype=torch.float32), generator, shape, rows)
 
 
 def normal(generator: torch.Generator | None, *shape: int, rows: int = 0) -> Tensor:
     """Draw from the standard normal distribution; parameters and result as in `uniform`."""
-    return _draw_rows(partial(torch.randn, generator=generator), generator, shape, rows)
+    return _draw_rows(partial(torch.randn, generator=generator, dtype=torch.float32), generator, shape, rows)
 
 
 def integers(generator: torch.Generator | None, low: int, high: int, *shape: int, rows: int = 0) -> Tensor:
@@ -186,8 +185,8 @@ def _draw_rows(
 def temporary_seed(seed: int) -> Iterator[None]:
     """Seed torch's global CPU generator while the block runs, and restore its state afterwards.
 
-    For code that can only draw from the global generator, such as the initialization of layers. The generators of
-    accelerators are not touched. A lock lets one thread in at a time.
+    For code that can only draw from the global generator, such as the initialization of layers, which are created in
+    float32. The generators of accelerators are not touched. A lock lets one thread in at a time.
 
     Parameters
     ----------
@@ -205,7 +204,7 @@ def temporary_seed(seed: int) -> Iterator[None]:
     >>> torch.equal(first, second)
     True
     """
-    with _global_state_lock:
+    with float32_modules():
         state = torch.random.get_rng_state()
         torch.default_generator.manual_seed(seed)
         try:
@@ -292,7 +291,7 @@ def latents(seeds: Tensor, size: int, *, std: float = 1.0, truncation: float | N
     True
     """
     blocks_per_row = -(-size // 4)  # a Philox block holds four doubles
-    rows = torch.empty(len(seeds), size)
+    rows = torch.empty(len(seeds), size, dtype=torch.float32)
     run_starts = [0, *(torch.nonzero(seeds.diff() != 1).flatten() + 1).tolist(), len(seeds)]
     # one generator for each run of consecutive seeds, because creating one for each row is slow
     for begin, end in pairwise(run_starts):

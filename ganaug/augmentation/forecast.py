@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ganaug._runtime.progress import events_shown
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
@@ -64,6 +65,7 @@ class Forecast:
         )
 
 
+@plain_torch()
 def forecast_augmentation(
     data: str | Path,
     augmenter: GANAugmenter | None = None,

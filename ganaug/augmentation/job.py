@@ -15,6 +15,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import count_shown, events_shown, logger, steps_shown
 from ganaug._runtime.storage import write_bytes
 from ganaug._runtime.terminal import printable
+from ganaug._runtime.torch_state import plain_torch
 from ganaug._runtime.user_paths import expand_user
 from ganaug.augmentation.forecast import counts_table
 from ganaug.augmentation.methods import Sampler, fit_nearest, fit_sampler, make_sampler
@@ -94,6 +95,7 @@ class AugmentedFolder:
         return "\n".join(lines)
 
 
+@plain_torch()
 def augment_folder(
     data: str | Path,
     out: str | Path | None = None,

@@ -33,5 +33,5 @@ def balanced_weights(labels: Tensor, is_synthetic: Tensor, share: float) -> Tens
     cell = labels * 2 + is_synthetic  # one for each class and origin
     counts = torch.bincount(cell, minlength=2 * int(labels.max()) + 2 if len(labels) else 2)
     has_both = (counts.view(-1, 2) > 0).all(1)[labels]
-    cell_weights = torch.where(is_synthetic, share, 1 - share).double()
+    cell_weights = torch.where(is_synthetic, share, 1 - share).float().double()
     return torch.where(has_both, cell_weights, 1.0) / counts[cell]

@@ -14,6 +14,7 @@ from ganaug._runtime.lookup import lookup
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive, temporary_seed
 from ganaug._runtime.storage import digest
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import DataError
 from ganaug.estimators.evaluators import GeneratorEvaluator
@@ -275,6 +276,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         starts = self._take_indices(request, start, random_state, filtered=filtered)
         return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
+    @plain_torch()
     def plan(self, X: Any, y: Any = None) -> Plan:
         """Return what `fit` would choose for this data where a parameter leaves it open. Trains nothing.
 
@@ -336,9 +338,15 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self._recipe.check()
         resolve_device(self.device)
 
-    def _plan(self, train: LabeledImages, validation: LabeledImages, device: torch.device) -> Plan:
+    def _plan(
+        self,
+        train: LabeledImages,
+        validation: LabeledImages,
+        device: torch.device,
+        stored: Mapping[str, Any] | None = None,
+    ) -> Plan:
         params = {**self.get_params(deep=False), "recipe": self._recipe}
-        return make_plan(train, validation, device, params)
+        return make_plan(train, validation, device, params, stored)
 
     def _latent(self, std: float | None, truncation: float | None) -> Latent:
         recipe = self._recipe
@@ -363,9 +371,11 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             "latent": self._latent(latent_std, truncation),
         }
 
-    def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> GeneratorSetup:
+    def _set_up(
+        self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
+    ) -> GeneratorSetup:
         train, validation = split_validation(data.images, self.validation_fraction, seed=seed)
-        plan = self._plan(train, validation, device)
+        plan = self._plan(train, validation, device, stored_recipe)
         logger.info("Plan:\n%s", plan)
         step = self._make_step(train, plan, device, seed)
         return GeneratorSetup(

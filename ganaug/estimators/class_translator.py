@@ -247,7 +247,13 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             raise TypeError(f"ClassTranslator.sample_blocks got unexpected options: {', '.join(options)}.")
         return {"seed": check_sampling_seed(random_state)}
 
-    def _set_up(self, data: SamplerData, seed: int, device: torch.device) -> ClassTranslatorSetup:  # noqa: ARG002
+    def _set_up(
+        self,
+        data: SamplerData,
+        seed: int,
+        device: torch.device,  # noqa: ARG002  # the translators have their own setup
+        stored_recipe: Mapping[str, Any],  # noqa: ARG002
+    ) -> ClassTranslatorSetup:
         if rank_and_world_size()[1] > 1:
             raise RunError("ClassTranslator trains in one process. Launch CycleGAN().fit or `ganaug translate fit`.")
         train, validation = split_validation(data.images, self.validation_fraction, seed=seed)

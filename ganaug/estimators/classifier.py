@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ganaug._compat import check_sample_weight
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.datasets.convert import convert
 from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows, clone_augmenter
 from ganaug.evaluation.groups import name_groups
@@ -112,6 +113,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.n_samples = n_samples
         self.random_state = random_state
 
+    @plain_torch()
     def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None, **fit_params: Any) -> Self:
         """Select the share, then fit the augmenter and the estimator on all rows.
 

@@ -23,13 +23,14 @@ from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
+from ganaug._runtime.torch_state import plain_torch
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import RunError, TrainingWarning
 from ganaug.estimators.parameters import as_json, check_stored, from_json
 from ganaug.images import LabeledImages
 from ganaug.sampling.model_files import StoredModel
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
-from ganaug.training.engine import resolve_device
+from ganaug.training.engine import resolve_device, warn_of_emulation
 from ganaug.training.health import Evaluation, Finding
 from ganaug.training.loop import Callback
 from ganaug.training.processes import Processes, connect_processes
@@ -40,6 +41,7 @@ from ganaug.training.run_folder import (
     is_unstarted,
     latest_fit_folder,
     run_folder,
+    stored_recipe,
     stored_seed,
 )
 
@@ -140,8 +142,11 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         """Return "fingerprint" and "counts" of the training data, and what else identifies it."""
 
     @abstractmethod
-    def _set_up(self, data: Data, seed: int, device: torch.device) -> Setup:
-        """Split off validation data and decide what the parameters leave open."""
+    def _set_up(self, data: Data, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]) -> Setup:
+        """Split off validation data and decide what the parameters leave open.
+
+        `stored_recipe` is that of the run which is resumed; it decides what the parameters leave open.
+        """
 
     @abstractmethod
     def _train(self, data: Data, setup: Setup, context: FitContext) -> FitResult:
@@ -163,7 +168,8 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         seed = processes.broadcast_from_main(lambda: self._seed(folder if resume else None))
         with ExitStack() as stack:
             stack.enter_context(events_shown(self.verbose))
-            setup = self._set_up(data, seed, device)
+            recipe = processes.broadcast_from_main(lambda: stored_recipe(folder) if resume and folder else {})
+            setup = self._set_up(data, seed, device, recipe)
             params = {**self._params_as_json(), **setup.planned_params}
             if setup.batch_size is not None:
                 processes.check_batch_size(setup.batch_size, each=setup.min_images_per_process)
@@ -174,6 +180,8 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             if folder is not None:
                 config = {"seed": seed, "params": params, "data": description}
                 stack.enter_context(run_folder(folder, config, resume=resume))
+                if resume:
+                    warn_of_emulation(recipe.get("precision"), device)
             progress = self._progress(stack, setup)
             for callback in callbacks:
                 if isinstance(callback, AbstractContextManager):  # such as a handler of signals
@@ -246,6 +254,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         run.restore_best()
         return run
 
+    @plain_torch()
     def save(self, folder: str | Path) -> None:
         """Write the fitted estimator into `folder`, as JSON and safetensors.
 
@@ -345,6 +354,7 @@ def _finding_as_json(finding: Finding) -> dict[str, object]:
     return {**asdict(finding), "value": finding.value if math.isfinite(finding.value) else None}
 
 
+@plain_torch()
 def load_estimator(
     cls: type[Any],
     model_class: type[StoredModel],

@@ -73,8 +73,8 @@ class Plan:
 class _Choices:
     """Collects what the user set and what ganaug chooses, with reasons."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.params = params
+    def __init__(self, params: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+        self.params, self.stored = params, stored
         self.values: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
 
@@ -84,13 +84,22 @@ class _Choices:
         is_open = requested is None
         if name in OPEN_IF_AUTO:  # None is a choice of the user's: no augmentation, no patience
             is_open = isinstance(requested, str) and requested == "auto"
+        if is_open and type(self.stored.get(name)) is type(value):
+            # on another processor the choice could be another one
+            value, reason = self.stored[name], reason if value == self.stored[name] else "as when the run was started"
         if is_open:
             self.values[name], self.reasons[name] = value, reason
         else:
             self.values[name] = requested
 
 
-def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.device, params: Mapping[str, Any]) -> Plan:
+def make_plan(
+    train: LabeledImages,
+    validation: LabeledImages,
+    device: torch.device,
+    params: Mapping[str, Any],
+    stored: Mapping[str, Any] | None = None,
+) -> Plan:
     """Choose what the parameters leave open.
 
     Parameters
@@ -100,10 +109,12 @@ def make_plan(train: LabeledImages, validation: LabeledImages, device: torch.dev
     device : torch.device
     params : mapping
         Parameters of `GANAugmenter`, with a TrainingRecipe as "recipe".
+    stored : mapping, optional
+        The planned recipe of the run that is resumed. It decides what the parameters leave open.
     """
     recipe = copy_recipe(params["recipe"])
     params = {name: as_python(value) for name, value in params.items()}
-    choices = _Choices({**recipe.get_params(deep=False), **params})
+    choices = _Choices({**recipe.get_params(deep=False), **params}, stored or {})
     _, height, width = train.shape
     is_vector = min(height, width) < MIN_IMAGE_SIZE
     _choose_networks(choices, height, width)

@@ -19,6 +19,7 @@ from torch import Tensor
 from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -70,6 +71,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     model_: ConditionalModel
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
+    @plain_torch()
     def fit(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Fit to labeled images.
 
@@ -98,6 +100,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         self._fit(self._prepare(self._convert(X, y)), callbacks, resume=False)
         return self
 
+    @plain_torch()
     def resume(self, X: Any, y: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Continue the run in `run_dir`, with the same data and parameters, to `n_steps` or `time_budget`.
 
@@ -270,6 +273,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             "counts": images.counts,
         }
 
+    @plain_torch()
     def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
         data = self._prepare(converted)

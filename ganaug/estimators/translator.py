@@ -18,6 +18,7 @@ from ganaug._runtime.lookup import lookup
 from ganaug._runtime.python_values import as_python
 from ganaug._runtime.randomness import derive, image_seeds, temporary_seed
 from ganaug._runtime.storage import digest
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.estimators.evaluators import TranslationEvaluator
 from ganaug.estimators.fitting import (
     FitContext,
@@ -93,6 +94,7 @@ class Translator(
     recipe: TranslationRecipe | None
     model_: TranslationModel
 
+    @plain_torch()
     def fit(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Fit to two sets of images.
 
@@ -117,6 +119,7 @@ class Translator(
         self._fit(self._convert(X, Y), callbacks, resume=False)
         return self
 
+    @plain_torch()
     def resume(self, X: Any, Y: Any, *, callbacks: Sequence[Callback] = ()) -> Self:
         """Continue the run in `run_dir`, with the same images and parameters. Parameters as in `fit`.
 
@@ -143,6 +146,7 @@ class Translator(
         loaded: Self = load_estimator(cls, TranslationModel, model_folder(folder), device, kinds=(cls.kind,))
         return loaded
 
+    @plain_torch()
     def write(
         self,
         X: Any,
@@ -235,11 +239,15 @@ class Translator(
         hashes = {"X": image_hashes(data.sources), "Y": image_hashes(data.targets)}
         return {"fingerprint": digest(hashes)[:16], "counts": {"X": len(data.sources), "Y": len(data.targets)}}
 
-    def _set_up(self, data: TranslationData, seed: int, device: torch.device) -> TranslationSetup:
+    def _set_up(
+        self, data: TranslationData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
+    ) -> TranslationSetup:
         recipe, batch_size = copy_recipe(self._recipe), int(self.batch_size)
-        # 64 as published; half of it on other devices, where a step takes much longer
-        width = recipe.width or (64 if device.type == "cuda" else 32)
-        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[resolve_precision(recipe.precision, device)]
+        # a run that is resumed keeps what was chosen on the processor where it was started; else 64 as published, and
+        # half of it on other devices than GPUs, where a step takes much longer
+        width = recipe.width or stored_recipe.get("width") or (64 if device.type == "cuda" else 32)
+        precision = stored_recipe.get("precision", "auto") if recipe.precision == "auto" else recipe.precision
+        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[resolve_precision(precision, device)]
         recipe.set_params(width=width, precision=precision)
         splits = [
             # the name is part of the seed, and pairs must be split alike
@@ -328,6 +336,7 @@ class Translator(
         num_labels = self.model_.domains[direction == "y_to_x"].num_labels
         return self.model_.accepted(as_images(X, "X", num_labels, allow_vectors=not self.paired), direction)
 
+    @plain_torch()
     def _transform(self, X: Any, direction: str, random_state: int | None, start: int) -> np.ndarray:
         images = self._accepted(X, direction)
         seed = self.model_.seed if random_state is None else int(random_state)

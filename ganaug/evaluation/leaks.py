@@ -124,4 +124,4 @@ def _views(images: Tensor) -> list[Tensor]:
 
 def _subset(images: Tensor) -> Tensor:
     """At most MAX_IMAGES_COMPARED images, evenly spaced."""
-    return images[torch.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES_COMPARED)).long()]
+    return images[torch.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES_COMPARED), dtype=torch.float32).long()]

@@ -59,7 +59,11 @@ def copy_ratios(images: Tensor, training: Tensor, *, seed: int = 0) -> tuple[Ten
     ([False, False, True], 5, 20)
     """
     if not len(training):
-        return torch.ones(len(images)), torch.zeros(len(images), dtype=torch.int64), torch.ones(0)
+        return (
+            torch.ones(len(images), dtype=torch.float32),
+            torch.zeros(len(images), dtype=torch.int64),
+            torch.ones(0, dtype=torch.float32),
+        )
     distances, nearest = (column[:, 0] for column in aligned_nearest(images, training))
     references = torch.randperm(len(training), generator=generator(seed, "usual"))[:MAX_REFERENCES].sort().values
     neighbors = _Neighbors.of(torch.unique(torch.cat([nearest, references])), training)

@@ -64,7 +64,10 @@ def aligned_nearest(
     ([0, 1, 2], True)
     """
     columns = 2 * N_CANDIDATES
-    distances, rows = torch.full((len(images), columns), torch.inf), torch.zeros(len(images), columns).long()
+    distances, rows = (
+        torch.full((len(images), columns), torch.inf, dtype=torch.float32),
+        torch.zeros(len(images), columns, dtype=torch.int64),
+    )
     if len(images) and len(others):
         small, small_others = downsample(images, MAX_SIDE), downsample(others, MAX_SIDE)
         margins = shift_margins(small_others)

@@ -66,7 +66,7 @@ def nearest_other_distances(points: Tensor) -> Tensor:
     """
     duplicate = DUPLICATE * float(points.norm(dim=1).amax()) if len(points) else 0.0
     # torch.cat rejects an empty list
-    parts = [torch.empty(0)]
+    parts = [torch.empty(0, dtype=points.dtype)]
     for part in torch.split(points, ROWS_PER_PASS):
         distances = pairwise_distances(part, points)
         parts.append(distances.masked_fill(distances <= duplicate, torch.inf).amin(dim=1))

@@ -78,9 +78,9 @@ class CopyDetector:
         """
         points = _project_inner(images)
         if not len(points):
-            return cls(points, torch.zeros(0))
-        rows = torch.linspace(0, len(images) - 1, min(len(images), MAX_NEIGHBORS)).long()
-        nearest = torch.full((len(points),), torch.inf)
+            return cls(points, torch.zeros(0, dtype=torch.float32))
+        rows = torch.linspace(0, len(images) - 1, min(len(images), MAX_NEIGHBORS), dtype=torch.float32).long()
+        nearest = torch.full((len(points),), torch.inf, dtype=torch.float32)
         images_per_pass = max(1, MAX_NUMBERS // (MAX_VIEWS * len(points)))
         for part in images[rows].split(images_per_pass):  # type: ignore[no-untyped-call]
             distances = _nearest_view(_project_views(part), points).sqrt()

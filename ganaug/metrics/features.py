@@ -149,7 +149,7 @@ def get_extractor(features: str | Extractor | nn.Module) -> tuple[str, Extractor
 
 def _apply_module(net: nn.Module, images: Tensor) -> Tensor:
     """Apply a module in evaluation mode and restore the mode of each of its submodules."""
-    parameter = next(net.parameters(), torch.zeros(0))
+    parameter = next(net.parameters(), torch.zeros(0, dtype=torch.float32))
     # of each submodule, because a user may have frozen some of them, such as batch norms
     modes = {module: module.training for module in net.modules()}
 

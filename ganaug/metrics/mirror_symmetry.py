@@ -81,7 +81,8 @@ def mirror_p_value(images: LabeledImages, *, seed: int = 0) -> float:
     >>> mirror_p_value(LabeledImages(pixels, torch.zeros(20, dtype=torch.int64), ("left",))) < 0.01
     True
     """
-    max_statistic, max_null_statistics = torch.zeros(()), torch.zeros(N_SIGN_FLIPS)
+    max_statistic = torch.zeros((), dtype=torch.float32)
+    max_null_statistics = torch.zeros(N_SIGN_FLIPS, dtype=torch.float32)
     for name in images.classes:
         pixels = downsample(images.of_class(name, MAX_IMAGES_PER_CLASS), MAX_SIDE)
         difference = (pixels - pixels.flip(3)).flatten(1)

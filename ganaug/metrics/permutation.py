@@ -99,7 +99,9 @@ class Permutations:
         draws = generator(self.seed, "permutations", purpose)
         for rows in torch.arange(n).split(max(1, MAX_NUMBERS // n_points)):  # type: ignore[no-untyped-call]
             # sorting random numbers permutes many rows at once, and randperm permutes one
-            is_synthetic[rows] = torch.rand(len(rows), n_points, generator=draws).argsort(dim=1) >= self.n_real
+            is_synthetic[rows] = (
+                torch.rand(len(rows), n_points, generator=draws, dtype=torch.float32).argsort(dim=1) >= self.n_real
+            )
         return is_synthetic
 
 

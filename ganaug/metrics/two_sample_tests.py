@@ -87,7 +87,7 @@ def coverage_test(real: Tensor, synthetic: Tensor, permutations: Permutations, *
 
     def coverage(is_synthetic: Tensor) -> Tensor:
         is_covered = is_synthetic[:, nearest].any(dim=2) & ~is_synthetic
-        return is_covered.sum(1) / (~is_synthetic).sum(1)
+        return is_covered.sum(1).float() / (~is_synthetic).sum(1)
 
     return permutation_test(coverage, permutations, nearest.numel(), low=True)
 
@@ -131,7 +131,9 @@ def group_coverage_test(nearest: Tensor, in_group: Tensor, permutations: Permuta
     def difference(is_synthetic: Tensor) -> Tensor:
         is_reached = is_synthetic[:, nearest].any(dim=2)
         group, others = ~is_synthetic & in_group, ~is_synthetic & ~in_group
-        coverages: Tensor = (is_reached & group).sum(1) / group.sum(1) - (is_reached & others).sum(1) / others.sum(1)
+        coverages: Tensor = (is_reached & group).sum(1).float() / group.sum(1) - (is_reached & others).sum(
+            1
+        ).float() / others.sum(1)
         return coverages.nan_to_num(0.0)  # a permutation without real points of the group, or of the others
 
     return permutation_test(difference, permutations, nearest.numel(), low=True)

@@ -84,7 +84,9 @@ def vendi_ratio(real: Tensor, synthetic: Tensor, halves: Tensor) -> tuple[float,
         unit = normalize(points.double(), dim=1)
         grams.append(unit @ unit.T)
     n = halves.shape[1]
-    of_real, of_synthetic = (torch.tensor([_exp_entropy(gram[rows][:, rows], n) for rows in halves]) for gram in grams)
+    of_real, of_synthetic = (
+        torch.tensor([_exp_entropy(gram[rows][:, rows], n) for rows in halves], dtype=torch.float32) for gram in grams
+    )
     real_score, synthetic_score = (_exp_entropy(gram, len(real)) for gram in grams)
     return synthetic_score / real_score, float((of_synthetic / of_real).std())
 

@@ -219,8 +219,8 @@ class AdaptiveStrength:
     ) -> None:
         self.target, self.interval, self.n_ramp_images = target, interval, n_ramp_images
         # on the device, so that an update needs no transfer to the CPU
-        self.probability = torch.zeros((), device=device)
-        self.sign = torch.zeros((), device=device)
+        self.probability = torch.zeros((), dtype=torch.float32, device=device)
+        self.sign = torch.zeros((), dtype=torch.float32, device=device)
 
     def update(self, step: int, accuracy_real: Tensor, batch_size: int) -> None:
         """Record the discriminator's accuracy on real images, and adjust the probability if it is time to.

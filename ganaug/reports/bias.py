@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
@@ -38,6 +39,7 @@ REFERENCES = {
 }
 
 
+@plain_torch()
 def bias_report(
     real: LabeledImages,
     synthetic: LabeledImages,

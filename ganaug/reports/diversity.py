@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.errors import DataError
 from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
@@ -24,6 +25,7 @@ from ganaug.reports.diversity_summary import summarize_diversity
 from ganaug.reports.report import Report
 
 
+@plain_torch()
 def diversity_report(
     real: LabeledImages,
     synthetic: LabeledImages,

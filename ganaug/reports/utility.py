@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -22,6 +23,7 @@ SHARES = (0.1, 0.25, 0.5)
 N_PARTS = 5  # of the test images; a method is selected on all parts but the one that scores it
 
 
+@plain_torch()
 def utility_report(
     real: LabeledImages,
     augmenter_or_synthetic: Augmenter | LabeledImages,

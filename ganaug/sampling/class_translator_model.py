@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.storage import Tree
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.images import LabeledImages, to_signed, to_uint8
 from ganaug.models import augmentations
 from ganaug.sampling.conditional_model import ConditionalModel, Samples, parse_class_fields
@@ -57,7 +58,11 @@ class ClassTranslation:
         if not is_vector(self.model.domains[0].size):
             return to_uint8(augmentations.translation(to_signed(source), draws))
         other = self.sources[torch.randint(len(self.sources), (1,), generator=draws)]
-        return torch.lerp(source.float(), other.float(), torch.rand((), generator=draws)).round().to(torch.uint8)
+        return (
+            torch.lerp(source.float(), other.float(), torch.rand((), generator=draws, dtype=torch.float32))
+            .round()
+            .to(torch.uint8)
+        )
 
     def _choose(self, seed: int) -> tuple[int, torch.Generator]:
         draws = generator(seed, "source")
@@ -104,6 +109,7 @@ class ClassTranslatorModel(ConditionalModel):
         """Return 16 hexadecimal digits that identify all translators."""
         return f"{derive(0, *(self.translations[label].model.hash() for label in self.trained_labels)):016x}"[:16]
 
+    @plain_torch()
     def draw(self, labels: Tensor, seeds: Tensor) -> Tensor:
         """Return translations, uint8 (N, C, H, W); row i depends on labels[i] and seeds[i] alone."""
         images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.randomness import IMAGE_SEEDS, image_seeds
+from ganaug._runtime.torch_state import plain_torch
 from ganaug._runtime.workers import parallel_map
 from ganaug._version import __version__
 from ganaug.errors import ClassNotLearnedError
@@ -119,6 +120,7 @@ class ConditionalModel(StoredModel):
         failed = [label for label, stats in self.filter_stats.items() if not stats.is_learned]
         return sorted({label for label in range(len(self.classes)) if label not in trained_labels} | set(failed))
 
+    @plain_torch()
     @retain_freed_memory()
     def sample_with(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import latents, temporary_seed
 from ganaug._runtime.storage import Tree
+from ganaug._runtime.torch_state import plain_torch
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.blocks import Shape, to_memory_format
@@ -102,6 +103,7 @@ class GeneratorModel(ConditionalModel):
         """Return 16 hexadecimal digits that identify weights, classes and shape."""
         return hash_weights((self.network, self.shape, self.classes, self.latent_size), self.generator)
 
+    @plain_torch()
     @torch.no_grad()
     def draw(self, labels: Tensor, seeds: Tensor, *, batch_size: int | None = None, latent: Latent = LATENT) -> Tensor:
         """Draw images.
@@ -122,9 +124,7 @@ class GeneratorModel(ConditionalModel):
 
         def images_of(rows: Tensor) -> Tensor:
             vectors = latents(seeds[rows], self.latent_size, std=latent.std, truncation=latent.truncation)
-            # the caller may be inside autocast, and the threads that draw ahead are not
-            with torch.autocast(self.device.type, enabled=False):
-                return to_uint8(self.generator(vectors.to(self.device), labels[rows].to(self.device))).cpu()
+            return to_uint8(self.generator(vectors.to(self.device), labels[rows].to(self.device))).cpu()
 
         rows = torch.arange(len(labels))
         return apply_in_batches(images_of, rows, ROWS_PER_BATCH if self.device.type == "cpu" else batch_size or 256)
@@ -177,7 +177,7 @@ class GeneratorModel(ConditionalModel):
         sizes = (shape, n_classes, description["latent_size"], description["width"])
         if network is None:
             # sizes are compared without allocating, so that a hostile description cannot exhaust memory
-            with torch.device("meta"), temporary_seed(0):
+            with temporary_seed(0), torch.device("meta"):
                 check_sizes(pair.generator(*sizes), tensors["generator"])
         with temporary_seed(0):
             generator = pair.generator(*sizes)

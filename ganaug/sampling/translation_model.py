@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganaug._runtime.randomness import image_seeds, temporary_seed
 from ganaug._runtime.storage import Tree
+from ganaug._runtime.torch_state import plain_torch
 from ganaug._version import __version__
 from ganaug.errors import DataError
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
@@ -126,6 +127,7 @@ class TranslationModel(StoredModel):
             raise DataError(f"{what}: is RGB, and this translator takes gray images. Convert them to gray.")
         return images.expand(-1, channels, -1, -1)
 
+    @plain_torch()
     @torch.no_grad()
     def translate(self, images: Tensor, seeds: Tensor, direction: str = "x_to_y") -> Tensor:
         """Translate images.
@@ -203,6 +205,7 @@ class TranslationModel(StoredModel):
                 mask_labels = torch.full_like(labels, classes.index("mask"))
                 yield LabeledImages(images[rows], mask_labels, classes, mask_metadata)
 
+    @plain_torch()
     def write(
         self,
         images: Tensor,
@@ -253,7 +256,7 @@ class TranslationModel(StoredModel):
         first, second = description["domains"]
         domains = _domain(first), _domain(second)
         # sizes are compared without allocating, so that a hostile description cannot exhaust memory
-        with torch.device("meta"), temporary_seed(0):
+        with temporary_seed(0), torch.device("meta"):
             check_sizes(generators(kind, domains, width), tensors["generator"])
         with temporary_seed(0):
             generator = generators(kind, domains, width)
@@ -285,4 +288,4 @@ def _generators_of(seeds: Tensor) -> list[torch.Generator]:
 
 def _uniform_rows(sources: list[torch.Generator], *shape: int) -> Tensor:
     """Return uniform numbers (N, ...) in [0, 1), each row from its own generator."""
-    return torch.stack([torch.rand(shape[1:], generator=source) for source in sources])
+    return torch.stack([torch.rand(shape[1:], generator=source, dtype=torch.float32) for source in sources])

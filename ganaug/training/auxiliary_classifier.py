@@ -169,11 +169,15 @@ def train_auxiliary_classifier(
     22 * sqrt(number of training images) batches of 64 images, between 30 and 1,000: seconds on a laptop.
     """
     net = _train_network(train, seed=seed, device=device)
-    classifier = AuxiliaryClassifier(net.eval().requires_grad_(False), torch.zeros(len(train.classes)))
+    classifier = AuxiliaryClassifier(
+        net.eval().requires_grad_(False), torch.zeros(len(train.classes), dtype=torch.float32)
+    )
     thresholds = compute_margin_thresholds(classifier.logit_margins(validation.images, validation.labels), validation)
     classifier = replace(classifier, margin_thresholds=thresholds)
     if not len(validation):  # evenly spaced, so that all classes of a sorted set are represented
-        validation = train.take(torch.linspace(0, len(train) - 1, min(len(train), MAX_RECALL_IMAGES)).long())
+        validation = train.take(
+            torch.linspace(0, len(train) - 1, min(len(train), MAX_RECALL_IMAGES), dtype=torch.float32).long()
+        )
     return replace(classifier, recall=_mean_recall(classifier, validation))
 
 
@@ -229,7 +233,7 @@ def compute_margin_thresholds(logit_margins: Tensor, validation: LabeledImages) 
         if count
     }
     mean = sum(thresholds.values()) / len(thresholds) if thresholds else 0.0
-    return torch.tensor([thresholds.get(label, mean) for label in range(len(validation.classes))])
+    return torch.tensor([thresholds.get(label, mean) for label in range(len(validation.classes))], dtype=torch.float32)
 
 
 def build_network(shape: Shape, n_classes: int, seed: int) -> Classifier:

@@ -7,6 +7,7 @@ import torch
 
 from ganaug._runtime.launch import local_rank, rank_and_world_size
 from ganaug._runtime.lookup import unknown_name_message
+from ganaug._runtime.messages import warn_user
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -100,6 +101,29 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def warn_of_emulation(precision: str | None, device: torch.device) -> None:
+    """Warn that a run which was started in bfloat16 is resumed where bfloat16 is slow.
+
+    Parameters
+    ----------
+    precision : {"bf16", "fp32"} or None
+        Precision of the run, if it has one.
+    device : torch.device
+        Where it is resumed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.engine import warn_of_emulation
+    >>> warn_of_emulation("fp32", torch.device("cpu"))
+    """
+    if precision == "bf16" and not _multiplies_bfloat16(device):
+        warn_user(
+            f"the run was started in bfloat16 and continues in it, but this {device.type} does not multiply in "
+            "bfloat16, so its steps are slow. A new run with precision='fp32' would be faster."
+        )
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

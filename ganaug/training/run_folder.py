@@ -127,6 +127,13 @@ def stored_seed(folder: Path, random_state: object) -> int:
     return seed
 
 
+def stored_recipe(folder: Path) -> dict[str, Any]:
+    """Return the recipe of the run in `folder`, as it was planned; empty if there is none."""
+    params: Any = read_json(folder / CONFIG).get("params")
+    recipe = params.get("recipe") if isinstance(params, Mapping) else None
+    return dict(recipe) if isinstance(recipe, Mapping) else {}
+
+
 def _check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise RunError if the run in `folder` was started with other data or parameters."""
     stored: Any = read_json(folder / CONFIG)

@@ -109,7 +109,7 @@ class AdversarialStep:
         half_life = DEFAULT_EMA_HALF_LIFE if recipe.ema_half_life is None else recipe.ema_half_life
         self.average = MovingAverage(generator, half_life)
         self.strength = AdaptiveStrength(device) if recipe.adaptive_augmentation else None
-        self.ema_logits = torch.zeros(2, device=device)  # mean logits of real and of fake images
+        self.ema_logits = torch.zeros(2, dtype=torch.float32, device=device)  # mean logits of real and of fake images
         self.steps_done, self.decay, self.n_micro_batches = 0, 1.0, 1
         modules = [*generator.modules(), *discriminator.modules()]
         self.conditional = [module for module in modules if isinstance(module, ConditionalBatchNorm | Projection)]
@@ -135,7 +135,7 @@ class AdversarialStep:
             # one update of the generator stands for the images of discriminator_steps batches
             self.average.update(self.steps_done * batch_size, batch_size * self.loss.discriminator_steps)
         if self.n_micro_batches > 1:
-            logs["micro_batches"] = torch.tensor(float(self.n_micro_batches))
+            logs["micro_batches"] = torch.tensor(self.n_micro_batches, dtype=torch.float32)
         return logs
 
     def scale_rate(self, name: str, factor: float) -> None:
@@ -165,7 +165,7 @@ class AdversarialStep:
         """Update the discriminator. `fakes` receives the fake images of a batch that is in one part."""
         self.discriminator.requires_grad_(True)
         self.pair.optimizers["discriminator"].zero_grad()
-        part_logs, mean_logits = [], torch.zeros(2, device=self.counts.device)
+        part_logs, mean_logits = [], torch.zeros(2, dtype=torch.float32, device=self.counts.device)
         for part in parts:
             # where the generator's update does not reuse these images, their graph would only take memory
             with torch.set_grad_enabled(fakes is not None and len(parts) == 1):

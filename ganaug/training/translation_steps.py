@@ -268,7 +268,7 @@ class ImagePool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.images = torch.empty(0)
+        self.images = torch.empty(0, dtype=torch.float32)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return as many images (N, C, H, W) as it receives.
@@ -286,7 +286,7 @@ class ImagePool:
         if not len(rest):
             return images
         # torch's functions, not ganaug's, because `images` is the whole batch in every process
-        is_exchanged = torch.rand(len(rest), generator=generator, device=generator.device) < 0.5
+        is_exchanged = torch.rand(len(rest), generator=generator, dtype=torch.float32, device=generator.device) < 0.5
         places = torch.randint(self.size, (len(rest),), generator=generator, device=generator.device)
         shown, pool = rest.clone(), self.images.clone()
         for row in torch.nonzero(is_exchanged).flatten().tolist():

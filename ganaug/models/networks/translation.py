@@ -172,7 +172,7 @@ class UNetGenerator(nn.Module):
             features = up(torch.relu(features))
             if stage < min(N_DROPOUT_STAGES, self.n_stages - 1):
                 # nn.Dropout would draw from the global generator, and samples could not be reproduced from their seeds
-                features = features * ((uniform(*features.shape) >= DROPOUT) / (1 - DROPOUT)).to(features)
+                features = features * (uniform(*features.shape) >= DROPOUT).to(features) / (1 - DROPOUT)
             if stage < self.n_stages - 1:
                 features = torch.cat([features, skips[-2 - stage]], 1)
         return center_crop(torch.tanh(features), images.shape[2], images.shape[3])
