@@ -9,6 +9,8 @@ Real images are larger than those of the generator, as photos are. The classifie
 to the size of the generator and then enlarged like the synthetic ones, as MixedDataset(resize=...) does, in training
 and in testing.
 
+"Held-out images" are real images that are treated as if a perfect generator had drawn them.
+
 How to read it: gains are points over classical augmentation of full-size images, without synthetic ones. "Probe AUC" is
 how well a linear probe of the network's features tells synthetic from real images: 0.5 is by chance.
 """
@@ -75,7 +77,8 @@ def train_and_predict(
     if not probe:
         return predict(tested, network)
     trained.notes.clear()
-    log_probabilities = predict_with_probe(trained, network, trained.synthetic)
+    others = trained.validation if training_set is filled_with_held_out else trained.synthetic
+    log_probabilities = predict_with_probe(trained, network, others)
     draw.notes.update(trained.notes)
     return log_probabilities if tested is trained else predict(tested, network)
 
@@ -90,6 +93,11 @@ def filled(draw: Draw) -> TrainingSet:
     return fill_classes(draw.train, draw.synthetic)
 
 
+def filled_with_held_out(draw: Draw) -> TrainingSet:
+    """Real images, and held-out ones of the size of the generator: what a perfect generator would draw."""
+    return fill_classes(draw.train, draw.validation)
+
+
 METHODS: dict[str, Method] = {
     BASE: partial(train_and_predict, training_set=balanced, train=FULL_SIZE, test=FULL_SIZE),
     "real only, one chain": partial(train_and_predict, training_set=balanced, train=CHAIN, test=CHAIN),
@@ -97,6 +105,12 @@ METHODS: dict[str, Method] = {
     "25%, one chain": partial(train_and_predict, training_set=mixture, train=CHAIN, test=CHAIN),
     "25%, one chain, tested at full size": partial(
         train_and_predict, training_set=mixture, train=CHAIN, test=FULL_SIZE, probe=False
+    ),
+    "filled with held-out images, full size": partial(
+        train_and_predict, training_set=filled_with_held_out, train=FULL_SIZE, test=FULL_SIZE
+    ),
+    "filled with held-out images, one chain": partial(
+        train_and_predict, training_set=filled_with_held_out, train=CHAIN, test=CHAIN
     ),
     "filled to balance, full size": partial(train_and_predict, training_set=filled, train=FULL_SIZE, test=FULL_SIZE),
     "filled to balance, one chain": partial(train_and_predict, training_set=filled, train=CHAIN, test=CHAIN),
@@ -123,13 +137,17 @@ def make_draw(spec: SetSpec, seed: int, number: int, options: argparse.Namespace
     augmenter, _ = stored_generator(train, seed, folder, options)
     synthetic = resized(sample_learned(augmenter, train, options.samples_per_class, 0), full)
 
+    validation = resized(parts[1], small, full)
+
     def draw_of(*sizes: tuple[int, int]) -> Draw:
-        images = [resized(part, *sizes) for part in parts]
+        images, test = (resized(part, *sizes) for part in (parts[0], parts[2]))
         return Draw(
-            *images,
+            images,
+            validation,
+            test,
             synthetic,
             augmenter,
-            classical_augmentation(images[0]),
+            classical_augmentation(images),
             derive(seed, "inner", number),
             samples_per_class=options.samples_per_class,
             **(SMOKE_TRAINING if options.smoke else {}),
