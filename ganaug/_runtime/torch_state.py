@@ -36,10 +36,32 @@ def plain_torch() -> Iterator[None]:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for device_type in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(device_type):
-                stack.enter_context(torch.autocast(device_type, enabled=False))
+        stack.enter_context(_outside_of_autocast())
         yield
+
+
+@contextmanager
+def _outside_of_autocast() -> Iterator[None]:
+    """Run a block as if it were outside of every `torch.autocast` of this thread.
+
+    A nested autocast that is off would not do: torch keeps the weights that it has cast until the outermost block ends,
+    so training would continue with old ones.
+    """
+    device_types = [device_type for device_type in ("cpu", "cuda") if torch.is_autocast_enabled(device_type)]
+    depth = torch.autocast_increment_nesting() - 1
+    for _ in range(depth + 1):
+        torch.autocast_decrement_nesting()
+    for device_type in device_types:
+        torch.set_autocast_enabled(device_type, False)
+    if depth:
+        torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        for device_type in device_types:
+            torch.set_autocast_enabled(device_type, True)
+        for _ in range(depth):
+            torch.autocast_increment_nesting()
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class _Choices:
         is_open = requested is None
         if name in OPEN_IF_AUTO:  # None is a choice of the user's: no augmentation, no patience
             is_open = isinstance(requested, str) and requested == "auto"
-        if is_open and type(self.stored.get(name)) is type(value):
+        if is_open and name in self.stored and type(self.stored[name]) is type(value):
             # on another processor the choice could be another one
             value, reason = self.stored[name], reason if value == self.stored[name] else "as when the run was started"
         if is_open:
