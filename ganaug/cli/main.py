@@ -1,6 +1,9 @@
 """The `ganaug` command. The module of a verb is imported when the verb runs, so that `ganaug --help` stays fast."""
 
+import io
+import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -22,6 +25,12 @@ VERBS = {
 
 class Verbs(click.Group):
     """A group that imports `ganaug.cli.<verb>` when the verb is called."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command. Characters that the terminal cannot show are printed as escapes, as on stderr."""
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(VERBS)
