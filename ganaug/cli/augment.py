@@ -57,13 +57,12 @@ def augment(
     strategy_text: str,
     method: str,
     run: Path | None,
-    originals: str,
     in_place: bool,
     dry_run: bool,
     with_report: bool,
     undoing: bool,
     options: FitOptions,
-    **signing: Any,
+    **writing: Any,
 ) -> None:
     """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
 
@@ -78,7 +77,7 @@ def augment(
             _undo((data if out is None else out).resolve())
             return
         sampler, named = _sampler(options, method, strategy_text)
-        sign = signer(signing)
+        originals, sign = writing.pop("originals"), signer(writing)
         if dry_run:
             _forecast(data, sampler, options)
             return
