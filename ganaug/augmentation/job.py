@@ -254,7 +254,8 @@ def augment_folder(
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
         _write_images(inspection, synthetic, out, sign, verbosity, images if originals == "resize" else None)
         aspect = getattr(parse_image_size(image_size), "aspect", "stretch")
-        sharpness = _sharpness_warning(inspection, images, out, originals, aspect) if len(synthetic) else None
+        are_resized = out is not None and originals == "resize"
+        sharpness = _sharpness_warning(inspection, images, aspect, are_resized=are_resized) if len(synthetic) else None
         if sharpness is not None:
             warn_user(sharpness)
         diversity = None
@@ -289,7 +290,7 @@ def _write_images(
 
 
 def _sharpness_warning(
-    inspection: FolderInspection, images: LabeledImages, out: Path | None, originals: str, aspect: str
+    inspection: FolderInspection, images: LabeledImages, aspect: str, *, are_resized: bool
 ) -> str | None:
     """Return a warning if original images are larger than synthetic ones, so that sharpness tells them apart."""
     height, width = images.shape[1:]
@@ -299,7 +300,7 @@ def _sharpness_warning(
     chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
     if aspect != "stretch":  # torchvision has no transform that does the same
         chain = f"MixedDataset(..., resize={aspect!r}, transform=Resize(SIZE))"
-    if out is not None and originals == "resize":
+    if are_resized:
         return f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}."
     return (
         f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "
