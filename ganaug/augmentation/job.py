@@ -32,7 +32,7 @@ from ganaug.io.folder import (
 )
 from ganaug.io.names import escape_cell
 from ganaug.io.output import bytes_on_disk, check_free_space
-from ganaug.io.preflight import FolderInspection
+from ganaug.io.preflight import FolderInspection, parse_image_size
 from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
 from ganaug.reports.diversity import diversity_report
@@ -253,7 +253,9 @@ def augment_folder(
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
         _write_images(inspection, synthetic, out, sign, verbosity, images if originals == "resize" else None)
-        sharpness = _sharpness_warning(inspection, images, out, originals) if len(synthetic) else None
+        aspect = getattr(parse_image_size(image_size), "aspect", "stretch")
+        are_resized = out is not None and originals == "resize"
+        sharpness = _sharpness_warning(inspection, images, aspect, are_resized=are_resized) if len(synthetic) else None
         if sharpness is not None:
             warn_user(sharpness)
         diversity = None
@@ -288,7 +290,7 @@ def _write_images(
 
 
 def _sharpness_warning(
-    inspection: FolderInspection, images: LabeledImages, out: Path | None, originals: str
+    inspection: FolderInspection, images: LabeledImages, aspect: str, *, are_resized: bool
 ) -> str | None:
     """Return a warning if original images are larger than synthetic ones, so that sharpness tells them apart."""
     height, width = images.shape[1:]
@@ -296,7 +298,9 @@ def _sharpness_warning(
     if not n_larger:
         return None
     chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
-    if out is not None and originals == "resize":
+    if aspect != "stretch":  # torchvision has no transform that does the same
+        chain = f"MixedDataset(..., resize={aspect!r}, transform=Resize(SIZE))"
+    if are_resized:
         return f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}."
     return (
         f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "

@@ -12,6 +12,8 @@ from ganaug.errors import DataError
 
 CHANNELS = (1, 3)  # gray and RGB
 RGBA = 4
+MAX_OVERSHOOT = 0.02  # beyond 0..1, of numbers that were interpolated
+MIN_OF_SIGNED = -0.5  # the smallest number of images in -1..1 is at most this
 
 
 @dataclass(frozen=True)
@@ -65,26 +67,32 @@ class PixelScale:
     def known(cls, arrays: Sequence[np.ndarray]) -> "PixelScale | None":
         """Choose the scale of arrays if their range says what black and white are, else return None.
 
-        uint8 maps to itself. Numbers within [0, 1] and within [-1, 1] map to 0..255. Numbers of at least 0 with a
-        maximum above 127 and up to 255 map to themselves. Whole numbers with a greater maximum are scaled by the bits
-        in use, such as by 4,095 for 12 bits.
+        uint8 maps to itself. Numbers within [0, 1] and within [-1, 1] map to 0..255; [0, 1] may be exceeded by 0.02,
+        as interpolation does. Numbers of at least 0 with a maximum above 127 and up to 255 map to themselves. Whole
+        numbers with a greater maximum are scaled by the bits in use, such as by 4,095 for 12 bits. Whole numbers from 0
+        or more with a smaller maximum are levels, such as 0..16, scaled by the smallest and the greatest.
         """
         if arrays[0].dtype == np.uint8:
             return cls(np.float64(0), np.float64(255))
         minimum, maximum = _limits(arrays)
-        if minimum >= -1 and maximum <= 1:
-            return cls(np.float64(0 if minimum >= 0 else -1), np.float64(1))
+        if minimum >= -MAX_OVERSHOOT and maximum <= 1 + MAX_OVERSHOOT:
+            return cls(np.float64(0), np.float64(1))
+        # a minimum near 0 is more likely an overshoot of 0..1, which would be gray instead of black
+        if -1 <= minimum <= MIN_OF_SIGNED and maximum <= 1:
+            return cls(np.float64(-1), np.float64(1))
         # a maximum of at most 127 is more likely another range, such as 0..15, which would be almost black
         if minimum >= 0 and maximum > 127 and (maximum <= 255 or are_whole(arrays)):
             return cls(np.float64(0), np.float64(2 ** max(8, int(maximum).bit_length()) - 1))
+        if minimum >= 0 and maximum <= 127 and are_whole(arrays):
+            return cls(np.float64(minimum), np.float64(maximum))
         return None
 
     def to_uint8(self, array: np.ndarray) -> np.ndarray:
         """Map numbers to uint8, rounded; shape unchanged."""
-        if array.dtype == np.uint8 and self.high.ndim == 0 and self.high == 255:
+        if array.dtype == np.uint8 and self.high.ndim == 0 and self.high == 255 and np.all(self.low == 0):
             return array
-        # a constant feature would be divided by 0
-        span = np.where(self.high > self.low, self.high - self.low, 1.0)
+        # a constant feature would be divided by 0; black may be greater than white
+        span = np.where(self.high != self.low, self.high - self.low, 1.0)
         return np.clip(np.rint((array - self.low) / span * 255), 0, 255).astype(np.uint8)
 
     def from_uint8(self, array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -204,6 +212,18 @@ class ArrayLayout:
         if len(sizes) not in (2, 3) or int(np.prod(sizes)) != length:
             raise DataError(f"image_shape={sizes} does not fit rows of {length} numbers; expected (H, W) or (H, W, C).")
         return cls((length,), True, (sizes[2] if len(sizes) == 3 else 1, sizes[0], sizes[1]))
+
+    def per_channel(self, numbers: Any) -> np.ndarray:
+        """Shape one number, or one for each channel, so that it broadcasts with an array of this layout."""
+        values = np.asarray(numbers, dtype=np.float64).ravel()
+        channels, height, width = self.shape
+        if len(values) not in (1, channels):
+            raise DataError(f"value_range has {len(values)} numbers, and images have {channels} channels.")
+        if len(values) == 1:
+            return np.asarray(values[0])
+        if not self.channels_last:
+            return values.reshape(-1, 1, 1)
+        return values if len(self.item_shape) == 3 else np.broadcast_to(values, (height, width, channels)).ravel()
 
     def to_nchw(self, array: np.ndarray) -> np.ndarray:
         """Rearrange an array of this layout to (N, C, H, W)."""

@@ -3,12 +3,16 @@
 The label in the item counts, not an attribute such as `targets`, which `target_transform` or a wrapper may change.
 """
 
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
@@ -27,7 +31,7 @@ Label = str | int | float | None
 class _Part:
     """A data set that is not a wrapper: its class names, and the labels that it stores before `target_transform`."""
 
-    classes: tuple[str, ...]
+    classes: Mapping[int, str]
     stored: Sequence[Any] | None
     target_transform: Callable[[Any], Any] | None
 
@@ -37,24 +41,35 @@ class _Part:
 
     def all_names(self) -> Iterator[tuple[Label, str]]:
         """Yield the label and the name of each class."""
-        for number, name in enumerate(self.classes):
+        for number, name in self.classes.items():
             with suppress(Exception):  # the user's function may accept only what an item has
                 yield (number if self.target_transform is None else label_value(self.target_transform(number))), name
 
     def class_name(self, row: int, label: Label) -> str | None:
         """Return the class name of a row, by the number that is stored for it, else by its label."""
+        if self.stored is None and self.target_transform is not None:
+            # `classes` names the numbers before target_transform, which only it maps to labels
+            return self._name_by_label.get(label)
         number = label if self.stored is None else label_value(self.stored[row])
         if isinstance(number, str):  # a data set that stores names
-            return number if not self.classes or number in self.classes else None
+            return number if not self.classes or number in self.classes.values() else None
         if not self.classes or not isinstance(number, int):
             return None
-        if not 0 <= number < len(self.classes):
+        if number not in self.classes:
             warn_user(
                 f"an item has the label {number}, and the data set has {len(self.classes)} class names: they are not "
                 "used."
             )
             return None
         return self.classes[number]
+
+    @cached_property
+    def _name_by_label(self) -> dict[Label, str]:
+        """The name of each label that exactly one class has after `target_transform`."""
+        names = defaultdict(list)
+        for label, name in self.all_names():
+            names[label].append(name)
+        return {label: each[0] for label, each in names.items() if len(each) == 1}
 
 
 def read_labels(dataset: Any) -> list[Label]:
@@ -64,8 +79,8 @@ def read_labels(dataset: Any) -> list[Label]:
     ----------
     dataset : Dataset or datasets.Dataset
         Map-style data set of (image, label), or a wrapper. Stored labels (`targets`, `labels`, or a column) are used if
-        they agree with the items: the first and the last one of every label are loaded to check that. Otherwise, all
-        items are loaded.
+        they agree with the items: the first and the last one of every label, at most 200 items, are loaded to check
+        that. Otherwise, all items are loaded.
 
     Returns
     -------
@@ -94,7 +109,7 @@ def label_names(dataset: Any, labels: Sequence[Label]) -> dict[Label, str]:
     Parameters
     ----------
     dataset : Dataset or datasets.Dataset
-        Map-style data set, or a wrapper, whose attribute `classes` names the classes by number.
+        Map-style data set, or a wrapper, whose attribute `class_to_idx` or `classes` names the classes by number.
     labels : sequence of length N
         The label of each item.
 
@@ -176,17 +191,31 @@ def _has_length(dataset: Any, length: int) -> bool:
     return hasattr(dataset, "__len__") and len(dataset) == length
 
 
-def _classes_of(part: Any) -> tuple[str, ...]:
-    """Return the class names of a data set that is not a wrapper."""
+def _classes_of(part: Any) -> dict[int, str]:
+    """Return the class names of a data set that is not a wrapper, by number."""
     if is_hugging_face(part):
         column = next((name for name in LABEL_KEYS if name in part.features), None)
-        return tuple(getattr(part.features.get(column), "names", None) or ())
-    classes = getattr(part, "classes", None)
-    return tuple(map(str, classes)) if isinstance(classes, Sequence) and not isinstance(classes, str) else ()
+        return dict(enumerate(getattr(part.features.get(column), "names", None) or ()))
+    for classes in (getattr(part, "class_to_idx", None), getattr(part, "classes", None)):
+        if isinstance(classes, Mapping):  # name -> number as in torchvision, or number -> name
+            pairs = [(key, value) if isinstance(value, str) else (value, key) for key, value in classes.items()]
+        elif isinstance(classes, Sequence | np.ndarray | pd.Index) and not isinstance(classes, str):
+            pairs = [*enumerate(classes)]
+        else:
+            continue
+        # several names of one class, as in torchvision's ImageNet
+        names = {number: ", ".join(map(str, name)) if isinstance(name, tuple) else name for number, name in pairs}
+        # numbers in `classes` are labels in any order, not names
+        if len(names) == len(pairs) and all(isinstance(name, str) for name in names.values()):
+            with suppress(TypeError):  # a number is no whole number
+                return {operator.index(number): str(name) for number, name in names.items()}
+    return {}
 
 
 def _raw_targets(part: Any) -> Sequence[Any] | None:
     """Return the labels that a data set stores, before its `target_transform`."""
+    if is_hugging_face(part):
+        return _hugging_face_labels(part)
     for name in ("targets", "labels"):
         stored = getattr(part, name, None)
         if isinstance(stored, Tensor) or hasattr(stored, "tolist"):
@@ -194,6 +223,13 @@ def _raw_targets(part: Any) -> Sequence[Any] | None:
         if isinstance(stored, Sequence) and not isinstance(stored, str) and _has_length(stored, len(part)):
             return stored
     return None
+
+
+def _hugging_face_labels(dataset: Any) -> list[Label] | None:
+    """Return the label column of a Hugging Face data set, before its transform; None if it has no such columns."""
+    column = next((name for name in LABEL_KEYS if name in dataset.column_names), None)
+    has_image = any(name in dataset.column_names for name in IMAGE_KEYS)
+    return [label_value(label) for label in dataset.with_format(None)[column]] if column and has_image else None
 
 
 def _stored_labels(dataset: Any) -> list[Label] | None:
@@ -212,10 +248,6 @@ def _stored_labels(dataset: Any) -> list[Label] | None:
 
 def _labels_of_part(part: Any) -> list[Label] | None:
     """Return the labels of a data set that is not a wrapper, after its `target_transform`."""
-    if is_hugging_face(part):
-        column = next((name for name in LABEL_KEYS if name in part.column_names), None)
-        has_image = any(name in part.column_names for name in IMAGE_KEYS)
-        return [label_value(label) for label in part.with_format(None)[column]] if column and has_image else None
     stored = _raw_targets(part)
     if stored is None:
         return None
@@ -230,6 +262,8 @@ def _agree(dataset: Any, labels: Sequence[Label]) -> bool:
     """Return whether the first and the last item of every label have the stored label."""
     first = {label: row for row, label in reversed([*enumerate(labels)])}
     last = {label: row for row, label in enumerate(labels)}
-    rows = sorted({*first.values(), *last.values()})[:MAX_ITEMS_CHECKED]
+    rows = sorted({*first.values(), *last.values()})
+    # spread over the set: data sets are often sorted by class
+    rows = rows[:: -(-len(rows) // MAX_ITEMS_CHECKED) or 1]
     with temporary_seed(0):  # a random transform of the data set must not move the user's random state
         return all(label_value(split_item(dataset[row])[1]) == labels[row] for row in rows)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.messages import warn_user
-from ganaug.datasets.arrays import ArrayLayout, PixelScale, are_whole, composite_on_white, to_numpy
+from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
 from ganaug.datasets.converted import ConvertedData, label_images
-from ganaug.datasets.pixels import ValueRange, stack_images
+from ganaug.datasets.pixels import ValueRange, check_range, stack_images
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import resize_images
@@ -22,7 +22,12 @@ from ganaug.io.items import EncodedLabels, encode_labels, label_value
 def encode_y(X: Any, y: Any, unlabeled: str) -> tuple[np.ndarray, EncodedLabels]:
     """Return the sorted class values of `y` in its dtype, and its labels as indices into them."""
     if y is None:
-        raise ValueError(f"requires y to be passed, but the target y is None; X is a {type(X).__name__}.")
+        hint = ""
+        if isinstance(X, list) and X and isinstance(X[0], tuple):
+            hint = " Pass images and labels apart: images, labels = zip(*X)."
+        elif hasattr(X, "__getitem__") and not hasattr(X, "shape") and not isinstance(X, list | tuple):
+            hint = " If it is a data set of images and labels, derive its class from torch.utils.data.Dataset."
+        raise ValueError(f"requires y to be passed, but the target y is None; X is a {type(X).__name__}.{hint}")
     labels = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
     if isinstance(labels, np.ma.MaskedArray):  # asarray would drop the mask
         labels = [label_value(label) for label in labels]
@@ -66,8 +71,9 @@ def convert_array(
     layout = ArrayLayout.of(array, image_shape, channels_first=isinstance(X, Tensor))
     scale = PixelScale.of([array], per_feature=layout.is_vector)
     if value_range is not None:
-        scale = PixelScale(*(np.asarray(limit, dtype=np.float64) for limit in value_range))
-    elif not layout.is_vector and PixelScale.known([array]) is None and not are_whole([array]):
+        scale = PixelScale(*(layout.per_channel(limit) for limit in value_range))
+        check_range([*array], scale)
+    elif not layout.is_vector and PixelScale.known([array]) is None:
         warn_user(
             f"X holds numbers from {array.min():.3g} to {array.max():.3g}, which are used as black and white. If the "
             "images were normalized, undo that first, or convert them by to_labeled_images(X, y, value_range=(black, "
@@ -125,7 +131,11 @@ def convert_paths(
     """Read image files; `append` raises TypeError because synthetic images have no file."""
     from ganaug.io.folder import read_files
 
-    paths = [Path(path) for path in (X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X)]
+    files = list(X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X)
+    for row, file in enumerate(files):
+        if not isinstance(file, str | Path):
+            raise DataError(f"row {row:,} of X is a {type(file).__name__}, not the name of a file.")
+    paths = [Path(file) for file in files]
     if len(paths) != len(encoded.indices):
         raise DataError(f"X holds {len(paths)} files and y {len(encoded.indices)} labels.")
     images = label_images(read_files(paths, image_size=size), encoded)

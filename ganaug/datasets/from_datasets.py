@@ -20,7 +20,7 @@ from ganaug.datasets.pixels import ValueRange, is_image, stack_images
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate
 from ganaug.io.decoding import resize_images, to_pillow
-from ganaug.io.items import EncodedLabels, encode_labels, label_value, split_item
+from ganaug.io.items import EncodedLabels, class_name, encode_labels, label_value, split_item
 from ganaug.io.records import find_columns, open_records, read_records
 
 
@@ -46,7 +46,7 @@ def convert_dataset(
     X: Dataset[Any], size: tuple[int, int] | None, unlabeled: str, value_range: ValueRange | None
 ) -> ConvertedData:
     """Convert a torch data set; `append` returns LabeledImages and the labels as the data set numbers them."""
-    items = [split_item(X[row]) for row in range(len(X))]  # type: ignore[arg-type]
+    items = [_load_item(X, row) for row in range(len(X))]  # type: ignore[arg-type]
     if not items:
         raise DataError("the data set is empty.")
     labels = [label_value(label) for _, label in items]
@@ -74,6 +74,15 @@ def convert_dataset(
     return ConvertedData(images, class_values, append)
 
 
+def _load_item(dataset: Dataset[Any], row: int) -> tuple[Any, Any]:
+    """Return the image and the label of an item; exceptions name its row."""
+    try:
+        return split_item(dataset[row])
+    except Exception as error:  # of any type, because the code is the user's
+        error.add_note(f"This happened at item {row:,} of the data set.")
+        raise
+
+
 def _are_numbers(encoded: EncodedLabels) -> bool:
     return not any(isinstance(value, str) for value in encoded.class_values)
 
@@ -89,8 +98,11 @@ def convert_hugging_face(X: Any, size: tuple[int, int] | None, unlabeled: str) -
     image_column, label_column = find_columns(X)
 
     names = getattr(X.features[label_column], "names", None)  # of a ClassLabel feature
-    has_numbers = names is None and isinstance(label_value(X.with_format(None)[0][label_column]), int)
-    class_values = [int(name) if has_numbers else name for name in images.classes]
+    # ClassLabel columns show their names to the user; others the values that they store
+    stored = [] if names is not None else X.with_format(None).select_columns([label_column])[:][label_column]
+    value_of = {class_name(value): value for value in map(label_value, stored)}
+    class_values = [value_of.get(name, name) for name in images.classes]
+    has_numbers = not any(isinstance(value, str) for value in class_values)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         datasets = import_datasets()

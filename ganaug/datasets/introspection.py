@@ -102,6 +102,8 @@ def _normalizing_steps(path: list[Any]) -> Iterator[tuple[tuple[float, ...], tup
     for dataset in path:
         for transform in _flatten(getattr(dataset, "transform", None)):
             if type(transform).__name__ == "Normalize" and hasattr(transform, "mean") and hasattr(transform, "std"):
+                if getattr(transform, "normalization", "standard") != "standard":
+                    continue  # of Albumentations: by the numbers of each image, which are unknown
                 mean, std = (tuple(np.ravel(numbers).tolist()) for numbers in (transform.mean, transform.std))
                 yield mean, std
 

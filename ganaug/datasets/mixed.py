@@ -1,5 +1,6 @@
 """MixedDataset: real and synthetic images in one torch Dataset, to train a classifier on."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
+from ganaug.datasets.arrays import RGBA, composite_on_white
 from ganaug.datasets.dataset_labels import knows_class_names, label_names, read_labels
 from ganaug.datasets.introspection import is_validation_split
 from ganaug.datasets.pixels import to_tensor
@@ -18,7 +21,8 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import to_pillow
 from ganaug.io.items import encode_labels, label_value, split_item
-from ganaug.io.pillow_modes import gray_or_rgb
+from ganaug.io.paths import shorten
+from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb
 from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
 from ganaug.io.synthetic import synthetic_mask
 
@@ -33,10 +37,11 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     real : Dataset
         Map-style data set without a transform, such as LabeledImages, torchvision's ImageFolder or a Hugging Face
         `datasets.Dataset`. Items are (image, label), or dictionaries with both; images are PIL images of any size and
-        mode, or uint8 tensors (C, H, W). The label of the item counts, after `target_transform`.
+        mode, or uint8 tensors (C, H, W). The label of the item counts, after `target_transform`. Whole numbers stay
+        as they are; if there are others or texts, classes are numbered from 0 in sorted order.
     synthetic : LabeledImages
-        The result of `GANAugmenter.sample`. Classes are matched by name where `real` has the attribute `classes`,
-        otherwise by label.
+        The result of `GANAugmenter.sample`. Classes are matched by name where `real` has the attribute `class_to_idx`
+        or `classes`, otherwise by label, with a warning if the classes of `synthetic` have names.
     share : float, "auto" or None
         Fraction of all items that is synthetic, in [0, 1). To reach it, synthetic images are repeated or a subset of
         them is used; how often each occurs differs by at most one. None uses each synthetic image once. "auto" follows
@@ -155,13 +160,15 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         labels = read_labels(self.real)
         encoded = encode_labels(labels, what="the real set", are_indices=knows_class_names(self.real))
         names = label_names(self.real, labels)
-        # texts become numbers, which a classifier needs; numbers stay as they are
-        self._number_of_text = {
-            value: index for index, value in enumerate(encoded.class_values) if isinstance(value, str)
-        }
-        if self._number_of_text:
+        # whole numbers stay as they are; otherwise all labels become indices, because a classifier needs numbers, and
+        # the index of a text could be the number of another class
+        are_numbers = all(isinstance(value, int) for value in encoded.class_values)
+        if not are_numbers:
             names = dict(enumerate(encoded.names))
-        self._real_targets = [self._number(label) for label in labels]
+        self._number_of_label = {
+            value: int(value) if are_numbers else index for index, value in enumerate(encoded.class_values)
+        }
+        self._real_targets = [self._number_of_label[label] for label in labels]
         if names:
             by_label = sorted((int(label), name) for label, name in names.items() if label is not None)
             self.class_to_idx = {name: label for label, name in by_label}
@@ -169,13 +176,20 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             self._real_label_of_synthetic = _match_names(self.synthetic, self.class_to_idx)
         else:
             self.classes = self.synthetic.classes
-            self._real_label_of_synthetic = _match_numbers(self.synthetic, set(self._real_targets))
+            self._real_label_of_synthetic = _match_numbers(
+                self.synthetic, set(self._real_targets), is_mixed=not self.validation
+            )
             self.class_to_idx = {name: self._real_label_of_synthetic[index] for index, name in enumerate(self.classes)}
 
-    def _number(self, label: Any) -> int:
-        """Return the number of a label of `real`."""
-        value = label_value(label)
-        return self._number_of_text[value] if isinstance(value, str) else int(value or 0)
+    def _number(self, label: Any, row: int) -> int:
+        """Return the number of the label of an item of `real`."""
+        number = self._number_of_label.get(label_value(label))
+        if number is None:
+            raise DataError(
+                f"item {row:,} of the real set has the label {label!r}, which no item had when the MixedDataset was "
+                "created. Let `real` return the same label each time."
+            )
+        return number
 
     def _resolve_count(self) -> int:
         """Return the number of synthetic items in epoch 0."""
@@ -254,7 +268,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         if index < n_real:
             row = int(self._real_rows[index])
             item, label = split_item(self.real[row])
-            image, number = self._normalize(item, row), self._number(label)
+            image, number = self._normalize(item, row), self._number(label, row)
         else:
             pixels = self._pool.images[self._synthetic_rows[index - n_real]]
             image = (
@@ -270,7 +284,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         A real item without a file is named `real/<row>`, a synthetic one `synthetic/<class>/<row>`.
         """
         real_samples = getattr(self.real, "samples", None)
-        if real_samples:
+        if real_samples and len(real_samples) == len(self._real_targets):
             real_files = [str(path) for path, _ in real_samples]
         else:
             real_files = [f"real/{row}" for row in range(len(self._real_targets))]
@@ -302,9 +316,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         >>> MixedDataset(real, dog).sample_weights().tolist()
         [0.166..., 0.166..., 0.166..., 0.25, 0.25]
         """
-        labels = torch.tensor(self.targets)
+        # labels may be sparse or negative
+        labels = torch.unique(torch.tensor(self.targets, dtype=torch.int64), return_inverse=True)[1]
         weights = self._weights_within_classes(labels)
-        n_labels = max(self.targets, default=0) + 1
+        n_labels = len(set(self.targets))
         class_sums = torch.zeros(n_labels, dtype=torch.float64).index_add_(0, labels, weights)
         return weights / class_sums[labels] / int((class_sums > 0).sum())
 
@@ -324,7 +339,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         if self._as_pil:
             is_color = _to_gray_or_rgb(image, 0).mode == "RGB"
         elif isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3:
-            is_color = len(image) == 3
+            is_color = len(image) in (3, RGBA)
         elif self._n_requested:
             received = f"{image.dtype} tensor" if isinstance(image, Tensor) else type(image).__name__
             raise DataError(
@@ -344,6 +359,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             return image
         size = ImageSize(*self.synthetic.shape[1:], self.resize or "stretch")
         if not self._as_pil:
+            image = composite_on_white(image[None])[0]
             if len(image) > self._n_channels:
                 raise _color_error(row)
             if self.resize is not None and tuple(image.shape[1:]) != size:
@@ -363,7 +379,10 @@ def _to_gray_or_rgb(image: Image.Image, row: int) -> Image.Image:
             f"item {row:,} of the real set is a 16-bit image (mode {image.mode!r}), whose black and white depend on "
             "all images. Convert the set first: to_labeled_images(real)."
         )
-    return gray_or_rgb(image)
+    try:
+        return gray_or_rgb(image)
+    except UnusableImage as error:
+        raise DataError(f"item {row:,} of the real set cannot be used: {error.cause}. {error.fix}.") from error
 
 
 def _color_error(row: int) -> DataError:
@@ -396,16 +415,22 @@ def _match_names(synthetic: LabeledImages, class_to_idx: dict[str, int]) -> dict
     return {label: class_to_idx[name] for label, name in enumerate(synthetic.classes)}
 
 
-def _match_numbers(synthetic: LabeledImages, labels: set[int]) -> dict[int, int]:
+def _match_numbers(synthetic: LabeledImages, labels: set[int], *, is_mixed: bool) -> dict[int, int]:
     """Map synthetic labels to real labels, where the real set has no class names.
 
     A synthetic class named by a number, such as "10", has that label; if not all are, synthetic and real labels are the
     same.
     """
-    if all(name.isdecimal() for name in synthetic.classes):
+    if all(re.fullmatch(r"-?\d+", name) for name in synthetic.classes):
         label_of = {label: int(name) for label, name in enumerate(synthetic.classes)}
     else:
         label_of = {label: label for label in range(len(synthetic.classes))}
+        if is_mixed and set(synthetic.classes) != {"False", "True"}:
+            taken = [f"{name!r} = {label}" for label, name in enumerate(synthetic.classes)]
+            warn_user(
+                f"the real set does not name its classes, so synthetic ones are matched by position: {shorten(taken)}. "
+                "Set its attribute `classes` to match them by name."
+            )
     missing_labels = sorted(set(label_of.values()) - labels)
     if missing_labels:
         raise DataError(

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganaug.datasets.arrays import ArrayLayout, PixelScale, are_whole, composite_on_white, to_numpy
+from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
 from ganaug.errors import DataError
 from ganaug.io.decoding import resize_images, to_pillow
 from ganaug.io.paths import shorten
@@ -75,8 +75,7 @@ def stack_images(
     size : tuple of int or None
         (height, width) to resize to. None: all images must have one size.
     value_range : tuple or None
-        Numbers of black and white in arrays, each a number or one for each channel. None: `PixelScale.known` and, for
-        whole numbers, the smallest and greatest number of the set.
+        Numbers of black and white in arrays, each a number or one for each channel. None: `PixelScale.known`.
 
     Returns
     -------
@@ -146,23 +145,39 @@ def _scale(arrays: Sequence[np.ndarray], value_range: ValueRange | None) -> Pixe
     if value_range is not None:
         low, high = (np.asarray(limit, dtype=np.float64).reshape(-1, 1, 1) for limit in value_range)
         scale = PixelScale(low, high)
-        _check_range(arrays, scale)
+        check_range(arrays, scale)
         return scale
     scale_or_none = PixelScale.known(arrays)
     if scale_or_none is not None:
         return scale_or_none
-    if are_whole(arrays):  # such as levels 0..16
-        return PixelScale.of(arrays)
     low_number, high_number = min(array.min() for array in arrays), max(array.max() for array in arrays)
     raise DataError(
-        f"images hold numbers from {low_number:.3g} to {high_number:.3g}, so they were normalized, and which numbers "
+        f"images hold numbers from {low_number:.4g} to {high_number:.4g}, so they were normalized, and which numbers "
         "are black and white is unknown. Return uint8 or numbers in 0..1, without Normalize; or pass them: "
         "to_labeled_images(..., value_range=(black, white))."
     )
 
 
-def _check_range(arrays: Sequence[np.ndarray], scale: PixelScale) -> None:
-    """Raise DataError if numbers lie outside the range of black and white."""
+def check_range(arrays: Sequence[np.ndarray], scale: PixelScale) -> None:
+    """Raise DataError if numbers lie outside the range of black and white, or black equals white.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Images; the limits of `scale` broadcast with each.
+    scale : PixelScale
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.datasets.arrays import PixelScale
+    >>> from ganaug.datasets.pixels import check_range
+    >>> check_range([np.array([[0, 4.0]])], PixelScale(np.float64(0), np.float64(1)))
+    Traceback (most recent call last):
+    ganaug.errors.DataError: image 0 holds numbers from 0 to 4, outside the range of black [0.0] to white [1.0]. ...
+    """
+    if not np.all(scale.high != scale.low):
+        raise DataError("value_range has the same number for black and white.")
     for row, array in enumerate(arrays):
         shares = (array - scale.low) / (scale.high - scale.low)
         if shares.min() < -MAX_ROUNDING_ERROR or shares.max() > 1 + MAX_ROUNDING_ERROR:

@@ -356,6 +356,99 @@ def test_the_label_of_the_item_counts_and_class_names_follow_it(exchange, tones)
         assert (np.asarray(image).mean() < 100) == (label == 1)
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"classes": NAMES[::-1]},
+        {"classes": np.array(NAMES[::-1])},
+        {"classes": pd.Index(NAMES[::-1])},
+        {"classes": {2: "ant", 1: "bee", 0: "cat"}},
+        {"classes": NAMES, "class_to_idx": {"cat": 0, "bee": 1, "ant": 2}},
+        {"class_to_idx": {"ant": np.int64(2), "bee": np.int64(1), "cat": np.int64(0)}},
+        {"classes": [("cat",), ("bee",), ("ant",)]},
+    ],
+)
+def test_class_names_are_read_in_every_form(attributes):
+    reverse = [2 - label for label in LABELS]
+    labeled = to_labeled_images(Items(PIXELS, reverse, **attributes))
+    assert [labeled.classes[label] for label in labeled.targets] == [NAMES[label] for label in LABELS]
+    mixed = MixedDataset(Items(PIXELS, reverse, **attributes), LabeledImages(PIXELS[:1], torch.tensor([0]), ("ant",)))
+    assert mixed.targets == [*reverse, 2]
+
+
+def test_numbers_in_classes_are_no_names():
+    assert to_labeled_images(Items(PIXELS, LABELS, classes=[1, 0, 2])).counts == {"0": 5, "1": 4, "2": 3}
+
+
+def exchanged_without_stored_labels() -> Dataset:
+    exchange = lambda label: 2 - label  # noqa: E731
+    make = lambda image, label: (image, exchange(label))  # noqa: E731
+    return Items(PIXELS, LABELS, make, classes=NAMES, target_transform=exchange)
+
+
+def exchanged_by_a_transform_of_hugging_face() -> datasets.Dataset:
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(NAMES))})
+    real = datasets.Dataset.from_dict({"image": pictures(), "label": LABELS}, features=features)
+    return real.with_transform(lambda rows: {**rows, "label": [2 - label for label in rows["label"]]})
+
+
+@pytest.mark.parametrize("make", [exchanged_without_stored_labels, exchanged_by_a_transform_of_hugging_face])
+def test_class_names_go_with_the_images_if_labels_are_exchanged(make):
+    labeled = to_labeled_images(make())
+    assert [labeled.classes[label] for label in labeled.targets] == [NAMES[label] for label in LABELS]
+    mixed = MixedDataset(make(), LabeledImages(PIXELS[:1], torch.tensor([0]), ("ant",)))
+    assert mixed.class_to_idx == {"cat": 0, "bee": 1, "ant": 2}
+    assert mixed.targets == [*(2 - label for label in LABELS), 2]
+
+
+@pytest.mark.parametrize("values", [(5, 2, "cat"), (0.5, 0.7, 1.0), (1.0, 1.5, 2.0), (-1, 1, 7.5)])
+def test_labels_of_a_mixed_set_never_share_a_number(values):
+    labels = [values[label] for label in LABELS]
+    if -1 in values:
+        with pytest.raises(DataError, match="-1 stands for no label"):
+            MixedDataset(Items(PIXELS, labels), LabeledImages(PIXELS, torch.tensor(LABELS), NAMES))
+        return
+    images = to_labeled_images(Items(PIXELS, labels))
+    mixed = MixedDataset(Items(PIXELS, labels), images)
+    assert mixed.targets == images.targets * 2
+    assert mixed.classes == images.classes
+    assert [mixed[index][1] for index in range(12)] == images.targets
+
+
+def test_negative_binary_labels_can_be_mixed_and_weighted():
+    labels = [-1] * 9 + [1] * 3
+    mixed = MixedDataset(Items(PIXELS, labels), to_labeled_images(PIXELS, labels).take([9]))
+    assert mixed.targets == [*labels, 1]
+    weights = mixed.sample_weights()
+    assert weights[:9].sum().item() == pytest.approx(0.5)
+    assert weights.sum().item() == pytest.approx(1)
+
+
+def test_classes_matched_by_position_are_warned_of():
+    with pytest.warns(UserWarning, match=r"matched by position: 'ant' = 0, 'bee' = 1, 'cat' = 2"):
+        MixedDataset(Items(PIXELS, LABELS), LabeledImages(PIXELS, torch.tensor(LABELS), NAMES))
+
+
+def test_a_label_that_appears_later_is_named():
+    labels = list(LABELS)
+    mixed = MixedDataset(Items(PIXELS, labels), to_labeled_images(PIXELS, LABELS))
+    labels[3] = 9
+    with pytest.raises(DataError, match="item 3 of the real set has the label 9, which no item had"):
+        mixed[3]
+
+
+def test_a_wrapper_that_relabels_late_classes_of_a_sorted_set_is_noticed():
+    class Late(Wrapper):
+        def __getitem__(self, index):
+            image, label = self.dataset[index]
+            return image, label if label < 250 else label + 1000
+
+    stored = [index // 2 for index in range(600)]
+    real = Late(Items(torch.zeros(600, 1, 2, 2, dtype=torch.uint8), stored, targets=stored))
+    synthetic = LabeledImages(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.tensor([0]), ("0",))
+    assert MixedDataset(real, synthetic).targets[:-1] == [label if label < 250 else label + 1000 for label in stored]
+
+
 def test_labels_that_merge_classes_are_named_by_number(tones):
     labeled = to_labeled_images(ImageFolder(tones, target_transform=lambda label: 7))
     assert labeled.classes == ("7",)
@@ -431,6 +524,45 @@ def test_an_array_of_unknown_range_is_used_with_a_warning():
     with pytest.warns(UserWarning, match=r"are used as black and white.*value_range"):
         labeled = to_labeled_images(X, LABELS)
     assert (labeled.images.min(), labeled.images.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("wrap", [lambda X: X, list, lambda X: Items(list(X), LABELS)])
+@pytest.mark.parametrize("error", [-0.01, 0.01])
+def test_numbers_slightly_outside_0_and_1_keep_their_gray_levels(wrap, error):
+    X = wrap(PIXELS / 255 + error)
+    labeled = to_labeled_images(X, None if isinstance(X, Dataset) else LABELS)
+    assert (labeled.images.int() - PIXELS.int()).abs().max() <= 3
+
+
+def test_negative_whole_numbers_are_no_gray_levels():
+    X = PIXELS.int() * 10 - 1000
+    with pytest.warns(UserWarning, match="are used as black and white"):
+        to_labeled_images(X, LABELS)
+    with pytest.raises(DataError, match="numbers from -1000 to 1550"):
+        to_labeled_images(Items(X, LABELS))
+    assert torch.equal(to_labeled_images(X, LABELS, value_range=(-1000, 1550)).images, PIXELS)
+
+
+@pytest.mark.parametrize("width", [3, 8])
+@pytest.mark.parametrize("form", ["tensor", "array", "list", "rows"])
+def test_a_value_range_has_numbers_for_each_channel_in_every_layout(form, width):
+    expected = PIXELS[..., :width]
+    offsets = np.array([0.1, 0.2, 0.3])
+    X = expected / 255 + torch.from_numpy(offsets).view(3, 1, 1)
+    last = X.permute(0, 2, 3, 1).numpy()
+    forms = {"tensor": X, "array": last, "list": list(X), "rows": last.reshape(12, -1)}
+    shape = (8, width, 3) if form == "rows" else None
+    labeled = to_labeled_images(forms[form], LABELS, image_shape=shape, value_range=(offsets, offsets + 1))
+    assert (labeled.images.int() - expected.int()).abs().max() == 0
+
+
+@pytest.mark.parametrize("wrap", [lambda X: X, list])
+def test_a_value_range_is_checked_and_may_be_inverted(wrap):
+    assert torch.equal(to_labeled_images(wrap(PIXELS), LABELS, value_range=(255, 0)).images, 255 - PIXELS)
+    with pytest.raises(DataError, match="outside the range of black"):
+        to_labeled_images(wrap(PIXELS), LABELS, value_range=(0, 1))
+    with pytest.raises(DataError, match="same number for black and white"):
+        to_labeled_images(wrap(PIXELS), LABELS, value_range=(3, 3))
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
@@ -531,3 +663,38 @@ def test_masked_pixels_and_missing_images_are_refused():
     for images in ([*pictures()[:11], None], [None, *pictures()[1:]]):
         with pytest.raises(DataError, match=r"NoneType \(item (0|11)\)"):
             to_labeled_images(Items(images, LABELS))
+
+
+def test_boolean_labels_of_hugging_face_are_read():
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("bool")})
+    real = datasets.Dataset.from_dict(
+        {"image": pictures(), "label": [label > 0 for label in LABELS]}, features=features
+    )
+    gan = GANAugmenter(n_steps=1, batch_size=4, filters=None, random_state=0, recipe=TrainingRecipe(width=2))
+    _, y = gan.fit_resample(real)
+    assert list(y) == [label > 0 for label in LABELS] + [False] * 2
+
+
+def test_mixed_tensors_with_opacity_become_rgb():
+    with_opacity = torch.cat([PIXELS, torch.zeros(12, 1, 8, 8, dtype=torch.uint8)], dim=1)
+    mixed = MixedDataset(Items(with_opacity, LABELS), to_labeled_images(PIXELS, LABELS))
+    assert mixed[0][0].unique().tolist() == [255]
+    assert torch.equal(mixed[12][0], PIXELS[0])
+
+
+def test_errors_name_the_row_or_what_to_pass():
+    def fail(image, label):
+        if image is None:
+            raise OSError("broken")
+        return image, label
+
+    with pytest.raises(OSError, match="broken") as caught:
+        to_labeled_images(Items([*pictures()[:7], None], LABELS[:8], fail))
+    assert caught.value.__notes__ == ["This happened at item 7 of the data set."]
+    with pytest.raises(DataError, match="row 1 of X is a float, not the name of a file"):
+        to_labeled_images(pd.Series(["1.png", np.nan]), [0, 1])
+    with pytest.raises(ValueError, match=r"images, labels = zip\(\*X\)"):
+        to_labeled_images(list(zip(PIXELS, LABELS, strict=True)))
+    synthetic = to_labeled_images(PIXELS, LABELS)
+    with pytest.raises(DataError, match="item 0 of the real set cannot be used: mode 'F'"):
+        MixedDataset(Items([Image.new("F", (8, 8))] * 12, LABELS), synthetic)

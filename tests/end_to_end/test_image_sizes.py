@@ -35,7 +35,8 @@ def run(photos, out, **options):
 @pytest.mark.parametrize("aspect", ["stretch", "crop", "pad"])
 def test_originals_are_resized_on_request_in_one_chain_with_the_synthetic_images(aspect, photos, tmp_path):
     out = tmp_path / "out"
-    with pytest.warns(UserWarning, match=r"resized to 16x16. Resize test images in the same way: Compose"):
+    advice = "Compose" if aspect == "stretch" else f"MixedDataset.*resize='{aspect}'"
+    with pytest.warns(UserWarning, match=rf"resized to 16x16. Resize test images in the same way: {advice}"):
         result = run(photos, out, image_size=(16, 16, aspect), originals="resize")
     assert result.counts["added"].tolist() == [0, 3]
     assert (out / "common" / "0.jpg").read_bytes() == (photos / "common" / "0.jpg").read_bytes()
