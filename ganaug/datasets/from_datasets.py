@@ -22,6 +22,7 @@ from ganaug.images import LabeledImages, concatenate
 from ganaug.io.decoding import resize_images, to_pillow
 from ganaug.io.items import EncodedLabels, class_name, encode_labels, label_value, split_item
 from ganaug.io.records import find_columns, open_records, read_records
+from ganaug.io.resizing import resize_picture
 
 
 def convert_labeled_images(X: LabeledImages, size: tuple[int, int] | None = None) -> ConvertedData:
@@ -46,7 +47,7 @@ def convert_dataset(
     X: Dataset[Any], size: tuple[int, int] | None, unlabeled: str, value_range: ValueRange | None
 ) -> ConvertedData:
     """Convert a torch data set; `append` returns LabeledImages and the labels as the data set numbers them."""
-    items = [_load_item(X, row) for row in range(len(X))]  # type: ignore[arg-type]
+    items = [_load_item(X, row, size) for row in range(len(X))]  # type: ignore[arg-type]
     if not items:
         raise DataError("the data set is empty.")
     labels = [label_value(label) for _, label in items]
@@ -74,13 +75,16 @@ def convert_dataset(
     return ConvertedData(images, class_values, append)
 
 
-def _load_item(dataset: Dataset[Any], row: int) -> tuple[Any, Any]:
+def _load_item(dataset: Dataset[Any], row: int, size: tuple[int, int] | None) -> tuple[Any, Any]:
     """Return the image and the label of an item; exceptions name its row."""
     try:
-        return split_item(dataset[row])
+        image, label = split_item(dataset[row])
     except Exception as error:  # of any type, because the code is the user's
         error.add_note(f"This happened at item {row:,} of the data set.")
         raise
+    if size is not None and isinstance(image, Image.Image) and image.mode in {"L", "RGB"}:
+        image = resize_picture(image, size)  # at once, because a data set of photos may not fit into memory
+    return image, label
 
 
 def _are_numbers(encoded: EncodedLabels) -> bool:

@@ -64,8 +64,9 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     resize : {"stretch", "crop", "pad"} or None
         How real images of another size are brought to the size of the synthetic ones first, as `image_size` of the
         augmenter did, so that real and synthetic images are equally sharp. "stretch" changes the aspect ratio, "crop"
-        cuts the longer side, "pad" adds black borders. None: real images keep their size; then sharpness can tell the
-        classifier which images are synthetic, and so which class they are likely to have.
+        cuts the longer side, "pad" adds black borders. Real images keep their size if `share` is 0. None: real images
+        keep their size; then sharpness can tell the classifier which images are synthetic, and so which class they are
+        likely to have.
     validation : bool or None
         True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic. None: detected from
         `real.train` (False), or from `real.split` or a metadata column `split` that names a validation or test split.
@@ -149,6 +150,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self._real_rows = real_rows[~marked_synthetic] if self.validation else real_rows
         self._marked_synthetic = marked_synthetic[self._real_rows]
         self._requested_share = requested_share
+        # without synthetic images, real ones need not lose detail
+        self._resizes = resize is not None and requested_share != 0
         self._n_requested = self._resolve_count()
         self._pool = SyntheticPool(synthetic, refresh)
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # for workers
@@ -362,14 +365,14 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             image = composite_on_white(image[None])[0]
             if len(image) > self._n_channels:
                 raise _color_error(row)
-            if self.resize is not None and tuple(image.shape[1:]) != size:
+            if self._resizes and tuple(image.shape[1:]) != size:
                 image = to_tensor(resize_picture(to_pillow(image), size))
             return image.expand(self._n_channels, -1, -1)
         picture = _to_gray_or_rgb(image, row)
         if picture.mode == "RGB" and self._mode == "L":
             raise _color_error(row)
         picture = picture.convert(self._mode)
-        return picture if self.resize is None else resize_picture(picture, size)
+        return resize_picture(picture, size) if self._resizes else picture
 
 
 def _to_gray_or_rgb(image: Image.Image, row: int) -> Image.Image:

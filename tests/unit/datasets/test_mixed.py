@@ -180,6 +180,11 @@ def test_real_images_of_another_size_are_resized_to_that_of_the_synthetic_ones(r
     assert {kept[index][0].size for index in range(len(kept))} == {Pictures()[0][0].size, (8, 8)}
 
 
+def test_real_images_keep_their_size_without_synthetic_ones():
+    mixed = MixedDataset(Pictures(), FAKE, share=0)
+    assert {mixed[index][0].size for index in range(len(mixed))} == {Pictures()[0][0].size}
+
+
 def test_gray_synthetic_images_become_rgb_beside_real_ones_in_color():
     mixed = MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
     assert {tuple(mixed[index][0].shape) for index in range(len(mixed))} == {(3, 8, 8)}
