@@ -13,6 +13,7 @@ PROGRAMS = (
     "utility_verdict",
     "uses_of_synthetic",
     "uses_of_features",
+    "sharpness",
     "training_time",
     "paired_gains",
     "class_translation",

@@ -24,6 +24,7 @@ _HOMES = {
     "build_store": "ganaug.io.store",
     "diversity_report": "ganaug.reports.diversity",
     "read_folder": "ganaug.io.folder",
+    "to_labeled_images": "ganaug.datasets.convert",
     "utility_report": "ganaug.reports.utility",
     "write_folder": "ganaug.io.folder",
 }
@@ -45,12 +46,14 @@ __all__ = [
     "build_store",
     "diversity_report",
     "read_folder",
+    "to_labeled_images",
     "utility_report",
     "write_folder",
 ]
 
 if TYPE_CHECKING:
     from ganaug.augmentation.job import augment_folder
+    from ganaug.datasets.convert import to_labeled_images
     from ganaug.datasets.mixed import MixedDataset
     from ganaug.estimators.augmenter import GANAugmenter
     from ganaug.estimators.class_translator import ClassTranslator

@@ -240,59 +240,11 @@ def concatenate(first: LabeledImages, second: LabeledImages) -> LabeledImages:
     ]
     has_metadata = first.metadata is not None or second.metadata is not None
     return LabeledImages(
-        torch.cat([first.images, second.images]),
+        torch.cat([first.images[:], second.images[:]]),  # rows of a store are read
         torch.cat([first.labels, second.labels]),
         first.classes,
         pd.concat(frames, ignore_index=True) if has_metadata else None,
     )
-
-
-def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
-    """Relabel `images` with the classes of `like`, by class name; convert gray to RGB if `like` is RGB.
-
-    Parameters
-    ----------
-    images : LabeledImages
-        The set to convert.
-    like : LabeledImages
-        The set of real images to match.
-    what : str
-        What `images` are, for error messages, such as "synthetic".
-
-    Returns
-    -------
-    LabeledImages
-        The same images with the classes and the number of channels of `like`.
-
-    Raises
-    ------
-    DataError
-        If images have a class that `like` lacks, or another size.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from ganaug import LabeledImages
-    >>> from ganaug.images import match_classes
-    >>> pixels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    >>> real = LabeledImages(pixels, torch.tensor([0, 1]), ("cat", "dog"))
-    >>> synthetic = LabeledImages(pixels, torch.tensor([0, 0]), ("dog",))
-    >>> match_classes(synthetic, real, "synthetic").targets
-    [1, 1]
-    """
-    missing = [name for name, count in images.counts.items() if name not in like.classes and count]
-    if missing:
-        raise DataError(
-            f"the {what} images have class {missing[0]!r}, which the real ones lack ({', '.join(like.classes[:20])})."
-        )
-    pixels = images.images.expand(-1, like.shape[0], -1, -1) if images.shape[0] == 1 else images.images
-    if pixels.shape[1:] != like.images.shape[1:]:
-        raise DataError(
-            f"the {what} images are {images.shape} and the real ones {like.shape} (channels, height, width): give both "
-            "the same size and mode."
-        )
-    new_labels = torch.tensor([like.classes.index(name) if name in like.classes else 0 for name in images.classes])
-    return replace(images, images=pixels, labels=new_labels[images.labels], classes=like.classes)
 
 
 def image_hashes(images: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from ganaug._runtime.progress import events_shown
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
+from ganaug.io.resizing import SizeLike
+from ganaug.io.table import check_labels
 
 TRIAL_STEPS = 25
 TRIAL_SAMPLES = 256
@@ -69,8 +71,10 @@ def forecast_augmentation(
     data: str | Path,
     augmenter: GANAugmenter | None = None,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
 ) -> Forecast:
     """Forecast what `augment_folder` would add and cost, from a trial of 25 training steps. Writes nothing.
 
@@ -80,15 +84,17 @@ def forecast_augmentation(
         Folder with a folder for each class.
     augmenter : GANAugmenter, optional
         None: `GANAugmenter()`.
-    image_size : int or (int, int), optional
-        Resize images to this size, or (height, width).
+    image_size : int or tuple, optional
+        Resize images to this size, (height, width) or (height, width, aspect).
     skip_bad : bool, default=False
         Leave unusable files out.
+    subfolder_groups, follow_links : bool, default=False
+        As in `augment_folder`.
 
     Raises
     ------
     DataError
-        If the folder cannot be trained on.
+        If the folder cannot be trained on, or if a class has a name that metadata.csv cannot hold.
 
     Examples
     --------
@@ -106,7 +112,10 @@ def forecast_augmentation(
     100
     """
     augmenter = GANAugmenter() if augmenter is None else augmenter
-    images, _ = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad)
+    images, _ = read_and_inspect(
+        data, image_size=image_size, skip_bad=skip_bad, subfolder_groups=subfolder_groups, follow_links=follow_links
+    )
+    check_labels(name for name, count in images.counts.items() if count)
     counts = augmenter.plan_counts(images)
     plan = augmenter.plan(images)
     trial = GANAugmenter(**augmenter.get_params(deep=False))

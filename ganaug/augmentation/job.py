@@ -24,6 +24,7 @@ from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.folder import (
     add_to_folder,
+    check_addable,
     check_not_augmented,
     check_output,
     read_and_inspect,
@@ -31,13 +32,16 @@ from ganaug.io.folder import (
 )
 from ganaug.io.names import escape_cell
 from ganaug.io.output import bytes_on_disk, check_free_space
-from ganaug.io.preflight import FolderInspection
+from ganaug.io.preflight import FolderInspection, parse_image_size
+from ganaug.io.resizing import SizeLike
+from ganaug.io.table import check_labels
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
 
 MAX_REPORT_IMAGES_PER_CLASS = 100
+ORIGINALS = ("copy", "resize")
 MAX_MARK_BYTES = 4096  # upper bound for the marks in one PNG
 
 
@@ -102,8 +106,11 @@ def augment_folder(
     sampling_strategy: Strategy = "auto",
     n_steps: int | None = None,
     time_budget: float | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
+    originals: str = "copy",
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
     run_dir: str | Path | None = None,
     resume: bool = False,
     report: bool = True,
@@ -115,8 +122,9 @@ def augment_folder(
 ) -> AugmentedFolder:
     """Fill up the rare classes of a folder of images with synthetic ones.
 
-    The augmented folder holds the images of `data` byte for byte, the synthetic images beside them, and metadata.csv
-    with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm can read it.
+    The augmented folder holds the images of `data` byte for byte (or resized, see `originals`), the synthetic images
+    beside them, and metadata.csv with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm
+    can read it.
 
     Parameters
     ----------
@@ -135,10 +143,19 @@ def augment_folder(
         Training steps. None: chosen by the method.
     time_budget : float, optional
         Seconds of training, split between the methods for "auto".
-    image_size : int or (int, int), optional
-        Resize images to this size, or (height, width).
+    image_size : int or tuple, optional
+        Resize images to this size, (height, width) or (height, width, aspect).
+    originals : {"copy", "resize"}, default="copy"
+        "copy": the original images, byte for byte. "resize": PNG files of the size of the synthetic images, so that a
+        classifier cannot tell them apart by their sharpness; then resize test images in the same way. Ignored for
+        images of that size, and with `out=None`, which changes no original image.
     skip_bad : bool, default=False
         Leave unusable files out; `run_dir`/skipped.csv lists them.
+    subfolder_groups : bool, default=False
+        Write the path of the subfolder that an image has in its class folder into the column `group_id` of
+        metadata.csv. The copies of the images are directly in the class folders.
+    follow_links : bool, default=False
+        Follow links that lead out of `data`. Nothing is written through such a link.
     run_dir : path, optional
         Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended.
     resume : bool, default=False
@@ -161,7 +178,8 @@ def augment_folder(
     Raises
     ------
     DataError
-        If the folder cannot be trained on.
+        If the folder cannot be trained on, or if a class has a name that other readers of metadata.csv take for a
+        missing label, such as "NA".
     OutputError
         If `out` is not empty, there is not enough space for it, or a folder lies inside another one.
     RunError
@@ -196,6 +214,8 @@ def augment_folder(
     target = (data if out is None else out).resolve()
     run_dir = target.with_name(f"{target.name}.run") if run_dir is None else expand_user(run_dir)
     _check_folders(data, out, run_dir)
+    if originals not in ORIGINALS:
+        raise ValueError(f"originals must be one of {', '.join(ORIGINALS)}; got {originals!r}.")
     params = {
         "sampling_strategy": sampling_strategy,
         "n_steps": n_steps,
@@ -210,8 +230,17 @@ def augment_folder(
     with ExitStack() as stack:
         stack.enter_context(events_shown(verbosity))
         images, inspection = read_folder_with_progress(
-            data, image_size=image_size, skip_bad=skip_bad, verbose=verbosity
+            data,
+            verbose=verbosity,
+            image_size=image_size,
+            skip_bad=skip_bad,
+            subfolder_groups=subfolder_groups,
+            follow_links=follow_links,
         )
+        # before training, because writing would fail
+        if out is None:
+            check_addable(inspection)
+        check_labels(name for name, count in inspection.counts.items() if count)
         counts = first.plan_counts(images)
         _check_room(inspection, images, counts, data, out)
         sampler, method_name, comparison = None, None, None
@@ -223,7 +252,12 @@ def augment_folder(
         unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        _write_images(inspection, synthetic, out, sign, verbosity)
+        _write_images(inspection, synthetic, out, sign, verbosity, images if originals == "resize" else None)
+        aspect = getattr(parse_image_size(image_size), "aspect", "stretch")
+        are_resized = out is not None and originals == "resize"
+        sharpness = _sharpness_warning(inspection, images, aspect, are_resized=are_resized) if len(synthetic) else None
+        if sharpness is not None:
+            warn_user(sharpness)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
@@ -245,21 +279,40 @@ def _write_images(
     out: Path | None,
     sign: Callable[[bytes], bytes] | None,
     verbosity: int,
+    resized: LabeledImages | None,
 ) -> None:
     """Write the augmented folder, or add the synthetic images to the folder itself."""
     with count_shown(verbosity, "write") as progress:
         if out is None:
             add_to_folder(inspection, synthetic, sign=sign, progress=progress)
         else:
-            write_augmented_folder(inspection, synthetic, out, sign=sign, progress=progress)
+            write_augmented_folder(inspection, synthetic, out, resized=resized, sign=sign, progress=progress)
 
 
-def read_folder_with_progress(
-    data: Path, *, image_size: int | tuple[int, int] | None, skip_bad: bool, verbose: int
-) -> tuple[LabeledImages, FolderInspection]:
-    """Read and check a folder, with progress, and warn of what its inspection found."""
+def _sharpness_warning(
+    inspection: FolderInspection, images: LabeledImages, aspect: str, *, are_resized: bool
+) -> str | None:
+    """Return a warning if original images are larger than synthetic ones, so that sharpness tells them apart."""
+    height, width = images.shape[1:]
+    n_larger = sum(entry.height > height or entry.width > width for entry in inspection.entries)
+    if not n_larger:
+        return None
+    chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
+    if aspect != "stretch":  # torchvision has no transform that does the same
+        chain = f"MixedDataset(..., resize={aspect!r}, transform=Resize(SIZE))"
+    if are_resized:
+        return f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}."
+    return (
+        f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "
+        "classifier can tell them apart by their sharpness. In training and testing, resize all images to the same "
+        f"size first: {chain}."
+    )
+
+
+def read_folder_with_progress(data: Path, *, verbose: int, **options: Any) -> tuple[LabeledImages, FolderInspection]:
+    """Read and check a folder, with progress, and warn of what its inspection found. options: of `read_and_inspect`."""
     with count_shown(verbose, "read") as progress:
-        images, inspection = read_and_inspect(data, image_size=image_size, skip_bad=skip_bad, progress=progress)
+        images, inspection = read_and_inspect(data, progress=progress, **options)
     for warning in inspection.warnings:
         warn_user(warning)
     return images, inspection

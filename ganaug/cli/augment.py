@@ -36,6 +36,13 @@ MAX_SENTENCES = 3  # of the report that are printed
     "nearer to real images.",
 )
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run, or DATA.run with --in-place]")
+@click.option(
+    "--originals",
+    type=click.Choice(["copy", "resize"]),
+    default="copy",
+    show_default=True,
+    help="Write the images of DATA into OUT byte for byte, or resized to the size of the synthetic images.",
+)
 @click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
 @click.option(
@@ -55,7 +62,7 @@ def augment(
     with_report: bool,
     undoing: bool,
     options: FitOptions,
-    **signing: Any,
+    **writing: Any,
 ) -> None:
     """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
 
@@ -70,11 +77,11 @@ def augment(
             _undo((data if out is None else out).resolve())
             return
         sampler, named = _sampler(options, method, strategy_text)
-        sign = signer(signing)
+        originals, sign = writing.pop("originals"), signer(writing)
         if dry_run:
             _forecast(data, sampler, options)
             return
-        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
+        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, originals=originals, **named)
 
 
 def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any, dict[str, Any]]:
@@ -133,6 +140,8 @@ def run_augment(
                 method=sampler,
                 image_size=options.image_size,
                 skip_bad=options.skip_bad,
+                subfolder_groups=options.subfolder_groups,
+                follow_links=options.follow_links,
                 run_dir=run,
                 resume=options.resume,
                 report=report,
@@ -201,7 +210,7 @@ def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
         raise click.UsageError("--dry-run supports --method conditional only.")
     print_message("Trial of a few training steps ...")
     with warnings_to_stderr():
-        forecast = forecast_augmentation(data, sampler, image_size=options.image_size, skip_bad=options.skip_bad)
+        forecast = forecast_augmentation(data, sampler, **options.reading)
     _print_counts(forecast.counts)
     print_message(f"Plan:\n{forecast.plan}")
     print_message(str(forecast))

@@ -9,7 +9,8 @@ import click
 
 from ganaug._runtime.progress import stderr
 from ganaug.cli.console import counting, exit_on_error, print_message, table
-from ganaug.cli.options import FOLDER, Size
+from ganaug.cli.options import FOLDER, Size, follow_links_option, subfolder_groups_option
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
     from ganaug.io.preflight import FolderInspection
@@ -22,7 +23,15 @@ MAX_DUPLICATES_SHOWN = 10
 @click.argument("data", type=FOLDER)
 @click.option("--image-size", type=Size(), help="Check for this size: 64, or 48x64 (height x width).")
 @click.option("--json", "as_json", is_flag=True, help="Print the full inspection as JSON.")
-def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -> None:
+@subfolder_groups_option
+@follow_links_option
+def check(
+    data: Path,
+    image_size: SizeLike | None,
+    as_json: bool,
+    subfolder_groups: bool,
+    follow_links: bool,
+) -> None:
     """Inspect DATA: classes, counts, sizes, color modes, duplicates, and each unusable file with its cause.
 
     The exit status is 1 if DATA cannot be used for training as it is.
@@ -31,7 +40,13 @@ def check(data: Path, image_size: int | tuple[int, int] | None, as_json: bool) -
         from ganaug.io.preflight import inspect_folder
 
         with counting("check") as progress:
-            inspection = inspect_folder(data, image_size=image_size, progress=progress)
+            inspection = inspect_folder(
+                data,
+                image_size=image_size,
+                subfolder_groups=subfolder_groups,
+                follow_links=follow_links,
+                progress=progress,
+            )
         if as_json:
             click.echo(json.dumps(inspection.to_dict(), indent=2))
         else:

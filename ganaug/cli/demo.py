@@ -1,5 +1,6 @@
 """`ganaug demo`: check, fit, sample and write, on the images that ship with ganaug."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ DEFAULT_SECONDS = 300.0
 
 @click.command()
 @click.argument("out", type=FOLDER, default=Path("ganaug-demo"))
-@fit_options
+@partial(fit_options, without=("subfolder_groups", "follow_links"))
 def demo(out: Path, options: FitOptions) -> None:
     """Augment 1,401 images of Fashion-MNIST (500 to 10 per class) in OUT, with five minutes of training.
 

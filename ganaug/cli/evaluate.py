@@ -3,16 +3,13 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ganaug.cli.console import exit_on_error, print_message, show, steps_of
+from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
-from ganaug.cli.reading import read
-
-if TYPE_CHECKING:
-    from ganaug.images import LabeledImages
+from ganaug.cli.reading import read, reader_like
 
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
@@ -62,21 +59,20 @@ def evaluate(
     classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
-    with exit_on_error():
+    with exit_on_error(), warnings_to_stderr():
         sampler = make_sampler(options, method)
         new_file(out)
         new_file(as_json)
         from ganaug.reports.utility import utility_report
 
-        images = _read_data(data, options)
-        test_images = None if test is None else _read_like(images, test, options)
+        images, test_images, generated = _read_sets(data, test, synthetic, options)
         budget = options.time_budget
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
         if budget is not None and n_fits:
             # one half for generators, the other half for classifiers
             budget /= 2
             sampler.set_params(time_budget=budget / n_fits)
-        source = _source(run, synthetic, images, sampler, options, n_fits)
+        source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
@@ -111,34 +107,23 @@ def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: 
         )
 
 
-def _source(
-    run: Path | None, synthetic: Path | None, images: "LabeledImages", sampler: Any, options: FitOptions, n_fits: int
-) -> Any:
-    """Return synthetic images, a fitted augmenter, or an unfitted over-sampler.
-
-    n_fits: generators still to be fitted, 0 if synthetic images or a fitted run are used.
-    """
-    if synthetic is not None:
-        from ganaug.io.synthetic import select_synthetic
-
-        return select_synthetic(_read_like(images, synthetic, options))
+def _source(run: Path | None, sampler: Any, options: FitOptions, n_fits: int) -> Any:
+    """Return a fitted augmenter, or an unfitted over-sampler. n_fits: generators still to be fitted."""
     if run is None:
         return sampler
     return _unfitted(run, options, n_fits, sampler.time_budget) if n_fits else _load(run, options)
 
 
-def _read_data(data: Path, options: FitOptions) -> "LabeledImages":
-    images, inspection = read(data, options)
-    if inspection.problems:
+def _read_sets(data: Path, test: Path | None, synthetic: Path | None, options: FitOptions) -> Any:
+    """Read DATA, test images and synthetic images, and print how many files of DATA are left out."""
+    from ganaug.io.synthetic import select_synthetic
+
+    images, inspection = read(data, allow_store=False, **options.reading)
+    if inspection is not None and inspection.problems:
         print_message(f"{len(inspection.problems):,} unusable files of {data} are left out; `ganaug check` lists them.")
-    return images
-
-
-def _read_like(images: "LabeledImages", folder: Path, options: FitOptions) -> "LabeledImages":
-    """Read a folder at the size of `images`."""
-    from ganaug.io.folder import read_folder
-
-    return read_folder(folder, image_size=(images.shape[1], images.shape[2]), skip_bad=options.skip_bad)
+    read_like = reader_like(images, inspection, **options.reading)
+    generated = read_like(synthetic, subfolder_groups=False)
+    return images, read_like(test), None if generated is None else select_synthetic(generated)
 
 
 def _load(run: Path, options: FitOptions) -> Any:

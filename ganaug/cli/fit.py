@@ -1,7 +1,6 @@
 """`ganaug fit DATA --run RUN`: train a generator."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +9,6 @@ from ganaug.cli.console import StopSignals, exit_on_error, print_path, warnings_
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 from ganaug.cli.reading import read
 from ganaug.cli.summaries import announce_processes, print_fit
-
-if TYPE_CHECKING:
-    from ganaug.images import LabeledImages
-    from ganaug.io.preflight import FolderInspection
 
 
 @click.command()
@@ -38,7 +33,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         augmenter = make_sampler(options, "conditional").set_params(run_dir=run, verbose=1)
         # before reading, which takes minutes for large folders
         check_run_folder(run, data)
-        images, inspection = _read(data, options)
+        images, inspection = read(data, **options.reading)
         announce_processes(augmenter.plan(images).batch_size)
         train = augmenter.resume if options.resume else augmenter.fit
         signals = StopSignals()
@@ -51,11 +46,3 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         # one line on stdout, however many processes train
         if rank_and_world_size()[0] == 0:
             print_path(run / "model")
-
-
-def _read(data: Path, options: FitOptions) -> "tuple[LabeledImages, FolderInspection | None]":
-    """Read DATA. A store was checked when it was built, a folder is checked now."""
-    from ganaug.io.folder import read_folder
-    from ganaug.io.store import is_store
-
-    return (read_folder(data, image_size=options.image_size), None) if is_store(data) else read(data, options)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +21,9 @@ class UserPath(click.Path):
         path: Any = super().convert(os.fspath(expand_user(value)), param, ctx)
         return Path(path)
 
+
+if TYPE_CHECKING:
+    from ganaug.io.resizing import SizeLike
 
 FOLDER = UserPath()
 FILE = UserPath(dir_okay=False)
@@ -41,17 +44,30 @@ class Duration(click.ParamType[float]):
 
 
 class Size(click.ParamType[Any]):
-    """'64' or '48x64' (height x width) -> 64 or (48, 64)."""
+    """'64', '48x64' (height x width) or '64:crop' -> 64, (48, 64) or (64, 64, "crop")."""
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "SizeLike":
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value.strip().lower())
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?(?::(stretch|crop|pad))?", value.strip().lower())
         if not match:
-            self.fail(f"{value!r} is not a size; write 64, or 48x64 for height x width.", param, ctx)
-        return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+            self.fail(f"{value!r} is not a size; write 64, 48x64 for height x width, or 64:crop or 64:pad.", param, ctx)
+        height, width = int(match[1]), int(match[2] or match[1])
+        if match[3]:
+            return height, width, match[3]
+        return (height, width) if match[2] else height
+
+
+subfolder_groups_option = click.option(
+    "--subfolder-groups",
+    is_flag=True,
+    help="Take the subfolder of an image in its class folder, such as the patient, for its group (column group_id).",
+)
+follow_links_option = click.option(
+    "--follow-links", is_flag=True, help="Follow links that lead out of the folder, as in the caches of hubs."
+)
 
 
 @dataclass(frozen=True)
@@ -62,11 +78,21 @@ class FitOptions:
     config: Path | None
     steps: int | None
     time_budget: float | None
-    image_size: int | tuple[int, int] | None
+    image_size: "SizeLike | None"
     device: str | None
     seed: int | None
     resume: bool
     skip_bad: bool
+    subfolder_groups: bool
+    follow_links: bool
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of `ganaug.io.folder.read_and_inspect`."""
+        return {name: getattr(self, name) for name in ("image_size", "skip_bad", "subfolder_groups", "follow_links")}
+
+
+OPTION_FIELDS = fields(FitOptions)
 
 
 def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
@@ -96,10 +122,14 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
         click.option("--seed", type=click.IntRange(0), help="Seed of all randomness.  [default: 0]"),
         click.option("--resume", is_flag=True, help="Continue the run in the run folder."),
         click.option("--skip-bad", is_flag=True, help="Leave unusable files out; fit lists them in RUN/skipped.csv."),
+        subfolder_groups_option,
+        follow_links_option,
     ]
 
     def with_fit_options(**arguments: Any) -> Any:
-        values = {field.name: arguments.pop(field.name, None) for field in fields(FitOptions)}
+        values = {
+            each.name: arguments.pop(each.name, False if each.type is bool else None) for each in fields(FitOptions)
+        }
         return command(options=FitOptions(**values), **arguments)
 
     # click takes the help text and the name of a command from the function

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganaug.cli.console import exit_on_error, print_message, show, steps_of
-from ganaug.cli.options import FILE, FOLDER, Size, new_file
+from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
+from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
+from ganaug.cli.reading import read, reader_like
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
+    from ganaug.cli.metadata_file import MetadataFile
     from ganaug.images import LabeledImages
     from ganaug.reports import Report
 
+NO_ATTRIBUTES = (
+    "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in REAL with "
+    "--predicted."
+)
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
@@ -36,6 +41,8 @@ EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 @click.option("--image-size", type=Size(), help="Resize to this size.  [default: the size of the first real image]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
+@subfolder_groups_option
+@follow_links_option
 def report(
     real: Path,
     synthetic: Path,
@@ -49,114 +56,96 @@ def report(
     test: Path | None,
     claim: str,
     features: str,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     seed: int,
     skip_bad: bool,
+    subfolder_groups: bool,
+    follow_links: bool,
 ) -> None:
     """Compare the SYNTHETIC images of any generator with REAL ones: diversity, copies, labels, and composition.
 
     In a folder with both, as `augment` writes it, the images marked as synthetic are judged. Composition is compared if
-    metadata.csv has columns attr_... in both folders. Exit status: 0 pass or warnings only, 3 too few images to judge,
-    4 fail.
+    metadata.csv has columns attr_... in both folders; the report names those that are unsuitable. Exit status:
+    0 pass or warnings only, 3 too few images to judge, or none of --attributes can be compared, 4 fail.
     """
-    with exit_on_error():
+    with exit_on_error(), warnings_to_stderr():
         for path in (out, as_json):
             new_file(path)
-        from ganaug.io.folder import read_folder
+        from ganaug.cli.metadata_file import read_metadata_file
         from ganaug.io.synthetic import select_synthetic
-        from ganaug.reports.attributes import shared_attributes
 
-        images = read_folder(real, image_size=image_size, skip_bad=skip_bad)
-        size = (images.shape[1], images.shape[2])
-        generated = select_synthetic(read_folder(synthetic, image_size=size, skip_bad=skip_bad))
-        holdout_images, test_images = (
-            None if folder is None else read_folder(folder, image_size=size, skip_bad=skip_bad)
-            for folder in (holdout, test)
-        )
-        if metadata is not None:
-            rows = _read_table(metadata)
-            _check_unambiguous(metadata, rows, images, generated)
-            images, generated = _with_columns(images, rows), _with_columns(generated, rows)
-            test_images = None if test_images is None else _with_columns(test_images, rows)
-        sets = (images,) if predicted else (images, generated)
-        names = shared_attributes(*sets) if attributes is None else _split_names(attributes)
-        options = {"attributes": names, "groups": groups, "claim": claim, "predicted": predicted, "test": test_images}
-        result = _judge(images, generated, holdout_images, features=features, seed=seed, bias_options=options)
+        table = None if metadata is None else read_metadata_file(metadata)  # before the images, which take longer
+        reading = {"skip_bad": skip_bad, "subfolder_groups": subfolder_groups, "follow_links": follow_links}
+        images, inspection = read(real, image_size=image_size, only_notes=True, **reading)
+        read_like = reader_like(images, inspection, **reading)
+        other_sets = {
+            "synthetic": read_like(synthetic, subfolder_groups=False),
+            "held-out": read_like(holdout, subfolder_groups=False),
+            "test": read_like(test),
+        }
+        sets = {"real": images} | {name: each for name, each in other_sets.items() if each is not None}
+        unmatched = None if table is None else table.unmatched_message(sets.values())
+        sets |= {"real": _drop_synthetic(images), "synthetic": select_synthetic(sets["synthetic"])}
+        if table is not None:
+            sets = _with_columns(sets, table, unmatched)
+        options = {"attributes": attributes, "groups": groups, "predicted": predicted, "test": sets.get("test")}
+        result = _judge(sets, options, claim=claim, features=features, seed=seed)
         show(result)
         result.write(out, as_json)
-        if not names:
-            print_message(
-                "No attributes: composition is compared if metadata.csv has columns attr_... in both folders, or in "
-                "REAL with --predicted."
-            )
         print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT[result.verdict])
 
 
 def _judge(
-    real: "LabeledImages",
-    synthetic: "LabeledImages",
-    holdout: "LabeledImages | None",
-    *,
-    features: str,
-    seed: int,
-    bias_options: dict[str, Any],
+    sets: "dict[str, LabeledImages]", options: dict[str, Any], *, claim: str, features: str, seed: int
 ) -> "Report":
-    """The diversity report, together with the bias report if there are attributes."""
-    from ganaug.reports import bias_report, diversity_report, joined
+    """The diversity report, together with the bias report if there are attributes.
 
+    options: of `check_bias_inputs`.
+    """
+    from ganaug.reports import bias_report, diversity_report, joined
+    from ganaug.reports.attribute_selection import shared_attributes
+    from ganaug.reports.bias import check_bias_inputs
+
+    real, synthetic = sets["real"], sets["synthetic"]
+    compares_bias = options["attributes"] is not None or bool(shared_attributes(real))
+    if compares_bias:
+        check_bias_inputs(real, synthetic, **options)  # before the diversity report, which takes longer
+    else:
+        print_message(NO_ATTRIBUTES)
     with steps_of("report") as progress:
         diversity = diversity_report(
-            real, synthetic, holdout=holdout, features=features, random_state=seed, progress=progress
+            real, synthetic, holdout=sets.get("held-out"), features=features, random_state=seed, progress=progress
         )
-        if not bias_options["attributes"]:
+        if not compares_bias:
             return diversity
-        bias = bias_report(real, synthetic, features=features, random_state=seed, **bias_options)
-    return joined("synthetic", "Are the synthetic images as good as real ones?", [diversity, bias])
+        bias = bias_report(real, synthetic, features=features, random_state=seed, claim=claim, **options)
+    both = joined("synthetic", "Are the synthetic images as good as real ones?", [diversity, bias])
+    # columns that nobody asked for and that cannot be compared do not change the verdict
+    is_asked = options["attributes"] is not None or bool(bias.facts["attributes"])
+    return both if is_asked else replace(both, verdict=diversity.verdict)
 
 
-def _split_names(text: str) -> list[str]:
-    """Names that are separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _drop_synthetic(images: "LabeledImages") -> "LabeledImages":
+    """The real images without those that are marked as synthetic. Prints their number."""
+    from ganaug.evaluation.matching import drop_synthetic
+
+    remaining, _ = drop_synthetic(images)
+    if len(remaining) < len(images):
+        print_message(f"warning: {len(images) - len(remaining):,} images of REAL are marked as synthetic and left out.")
+    return remaining
 
 
-def _read_table(path: Path) -> "DataFrame":
-    """The CSV by file name, every cell as text."""
-    import pandas as pd
-
-    from ganaug.errors import DataError
-
-    try:
-        # as text, because inferred types would turn values such as 01 into 1
-        table = pd.read_csv(path, dtype=str)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}.") from error
-    if "file_name" not in table:
-        raise DataError(f"{path}: has no column file_name. Add one with the name of the image file of each row.")
-    return table.drop_duplicates("file_name").set_index("file_name")
-
-
-def _check_unambiguous(path: Path, rows: "DataFrame", *sets: "LabeledImages") -> None:
-    """Raise DataError if a row of the CSV would add columns to images of both folders that have the same file name."""
-    import pandas as pd
-
-    from ganaug.errors import DataError
-
-    tables = [pd.DataFrame(images.metadata) for images in sets]
-    added = set.intersection(*(set(rows.columns) - set(table.columns) for table in tables))
-    shared = sorted(set(rows.index).intersection(*(set(table["file_name"].astype(str)) for table in tables)))
-    if added and shared:
-        raise DataError(
-            f"{path}: both folders have a file {shared[0]} ({len(shared)} shared names), so a row could belong to "
-            "either. Write a metadata.csv into each folder instead."
-        )
-
-
-def _with_columns(images: "LabeledImages", rows: "DataFrame") -> "LabeledImages":
-    """The images with the columns of the CSV that their metadata lack, joined by file name."""
-    import pandas as pd
-
-    table = pd.DataFrame(images.metadata).reset_index(drop=True)
-    added = rows.reindex(table["file_name"].astype(str)).reset_index(drop=True).dropna(axis="columns", how="all")
-    columns = {str(name): added[name] for name in added if name not in table}
-    return replace(images, metadata=table.assign(**columns))
+def _with_columns(
+    sets: "dict[str, LabeledImages]", table: "MetadataFile", unmatched: str | None
+) -> "dict[str, LabeledImages]":
+    """The images with the columns of the CSV that their metadata lack. Prints what does not match."""
+    warnings = [unmatched] if unmatched else []
+    compared = {name: images for name, images in sets.items() if name != "held-out"}
+    table.check_unambiguous(compared)
+    for name, images in compared.items():
+        compared[name], of_set = table.add_to(images)
+        warnings += of_set
+    for warning in warnings:
+        print_message(f"warning: {warning}.")
+    return sets | compared

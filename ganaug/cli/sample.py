@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import counting, exit_on_error, print_message, print_path
-from ganaug.cli.options import FOLDER, counts, signer, signing_options
+from ganaug.cli.options import FOLDER, counts, follow_links_option, signer, signing_options
 
 if TYPE_CHECKING:
     from ganaug.estimators.augmenter import GANAugmenter
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Shards as class folders, as tar archives for WebDataset, or as Parquet files for Hugging Face datasets.",
 )
+@follow_links_option
 @signing_options
 def sample(
     run: Path,
@@ -89,7 +90,7 @@ def sample(
         if per_class is not None:
             request = dict.fromkeys(augmenter.model_.classes, per_class)
         elif balance is not None:
-            request = _missing_counts(balance)
+            request = _missing_counts(balance, follow_links=options["follow_links"])
         assert request is not None
         sampling = {
             "random_state": options["seed"],
@@ -104,13 +105,15 @@ def sample(
         print_path(out)
 
 
-def _missing_counts(data: Path) -> dict[str, int]:
+def _missing_counts(data: Path, *, follow_links: bool) -> dict[str, int]:
     """Count how many images each class of a data folder lacks to be as large as its largest class.
 
     Parameters
     ----------
     data : Path
         A data folder. Unusable files are not counted.
+    follow_links : bool
+        Whether links may lead out of the folder.
 
     Returns
     -------
@@ -119,7 +122,8 @@ def _missing_counts(data: Path) -> dict[str, int]:
     """
     from ganaug.io.preflight import inspect_folder
 
-    inspection = inspect_folder(data, image_size=64)  # a size is given because mixed sizes do not matter for counts
+    # a size is given because mixed sizes do not matter for counts
+    inspection = inspect_folder(data, image_size=64, follow_links=follow_links)
     inspection.raise_for_errors(skip_bad=True)
     largest = max(inspection.counts.values())
     return {name: largest - count for name, count in inspection.counts.items() if count < largest}

@@ -1,11 +1,12 @@
 """`ganaug store SOURCE STORE`: pack the pixels of a large data set into one file, from which `fit` trains."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ganaug.cli.console import counting, exit_on_error, print_message, print_path
-from ganaug.cli.options import FOLDER
+from ganaug.cli.console import counting, exit_on_error, print_message, print_path, warnings_to_stderr
+from ganaug.cli.options import FOLDER, follow_links_option
 
 
 @click.command()
@@ -20,8 +21,16 @@ from ganaug.cli.options import FOLDER
     help="One channel or three; auto takes the mode of the first image.",
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out unusable images; store.json lists them.")
+@click.option(
+    "--unlabeled",
+    type=click.Choice(["error", "drop"]),
+    default="error",
+    show_default=True,
+    help="drop: leave out images without a label; store.json lists them.",
+)
+@follow_links_option
 @click.option("--verify", is_flag=True, help="Read the whole store afterwards and compare it with what was written.")
-def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: bool, verify: bool) -> None:
+def store(source: Path, out: Path, verify: bool, **options: Any) -> None:
     """Decode the images of SOURCE once, into the new folder STORE. Then `fit STORE` starts fast, in little memory.
 
     SOURCE is a data folder, a tar or Parquet file, a folder of these, or a data set saved by Hugging Face datasets. If
@@ -30,8 +39,8 @@ def store(source: Path, out: Path, image_size: int | None, mode: str, skip_bad: 
     with exit_on_error():
         from ganaug.io.store import build_store, open_store, verify_store
 
-        with counting("store") as progress:
-            build_store(source, out, image_size=image_size, mode=mode, skip_bad=skip_bad, progress=progress)
+        with counting("store") as progress, warnings_to_stderr():
+            build_store(source, out, progress=progress, **options)
         images = verify_store(out) if verify else open_store(out)
         channels, height, width = images.shape
         size = f"{height}x{width}, {'gray' if channels == 1 else 'RGB'}"

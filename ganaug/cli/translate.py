@@ -1,6 +1,7 @@
 """`ganaug translate fit` and `translate apply`: translate images of one domain into another."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ from ganaug.cli.options import (
     FitOptions,
     Size,
     fit_options,
+    follow_links_option,
     make_estimator,
     parameters,
     signer,
     signing_options,
 )
 from ganaug.cli.summaries import MAX_FINDINGS, announce_processes
+from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
     from ganaug.io.translation_folders import DomainImages
@@ -46,7 +49,7 @@ def translate(ctx: click.Context) -> None:
 @click.option(
     "--num-labels", type=click.IntRange(2, 256), help="A contains label images with this many labels, numbered from 0."
 )
-@fit_options
+@partial(fit_options, without=("subfolder_groups",))
 def fit(
     x: Path,
     y: Path | None,
@@ -89,6 +92,7 @@ def fit(
                 image_size=_height_and_width(options.image_size),
                 num_labels=num_labels,
                 skip_bad=options.skip_bad,
+                follow_links=options.follow_links,
                 progress=progress,
             )
         translator = make_estimator(cls, {**params, "run_dir": run, "verbose": 1})
@@ -127,6 +131,7 @@ def fit(
 @click.option("--image-size", type=Size(), help="Resize the images of IN first: 64, or 48x64 (height x width).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out.")
+@follow_links_option
 @signing_options
 def apply(
     run: Path,
@@ -136,9 +141,10 @@ def apply(
     draws: int,
     seed: int | None,
     max_cycle_error: float | None,
-    image_size: int | tuple[int, int] | None,
+    image_size: SizeLike | None,
     device: str,
     skip_bad: bool,
+    follow_links: bool,
     **signing: Any,
 ) -> None:
     """Translate every image of IN by the translator of RUN into the new folder OUT. Prints OUT.
@@ -173,6 +179,7 @@ def apply(
                 image_size=_height_and_width(image_size),
                 num_labels=domain.num_labels,
                 skip_bad=skip_bad,
+                follow_links=follow_links,
                 progress=progress,
             )
         images, files = model.accepted(domain_images.images, direction, str(source)), domain_images.files
@@ -193,8 +200,14 @@ def apply(
         print_path(out)
 
 
-def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    return (size, size) if isinstance(size, int) else size
+def _height_and_width(size: "SizeLike | None") -> tuple[int, int] | None:
+    """The size as (height, width). Label images and photos of a pair must be treated alike, so both are stretched."""
+    from ganaug.io.preflight import parse_image_size
+
+    parsed = parse_image_size(size)
+    if parsed is not None and parsed.aspect != "stretch":
+        raise click.UsageError(f"--image-size ...:{parsed.aspect} is not supported here; write 64 or 48x64.")
+    return parsed
 
 
 def _list_skipped(domains: "tuple[DomainImages, DomainImages]", run: Path) -> None:

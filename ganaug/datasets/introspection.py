@@ -1,10 +1,10 @@
 """What a torch data set reveals about itself, also through Subset, ConcatDataset and other wrappers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset, Subset
+import numpy as np
+from torch.utils.data import ConcatDataset, Dataset
 
 VALIDATION_SPLITS = frozenset({"val", "valid", "validation", "test", "eval", "dev"})
 
@@ -43,66 +43,81 @@ def innermost_datasets(dataset: Dataset[Any]) -> Iterator[Dataset[Any]]:
             yield from innermost_datasets(part)
 
 
-def class_names(dataset: Dataset[Any]) -> tuple[str, ...] | None:
-    """Return the attribute `classes`.
+def is_hugging_face(X: Any) -> bool:
+    """Whether X is a Hugging Face `datasets.Dataset`."""
+    # by name, because importing `datasets` takes seconds and it may not be installed
+    return any(base.__module__.split(".")[0] == "datasets" and base.__name__ == "Dataset" for base in type(X).__mro__)
+
+
+def normalization(dataset: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Find the numbers by which the transform of a data set normalizes its images.
 
     Parameters
     ----------
     dataset : Dataset
-        A data set or wrapper.
+        A data set or wrapper. Its transforms are read from the attributes `transform` and `transforms`; Normalize of
+        torchvision and of Albumentations is known.
 
     Returns
     -------
-    tuple of str or None
-        Class names in label order; None if a part of the data set has none, or parts differ.
+    tuple of ndarrays of shape (C,), float64, or None
+        Mean and standard deviation, of images in [0, 1]. None if no transform or more than one normalizes, or parts of
+        the data set differ.
 
     Examples
     --------
-    >>> from torch.utils.data import Subset
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> from ganaug.datasets.introspection import class_names
-    >>> class_names(Subset(fashion_mnist_lt(), [0, 1]))[:2]
-    ('T-shirt', 'Trouser')
+    >>> import torch
+    >>> from torchvision.datasets import FakeData
+    >>> from torchvision.transforms import v2
+    >>> from ganaug.datasets.introspection import normalization
+    >>> to_float = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+    >>> images = FakeData(4, transform=v2.Compose([*to_float, v2.Normalize([0.5] * 3, [0.25] * 3)]))
+    >>> mean, std = normalization(images)
+    >>> mean.tolist(), std.tolist()
+    ([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])
     """
-    candidates = {tuple(str(name) for name in getattr(part, "classes", ())) for part in innermost_datasets(dataset)}
-    names = candidates.pop() if len(candidates) == 1 else ()
-    return names or None
+    steps = {tuple(_normalizing_steps(path)) for path in _wrapper_paths(dataset)}
+    if len(steps) != 1:
+        return None
+    (only,) = steps
+    if len(only) != 1:
+        return None
+    mean, std = (np.asarray(numbers, dtype=np.float64) for numbers in only[0])
+    return mean, std
 
 
-def targets(dataset: Dataset[Any]) -> list[int]:
-    """Return the label of every item.
+def _wrapper_paths(dataset: Any) -> Iterator[list[Any]]:
+    """Yield, for each data set inside all wrappers, the data set and the wrappers around it, from the inside out."""
+    parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [getattr(dataset, "dataset", None)]
+    parts = [part for part in parts if isinstance(part, Dataset)]
+    if not parts:
+        yield [dataset]
+    for part in parts:
+        for path in _wrapper_paths(part):
+            yield [*path, dataset]
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Map-style data set of (image, label), or a wrapper. Its attribute `targets` is used when it exists; only
-        without it are all items loaded.
 
-    Returns
-    -------
-    list of int
-        One label an item.
+def _normalizing_steps(path: list[Any]) -> Iterator[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Yield (mean, std) of each transform that normalizes."""
+    for dataset in path:
+        for transform in _flatten(getattr(dataset, "transform", None)):
+            if type(transform).__name__ == "Normalize" and hasattr(transform, "mean") and hasattr(transform, "std"):
+                if getattr(transform, "normalization", "standard") != "standard":
+                    continue  # of Albumentations: by the numbers of each image, which are unknown
+                mean, std = (tuple(np.ravel(numbers).tolist()) for numbers in (transform.mean, transform.std))
+                yield mean, std
 
-    Examples
-    --------
-    >>> from torch.utils.data import Subset
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> from ganaug.datasets.introspection import targets
-    >>> targets(Subset(fashion_mnist_lt(), [0, 1400]))
-    [0, 9]
-    """
-    if isinstance(dataset, Subset):
-        # a Subset has no targets, and decoding every image for its label is slow
-        labels = targets(dataset.dataset)
-        return [labels[index] for index in dataset.indices]
-    if isinstance(dataset, ConcatDataset):
-        return [label for part in dataset.datasets for label in targets(part)]
-    known = getattr(dataset, "targets", None)
-    if isinstance(known, Tensor):
-        known = known.tolist()
-    if isinstance(known, Sequence) and len(known) == len(dataset):  # type: ignore[arg-type]
-        return [int(label) for label in known]
-    return [int(dataset[index][1]) for index in range(len(dataset))]  # type: ignore[arg-type]
+
+def _flatten(transform: Any) -> Iterator[Any]:
+    """Yield the single transforms of a Compose or Sequential."""
+    parts = getattr(transform, "transforms", None)
+    if parts is None and type(transform).__name__ == "Sequential":
+        parts = list(transform)
+    if parts is None:
+        yield transform
+    else:
+        for part in parts:
+            yield from _flatten(part)
 
 
 def is_validation_split(dataset: Dataset[Any]) -> bool:

@@ -1,5 +1,6 @@
 """MixedDataset: real and synthetic images in one torch Dataset, to train a classifier on."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,14 +8,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import to_pil_image
 
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
-from ganaug.datasets.introspection import class_names, is_validation_split, targets
+from ganaug.datasets.arrays import RGBA, composite_on_white
+from ganaug.datasets.dataset_labels import knows_class_names, label_names, read_labels
+from ganaug.datasets.introspection import is_validation_split
+from ganaug.datasets.pixels import to_tensor
 from ganaug.datasets.pool import Refresh, SyntheticPool
 from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
+from ganaug.io.decoding import to_pillow
+from ganaug.io.items import encode_labels, label_value, split_item
+from ganaug.io.paths import shorten
+from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb
+from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
 from ganaug.io.synthetic import synthetic_mask
 
 MAX_LISTED = 20  # labels or class names in an error message
@@ -26,11 +35,13 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     Parameters
     ----------
     real : Dataset
-        Map-style data set of (image, label) without a transform, such as LabeledImages or torchvision's ImageFolder.
-        Items are PIL images or uint8 tensors (C, H, W).
+        Map-style data set without a transform, such as LabeledImages, torchvision's ImageFolder or a Hugging Face
+        `datasets.Dataset`. Items are (image, label), or dictionaries with both; images are PIL images of any size and
+        mode, or uint8 tensors (C, H, W). The label of the item counts, after `target_transform`. Whole numbers stay
+        as they are; if there are others or texts, classes are numbered from 0 in sorted order.
     synthetic : LabeledImages
-        The result of `GANAugmenter.sample`, with the image size of `real`. Classes are matched by name where `real` has
-        the attribute `classes`, otherwise by label.
+        The result of `GANAugmenter.sample`. Classes are matched by name where `real` has the attribute `class_to_idx`
+        or `classes`, otherwise by label, with a warning if the classes of `synthetic` have names.
     share : float, "auto" or None
         Fraction of all items that is synthetic, in [0, 1). To reach it, synthetic images are repeated or a subset of
         them is used; how often each occurs differs by at most one. None uses each synthetic image once. "auto" follows
@@ -48,7 +59,14 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         epoch -> LabeledImages with the same counts of the same classes, for example
         `lambda epoch: gan.sample(counts, start=500 * epoch)`. It runs in the background between calls of `set_epoch`.
     transform : callable or None
-        Applied to every image after mixing, real or synthetic. Images arrive as `real` yields them.
+        Applied to every image after mixing, real or synthetic, such as a Resize to the size of the classifier. PIL
+        images arrive as mode L or RGB, the same for all.
+    resize : {"stretch", "crop", "pad"} or None
+        How real images of another size are brought to the size of the synthetic ones first, as `image_size` of the
+        augmenter did, so that real and synthetic images are equally sharp. "stretch" changes the aspect ratio, "crop"
+        cuts the longer side, "pad" adds black borders. Real images keep their size if `share` is 0. None: real images
+        keep their size; then sharpness can tell the classifier which images are synthetic, and so which class they are
+        likely to have.
     validation : bool or None
         True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic. None: detected from
         `real.train` (False), or from `real.split` or a metadata column `split` that names a validation or test split.
@@ -75,7 +93,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     ValueError
         If `share`, `synthetic_weight` or `fade_epochs` is out of range.
     DataError
-        If classes or image sizes of `synthetic` do not fit `real`, or `real` yields neither PIL images nor uint8.
+        If classes of `synthetic` do not fit `real`, an item of `real` has no label, or `real` yields neither PIL images
+        nor uint8.
 
     Examples
     --------
@@ -110,6 +129,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         fade_epochs: int | None = None,
         refresh: Refresh | None = None,
         transform: Callable[[Any], Any] | None = None,
+        resize: str | None = "stretch",
         validation: bool | None = None,
         seed: int = 0,
     ) -> None:
@@ -118,28 +138,61 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             raise ValueError(f"synthetic_weight must be a number above 0; got {synthetic_weight!r}.")
         if fade_epochs is not None and fade_epochs < 1:
             raise ValueError(f"fade_epochs must be at least 1; got {fade_epochs!r}.")
-        self.real, self.synthetic, self.transform = real, synthetic, transform
+        if resize is not None and resize not in ASPECTS:
+            raise ValueError(f"resize must be one of {', '.join(ASPECTS)} or None; got {resize!r}.")
+        self.real, self.synthetic, self.transform, self.resize = real, synthetic, transform, resize
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation_split(real) if validation is None else validation
-        self._real_targets = targets(real)
+        self._read_labels()
         marked_synthetic = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
         # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
         self._real_rows = real_rows[~marked_synthetic] if self.validation else real_rows
         self._marked_synthetic = marked_synthetic[self._real_rows]
-        names = class_names(real)
-        self.classes: tuple[str, ...] = synthetic.classes if names is None else names
-        self._real_label_of_synthetic = _match_labels(synthetic, names, set(self._real_targets))
-        self.class_to_idx = {
-            name: index if names is not None else self._real_label_of_synthetic[index]
-            for index, name in enumerate(self.classes)
-        }
         self._requested_share = requested_share
+        # without synthetic images, real ones need not lose detail
+        self._resizes = resize is not None and requested_share != 0
         self._n_requested = self._resolve_count()
         self._pool = SyntheticPool(synthetic, refresh)
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # for workers
-        self._as_pil = bool(self._n_requested) and self._check_image_type()
+        self._set_mode()
         self._select()
+
+    def _read_labels(self) -> None:
+        """Read the labels of `real`, name its classes, and match those of `synthetic`."""
+        labels = read_labels(self.real)
+        encoded = encode_labels(labels, what="the real set", are_indices=knows_class_names(self.real))
+        names = label_names(self.real, labels)
+        # whole numbers stay as they are; otherwise all labels become indices, because a classifier needs numbers, and
+        # the index of a text could be the number of another class
+        are_numbers = all(isinstance(value, int) for value in encoded.class_values)
+        if not are_numbers:
+            names = dict(enumerate(encoded.names))
+        self._number_of_label = {
+            value: int(value) if are_numbers else index for index, value in enumerate(encoded.class_values)
+        }
+        self._real_targets = [self._number_of_label[label] for label in labels]
+        if names:
+            by_label = sorted((int(label), name) for label, name in names.items() if label is not None)
+            self.class_to_idx = {name: label for label, name in by_label}
+            self.classes: tuple[str, ...] = tuple(self.class_to_idx)
+            self._real_label_of_synthetic = _match_names(self.synthetic, self.class_to_idx)
+        else:
+            self.classes = self.synthetic.classes
+            self._real_label_of_synthetic = _match_numbers(
+                self.synthetic, set(self._real_targets), is_mixed=not self.validation
+            )
+            self.class_to_idx = {name: self._real_label_of_synthetic[index] for index, name in enumerate(self.classes)}
+
+    def _number(self, label: Any, row: int) -> int:
+        """Return the number of the label of an item of `real`."""
+        number = self._number_of_label.get(label_value(label))
+        if number is None:
+            raise DataError(
+                f"item {row:,} of the real set has the label {label!r}, which no item had when the MixedDataset was "
+                "created. Let `real` return the same label each time."
+            )
+        return number
 
     def _resolve_count(self) -> int:
         """Return the number of synthetic items in epoch 0."""
@@ -216,12 +269,16 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         index %= length
         n_real = len(self._real_rows)
         if index < n_real:
-            image, label = self.real[int(self._real_rows[index])]
+            row = int(self._real_rows[index])
+            item, label = split_item(self.real[row])
+            image, number = self._normalize(item, row), self._number(label, row)
         else:
-            image = self._pool.images[self._synthetic_rows[index - n_real]]
-            label = self.targets[index]
-            image = to_pil_image(image).convert(self._mode) if self._as_pil else image
-        return (image if self.transform is None else self.transform(image)), int(label)
+            pixels = self._pool.images[self._synthetic_rows[index - n_real]]
+            image = (
+                to_pillow(pixels).convert(self._mode) if self._as_pil else pixels.expand(self._n_channels or -1, -1, -1)
+            )
+            number = self.targets[index]
+        return (image if self.transform is None else self.transform(image)), number
 
     @property
     def samples(self) -> list[tuple[str, int]]:
@@ -230,7 +287,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         A real item without a file is named `real/<row>`, a synthetic one `synthetic/<class>/<row>`.
         """
         real_samples = getattr(self.real, "samples", None)
-        if real_samples:
+        if real_samples and len(real_samples) == len(self._real_targets):
             real_files = [str(path) for path, _ in real_samples]
         else:
             real_files = [f"real/{row}" for row in range(len(self._real_targets))]
@@ -262,9 +319,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         >>> MixedDataset(real, dog).sample_weights().tolist()
         [0.166..., 0.166..., 0.166..., 0.25, 0.25]
         """
-        labels = torch.tensor(self.targets)
+        # labels may be sparse or negative
+        labels = torch.unique(torch.tensor(self.targets, dtype=torch.int64), return_inverse=True)[1]
         weights = self._weights_within_classes(labels)
-        n_labels = max(self.targets, default=0) + 1
+        n_labels = len(set(self.targets))
         class_sums = torch.zeros(n_labels, dtype=torch.float64).index_add_(0, labels, weights)
         return weights / class_sums[labels] / int((class_sums > 0).sum())
 
@@ -276,34 +334,66 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             return torch.ones(len(labels), dtype=torch.float64)
         return balanced_weights(labels, self.is_synthetic, self.share)
 
-    def _check_image_type(self) -> bool:
-        """Check that real and synthetic images have the same type and size.
+    def _set_mode(self) -> None:
+        """Choose the type and mode of all images from the first real one and the synthetic ones."""
+        image: Any = split_item(self.real[0])[0] if self._real_targets else self.synthetic.images[:1][0]
+        self._as_pil = isinstance(image, Image.Image)
+        self._n_channels: int | None
+        if self._as_pil:
+            is_color = _to_gray_or_rgb(image, 0).mode == "RGB"
+        elif isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3:
+            is_color = len(image) in (3, RGBA)
+        elif self._n_requested:
+            received = f"{image.dtype} tensor" if isinstance(image, Tensor) else type(image).__name__
+            raise DataError(
+                f"the real set yields a {received}, not a PIL image or uint8 tensor (C, H, W): it has already applied "
+                "a transform. Create it without one and pass the transform to MixedDataset(transform=...), which "
+                "applies it to real and synthetic images."
+            )
+        else:
+            self._n_channels = None  # nothing is mixed, so items stay as they are
+            return
+        self._n_channels = 3 if is_color or self.synthetic.shape[0] == 3 else 1
+        self._mode = "RGB" if self._n_channels == 3 else "L"
 
-        Store the PIL mode, and return whether `real` yields PIL images.
-        """
-        image = self.real[0][0]
-        if isinstance(image, Image.Image):
-            self._mode = image.mode
-            if image.size[::-1] != self.synthetic.shape[1:]:
-                raise DataError(
-                    f"real images are {image.size[1]}x{image.size[0]} and synthetic ones "
-                    f"{self.synthetic.shape[1]}x{self.synthetic.shape[2]} (height x width): fit the augmenter on "
-                    "images of that size, or resize the real ones."
-                )
-            return True
-        if isinstance(image, Tensor) and image.dtype == torch.uint8:
-            if image.shape != self.synthetic.images.shape[1:]:
-                raise DataError(
-                    f"real images are {tuple(image.shape)} and synthetic ones {self.synthetic.shape} (C, H, W): fit "
-                    "the augmenter on images as this set yields them."
-                )
-            return False
-        received = f"{image.dtype} tensor" if isinstance(image, Tensor) else type(image).__name__
+    def _normalize(self, image: Any, row: int) -> Any:
+        """Convert a real image to the mode and size of all images."""
+        if self._n_channels is None:
+            return image
+        size = ImageSize(*self.synthetic.shape[1:], self.resize or "stretch")
+        if not self._as_pil:
+            image = composite_on_white(image[None])[0]
+            if len(image) > self._n_channels:
+                raise _color_error(row)
+            if self._resizes and tuple(image.shape[1:]) != size:
+                image = to_tensor(resize_picture(to_pillow(image), size))
+            return image.expand(self._n_channels, -1, -1)
+        picture = _to_gray_or_rgb(image, row)
+        if picture.mode == "RGB" and self._mode == "L":
+            raise _color_error(row)
+        picture = picture.convert(self._mode)
+        return resize_picture(picture, size) if self._resizes else picture
+
+
+def _to_gray_or_rgb(image: Image.Image, row: int) -> Image.Image:
+    """Convert an image of any mode except 16-bit gray to mode L or RGB."""
+    if image.mode.startswith("I"):
         raise DataError(
-            f"the real set yields a {received}, not a PIL image or uint8 tensor: it has already applied a transform. "
-            "Create it without one and pass the transform to MixedDataset(transform=...), which applies it to real and "
-            "synthetic images."
+            f"item {row:,} of the real set is a 16-bit image (mode {image.mode!r}), whose black and white depend on "
+            "all images. Convert the set first: to_labeled_images(real)."
         )
+    try:
+        return gray_or_rgb(image)
+    except UnusableImage as error:
+        raise DataError(f"item {row:,} of the real set cannot be used: {error.cause}. {error.fix}.") from error
+
+
+def _color_error(row: int) -> DataError:
+    """Return the error for a color image among gray ones."""
+    return DataError(
+        f"item {row:,} of the real set is in color; the first item and the synthetic images are gray. Convert all real "
+        "images to one mode, and fit the augmenter on these."
+    )
 
 
 def _resolve_share(share: float | str | None, report: Any) -> float | None:
@@ -320,21 +410,30 @@ def _resolve_share(share: float | str | None, report: Any) -> float | None:
     return share
 
 
-def _match_labels(synthetic: LabeledImages, names: tuple[str, ...] | None, labels: set[int]) -> dict[int, int]:
-    """Map synthetic labels to real labels.
+def _match_names(synthetic: LabeledImages, class_to_idx: dict[str, int]) -> dict[int, int]:
+    """Map synthetic labels to real labels, by class name."""
+    missing = [name for name in synthetic.classes if name not in class_to_idx]
+    if missing:
+        raise DataError(f"the real set has no class {missing[0]!r}; its classes are {', '.join(class_to_idx)}.")
+    return {label: class_to_idx[name] for label, name in enumerate(synthetic.classes)}
 
-    By class name if the real set has class names. Otherwise a synthetic class named by a number, such as "10", has that
-    label; if not all are, synthetic and real labels are the same.
+
+def _match_numbers(synthetic: LabeledImages, labels: set[int], *, is_mixed: bool) -> dict[int, int]:
+    """Map synthetic labels to real labels, where the real set has no class names.
+
+    A synthetic class named by a number, such as "10", has that label; if not all are, synthetic and real labels are the
+    same.
     """
-    if names is not None:
-        missing = [name for name in synthetic.classes if name not in names]
-        if missing:
-            raise DataError(f"the real set has no class {missing[0]!r}; its classes are {', '.join(names)}.")
-        return {label: names.index(name) for label, name in enumerate(synthetic.classes)}
-    if all(name.isdecimal() for name in synthetic.classes):
+    if all(re.fullmatch(r"-?\d+", name) for name in synthetic.classes):
         label_of = {label: int(name) for label, name in enumerate(synthetic.classes)}
     else:
         label_of = {label: label for label in range(len(synthetic.classes))}
+        if is_mixed and set(synthetic.classes) != {"False", "True"}:
+            taken = [f"{name!r} = {label}" for label, name in enumerate(synthetic.classes)]
+            warn_user(
+                f"the real set does not name its classes, so synthetic ones are matched by position: {shorten(taken)}. "
+                "Set its attribute `classes` to match them by name."
+            )
     missing_labels = sorted(set(label_of.values()) - labels)
     if missing_labels:
         raise DataError(

@@ -1,5 +1,7 @@
 """Synthetic images that a background thread replaces between epochs, visible to all DataLoader workers."""
 
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,6 +14,12 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 
 Refresh = Callable[[int], LabeledImages]
+
+# Held by a thread that draws. A DataLoader worker that is forked meanwhile would copy locks of torch in the state in
+# which the thread holds them, and wait for them forever, so a fork waits for the end of the draw.
+_drawing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release)
 
 
 class SyntheticPool:
@@ -73,9 +81,15 @@ class SyntheticPool:
         if epoch > 0:
             if self._next is None or self._next[0] != epoch:
                 # the executor has one thread, so this waits for a draw in progress instead of running beside it
-                self._next = epoch, self._executor.submit(self._refresh, epoch)
+                self._next = epoch, self._executor.submit(self._draw, epoch)
             self._replace_images(self._next[1].result(), epoch)
-        self._next = epoch + 1, self._executor.submit(self._refresh, epoch + 1)
+        self._next = epoch + 1, self._executor.submit(self._draw, epoch + 1)
+
+    def _draw(self, epoch: int) -> LabeledImages:
+        """Return the images of an epoch."""
+        assert self._refresh is not None
+        with _drawing:
+            return self._refresh(epoch)
 
     def _replace_images(self, new: LabeledImages, epoch: int) -> None:
         """Copy the pixels of `new` into the shared memory."""

@@ -31,6 +31,7 @@ from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
+from ganaug.io.resizing import SizeLike
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network
@@ -73,9 +74,9 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         or class name.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
-    image_size : int or (int, int), optional
-        Size, or (height, width), that images are resized to, antialiased. Files and items of a data set may then have
-        different sizes. Synthetic images have this size. None: the size of the images.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), that images are resized to, antialiased. Files and items of a
+        data set may then have different sizes. Synthetic images have this size. None: the size of the images.
     n_steps : int, optional
         Training steps, which are updates of the discriminator. None: until `time_budget` ends, or as planned from the
         number of images.
@@ -189,7 +190,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         *,
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
-        image_size: int | tuple[int, int] | None = None,
+        image_size: SizeLike | None = None,
         n_steps: int | None = None,
         time_budget: float | None = None,
         batch_size: int | None = None,

@@ -33,7 +33,8 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.names import safe_name
+from ganaug.io.names import folder_names
+from ganaug.io.resizing import SizeLike
 from ganaug.metrics.distance import energy_distance
 from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 from ganaug.sampling.class_translator_model import ClassTranslation, ClassTranslatorModel
@@ -76,7 +77,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         How many images `fit_resample` adds, in every form of imbalanced-learn. Only its classes are learned.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X.
-    image_size : int or (int, int), optional
+    image_size : int or tuple, optional
         Size that images are resized to, as for `GANAugmenter`.
     time_budget : float, optional
         Seconds for all translators together, split equally.
@@ -147,7 +148,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         source: Any = "auto",
         sampling_strategy: Strategy = "auto",
         image_shape: Sequence[int] | None = None,
-        image_size: int | tuple[int, int] | None = None,
+        image_size: SizeLike | None = None,
         time_budget: float | None = None,
         min_source_ratio: float = 2.0,
         source_fraction: float = 0.9,
@@ -323,7 +324,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         translator: CycleGAN = clone(CycleGAN(augmentation="auto") if self.translator is None else self.translator)
         if translator.augmentation == "auto":  # all classes say more about mirror images than two of them
             translator.set_params(augmentation=default_augmentation(train))
-        run_dir = None if context.folder is None else context.folder / safe_name(name)
+        run_dir = None if context.folder is None else context.folder / folder_names(train.classes)[name]
         translator.set_params(
             # NumPy and scikit-learn accept seeds of 32 bits only
             random_state=derive(context.seed, name) % 2**31,

@@ -15,6 +15,7 @@ from ganaug._compat import check_sample_weight
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug.datasets.convert import convert
 from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows, clone_augmenter
+from ganaug.evaluation.groups import name_groups
 from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.reports.utility import SHARES, checked_shares
 
@@ -125,7 +126,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         sample_weight : array of shape (N,), optional
             Weights of the real rows, for the estimator. A synthetic row gets their mean. The augmenter takes none.
         groups : array of shape (N,), optional
-            Groups that the inner folds keep together.
+            Groups that the inner folds keep together. A row without a group forms a group by itself.
         **fit_params
             For the estimator's `fit`; through metadata routing where it is enabled.
 
@@ -164,7 +165,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         """Select the share by cross-validation unless it is a number."""
         if self.share != "auto":
             return ShareSelection(float(self.share), float(self.share) > 0, "not tried", None)
-        return selector.select(rows, None if groups is None else np.asarray(groups).astype(str))
+        return selector.select(rows, None if groups is None else name_groups(groups, len(rows.y)))
 
     def _fit_on_everything(self, selector: ShareSelector, rows: TrainingRows) -> None:
         """Fit the augmenter and the estimator on all rows with the selected share."""

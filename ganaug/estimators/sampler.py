@@ -5,7 +5,6 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
@@ -16,18 +15,18 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
-from ganaug.datasets.convert import ConvertedData, are_paths, convert, is_hugging_face
+from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
+from ganaug.io.resizing import SizeLike
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
@@ -69,7 +68,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     sampling_strategy: Strategy
     image_shape: Any
-    image_size: int | tuple[int, int] | None
+    image_size: SizeLike | None
     model_: ConditionalModel
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
@@ -235,9 +234,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _convert(self, X: Any, y: Any) -> ConvertedData:
         """Convert a user's data, after the parameters are checked."""
         self._check_params()
-        is_collection = isinstance(X, LabeledImages | Dataset | Tensor | str | Path) or is_hugging_face(X)
         # imbalanced-learn validates two-dimensional tables only
-        if is_collection or are_paths(X) or getattr(X, "ndim", 2) in (3, 4):
+        if not is_table(X):
             converted = convert(X, y, image_shape=self.image_shape, image_size=self.image_size)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted

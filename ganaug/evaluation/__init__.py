@@ -15,11 +15,12 @@ from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, pro
 from ganaug.evaluation.classical import classical_augmentation
 from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, FeatureClassifier, resolve_classifier
 from ganaug.evaluation.comparison import Comparison, Method
+from ganaug.evaluation.groups import resolve_groups
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
-from ganaug.evaluation.splits import Fold, resolve_groups, split_folds
+from ganaug.evaluation.splits import Fold, split_folds
 from ganaug.evaluation.training_set import (
     NotApplicableError,
     TrainingSet,

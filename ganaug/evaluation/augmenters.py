@@ -10,7 +10,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ganaug.errors import ClassNotLearnedError
-from ganaug.images import LabeledImages, concatenate, match_classes
+from ganaug.evaluation.matching import match_classes
+from ganaug.images import LabeledImages, concatenate
 
 
 class Augmenter(Protocol):

@@ -11,11 +11,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from ganaug.errors import DataError
+from ganaug.evaluation.groups import name_groups
 from ganaug.images import LabeledImages
-from ganaug.io.table import is_missing
 
-GROUP_COLUMN = "group_id"
-NO_GROUP_PREFIX = "row "  # an image without a group gets one by this prefix and its index
 MIN_IMAGES_TO_SPLIT = 4  # of a class: two to train on and one to test on in each of two folds
 
 
@@ -40,7 +38,9 @@ class Fold:
     test: Tensor
 
 
-def split_folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> list[Fold]:
+def split_folds(
+    images: LabeledImages, n: int, *, groups: Sequence[Any] | np.ndarray | None = None, seed: int = 0
+) -> list[Fold]:
     """Split images into stratified folds for cross-validation.
 
     Parameters
@@ -83,6 +83,7 @@ def split_folds(images: LabeledImages, n: int, *, groups: np.ndarray | None = No
         )
     n = max(2, min(n, fewest // 2))  # two test images of the rarest class in each fold, where it has enough
     if groups is not None:
+        groups = name_groups(groups, len(images))
         n = _limit_to_groups(images, groups, n)
     numbers = assign_folds(images.labels.numpy(), n, groups=groups, seed=seed)
     splits = [
@@ -181,53 +182,3 @@ def assign_folds(labels: np.ndarray, n: int, *, groups: np.ndarray | None = None
         for number, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
             numbers[test] = number
     return numbers
-
-
-def resolve_groups(images: LabeledImages, groups: str | Sequence[Any] | np.ndarray | None) -> np.ndarray | None:
-    """Resolve the argument `groups` to one group name for each image.
-
-    Parameters
-    ----------
-    images : LabeledImages
-        N images.
-    groups : str, sequence of length N, or None
-        A column of the metadata, the groups themselves, or None: the column `group_id` if there is one.
-
-    Returns
-    -------
-    array of shape (N,), str, or None
-        An image without a group forms a group by itself. None if there are no groups.
-
-    Raises
-    ------
-    DataError
-        If the metadata has no such column.
-    ValueError
-        If the number of groups is not the number of images.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from ganaug import LabeledImages
-    >>> from ganaug.evaluation import resolve_groups
-    >>> images = LabeledImages(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1]), ("cat", "dog"))
-    >>> resolve_groups(images, ["patient 1", "patient 1", None]).tolist()
-    ['patient 1', 'patient 1', 'row 2']
-    """
-    columns = () if images.metadata is None else images.metadata.columns
-    if groups is None and GROUP_COLUMN in columns:
-        groups = GROUP_COLUMN
-    if groups is None:
-        return None
-    if isinstance(groups, str):
-        if groups not in columns:
-            raise DataError(f"groups={groups!r}: metadata has no such column; it has {', '.join(columns) or 'none'}.")
-        assert images.metadata is not None
-        values = images.metadata[groups].to_numpy()
-    else:
-        values = np.asarray(groups)
-    if len(values) != len(images):
-        raise ValueError(f"groups must have one entry for each image: {len(values)} for {len(images)} images.")
-    return np.array(
-        [f"{NO_GROUP_PREFIX}{row}" if is_missing(value) else str(value) for row, value in enumerate(values)]
-    )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,13 @@ NEAREST = {
 
 
 def edited_masks(
-    masks: np.ndarray, count: int, *, paste: Sequence[int] = (), onto: Sequence[int] | None = None, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+    masks: np.ndarray | Sequence[np.ndarray],
+    count: int,
+    *,
+    paste: int | Sequence[int] = (),
+    onto: int | Sequence[int] | None = None,
+    seed: int = 0,
+) -> tuple[Any, np.ndarray]:
     """Create new label images from existing ones.
 
     Each is a random mask that is flipped horizontally at random, shifted by up to 10 %, scaled by up to 20 % and, half
@@ -32,28 +38,29 @@ def edited_masks(
 
     Parameters
     ----------
-    masks : ndarray
-        uint8 label images of shape (N, H, W).
+    masks : ndarray, or sequence of ndarray
+        Label images of shape (N, H, W) or (N, H, W, 1), or a list of N of shape (H, W) or (H, W, 1): bool, or integers
+        in 0..255.
     count : int
         Number of label images to create.
-    paste : sequence of int
+    paste : int or sequence of int
         Labels, such as that of a defect, of which one connected region from any mask is pasted at a random place.
-    onto : sequence of int or None
+    onto : int, sequence of int or None
         Labels that a pasted region may cover; None: all. The region is left out if 20 random places do not fit.
     seed : int
         Image i depends on (seed, i) alone.
 
     Returns
     -------
-    edited : ndarray
-        uint8 of shape (count, H, W).
+    edited : ndarray or list
+        `count` label images in the form and of the dtype of `masks`.
     rows : ndarray
         int64 of shape (count,): the mask that each is an edit of.
 
     Raises
     ------
     DataError
-        If `masks` are not uint8 of shape (N, H, W), or no mask has a pixel of a label in `paste`.
+        If `masks` are not label images of one size, or no mask has a pixel of a label in `paste`.
 
     Notes
     -----
@@ -70,25 +77,61 @@ def edited_masks(
     >>> edited.shape, rows.shape, np.unique(edited).tolist()
     ((5, 32, 32), (5,), [0, 1, 2])
     """
-    if masks.ndim != 3 or masks.dtype != np.uint8 or not len(masks):
-        raise DataError(f"masks must be uint8, (N, H, W); got {masks.dtype}, {masks.shape}.")
-    missing = [value for value in paste if not (masks == value).any()]
+    labels, pasted = _as_labels(masks), np.atleast_1d(paste).tolist()
+    missing = [value for value in pasted if not (labels == value).any()]
     if missing:
         raise DataError(f"paste={missing}: no mask holds a pixel of it.")
-    regions = [region for value in paste for region in _regions(masks, value)]
-    transform = _deformation(min(masks.shape[1:]))
-    edited = np.empty((count, *masks.shape[1:]), np.uint8)
+    regions = [region for value in pasted for region in _regions(labels, value)]
+    transform = _deformation(min(labels.shape[1:]))
+    edited = np.empty((count, *labels.shape[1:]), np.uint8)
     rows = np.empty(count, np.int64)
     for index in range(count):
         image_seed = derive(seed, "mask", index)
         rng = np.random.default_rng(image_seed)
-        rows[index] = rng.integers(len(masks))
+        rows[index] = rng.integers(len(labels))
         # for each mask, so that mask i does not depend on the masks before it
         transform.set_random_seed(image_seed % 2**32)
-        edited[index] = transform(image=masks[rows[index]])["image"]
+        edited[index] = transform(image=labels[rows[index]])["image"]
         if regions:
             _paste(edited[index], *regions[rng.integers(len(regions))], onto, rng)
-    return edited, rows
+    return _in_form_of(masks, edited), rows
+
+
+def _as_labels(masks: Any) -> np.ndarray:
+    """Return masks as uint8 (N, H, W). Raises DataError if they are no label images of one size."""
+    expected = "expected (N, H, W) or (N, H, W, 1), or a list of (H, W)"
+    if isinstance(masks, list | tuple):
+        others = {type(mask).__name__ for mask in masks if not isinstance(mask, np.ndarray)}
+        if others:
+            raise DataError(f"masks has a {min(others)}; {expected} of arrays: np.asarray(mask).")
+        shapes = {mask.shape: number for number, mask in enumerate(masks)}
+        if len(shapes) > 1:
+            (shape, number), (other, other_number) = list(shapes.items())[:2]
+            raise DataError(
+                f"masks {number} and {other_number} have the shapes {shape} and {other}: resize all to one size."
+            )
+        masks = np.stack(masks) if masks else np.empty((0, 0, 0), np.uint8)
+    if not isinstance(masks, np.ndarray):
+        raise DataError(f"masks is a {type(masks).__name__}; {expected}, as NumPy arrays.")
+    labels = masks[..., 0] if masks.ndim == 4 and masks.shape[3] == 1 else masks
+    if labels.ndim != 3 or not labels.size:
+        raise DataError(f"masks has the shape {masks.shape}; {expected}, at least one.")
+    if labels.dtype.kind not in "bui":
+        raise DataError(
+            f"masks is {labels.dtype}; expected bool, or integers in 0..255, such as uint8: one label a pixel."
+        )
+    if labels.min() < 0 or labels.max() > 255:
+        raise DataError(f"masks has labels in {labels.min()}..{labels.max()}; expected 0..255. Renumber the labels.")
+    return labels.astype(np.uint8)
+
+
+def _in_form_of(masks: Any, edited: np.ndarray) -> Any:
+    """Return edited masks (count, H, W) in the form of the masks of the user."""
+    is_sequence = isinstance(masks, list | tuple)
+    has_channel = masks[0].ndim == 3 if is_sequence else masks.ndim == 4
+    dtype = np.result_type(*masks) if is_sequence else masks.dtype
+    typed = (edited[..., None] if has_channel else edited).astype(dtype, copy=False)
+    return list(typed) if is_sequence else typed
 
 
 def _deformation(size: int) -> A.Compose:
@@ -112,7 +155,7 @@ def _regions(masks: np.ndarray, value: int) -> list[tuple[np.ndarray, int]]:
 
 
 def _paste(
-    mask: np.ndarray, region: np.ndarray, value: int, onto: Sequence[int] | None, rng: np.random.Generator
+    mask: np.ndarray, region: np.ndarray, value: int, onto: int | Sequence[int] | None, rng: np.random.Generator
 ) -> None:
     """Write `value` into `mask`, in the shape of `region`, at a random place where it covers only labels of `onto`."""
     height, width = region.shape

@@ -6,19 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganaug.io.listing import Listing
+from ganaug.io.candidates import Listing
 from ganaug.io.paths import SPLITS, shorten
+from ganaug.io.table import MISSING_TEXTS
 
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 8, 256  # height and width that the networks support
 MAX_CLASSES = 1000
 FEW_IMAGES = 20  # with fewer, a generator can do little more than repeat its class
 MAX_SIZES_SHOWN = 8
+DARK = 128  # if no 8-bit value reaches it, the highest bit is not in use
 
 # Files that other readers load; they skip the rest silently
 TORCHVISION_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 TIMM_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 HUGGING_FACE_SPLIT = re.compile(rf"(^|[-._ 0-9/])({'|'.join(sorted(SPLITS))})[-._ 0-9/]", re.IGNORECASE)
-SUFFIXES_BY_FORMAT = {"JPEG": {".jpg", ".jpeg"}, "MPO": {".jpg", ".jpeg"}, "TIFF": {".tif", ".tiff"}}
+JPEG_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".jpe"}
+SUFFIXES_BY_FORMAT = {
+    "PNG": {".png", ".apng"},
+    "JPEG": JPEG_SUFFIXES,
+    "MPO": JPEG_SUFFIXES,
+    "TIFF": {".tif", ".tiff"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class ImageEntry:
         Whether the file says that it is synthetic (`provenance.is_marked`).
     pixel_hash, content_hash : str
         Hashes of the decoded pixels and of the file.
+    maximum : int or None
+        Largest value of a 16-bit image; None for other images.
+    upper_maximum : int or None
+        Largest 8-bit value of a 16-bit color image, of which Pillow reads the upper 8 bits; None for other images.
     metadata : mapping, optional
         Its other columns of metadata.csv.
     """
@@ -56,6 +69,8 @@ class ImageEntry:
     is_marked: bool
     pixel_hash: str
     content_hash: str
+    maximum: int | None = None
+    upper_maximum: int | None = None
     metadata: Mapping[str, str] | None = None
 
 
@@ -98,7 +113,9 @@ def _find_class_errors(listing: Listing, entries: Sequence[ImageEntry]) -> list[
         )
     empty = sorted(name for name in listing.classes if not counts[name])
     if empty:
-        errors.append(f"no usable image in class {shorten(empty)}. Add images, or remove the class")
+        ignored = [file for file in listing.ignored if file.split("/")[0] in empty]
+        reason = f" (hidden, or not named as an image: {shorten(ignored)})" if ignored else ""
+        errors.append(f"no usable image in class {shorten(empty)}{reason}. Add images, or remove the class")
     single = sorted(name for name in listing.classes if counts[name] == 1)
     if single:
         errors.append(
@@ -144,10 +161,13 @@ def find_warnings(entries: Sequence[ImageEntry], duplicates: Sequence[Sequence[I
     """
     counts = Counter(entry.label for entry in entries)
     small_classes = [f"{name} ({n})" for name, n in sorted(counts.items()) if 1 < n < FEW_IMAGES]
+    missing = sorted(name for name in counts if name in MISSING_TEXTS)
     conflicts = [group for group in duplicates if len({entry.label for entry in group}) > 1]
     marked = _select_files(entries, lambda entry: entry.is_marked)
     warnings = {
         f"fewer than {FEW_IMAGES} images in a class": small_classes,
+        "pandas and Hugging Face datasets read this class name as a missing label; ganaug writes no metadata.csv with "
+        "it. Rename the class": missing,
         "the same image more than once": [" = ".join(entry.file for entry in group) for group in duplicates],
         "the same image in different classes": [" = ".join(entry.file for entry in group) for group in conflicts],
         f"{len(marked):,} images say that they are synthetic; a generator should learn from real ones": marked,
@@ -163,6 +183,17 @@ def find_warnings(entries: Sequence[ImageEntry], duplicates: Sequence[Sequence[I
         ),
     }
     return [f"{text}: {shorten(names)}" for text, names in warnings.items() if names]
+
+
+def dark_color_message(entries: Sequence[ImageEntry]) -> str | None:
+    """Return a warning about 16-bit color images that do not use all bits, or None."""
+    upper = {entry.file: entry.upper_maximum for entry in entries if entry.upper_maximum is not None}
+    if max(upper.values(), default=DARK) >= DARK:
+        return None
+    return (
+        "16-bit color images are dark, because Pillow reads their upper 8 bits only. Scale them to 8 bits: "
+        f"{shorten(list(upper))}"
+    )
 
 
 def _select_files(entries: Sequence[ImageEntry], condition: Callable[[ImageEntry], bool]) -> list[str]:

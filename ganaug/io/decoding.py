@@ -3,9 +3,7 @@
 No other module opens image files that ganaug did not write. Images are normalized as follows:
 
 - The EXIF orientation is applied.
-- Transparency is composited on white, the background of paper and web pages.
-- Palette, CMYK and similar modes become RGB. 1-bit images become 0 and 255. 16-bit gray is divided by 257, so that
-  65535 becomes 255.
+- The mode becomes 8-bit gray or RGB (`pillow_modes`).
 - Of several frames or pages, the first is used.
 - With an image size, the whole image is resized (bicubic, antialiased), and its aspect ratio changes with it: a crop
   could remove the object that gives the image its class.
@@ -15,27 +13,55 @@ import hashlib
 import io
 import stat
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-if TYPE_CHECKING:
-    from torch import Tensor  # torch takes seconds to import, and checking a folder does not need it
+from ganaug.io.file_headers import describe_refused, describe_unsupported
+from ganaug.io.image_tensors import resize_images, stack_images, to_pillow
+from ganaug.io.pillow_modes import (
+    GRAY_MODES,
+    MAX_16_BIT,
+    Pixels,
+    UnusableImage,
+    gray_or_rgb,
+    is_16_bit,
+    pillow_to_arrays,
+    values_16_bit,
+)
+from ganaug.io.resizing import resize_picture
+
+__all__ = [
+    "FORMATS",
+    "GRAY_MODES",
+    "SUFFIXES",
+    "DecodedImage",
+    "Pixels",
+    "UnusableImage",
+    "content_hash",
+    "decode",
+    "decode_bytes",
+    "decode_labels",
+    "gray_or_rgb",
+    "pillow_to_arrays",
+    "resize_images",
+    "stack_images",
+    "strict_pillow_warnings",
+    "to_pillow",
+]
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF")  # an allow-list: Pillow also opens EPS, which runs programs
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
-ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-COLOR_MODES = frozenset({"P", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # an allow-list: Pillow's EPS, for one, runs programs
+SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
+)
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 2**28
 _EXIF_ORIENTATION = 0x0112
@@ -61,6 +87,12 @@ class DecodedImage:
         Pillow's ``info`` of the file.
     content_hash : str
         `content_hash` of the file.
+    pixel_hash : str
+        Hash of the pixels. That of 16-bit images is of their values before scaling, which can make dark ones equal.
+    maximum : int or None
+        Largest value of a 16-bit image; None for other images.
+    upper_maximum : int or None
+        Largest 8-bit value of a 16-bit color image, of which Pillow reads the upper 8 bits; None for other images.
     """
 
     pixels: Pixels
@@ -72,23 +104,9 @@ class DecodedImage:
     is_multiframe: bool
     info: dict[Any, object]
     content_hash: str
-
-
-class UnusableImage(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """An image file cannot be used.
-
-    Parameters
-    ----------
-    cause : str
-        What is wrong with the file.
-    fix : str, default="Replace it"
-        What the user can do.
-    """
-
-    def __init__(self, cause: str, fix: str = "Replace it") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.fix = fix
+    pixel_hash: str
+    maximum: int | None = None
+    upper_maximum: int | None = None
 
 
 @contextmanager
@@ -104,7 +122,7 @@ def strict_pillow_warnings() -> Iterator[None]:
         yield
 
 
-def decode(path: Path, image_size: tuple[int, int] | None = None) -> DecodedImage:
+def decode(path: Path, image_size: tuple[int, int] | None = None, white: int = MAX_16_BIT) -> DecodedImage:
     """Decode an image file.
 
     Parameters
@@ -112,6 +130,8 @@ def decode(path: Path, image_size: tuple[int, int] | None = None) -> DecodedImag
     path : pathlib.Path
     image_size : tuple of int, optional
         (height, width) to resize to.
+    white : int, default=65535
+        The value of 16-bit images that becomes 255. See `pillow_modes.white_value`.
 
     Returns
     -------
@@ -120,13 +140,13 @@ def decode(path: Path, image_size: tuple[int, int] | None = None) -> DecodedImag
     Raises
     ------
     UnusableImage
-        If the file cannot be read, is not an image of one of `FORMATS`, is damaged, or has more than `MAX_FILE_BYTES`
-        or `MAX_PIXELS`.
+        If the file cannot be read, is not an image of one of `FORMATS`, is damaged, has more than `MAX_FILE_BYTES` or
+        `MAX_PIXELS`, or has a value above `white`.
     """
-    return decode_bytes(_read(path), image_size)
+    return decode_bytes(_read(path), image_size, white)
 
 
-def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> DecodedImage:
+def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None, white: int = MAX_16_BIT) -> DecodedImage:
     """Decode the content of an image file. See `decode`.
 
     Examples
@@ -140,7 +160,7 @@ def decode_bytes(content: bytes, image_size: tuple[int, int] | None = None) -> D
     >>> image.mode, image.height, image.width, image.pixels.shape
     ('CMYK', 12, 10, (8, 8, 3))
     """
-    return _decode_with(lambda image: _decode(image, content, image_size), content)
+    return _decode_with(lambda image: _decode(image, content, image_size, white), content)
 
 
 def decode_labels(path: Path, num_labels: int, image_size: tuple[int, int] | None = None) -> Pixels:
@@ -178,113 +198,6 @@ def content_hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def resize_images(images: "Tensor", image_size: tuple[int, int]) -> "Tensor":
-    """Resize uint8 images as `decode` does: bicubic, antialiased, the whole image.
-
-    Parameters
-    ----------
-    images : Tensor of shape (N, C, H, W), uint8
-    image_size : tuple of int
-        (height, width).
-
-    Returns
-    -------
-    Tensor of shape (N, C, height, width), uint8
-
-    Examples
-    --------
-    >>> import torch
-    >>> from ganaug.io.decoding import resize_images
-    >>> resize_images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), (16, 24)).shape
-    torch.Size([2, 3, 16, 24])
-    """
-    import torch
-
-    if tuple(images.shape[2:]) == image_size:
-        return images
-    resized = torch.empty(len(images), images.shape[1], *image_size, dtype=torch.uint8)
-    for row in range(len(images)):  # one at a time, because images of a store are read as they are used
-        picture = to_pillow(images[row]).resize(image_size[::-1], Image.Resampling.BICUBIC)
-        pixels = torch.from_numpy(np.array(picture))
-        resized[row] = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    return resized
-
-
-def to_pillow(pixels: "Tensor") -> Image.Image:
-    """Convert a uint8 tensor of shape (C, H, W) to a Pillow image of mode L or RGB.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from ganaug.io.decoding import to_pillow
-    >>> image = to_pillow(torch.zeros(3, 8, 10, dtype=torch.uint8))
-    >>> image.mode, image.size
-    ('RGB', (10, 8))
-    """
-    array = pixels.permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-
-
-def stack_images(images: Sequence[Pixels]) -> "Tensor":
-    """Stack decoded images of one size.
-
-    Parameters
-    ----------
-    images : sequence of ndarrays of shape (H, W) if gray or (H, W, 3) if RGB, uint8
-
-    Returns
-    -------
-    Tensor of shape (N, C, H, W), uint8
-        C is 1 if all images are gray, else 3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ganaug.io.decoding import stack_images
-    >>> stack_images([np.zeros((8, 9), np.uint8), np.zeros((8, 9, 3), np.uint8)]).shape
-    torch.Size([2, 3, 8, 9])
-    """
-    import torch
-
-    n_channels = 3 if any(pixels.ndim == 3 for pixels in images) else 1
-    rows = [
-        np.broadcast_to(pixels[..., None] if pixels.ndim == 2 else pixels, (*pixels.shape[:2], n_channels))
-        for pixels in images
-    ]
-    return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).contiguous()
-
-
-def gray_or_rgb(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image of any mode to mode L or RGB.
-
-    Raises
-    ------
-    UnusableImage
-        If the mode has no defined black and white, as floating-point images.
-
-    Examples
-    --------
-    >>> from PIL import Image
-    >>> from ganaug.io.decoding import gray_or_rgb
-    >>> transparent = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    >>> gray_or_rgb(transparent).getpixel((0, 0))
-    (255, 255, 255)
-    """
-    target_mode = "L" if image.mode in GRAY_MODES else "RGB"
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _from_16_bit(np.asarray(image))
-    if image.mode in ALPHA_MODES or (image.mode in {"P", "L", "RGB"} and "transparency" in image.info):
-        # composited, because the color stored under transparent pixels is arbitrary
-        background = Image.new("RGBA", image.size, "white")
-        background.alpha_composite(image.convert("RGBA"))
-        return background.convert(target_mode)
-    if image.mode in {"L", "RGB"}:
-        return image
-    if image.mode == "1" or image.mode in COLOR_MODES:
-        return image.convert(target_mode)
-    raise UnusableImage(f"mode {image.mode!r} has no defined black and white", "Convert it to 8-bit gray or RGB")
-
-
 def _read(path: Path) -> bytes:
     """Read a file, unless it is empty, too large or not a regular file."""
     try:
@@ -313,6 +226,8 @@ def _decode_with(decoder: Callable[[Image.Image], T], content: bytes) -> T:
     except UnusableImage:
         raise
     except UnidentifiedImageError:
+        if (described := describe_refused(content)) is not None:
+            raise described from None
         start = content[:12].decode("ascii", "backslashreplace")
         raise UnusableImage(
             f"its content is none of {', '.join(FORMATS)}; it begins with {start!r}", "Convert or remove it"
@@ -325,10 +240,12 @@ def _decode_with(decoder: Callable[[Image.Image], T], content: bytes) -> T:
         reason = str(error) or type(error).__name__
         if "truncated" in reason.lower():
             raise UnusableImage(f"truncated: its {len(content):,} bytes end before the last pixel") from None
+        if (described := describe_unsupported(content, reason)) is not None:
+            raise described from None
         raise UnusableImage(f"damaged ({reason})") from None
 
 
-def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | None) -> DecodedImage:
+def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | None, white: int) -> DecodedImage:
     """Normalize an opened image. See the description of this module."""
     width, height = image.size
     if not width or not height:
@@ -338,6 +255,9 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
     mode, file_format = image.mode, image.format or "?"
     if image_size is not None:  # decode a JPEG at a fraction of its size, but at twice the requested one or more
         image.draft(None, (2 * max(image_size),) * 2)
+    # Pillow scales PPM files by the maximum that their header declares: they use the whole range
+    tile = str(image.tile[:1]) if isinstance(image, ImageFile.ImageFile) else ""
+    is_scaled = file_format == "PPM" and "'ppm" in tile
     image.load()
     orientation = 1
     with suppress(Exception):  # damaged EXIF data does not affect the pixels
@@ -346,17 +266,36 @@ def _decode(image: Image.Image, content: bytes, image_size: tuple[int, int] | No
             ImageOps.exif_transpose(image, in_place=True)
     if orientation in _TRANSPOSED:
         height, width = width, height
-    converted = gray_or_rgb(image)
-    if image_size is not None and converted.size != image_size[::-1]:
-        converted = converted.resize(image_size[::-1], Image.Resampling.BICUBIC)
-    pixels = np.array(converted, dtype=np.uint8)
+    values = values_16_bit(image) if is_16_bit(image) else None
+    maximum = None if values is None else MAX_16_BIT if is_scaled else int(values.max())
+    has_lost_bits = values is None and ";16" in tile  # the raw mode of 16-bit color, such as RGB;16B
+    converted = gray_or_rgb(image, white)
+    pixels = np.array(converted if image_size is None else resize_picture(converted, image_size), dtype=np.uint8)
     info = dict(image.info)
     is_multiframe = False
     with suppress(Exception):  # last: searching for a second frame can fail although the first is valid
         is_multiframe = bool(getattr(image, "is_animated", False))
     return DecodedImage(
-        pixels, height, width, mode, file_format, len(content), is_multiframe, info, content_hash(content)
+        pixels=pixels,
+        height=height,
+        width=width,
+        mode=mode,
+        format=file_format,
+        n_bytes=len(content),
+        is_multiframe=is_multiframe,
+        info=info,
+        content_hash=content_hash(content),
+        pixel_hash=_pixel_hash(pixels if values is None else values),
+        maximum=maximum,
+        upper_maximum=int(pixels.max()) if has_lost_bits else None,
     )
+
+
+def _pixel_hash(pixels: np.ndarray) -> str:
+    """Return a hash of the pixels, their shape and their type: images that differ in these can have equal bytes."""
+    digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 def _decode_label_image(image: Image.Image, num_labels: int, image_size: tuple[int, int] | None) -> Pixels:
@@ -386,11 +325,3 @@ def _too_many_pixels(height: int | None = None, width: int | None = None) -> Unu
     """Build the error for an image of more than `MAX_PIXELS`."""
     size = "" if height is None or width is None else f"{height:,}x{width:,} (height x width), "
     return UnusableImage(f"{size}more than {MAX_PIXELS:,} pixels: a decompression bomb or a scan", "Scale it down")
-
-
-def _from_16_bit(values: NDArray[np.integer]) -> Image.Image:
-    """Scale 0..65535 to 0..255, rounded."""
-    if values.min() < 0 or values.max() > 65535:
-        raise UnusableImage("has 32-bit values outside 0..65535", "Convert it to 8-bit or 16-bit gray")
-    # 65535 / 255 is exactly 257; the sum would overflow uint16
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

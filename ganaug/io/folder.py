@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
@@ -24,16 +25,25 @@ from ganaug.io.decoding import Pixels, UnusableImage, decode, strict_pillow_warn
 from ganaug.io.listing import Candidate, Listing, list_images
 from ganaug.io.manifest import UndoResult, undo
 from ganaug.io.output import check_output
+from ganaug.io.pillow_modes import MAX_16_BIT
 from ganaug.io.preflight import FolderInspection, inspect_folder, inspect_listing, parse_image_size
+from ganaug.io.resizing import SizeLike
 from ganaug.io.store import is_store, open_store
 from ganaug.io.table import is_true
 from ganaug.io.threads import Progress, map_in_threads
-from ganaug.io.writing import add_to_folder, check_not_augmented, write_augmented_folder, write_folder
+from ganaug.io.writing import (
+    add_to_folder,
+    check_addable,
+    check_not_augmented,
+    write_augmented_folder,
+    write_folder,
+)
 
 __all__ = [
     "FolderInspection",
     "UndoResult",
     "add_to_folder",
+    "check_addable",
     "check_not_augmented",
     "check_output",
     "inspect_folder",
@@ -51,8 +61,10 @@ MAX_BYTES_IN_MEMORY = 2 * 2**30  # of pixels; more are kept in a memory-mapped t
 def read_folder(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> LabeledImages:
     """Read a folder of labeled images.
@@ -61,12 +73,19 @@ def read_folder(
     ----------
     path : path
         Class folders, a folder with metadata.csv (columns `file_name` and `label`), or a store (`build_store`), which
-        is opened as it is and read when its images are used.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, to resize to. The whole image is resized, antialiased, and its aspect ratio
-        changes with it. By default images keep their size, which must be the same for all.
+        is opened as it is and read when its images are used. Images in subfolders of a class folder belong to the
+        class, as in torchvision's ImageFolder.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, to resize to, bicubic and antialiased. The aspect
+        is "stretch" (the default: the whole image is stretched), "crop" or "pad". By default images keep their size,
+        which must be the same for all.
     skip_bad : bool, default=False
         Leave unusable files out instead of raising an exception.
+    subfolder_groups : bool, default=False
+        Add the path of the subfolder that an image has in its class folder as the metadata column `group_id`, such as
+        the patient. With metadata.csv, its column `group_id` is taken.
+    follow_links : bool, default=False
+        Follow links that lead out of the folder, as the caches of model and data hubs have them.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of files.
 
@@ -84,6 +103,12 @@ def read_folder(
     OutputError
         If images of more than 2 GiB do not fit on the disk of temporary files.
 
+    Warns
+    -----
+    UserWarning
+        About how labels and pixels were read, where you may expect something else: similar class names, subfolders,
+        16-bit images that do not use all bits, an unusual metadata.csv.
+
     Examples
     --------
     >>> import tempfile
@@ -100,26 +125,50 @@ def read_folder(
     ({'cat': 2, 'dog': 2}, (1, 8, 8))
     """
     if is_store(path):
+        if subfolder_groups:
+            raise DataError(f"{path}: is a store, which has no subfolders. Leave subfolder_groups out.")
         return _open_store(expand_user(path), parse_image_size(image_size))
-    return read_and_inspect(path, image_size=image_size, skip_bad=skip_bad, progress=progress)[0]
+    images, inspection = read_and_inspect(
+        path,
+        image_size=image_size,
+        skip_bad=skip_bad,
+        subfolder_groups=subfolder_groups,
+        follow_links=follow_links,
+        progress=progress,
+    )
+    for note in inspection.notes:
+        warn_user(f"{path}: {note}")
+    return images
 
 
 def read_and_inspect(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     skip_bad: bool = False,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
+    white: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[LabeledImages, FolderInspection]:
-    """Read a folder as `read_folder` does, and return its inspection as well.
+    """Read a folder as `read_folder` does, and return its inspection as well. It does not warn.
 
-    Each file is decoded once, or twice if the images take more than 2 GiB.
+    Each file is decoded once, or twice if the images take more than 2 GiB or if 16-bit images do not use all bits.
+
+    Parameters
+    ----------
+    path, image_size, skip_bad, subfolder_groups, follow_links, progress
+        As in `read_folder`.
+    white : int, optional
+        The value of 16-bit images that becomes 255, such as `FolderInspection.white` of the training images. By
+        default it follows from the images of the folder.
 
     Returns
     -------
     tuple of LabeledImages and FolderInspection
     """
-    inspection, images = _read(list_images(expand_user(path)), image_size, skip_bad, progress)
+    listing = list_images(expand_user(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
+    inspection, images = _read(listing, image_size, skip_bad, progress, white)
     index = {name: label for label, name in enumerate(inspection.classes)}
     labels = torch.tensor([index[entry.label] for entry in inspection.entries], dtype=torch.int64)
     return LabeledImages(images, labels, inspection.classes, _metadata(inspection, labels)), inspection
@@ -128,7 +177,7 @@ def read_and_inspect(
 def read_files(
     paths: Sequence[str | Path],
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Read image files without labels.
@@ -151,7 +200,10 @@ def read_files(
         If a file cannot be used, or if the sizes differ.
     """
     candidates = [Candidate(str(expand_user(path)), "") for path in paths]
-    return _read(Listing(Path(), "files", candidates=candidates), image_size, skip_bad=False, progress=progress)[1]
+    inspection, images = _read(Listing(Path(), "files", candidates=candidates), image_size, False, progress)
+    for note in inspection.notes:
+        warn_user(note)
+    return images
 
 
 def _open_store(path: Path, size: tuple[int, int] | None) -> LabeledImages:
@@ -166,16 +218,21 @@ def _open_store(path: Path, size: tuple[int, int] | None) -> LabeledImages:
 
 
 def _read(
-    listing: Listing, image_size: int | tuple[int, int] | None, skip_bad: bool, progress: Progress | None
+    listing: Listing,
+    image_size: SizeLike | None,
+    skip_bad: bool,
+    progress: Progress | None,
+    white: int | None = None,
 ) -> tuple[FolderInspection, Tensor]:
     """Inspect the files of a listing, and load them into one tensor."""
     buffer = _PixelBuffer(MAX_BYTES_IN_MEMORY)
-    inspection = inspect_listing(listing, parse_image_size(image_size), progress, buffer.add)
+    inspection = inspect_listing(listing, parse_image_size(image_size), progress, buffer.add, white)
     inspection.raise_for_errors(skip_bad=skip_bad)
     # allocated after the inspection, which tells the number of usable images and their channels
     images = _allocate((len(inspection.entries), *inspection.shape))
     with strict_pillow_warnings():
-        source = _decode_again(inspection, progress) if buffer.has_overflowed else buffer.drain()
+        is_final = inspection.white in (None, MAX_16_BIT) and not buffer.has_overflowed
+        source = buffer.drain() if is_final else _decode_again(inspection, progress)
         for row, pixels in zip(images.numpy(), source, strict=True):
             row[...] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # gray fills all channels
     return inspection, images
@@ -205,11 +262,11 @@ class _PixelBuffer:
 
 
 def _decode_again(inspection: FolderInspection, progress: Progress | None) -> Iterator[Pixels]:
-    """Decode the inspected images a second time."""
+    """Decode the inspected images a second time, with their scale of 16-bit images."""
 
     def decode_entry(entry: ImageEntry) -> Pixels:
         try:
-            return decode(inspection.root / entry.file, inspection.image_size).pixels
+            return decode(inspection.root / entry.file, inspection.image_size, inspection.white or MAX_16_BIT).pixels
         except UnusableImage as error:
             raise DataError(f"{inspection.root / entry.file}: {error.cause}; it changed while it was read.") from error
 

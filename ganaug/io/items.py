@@ -1,8 +1,9 @@
 """What an item of a data set is, and what its label is.
 
-Every source of labeled images follows these rules: arrays, torch and Hugging Face data sets, folders, tables and stores.
+Every source of labeled images follows these rules: arrays, data sets of torch and Hugging Face, folders, and stores.
 
-- An item is (image, label), with anything after them; or a mapping with one of `IMAGE_KEYS` and one of `LABEL_KEYS`.
+- An item is (image, label), and what follows them is ignored; or a mapping with one of `IMAGE_KEYS` and one of
+  `LABEL_KEYS`.
 - A label is one text or one number. Arrays, tensors and lists of one element stand for their element.
 - None, NaN and blank text are no label. Neither is -1, which Hugging Face and torchvision use for unlabeled images,
   unless the labels are -1 and 1.
@@ -82,8 +83,8 @@ def split_item(item: Any) -> tuple[Any, Any]:
             return item[image_key], item[label_key]
         keys = ", ".join(map(str, item))
         raise DataError(
-            f"an item has the keys {keys or '(none)'}; expected one of {', '.join(IMAGE_KEYS)} for the image and one of "
-            f"{', '.join(LABEL_KEYS)} for the label. Rename the keys, or return (image, label)."
+            f"an item has the keys {keys or '(none)'}; expected one of {', '.join(IMAGE_KEYS)} for the image and one "
+            f"of {', '.join(LABEL_KEYS)} for the label. Rename the keys, or return (image, label)."
         )
     if isinstance(item, tuple | list) and len(item) >= 2:
         return item[0], item[1]
@@ -105,6 +106,8 @@ def label_value(label: Any) -> str | int | float | None:
     >>> label_value(np.array([3], dtype=np.uint8)), label_value(2.0), label_value("cat"), label_value(float("nan"))
     (3, 2, 'cat', None)
     """
+    if label is np.ma.masked:
+        return None
     while isinstance(label, list | tuple) and len(label) == 1:
         label = label[0]
     if hasattr(label, "item") and getattr(label, "size", None) is not None:  # arrays and tensors, of any library
@@ -128,7 +131,14 @@ def label_value(label: Any) -> str | int | float | None:
     raise DataError(f"a label is a {type(label).__name__}; expected one text or number.")
 
 
-def encode_labels(labels: Iterable[Any], *, what: str = "the data", unlabeled: str = "error") -> EncodedLabels:
+def encode_labels(
+    labels: Iterable[Any],
+    *,
+    what: str = "the data",
+    unlabeled: str = "error",
+    are_indices: bool = False,
+    hint: str = DROP_HINT,
+) -> EncodedLabels:
     """Replace labels by indices into their sorted classes.
 
     Parameters
@@ -139,6 +149,10 @@ def encode_labels(labels: Iterable[Any], *, what: str = "the data", unlabeled: s
         What holds the labels, for messages.
     unlabeled : {"error", "drop"}, default="error"
         "drop": items without a label get the index -1.
+    are_indices : bool, default=False
+        Whether numbers are indices into class names, so that -1 is no label even beside labels that are all 1.
+    hint : str
+        What to do about items without a label, for messages; without the final period.
 
     Returns
     -------
@@ -160,12 +174,14 @@ def encode_labels(labels: Iterable[Any], *, what: str = "the data", unlabeled: s
     Traceback (most recent call last):
     ganaug.errors.DataError: the data has no label in row 1. ...
     """
+    if unlabeled not in ("error", "drop"):
+        raise ValueError(f"unlabeled must be 'error' or 'drop'; got {unlabeled!r}.")
     values = [label_value(label) for label in labels]
-    is_binary = {value for value in values if value is not None} == {NO_LABEL, 1}
+    is_binary = not are_indices and {value for value in values if value is not None} == {NO_LABEL, 1}
     is_labeled = [value is not None and (is_binary or value != NO_LABEL) for value in values]
     rows = [row for row, labeled in enumerate(is_labeled) if not labeled]
     if rows and unlabeled != "drop":
-        raise DataError(unlabeled_message(what, rows, values[rows[0]]))
+        raise DataError(unlabeled_message(what, rows, values[rows[0]], hint))
     present = dict.fromkeys(value for value, labeled in zip(values, is_labeled, strict=True) if labeled)
     # False and 0 are equal, and so are 1 and 1.0: as in NumPy, they are one class
     ordered = sorted(present, key=lambda value: (isinstance(value, str), value))
@@ -180,7 +196,7 @@ def encode_labels(labels: Iterable[Any], *, what: str = "the data", unlabeled: s
     return EncodedLabels(class_values, np.array(indices, dtype=np.int64), names)
 
 
-def unlabeled_message(what: str, rows: Sequence[int], value: object) -> str:
+def unlabeled_message(what: str, rows: Sequence[int], value: object, hint: str = DROP_HINT) -> str:
     """Return the message of the error for items without a label.
 
     Examples
@@ -191,7 +207,7 @@ def unlabeled_message(what: str, rows: Sequence[int], value: object) -> str:
     """
     shown = f"row{'s' if len(rows) > 1 else ''} {shorten([f'{row:,}' for row in rows])}"
     reason = f" ({NO_LABEL} stands for no label)" if value == NO_LABEL else ""
-    return f"{what} has no label in {shown}{reason}. {DROP_HINT}."
+    return f"{what} has no label in {shown}{reason}. {hint}."
 
 
 def class_name(value: object) -> str:

@@ -30,7 +30,7 @@ class Manifest:
     folders : tuple of str
         Folders that ganaug created; ``"."`` is the root.
     previous_metadata : str or None
-        Content of the metadata.csv that was there before, if there was one.
+        Content of the metadata.csv that was there before, if there was one, as `text_of` returns it.
     """
 
     files: Mapping[str, str]
@@ -148,7 +148,7 @@ def undo_locked(root: Path) -> UndoResult:
             if not path.is_file():  # not written before the kill, or removed by an interrupted undo
                 continue
             if file == METADATA and manifest.previous_metadata is not None:
-                is_restored = _restore(path, manifest.previous_metadata.encode(), digest)
+                is_restored = _restore(path, _bytes_of(manifest.previous_metadata), digest)
                 if not is_restored:
                     kept[file] = "changed since; it may still list images that were removed"
             elif path.is_symlink() or sha256(path.read_bytes()) != digest:
@@ -167,6 +167,16 @@ def undo_locked(root: Path) -> UndoResult:
     except OSError as error:
         raise OutputError(f"{root}: cannot be undone: {error}. Allow writing there, and undo again.") from error
     return UndoResult(tuple(removed), kept, is_restored)
+
+
+def text_of(content: bytes) -> str:
+    """Return bytes of any encoding as text that JSON can hold: bytes that are not UTF-8 become surrogates (PEP 383)."""
+    return content.decode(errors="surrogateescape")
+
+
+def _bytes_of(text: str) -> bytes:
+    """Reverse `text_of`."""
+    return text.encode(errors="surrogateescape")
 
 
 def sha256(content: bytes) -> str:

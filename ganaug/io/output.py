@@ -16,7 +16,7 @@ from ganaug.errors import OutputError, RunError
 from ganaug.io.manifest import Manifest, sha256, write_file
 from ganaug.io.names import safe_name
 from ganaug.io.paths import MANIFEST, METADATA
-from ganaug.io.table import Row, encode_table
+from ganaug.io.table import Row, check_labels, encode_table
 from ganaug.io.threads import Progress, map_in_threads
 
 DISK_BLOCK = 4096  # bytes; a file takes whole blocks
@@ -59,6 +59,8 @@ class Contents:
         Upper bound of the space on the disk.
     classes : tuple of str
         Class names in label order, for archives that store all of them.
+    labels : tuple of str
+        Class names that have an image.
     """
 
     files: Iterable[NewFile]
@@ -66,12 +68,15 @@ class Contents:
     n_files: int
     n_bytes: int
     classes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def from_files(cls, files: Sequence[NewFile]) -> "Contents":
         """Derive folders, counts and sizes from a complete list of files."""
         folders = sorted({new.file.split("/")[0] for new in files})
-        return cls(files, tuple(folders), len(files), bytes_on_disk(new.n_bytes for new in files))
+        labels = dict.fromkeys(str(new.row["label"]) for new in files)
+        n_bytes = bytes_on_disk(new.n_bytes for new in files)
+        return cls(files, tuple(folders), len(files), n_bytes, labels=tuple(labels))
 
 
 def bytes_on_disk(sizes: Iterable[int]) -> int:
@@ -181,11 +186,14 @@ def publish(contents: Contents, out: str | Path, progress: Progress | None) -> P
 
     Raises
     ------
+    DataError
+        If a class has a name that other readers take for a missing label (`table.check_labels`).
     OutputError
         If `out` is not empty, or if writing fails.
     RunError
         If another process writes to `out`.
     """
+    check_labels(contents.labels)
     target = check_output(out)
     check_free_space(target, contents.n_bytes)
     is_new_root = not target.exists()

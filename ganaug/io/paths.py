@@ -32,16 +32,24 @@ def find_shards(path: Path) -> list[Path]:
         return [path] if path.suffix in SHARD_SUFFIXES else []
     if not path.is_dir():
         return []
-    return sorted(child for child in path.iterdir() if child.suffix in SHARD_SUFFIXES and not is_hidden(child.name))
+    names = sorted(child for child in path.iterdir() if child.suffix in SHARD_SUFFIXES and not is_hidden(child.name))
+    return [child for child in names if child.is_file()]  # a folder of such a name is a class
 
 
-def walk_images(folder: Path) -> Iterator[str]:
-    """Yield the path of every file below `folder` that has the name of an image. Links to folders are not followed.
+def walk_images(folder: Path, *, follow_links: bool = False) -> Iterator[str]:
+    """Yield the path of every file below `folder` that has the name of an image.
 
-    The paths are relative to `folder`, with forward slashes. Hidden folders are skipped.
+    The paths are relative to `folder`, with forward slashes. Hidden folders are skipped, and links to folders unless
+    `follow_links`; each folder is entered once.
     """
-    for parent, names, files in os.walk(folder):
-        names[:] = [name for name in names if not is_hidden(name)]
+    root = folder.resolve()
+    known = {root}
+    for parent, names, files in os.walk(folder, followlinks=follow_links):
+        names[:] = sorted(name for name in names if not is_hidden(name))
+        if follow_links:  # a link to a folder that contains it leads back to it
+            targets = {name: Path(parent, name).resolve() for name in names}
+            names[:] = [name for name in names if targets[name] not in known and not root.is_relative_to(targets[name])]
+            known.update(targets[name] for name in names)
         relative = os.path.relpath(parent, folder).replace(os.sep, "/")
         yield from (name if relative == "." else f"{relative}/{name}" for name in files if has_image_name(name))
 

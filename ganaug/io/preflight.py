@@ -1,19 +1,28 @@
 """Check a data folder before any long work: every unusable file with its cause, and everything else that would fail."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
-from ganaug.io.dataset_checks import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageEntry, find_errors, find_warnings
+from ganaug.io.dataset_checks import (
+    MAX_IMAGE_SIZE,
+    MIN_IMAGE_SIZE,
+    ImageEntry,
+    dark_color_message,
+    find_errors,
+    find_warnings,
+)
 from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
+from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
 from ganaug.io.provenance import info_is_marked
+from ganaug.io.resizing import ASPECTS, ImageSize, SizeLike
 from ganaug.io.threads import Progress, map_in_threads
 
 MAX_PROBLEMS_SHOWN = 10  # in an error; `FolderInspection.problems` and `ganaug check` list all
@@ -38,10 +47,14 @@ class FolderInspection:
         Groups of files with equal decoded pixels.
     problems : tuple of Problem
         Files that cannot be used. They prevent training unless they are skipped.
+    notes : tuple of str
+        How labels and pixels were read, where a user may expect something else.
     warnings : tuple of str
-        They do not prevent training.
+        They do not prevent training. The notes are among them.
     errors : tuple of str
         They prevent training.
+    white : int or None
+        The value of 16-bit images that becomes 255. None if there are none.
     """
 
     root: Path
@@ -51,8 +64,10 @@ class FolderInspection:
     entries: tuple[ImageEntry, ...]
     duplicates: tuple[tuple[str, ...], ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
+    white: int | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -89,14 +104,15 @@ class FolderInspection:
         DataError
             It names every error and up to ten unusable files.
         """
-        problems = () if skip_bad else self.problems
+        # unusable files can be the reason of an error, such as a class without an image
+        problems = self.problems if self.errors or not skip_bad else ()
         if not self.errors and not problems:
             return
         lines = [f"{error}." for error in self.errors] + [str(problem) for problem in problems[:MAX_PROBLEMS_SHOWN]]
         if len(problems) > MAX_PROBLEMS_SHOWN:
             n_more = len(problems) - MAX_PROBLEMS_SHOWN
             lines.append(f"... and {n_more:,} more unusable files; `ganaug check {self.root}` lists them all.")
-        if problems:
+        if problems and not skip_bad:
             lines.append("To leave unusable files out: --skip-bad (in Python skip_bad=True).")
         if len(lines) > 1 or not lines[0].startswith(str(self.root)):
             lines.insert(0, f"{'These files' if self.form == 'files' else self.root} cannot be used:")
@@ -119,7 +135,12 @@ class FolderInspection:
 
 
 def inspect_folder(
-    path: str | Path, *, image_size: int | tuple[int, int] | None = None, progress: Progress | None = None
+    path: str | Path,
+    *,
+    image_size: SizeLike | None = None,
+    subfolder_groups: bool = False,
+    follow_links: bool = False,
+    progress: Progress | None = None,
 ) -> FolderInspection:
     """Open every image of a folder once, and report everything that would fail later.
 
@@ -127,9 +148,13 @@ def inspect_folder(
     ----------
     path : path
         Class folders, or a folder with metadata.csv.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, that the images will be resized to. Images of different sizes are then
-        accepted.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, that the images will be resized to. Images of
+        different sizes are then accepted.
+    subfolder_groups : bool, default=False
+        Add the path of the subfolder that an image has in its class folder as the metadata column `group_id`.
+    follow_links : bool, default=False
+        Follow links that lead out of the folder, as the caches of model and data hubs have them.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of files.
 
@@ -160,7 +185,8 @@ def inspect_folder(
     >>> print(inspection.errors[0])
     one image only in class dog. A generator needs two or more: add images, or remove the class
     """
-    return inspect_listing(list_images(expand_user(path)), parse_image_size(image_size), progress)
+    listing = list_images(expand_user(path), subfolder_groups=subfolder_groups, follow_links=follow_links)
+    return inspect_listing(listing, parse_image_size(image_size), progress)
 
 
 def inspect_listing(
@@ -168,6 +194,7 @@ def inspect_listing(
     image_size: tuple[int, int] | None,
     progress: Progress | None = None,
     on_pixels: Callable[[Pixels], object] | None = None,
+    white: int | None = None,
 ) -> FolderInspection:
     """Open every image of a listing once.
 
@@ -180,6 +207,9 @@ def inspect_listing(
         Called as ``progress(done, total)`` with numbers of files.
     on_pixels : callable, optional
         Called with the resized pixels of each usable image, in order, so that reading a folder decodes each file once.
+        16-bit images are scaled by 65535; if `FolderInspection.white` is another value, decode the files again.
+    white : int, optional
+        The value of 16-bit images that becomes 255. By default it follows from the images.
 
     Returns
     -------
@@ -187,13 +217,8 @@ def inspect_listing(
     """
     entries, problems = [], list(listing.problems)
     with strict_pillow_warnings():
-        keep_pixels = on_pixels is not None
-        results = map_in_threads(
-            lambda candidate: _inspect_file(listing.root, candidate, image_size, keep_pixels),
-            listing.candidates,
-            progress,
-        )
-        for result, pixels in results:
+        inspect = partial(_inspect_file, listing.root, image_size=image_size, keep_pixels=on_pixels is not None)
+        for result, pixels in map_in_threads(inspect, listing.candidates, progress):
             if isinstance(result, Problem):
                 problems.append(result)
                 continue
@@ -205,6 +230,11 @@ def inspect_listing(
         # by pixels, because the same image can be stored in files of different bytes
         groups[entry.pixel_hash].append(entry)
     duplicates = [group for group in groups.values() if len(group) > 1]
+    maximum = max((entry.maximum for entry in entries if entry.maximum is not None), default=None)
+    scale_errors = _find_scale_errors(maximum, white)
+    white = None if maximum is None else white or white_value(maximum)
+    messages = (scale_message(white or MAX_16_BIT), dark_color_message(entries))
+    notes = (*listing.notes, *filter(None, messages))
     return FolderInspection(
         root=listing.root,
         form=listing.form,
@@ -213,22 +243,36 @@ def inspect_listing(
         entries=tuple(entries),
         duplicates=tuple(tuple(entry.file for entry in group) for group in duplicates),
         problems=tuple(sorted(problems, key=lambda problem: problem.file)),
-        warnings=(*listing.warnings, *find_warnings(entries, duplicates)),
-        errors=(*listing.errors, *find_errors(listing, entries, len(problems), image_size)),
+        notes=notes,
+        warnings=(*notes, *listing.warnings, *find_warnings(entries, duplicates)),
+        errors=(*listing.errors, *find_errors(listing, entries, len(problems), image_size), *scale_errors),
+        white=white,
     )
 
 
-def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def _find_scale_errors(maximum: int | None, white: int | None) -> list[str]:
+    """Check that 16-bit images with this maximum fit the scale of the set that they belong to."""
+    in_use = white_value(maximum)
+    if maximum is None or white is None or in_use <= white:
+        return []
+    return [
+        f"16-bit images use {in_use.bit_length()} bits, and those that they belong to {white.bit_length()}. Scale all "
+        "to one range"
+    ]
+
+
+def parse_image_size(image_size: SizeLike | None) -> ImageSize | None:
     """Normalize an image size.
 
     Parameters
     ----------
-    image_size : int or (int, int) or None
-        Size, or (height, width). NumPy's integers, lists and arrays count as well.
+    image_size : int or tuple or None
+        Size, (height, width) or (height, width, aspect), aspect "stretch", "crop" or "pad" (see `ImageSize`). NumPy's
+        integers, lists and arrays count as well.
 
     Returns
     -------
-    tuple of int or None
+    ImageSize or None
         (height, width), as Python integers.
 
     Raises
@@ -239,21 +283,25 @@ def parse_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
     Examples
     --------
     >>> from ganaug.io.preflight import parse_image_size
-    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size(None)
-    ((64, 64), (48, 64), None)
+    >>> parse_image_size(64), parse_image_size((48, 64)), parse_image_size((64, 64, "crop")).aspect
+    ((64, 64), (48, 64), 'crop')
     """
-    if image_size is None:
-        return None
+    if image_size is None or isinstance(image_size, ImageSize):
+        return image_size
     sides = [image_size] * 2 if isinstance(image_size, int | np.integer) else image_size
-    is_pair = isinstance(sides, list | tuple | np.ndarray) and len(sides) == 2
-    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides):
+    is_sequence = isinstance(sides, list | tuple | np.ndarray)
+    aspect = sides[2] if is_sequence and len(sides) == 3 else "stretch"
+    is_pair = is_sequence and len(sides) in (2, 3) and isinstance(aspect, str)
+    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides[:2]):
         raise DataError(f"image_size must be a whole number or (height, width); got {image_size!r}.")
-    height, width = map(int, sides)
+    if aspect not in ASPECTS:
+        raise DataError(f"image_size: the aspect must be {', '.join(ASPECTS)}; got {aspect!r}.")
+    height, width = map(int, sides[:2])
     if not (MIN_IMAGE_SIZE <= height <= MAX_IMAGE_SIZE and MIN_IMAGE_SIZE <= width <= MAX_IMAGE_SIZE):
         raise DataError(
             f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {height}x{width}."
         )
-    return height, width
+    return ImageSize(height, width, aspect)
 
 
 def _inspect_file(
@@ -264,9 +312,6 @@ def _inspect_file(
         image = decode(root / candidate.file, image_size)
     except UnusableImage as error:
         return Problem(candidate.file, error.cause, error.fix), None
-    # with the shape: images of different shapes can have equal bytes
-    pixel_hash = hashlib.blake2b(repr(image.pixels.shape).encode(), digest_size=16)
-    pixel_hash.update(image.pixels.data)
     entry = ImageEntry(
         file=candidate.file,
         label=candidate.label,
@@ -277,8 +322,10 @@ def _inspect_file(
         n_bytes=image.n_bytes,
         is_multiframe=image.is_multiframe,
         is_marked=info_is_marked(image.info),
-        pixel_hash=pixel_hash.hexdigest(),
+        pixel_hash=image.pixel_hash,
         content_hash=image.content_hash,
+        maximum=image.maximum,
+        upper_maximum=image.upper_maximum,
         metadata=candidate.metadata,
     )
     return entry, image.pixels if keep_pixels else None  # up to 4,096 results wait in memory

@@ -1,82 +1,37 @@
 """Iterate over the labeled images of any source: a folder, tar or Parquet shards, or a Hugging Face data set."""
 
+import glob
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.optional import import_datasets
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, GanaugError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import (
-    DecodedImage,
-    Pixels,
-    UnusableImage,
-    decode,
-    decode_bytes,
-    stack_images,
-    strict_pillow_warnings,
-)
+from ganaug.io.dataset_records import find_columns, open_dataset, refuse_splits
+from ganaug.io.decoding import Pixels, UnusableImage, decode, stack_images, strict_pillow_warnings
+from ganaug.io.items import IMAGE_KEYS, similar_names_message
 from ganaug.io.listing import Problem, list_images
-from ganaug.io.paths import SHARD_SUFFIXES, find_shards
+from ganaug.io.paths import SHARD_SUFFIXES, SPLITS, find_shards
+from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
+from ganaug.io.record_types import Record, Records
+from ganaug.io.store_format import sort_class_names
 from ganaug.io.threads import map_in_threads
 
+__all__ = ["Record", "Records", "find_columns", "open_records", "read_records", "refuse_splits"]
+
 BUILDERS = dict(zip(SHARD_SUFFIXES, ("webdataset", "parquet"), strict=True))  # of `datasets.load_dataset`
-IMAGE_COLUMNS = ("image", "img", "png", "jpg", "jpeg", "webp")
-LABEL_COLUMNS = ("label", "labels", "cls", "class", "target")
-JSON_COLUMN = "json"  # the column with the metadata of a tar member
 
 
-@dataclass(frozen=True)
-class Record:
-    """One labeled image that is not decoded yet.
-
-    Attributes
-    ----------
-    name : str
-        Path or name, for messages.
-    label : str
-        Name of the class.
-    decode : callable
-        Called with (height, width) or None. Returns a `DecodedImage`, or raises `UnusableImage`.
-    """
-
-    name: str
-    label: str
-    decode: Callable[[tuple[int, int] | None], DecodedImage]
-
-
-@dataclass(frozen=True)
-class Records:
-    """All records of a source, in an order that does not change.
-
-    Attributes
-    ----------
-    iterate_from : callable
-        Called with a number; returns an iterable of the records from that number on.
-    identity : str
-        Differs between different sources.
-    total : int or None
-        Number of records, if it is known before reading.
-    classes : tuple of str or None
-        Class names in label order, if they are known before reading.
-    problems : tuple of Problem
-        Files of the source that cannot be used.
-    """
-
-    iterate_from: Callable[[int], Iterable[Record]]
-    identity: str
-    total: int | None = None
-    classes: tuple[str, ...] | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-def open_records(source: Any) -> Records:
+def open_records(source: Any, *, follow_links: bool = False) -> Records:
     """Open a source of labeled images.
 
     Parameters
@@ -84,6 +39,8 @@ def open_records(source: Any) -> Records:
     source : path or datasets.Dataset
         A path is a data folder as `read_folder` reads it, a tar or Parquet file, a folder of such files (shards), or
         what ``datasets.Dataset.save_to_disk`` wrote. All except data folders need ``pip install "ganaug[datasets]"``.
+    follow_links : bool, default=False
+        Follow links that lead out of a data folder.
 
     Returns
     -------
@@ -109,62 +66,30 @@ def open_records(source: Any) -> Records:
     ...     [(record.name, record.label) for record in records.iterate_from(0)]
     [('cat/1.png', 'cat'), ('dog/1.png', 'dog')]
     """
+    refuse_splits(source)
     if not isinstance(source, str | Path):
-        return _open_dataset(source, f"{type(source).__name__} {getattr(source, '_fingerprint', '')}")
+        if not hasattr(source, "features"):
+            raise DataError(f"got a {type(source).__name__}; pass a path or a datasets.Dataset.")
+        return open_dataset(source, f"{type(source).__name__} {getattr(source, '_fingerprint', '')}")
     path = expand_user(source)
     shards = find_shards(path)
     if shards:
-        if len({file.suffix for file in shards}) > 1:
-            raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one of the two formats.")
-        datasets, builder = import_datasets(), BUILDERS[shards[0].suffix]
-        files = [str(file) for file in shards]
-        with _reader_errors_named(path):
-            # streamed: otherwise the library copies all shards into its cache
-            dataset = datasets.load_dataset(builder, data_files={"train": files}, split="train", streaming=True)
-            records = _open_dataset(dataset, _digest((file.name, "", file.stat().st_size) for file in shards))
-        return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))
-    if (path / "dataset_info.json").exists() and (path / "state.json").exists():
+        records = _open_shards(path, shards)
+    elif (path / "dataset_dict.json").exists():
+        folders = sorted(child.name for child in path.iterdir() if child.is_dir())
+        raise DataError(f"{path}: holds several splits ({', '.join(folders)}). Pass one, such as {path / folders[0]}.")
+    elif (path / "dataset_info.json").exists() and (path / "state.json").exists():
         with _reader_errors_named(path):
             dataset = import_datasets().load_from_disk(str(path))
-            records = _open_dataset(dataset, _digest([(str(path), "", 0)]))
-        return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))
-    return _open_folder(path)
+            records = open_dataset(dataset, _digest([(str(path), "", 0)]), str(path))
+    else:
+        return _open_folder(path, follow_links=follow_links)
+    return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))
 
 
-def find_columns(dataset: Any) -> tuple[str, str]:
-    """Find the columns of a Hugging Face data set that contain the images and the labels.
-
-    Parameters
-    ----------
-    dataset : datasets.Dataset or datasets.IterableDataset
-
-    Returns
-    -------
-    tuple of str
-        Names of the image column and of the label column. The latter is `JSON_COLUMN` for tar files of ganaug, whose
-        JSON has the name of the class.
-
-    Raises
-    ------
-    DataError
-        If there are no such columns.
-    """
-    features = dataset.features or {}
-    images = [name for name, feature in features.items() if isinstance(feature, import_datasets().Image)]
-    image = next((name for name in (*IMAGE_COLUMNS, *images) if name in images), None)
-    if image is None:
-        raise DataError(f"the data set has no column of images; its columns are {', '.join(map(str, features))}.")
-    json_feature = features.get(JSON_COLUMN)
-    if isinstance(json_feature, Mapping) and "label" in json_feature:
-        return image, JSON_COLUMN
-    label = next((name for name in LABEL_COLUMNS if name in features), None)
-    if label is None:
-        columns = ", ".join(map(str, features))
-        raise DataError(f"the data set has no column {', '.join(LABEL_COLUMNS)}; its columns are {columns}.")
-    return image, label
-
-
-def read_records(records: Records, image_size: tuple[int, int] | None = None) -> LabeledImages:
+def read_records(
+    records: Records, image_size: tuple[int, int] | None = None, *, unlabeled: str = "error"
+) -> LabeledImages:
     """Read all records into memory.
 
     Parameters
@@ -172,6 +97,8 @@ def read_records(records: Records, image_size: tuple[int, int] | None = None) ->
     records : Records
     image_size : tuple of int or None
         (height, width) to resize to.
+    unlabeled : {"error", "drop"}, default="error"
+        "drop": leave images without a label out.
 
     Returns
     -------
@@ -181,34 +108,65 @@ def read_records(records: Records, image_size: tuple[int, int] | None = None) ->
     Raises
     ------
     DataError
-        If an image is unusable, if sizes differ, or if there are no records.
+        If an image is unusable or has no label, if sizes differ, or if there are no records.
+
+    Warns
+    -----
+    UserWarning
+        If class names are similar, or if 16-bit images do not use all bits.
     """
+    records = records.checked(unlabeled)
 
-    def decode_record(record: Record) -> tuple[Record, Pixels]:
-        try:
-            return record, record.decode(image_size).pixels
-        except UnusableImage as error:
-            raise DataError(f"{Problem(record.name, error.cause, error.fix)}") from error
+    def labeled() -> Iterator[Record]:
+        for row, record in enumerate(records.iterate_from(0)):
+            if records.keeps(row, record, unlabeled):
+                yield record
 
-    with strict_pillow_warnings():
-        decoded = list(map_in_threads(decode_record, records.iterate_from(0)))
+    def decode_all(white: int) -> list[_Decoded]:
+        def decode_record(record: Record) -> _Decoded:
+            try:
+                image = record.decode(image_size, white)
+            except UnusableImage as error:
+                raise DataError(f"{Problem(record.name, error.cause, error.fix)}") from error
+            # without the bytes of the file, its color profile and the like
+            return _Decoded(record.name, str(record.label), image.pixels, image.maximum)
+
+        with strict_pillow_warnings():
+            return list(map_in_threads(decode_record, labeled()))
+
+    decoded = decode_all(MAX_16_BIT)
     if not decoded:
         raise DataError("the data set is empty.")
-    sizes = {pixels.shape[:2]: record.name for record, pixels in decoded}
+    white = white_value(max((each.maximum for each in decoded if each.maximum is not None), default=None))
+    if white != MAX_16_BIT:
+        decoded = decode_all(white)
+    sizes = {each.pixels.shape[:2]: each.name for each in decoded}
     if len(sizes) > 1:
         (size, name), (other_size, other_name) = list(sizes.items())[:2]
         raise DataError(
             f"{name} is {size[0]}x{size[1]} and {other_name} {other_size[0]}x{other_size[1]}: resize all to one size."
         )
-    images = stack_images([pixels for _, pixels in decoded])
-    classes = records.classes or tuple(sorted({record.label for record, _ in decoded}))
-    labels = torch.tensor([classes.index(record.label) for record, _ in decoded])
-    return LabeledImages(images, labels, classes)
+    images = stack_images([each.pixels for each in decoded])
+    classes = records.classes or tuple(sort_class_names({each.label for each in decoded}))
+    for note in (*records.notes, similar_names_message(classes), scale_message(white)):
+        if note is not None:
+            warn_user(f"{records.what}: {note}")
+    index = {name: label for label, name in enumerate(classes)}
+    return LabeledImages(images, torch.tensor([index[each.label] for each in decoded]), classes)
 
 
-def _open_folder(root: Path) -> Records:
+class _Decoded(NamedTuple):
+    """What `read_records` keeps of a record."""
+
+    name: str
+    label: str
+    pixels: Pixels
+    maximum: int | None
+
+
+def _open_folder(root: Path, *, follow_links: bool) -> Records:
     """Open a data folder."""
-    listing = list_images(root)
+    listing = list_images(root, follow_links=follow_links)
     if listing.errors:
         raise DataError(f"{listing.errors[0]}.")
     candidates = listing.candidates
@@ -216,41 +174,72 @@ def _open_folder(root: Path) -> Records:
     def iterate_from(start: int) -> Iterator[Record]:
         for candidate in candidates[start:]:
             path = root / candidate.file
-            yield Record(candidate.file, candidate.label, lambda size, path=path: decode(path, size))  # type: ignore[misc]
+            yield Record(
+                candidate.file,
+                candidate.label,
+                lambda size, white=MAX_16_BIT, path=path: decode(path, size, white),
+            )
 
     # reading the contents as well would take as long as building the store
     identity = _digest((each.file, each.label, _file_size(root / each.file)) for each in candidates)
-    return Records(iterate_from, identity, len(candidates), tuple(sorted(listing.classes)), tuple(listing.problems))
+    return Records(
+        iterate_from,
+        identity,
+        len(candidates),
+        tuple(sorted(listing.classes)),
+        tuple(listing.problems),
+        tuple(listing.notes),
+        str(root),
+    )
 
 
-def _open_dataset(dataset: Any, identity: str) -> Records:
-    """Open a `datasets.Dataset` or an IterableDataset."""
-    datasets, (image, label) = import_datasets(), find_columns(dataset)
-    is_json = label == JSON_COLUMN
-    class_names = None if is_json else getattr(dataset.features[label], "names", None)
-    # decoded here instead, so that all sources are normalized alike and unusable images can be skipped
-    undecoded = dataset.cast_column(image, datasets.Image(decode=False))
+def _open_shards(path: Path, shards: Sequence[Path]) -> Records:
+    """Open tar or Parquet files."""
+    if len({file.suffix for file in shards}) > 1:
+        raise DataError(f"{path}: holds both tar and Parquet files. Pass a folder with one of the two formats.")
+    splits = {word for file in shards if (word := re.split(r"[-._ ]", file.name)[0].lower()) in SPLITS}
+    if len(splits) > 1:
+        raise DataError(
+            f"{path}: holds files of the splits {', '.join(sorted(splits))}. Move those of one split into a folder, "
+            "and pass it; the generator must not see test images."
+        )
+    datasets, builder = import_datasets(), BUILDERS[shards[0].suffix]
+    # the library takes brackets and asterisks in a path for a pattern
+    files = [glob.escape(str(file)) for file in shards]
+    with _reader_errors_named(path):
+        # streamed: otherwise the library copies all shards into its cache
+        dataset = datasets.load_dataset(builder, data_files={"train": files}, split="train", streaming=True)
+        dataset = _with_image_column(dataset)
+        read_column = _parquet_column(shards) if builder == "parquet" else None
+        digest = _digest((file.name, "", file.stat().st_size) for file in shards)
+        return open_dataset(dataset, digest, str(path), read_column)
 
-    def iterate_from(start: int) -> Iterator[Record]:
-        for number, row in enumerate(undecoded.skip(start), start):
-            value = row[JSON_COLUMN]["label"] if is_json else row[label]
-            yield Record(
-                str(row.get("__key__") or (row[image] or {}).get("path") or f"image {number:,}"),
-                str(value) if class_names is None else class_names[value],
-                lambda size, file=row[image]: _decode_cell(file, size),  # type: ignore[misc]
-            )
 
-    classes = None if class_names is None else tuple(class_names)
-    return Records(iterate_from, identity, getattr(dataset, "num_rows", None), classes)
+def _with_image_column(dataset: Any) -> Any:
+    """Declare a column of image files as images, as pandas and others write it: bytes, or a dict with bytes."""
+    datasets, features = import_datasets(), dataset.features or {}
+    if any(isinstance(feature, datasets.Image) for feature in features.values()):
+        return dataset
+    for name in IMAGE_KEYS:
+        feature = features.get(name)
+        holds_bytes = "bytes" in feature if isinstance(feature, Mapping) else "binary" in getattr(feature, "dtype", "")
+        if holds_bytes:
+            return dataset.cast_column(name, datasets.Image())
+    return dataset
 
 
-def _decode_cell(file: Any, size: tuple[int, int] | None) -> DecodedImage:
-    """Decode a cell of an image column: a dict with the bytes of a file or its path, or None."""
-    if file is None or (file.get("bytes") is None and file.get("path") is None):
-        raise UnusableImage("holds no image")
-    if file.get("bytes") is not None:
-        return decode_bytes(file["bytes"], size)
-    return decode(Path(file["path"]), size)
+def _parquet_column(files: Sequence[Path]) -> Callable[[str], Iterable[Any]]:
+    """Return a function that reads one column of Parquet files."""
+
+    def read(column: str) -> Iterator[Any]:
+        import pyarrow.parquet as pq  # type: ignore[import-untyped,unused-ignore]
+
+        for file in files:
+            with open(file, "rb") as opened:
+                for batch in pq.ParquetFile(opened).iter_batches(columns=[column]):
+                    yield from batch.column(0).to_pylist()
+
+    return read
 
 
 def _iterate(path: Path, records: Iterable[Record]) -> Iterator[Record]:

@@ -8,16 +8,20 @@ from typing import Any, cast
 import torch
 
 from ganaug._runtime.locks import LOCK_FILE, locked
+from ganaug._runtime.messages import warn_user
 from ganaug._runtime.storage import is_temporary_file, read_json
 from ganaug._runtime.stored_rows import StoredRows
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages, image_hashes
+from ganaug.io.items import similar_names_message
 from ganaug.io.output import name_os_errors
 from ganaug.io.paths import STORE
+from ganaug.io.pillow_modes import MAX_16_BIT, scale_message
 from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import open_records
-from ganaug.io.store_builder import CHANNELS, StoreBuilder
+from ganaug.io.resizing import SizeLike
+from ganaug.io.store_builder import CHANNELS, DROP_HINT, StoreBuilder
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
 from ganaug.io.threads import Progress
 
@@ -90,9 +94,11 @@ def build_store(
     source: Any,
     out: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: SizeLike | None = None,
     mode: str = "auto",
     skip_bad: bool = False,
+    unlabeled: str = "error",
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Decode every image of a source into a store.
@@ -107,13 +113,17 @@ def build_store(
         folders need ``pip install "ganaug[datasets]"``.
     out : path
         The folder of the store. Must not contain anything else.
-    image_size : int or tuple of int, optional
-        Size, or (height, width), in 8..256, to resize to. By default the images keep their size, which must be the same
-        for all.
+    image_size : int or tuple, optional
+        Size, (height, width) or (height, width, aspect), in 8..256, to resize to. By default the images keep their
+        size, which must be the same for all.
     mode : {"auto", "gray", "rgb"}, default="auto"
         "auto" takes the mode of the first image.
     skip_bad : bool, default=False
         Leave unusable images out; ``store.json`` lists them.
+    unlabeled : {"error", "drop"}, default="error"
+        "drop": leave images without a label out (None, or -1 in a column of class labels); ``store.json`` lists them.
+    follow_links : bool, default=False
+        Follow links that lead out of a data folder.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of images.
 
@@ -125,11 +135,18 @@ def build_store(
     Raises
     ------
     DataError
-        If an image does not fit, with its name; or if the source, the size or the mode is not valid.
+        If an image does not fit, with its name; if images have no label, with their rows; or if the source, the size
+        or the mode is not valid.
     OutputError
         If `out` holds anything else, or cannot be written.
     RunError
         If another process builds this store.
+
+    Warns
+    -----
+    UserWarning
+        If class names are similar, or if 16-bit images do not use all bits. Before the first 16-bit image is written,
+        the rest of the source is read once to find their scale.
 
     Examples
     --------
@@ -149,17 +166,21 @@ def build_store(
     """
     if mode not in CHANNELS:
         raise DataError(f"mode must be one of {', '.join(CHANNELS)}; got {mode!r}.")
-    folder, size, records = expand_user(out), parse_image_size(image_size), open_records(source)
+    folder, size = expand_user(out), parse_image_size(image_size)
+    records = open_records(source, follow_links=follow_links).checked(unlabeled, DROP_HINT)
     if records.problems and not skip_bad:
         raise DataError(f"{source}: {records.problems[0]} To leave unusable files out: skip_bad=True (--skip-bad).")
     if folder.exists() and not (folder.is_dir() and all(map(_belongs_to_store, folder.iterdir()))):
         raise OutputError(f"{folder}: is neither empty nor a store. Choose a new folder.")
-    request = {"image_size": size and list(size), "mode": mode, "skip_bad": skip_bad}
+    request = {"image_size": size and [*size, size.aspect], "mode": mode, "skip_bad": skip_bad, "unlabeled": unlabeled}
     with locked(folder), name_os_errors(folder):
         builder = StoreBuilder.load_or_create(folder, records, request)
         if not builder.complete:
             builder.run(records, size, CHANNELS[mode], progress)
     (folder / LOCK_FILE).unlink(missing_ok=True)  # a complete store needs no lock
+    notes = set(records.notes) | {similar_names_message(builder.classes), scale_message(builder.white or MAX_16_BIT)}
+    for note in sorted(filter(None, notes)):
+        warn_user(f"{records.what}: {note}")
     return folder
 
 

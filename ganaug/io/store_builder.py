@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,17 +17,20 @@ from ganaug._version import __version__
 from ganaug.errors import DataError, OutputError
 from ganaug.images import image_hashes
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
-from ganaug.io.decoding import Pixels, UnusableImage, strict_pillow_warnings
+from ganaug.io.decoding import DecodedImage, Pixels, UnusableImage, strict_pillow_warnings
 from ganaug.io.listing import Problem
 from ganaug.io.output import check_free_space
 from ganaug.io.paths import STORE
-from ganaug.io.records import Record, Records
+from ganaug.io.pillow_modes import MAX_16_BIT, white_value
+from ganaug.io.record_types import Record, Records
 from ganaug.io.store_format import BLOCK_IMAGES, FORMAT, HASHES, IMAGES, LABELS, is_store, load_images
 from ganaug.io.threads import Progress, map_in_threads
 
+Decoded = tuple[Record, DecodedImage | UnusableImage]
 BLOCKS_PER_SAVE = 8  # a killed build repeats at most so many blocks
 CHANNELS = {"auto": None, "gray": 1, "rgb": 3}
 
+DROP_HINT = "Give them a class, or leave them out: build_store(..., unlabeled='drop'), --unlabeled drop"
 _RESIZE = "Pass an image size to resize all to (image_size, --image-size)."
 
 
@@ -50,6 +54,8 @@ class StoreBuilder:
     skipped : list of dict
         File, cause and fix of each image that was left out.
     complete : bool
+    white : int or None
+        The value of 16-bit images that becomes 255, set before the first one is written.
     """
 
     folder: Path
@@ -61,6 +67,7 @@ class StoreBuilder:
     n_images: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     complete: bool = False
+    white: int | None = None
 
     @classmethod
     def load_or_create(cls, folder: Path, records: Records, request: dict[str, Any]) -> "StoreBuilder":
@@ -81,13 +88,14 @@ class StoreBuilder:
                 f"{folder}: is a store of format {about.get('format')!r}; this version of ganaug writes format "
                 f"{FORMAT}. Remove it and build it again."
             )
-        differing = [name for name, value in request.items() if about.get("request", {}).get(name) != value]
+        before = {"unlabeled": "error", **about.get("request", {})}
+        differing = [name for name, value in request.items() if before.get(name) != value]
         if differing:
             raise OutputError(
                 f"{folder}: is a store of something else ({', '.join(differing)} differs). Choose another folder, or "
                 "remove it."
             )
-        return cls(folder, **{name: about[name] for name in _state_names()})
+        return cls(folder, **{"white": None, **{name: about[name] for name in _state_names() if name in about}})
 
     def run(
         self, records: Records, size: tuple[int, int] | None, channels: int | None, progress: Progress | None
@@ -110,14 +118,10 @@ class StoreBuilder:
             If an image does not fit, or if no image can be used.
         """
         index = {name: label for label, name in enumerate(self.classes)}
-        decoded = map_in_threads(
-            lambda record: (record, _decode_record(record, size)), records.iterate_from(self.n_read)
-        )
         with _open_files(self.folder) as files, strict_pillow_warnings():
             self._truncate(files)
-            for number in count(1):
-                block = list(islice(decoded, BLOCK_IMAGES))
-                self._append(block, files, index, channels, records.total)
+            for number, block in zip(count(1), self._decode_blocks(records, size), strict=False):
+                self._append(block, files, index, channels, records)
                 if progress is not None:
                     progress(self.n_read, records.total or self.n_read)
                 if number % BLOCKS_PER_SAVE == 0 or not block:
@@ -134,6 +138,23 @@ class StoreBuilder:
         self.complete = True
         self._save({"counts": images.counts, "fingerprint": images.fingerprint()})
 
+    def _decode_blocks(self, records: Records, size: tuple[int, int] | None) -> Iterator[list[Decoded]]:
+        """Yield blocks of decoded records from number `n_read` on, and at last an empty block."""
+        while True:
+            decode = partial(_decode_record, size=size, white=self.white or MAX_16_BIT)
+            decoded = map_in_threads(decode, records.iterate_from(self.n_read))
+            while block := list(islice(decoded, BLOCK_IMAGES)):
+                if self.white is None and _maximum(block) is not None:
+                    break
+                yield block
+            else:
+                yield []
+                return
+            # one pass over the rest of the source: all of its 16-bit images get the same scale
+            rest = map_in_threads(decode, records.iterate_from(self.n_read))
+            maxima = (_maximum([each]) for each in rest)
+            self.white = white_value(max(maximum for maximum in maxima if maximum is not None))
+
     def _truncate(self, files: Sequence[BinaryIO]) -> None:
         """Remove what a killed build wrote after it last saved its state."""
         n_pixels = int(np.prod(self.shape)) if self.shape else 0
@@ -143,19 +164,22 @@ class StoreBuilder:
 
     def _append(
         self,
-        block: list[tuple[Record, Pixels | UnusableImage]],
+        block: list[Decoded],
         files: Sequence[BinaryIO],
         index: dict[str, int],
         channels: int | None,
-        total: int | None,
+        records: Records,
     ) -> None:
         """Write a block of decoded records to the files. Classes that are new are added to `index`."""
         rows, labels = [], []
-        for record, result in block:
-            if isinstance(result, UnusableImage):
+        for number, (record, result) in enumerate(block, self.n_read):
+            if record.label is None:
+                records.keeps(number, record, self.request["unlabeled"], DROP_HINT)
+                self.skipped.append(vars(Problem(record.name, "has no label", "Give it a class")))
+            elif isinstance(result, UnusableImage):
                 self._skip(record, result)
             else:
-                rows.append(self._to_row(record, result, channels, total))
+                rows.append(self._to_row(record, result.pixels, channels, records.total))
                 labels.append(index.setdefault(record.label, len(index)))
         # together, after all images of the block were accepted: an exception leaves the saved state valid
         self.n_read, self.n_images, self.classes = self.n_read + len(block), self.n_images + len(rows), list(index)
@@ -210,12 +234,18 @@ def _state_names() -> list[str]:
     return [each.name for each in fields(StoreBuilder) if each.name != "folder"]
 
 
-def _decode_record(record: Record, size: tuple[int, int] | None) -> Pixels | UnusableImage:
+def _decode_record(record: Record, size: tuple[int, int] | None, white: int) -> Decoded:
     """Decode a record. An unusable image is returned as the exception, so that other images go on."""
     try:
-        return record.decode(size).pixels
+        return record, replace(record.decode(size, white), info={})  # color profiles take memory
     except UnusableImage as error:
-        return error
+        return record, error
+
+
+def _maximum(block: Sequence[Decoded]) -> int | None:
+    """Return the largest value of the 16-bit images of a block with a label; None if there are none."""
+    images = [result for record, result in block if record.label is not None and isinstance(result, DecodedImage)]
+    return max((image.maximum for image in images if image.maximum is not None), default=None)
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 per image; ``store.json`` describes them and how far the store is built.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -48,10 +48,21 @@ def load_images(folder: Path, shape: Sequence[int], classes: Sequence[str], *, h
     """
     labels, hashes = (torch.from_numpy(np.fromfile(folder / name, "<i8").astype(np.int64)) for name in (LABELS, HASHES))
     if not has_class_order:
-        are_numbers = all(name.isdecimal() for name in classes)
-        # class names that are numbers in numeric order: as text, 10 would come before 9
-        ordered = sorted(classes, key=int if are_numbers else str)
+        ordered = sort_class_names(classes)
         labels = torch.tensor([ordered.index(name) for name in classes])[labels]
         classes = ordered
     rows = StoredRows(folder / IMAGES, (len(labels), *shape), hashes)
     return LabeledImages(cast(Tensor, rows), labels, tuple(classes))
+
+
+def sort_class_names(names: Iterable[str]) -> list[str]:
+    """Sort class names, by value if all are numbers: as text, 10 would come before 9.
+
+    Examples
+    --------
+    >>> from ganaug.io.store_format import sort_class_names
+    >>> sort_class_names(["10", "9"]), sort_class_names(["b", "a", "10"])
+    (['9', '10'], ['10', 'a', 'b'])
+    """
+    names = list(names)
+    return sorted(names, key=int if all(name.isdecimal() for name in names) else str)

@@ -6,9 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from ganaug.errors import DataError
 from ganaug.io.names import escape_cell, is_formula
 
 STANDARD_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
+
+# texts that pandas, and Hugging Face datasets by way of it, read as missing: pandas._libs.parsers.STR_NA_VALUES
+MISSING_TEXTS = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
+    | {"NULL", "NaN", "None", "n/a", "nan", "null"}
+)
 
 Row = Mapping[str, object]
 
@@ -86,6 +93,24 @@ def encode_table(rows: Iterable[Row]) -> bytes:
         has_carriage_return = any("\r" in cell for cell in cells)  # csv would leave it unquoted
         (quoted if has_carriage_return else minimal).writerow(cells)
     return text.getvalue().encode()
+
+
+def check_labels(names: Iterable[str]) -> None:
+    """Raise DataError for class names that other readers of metadata.csv take for a missing label.
+
+    Examples
+    --------
+    >>> from ganaug.io.table import check_labels
+    >>> check_labels(["cat", "null"])
+    Traceback (most recent call last):
+    ganaug.errors.DataError: class 'null': pandas and Hugging Face datasets read this name in metadata.csv as ...
+    """
+    missing = [repr(name) for name in names if name in MISSING_TEXTS]
+    if missing:
+        raise DataError(
+            f"class {', '.join(missing)}: pandas and Hugging Face datasets read this name in metadata.csv as a missing "
+            "label. Rename the class: its folder, or its label in metadata.csv."
+        )
 
 
 def is_true(value: object) -> bool:

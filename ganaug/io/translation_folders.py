@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
+from ganaug.io.candidates import FOLLOW_HINT
 from ganaug.io.decoding import (
     SUFFIXES,
     Pixels,
@@ -20,6 +21,8 @@ from ganaug.io.decoding import (
     stack_images,
     strict_pillow_warnings,
 )
+from ganaug.io.paths import walk_images
+from ganaug.io.resizing import resize_picture
 from ganaug.io.threads import Progress, map_in_threads
 
 T = TypeVar("T")
@@ -61,6 +64,7 @@ def read_domain(
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
     skip_bad: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> DomainImages:
     """Read every image below a folder.
@@ -74,6 +78,8 @@ def read_domain(
         Read label images: gray values or palette indices in ``0..num_labels - 1``, as they are stored.
     skip_bad : bool, default=False
         Leave unusable files out instead of raising an exception.
+    follow_links : bool, default=False
+        Follow links that lead out of the folder.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of files.
 
@@ -105,8 +111,8 @@ def read_domain(
             return decode(path, image_size).pixels
         return decode_labels(path, num_labels, image_size)
 
-    folder = expand_user(root)
-    return _stack(folder, _read_all(folder, read, progress), skip_bad=skip_bad)
+    results = _read_all(expand_user(root), read, progress, follow_links=follow_links)
+    return _stack(expand_user(root), results, skip_bad=skip_bad)
 
 
 def read_domains(
@@ -119,6 +125,7 @@ def read_domains(
     image_size: tuple[int, int] | None = None,
     num_labels: int | None = None,
     skip_bad: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> tuple[DomainImages, DomainImages]:
     """Read the domains X and Y of an image translation.
@@ -134,7 +141,7 @@ def read_domains(
         Each image of `first` is a pair: X is its left half and Y its right half.
     swapped : bool, default=False
         X is the right half.
-    image_size, num_labels, skip_bad, progress
+    image_size, num_labels, skip_bad, follow_links, progress
         As in `read_domain`. Label images are those of X.
 
     Returns
@@ -167,16 +174,29 @@ def read_domains(
             raise DataError("images side by side are in one folder: pass only that one.")
         if num_labels is not None:
             raise DataError("images side by side are no label images: leave num_labels out.")
-        left, right = _read_halves(expand_user(first), image_size=image_size, skip_bad=skip_bad, progress=progress)
+        left, right = _read_halves(
+            expand_user(first), image_size, progress, skip_bad=skip_bad, follow_links=follow_links
+        )
         return (right, left) if swapped else (left, right)
     if second is None:
         first, second = _find_folders(expand_user(first), paired=paired)
-    x = read_domain(first, image_size=image_size, num_labels=num_labels, skip_bad=skip_bad, progress=progress)
-    y = read_domain(second, image_size=image_size, skip_bad=skip_bad, progress=progress)
+    x, y = (
+        read_domain(
+            folder,
+            image_size=image_size,
+            num_labels=labels,
+            skip_bad=skip_bad,
+            follow_links=follow_links,
+            progress=progress,
+        )
+        for folder, labels in ((first, num_labels), (second, None))
+    )
     return _match(x, y, skip_bad=skip_bad) if paired else (x, y)
 
 
-def _read_all(folder: Path, read: Callable[[Path], T], progress: Progress | None) -> dict[str, T | str]:
+def _read_all(
+    folder: Path, read: Callable[[Path], T], progress: Progress | None, *, follow_links: bool
+) -> dict[str, T | str]:
     """Apply `read` to every image below a folder. Returns its results, or why a file is unusable, by file."""
 
     def read_or_explain(file: str) -> T | str:
@@ -185,24 +205,22 @@ def _read_all(folder: Path, read: Callable[[Path], T], progress: Progress | None
         except UnusableImage as error:
             return f"{error.cause}. {error.fix}."
 
-    files = list(_find_files(folder))
+    files = list(_find_files(folder, follow_links=follow_links))
     with strict_pillow_warnings():
         return dict(zip(files, map_in_threads(read_or_explain, files, progress), strict=True))
 
 
-def _find_files(folder: Path) -> Iterator[str]:
+def _find_files(folder: Path, *, follow_links: bool) -> Iterator[str]:
     """Yield the images below a folder, by their names. Raises DataError if there are none, or if a link leads out."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder.")
     root, n_files = folder.resolve(), 0
-    for path in sorted(folder.rglob("*")):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if is_hidden or path.suffix.lower() not in SUFFIXES or path.is_dir():
-            continue
-        if not path.resolve().is_relative_to(root):  # it could copy private files into a data set
-            raise DataError(f"{path}: is a link that leads out of {folder}. Remove it, or copy the image.")
+    for file in sorted(walk_images(folder, follow_links=follow_links), key=PurePosixPath):
+        # by default, because a link could copy private files into a data set
+        if not follow_links and not (folder / file).resolve().is_relative_to(root):
+            raise DataError(f"{folder / file}: is a link that leads out of {folder}. Copy the image in, {FOLLOW_HINT}.")
         n_files += 1
-        yield path.relative_to(folder).as_posix()
+        yield file
     if not n_files:
         raise DataError(f"{folder}: contains no image ({', '.join(sorted(SUFFIXES))}).")
 
@@ -228,10 +246,15 @@ def _stack(folder: Path, results: Mapping[str, Pixels | str], *, skip_bad: bool)
 
 
 def _read_halves(
-    root: Path, *, image_size: tuple[int, int] | None, skip_bad: bool, progress: Progress | None
+    root: Path,
+    image_size: tuple[int, int] | None,
+    progress: Progress | None,
+    *,
+    skip_bad: bool,
+    follow_links: bool,
 ) -> tuple[DomainImages, DomainImages]:
     """Read the left and the right halves of the images below a folder."""
-    results = _read_all(root, lambda path: _split(decode(path).pixels, image_size), progress)
+    results = _read_all(root, lambda path: _split(decode(path).pixels, image_size), progress, follow_links=follow_links)
     left, right = (
         {file: halves if isinstance(halves, str) else halves[position] for file, halves in results.items()}
         for position in (0, 1)
@@ -246,9 +269,7 @@ def _split(pixels: Pixels, image_size: tuple[int, int] | None) -> tuple[Pixels, 
         raise UnusableImage(f"is {width} pixels wide, an odd number: two halves side by side have equal width")
 
     def resize(half: Pixels) -> Pixels:
-        if image_size is None or half.shape[:2] == image_size:
-            return half
-        return np.asarray(Image.fromarray(half).resize(image_size[::-1], Image.Resampling.BICUBIC))
+        return half if image_size is None else np.asarray(resize_picture(Image.fromarray(half), image_size))
 
     return resize(pixels[:, : width // 2]), resize(pixels[:, width // 2 :])
 

@@ -10,14 +10,16 @@ from ganaug._runtime.locks import directory_lock
 from ganaug.errors import DataError, OutputError
 from ganaug.images import LabeledImages
 from ganaug.io.decoding import content_hash
+from ganaug.io.encoding import png
 from ganaug.io.image_files import image_files, max_overhead
-from ganaug.io.manifest import Manifest, sha256, undo_locked, write_file
-from ganaug.io.names import safe_name, unique_name
+from ganaug.io.items import folded
+from ganaug.io.manifest import Manifest, sha256, text_of, undo_locked, write_file
+from ganaug.io.names import folder_names, safe_name, unique_name
 from ganaug.io.output import Contents, NewFile, bytes_on_disk, check_free_space, check_output, name_os_errors, publish
 from ganaug.io.paths import MANIFEST, METADATA
 from ganaug.io.preflight import FolderInspection
 from ganaug.io.signing import Sign
-from ganaug.io.table import Row, encode_table, make_row
+from ganaug.io.table import Row, check_labels, encode_table, make_row
 from ganaug.io.threads import Progress, map_in_threads
 
 
@@ -46,6 +48,8 @@ def write_folder(
 
     Raises
     ------
+    DataError
+        If a class has a name that other readers take for a missing label, such as "NA".
     OutputError
         If `out` is not empty, or if it cannot be written.
     RunError
@@ -55,7 +59,8 @@ def write_folder(
     -----
     A synthetic image without a `file_name` in its metadata is called ``synthetic-<model hash>-<seed>.png``. In
     metadata.csv, ganaug's columns come first and those of the metadata follow. A class name that is not safe as the
-    name of a folder becomes a slug; metadata.csv keeps the original name.
+    name of a folder, or that differs from another one in case only, becomes a slug; metadata.csv keeps the original
+    name.
 
     The files are written to ``.<OUT>.partial-*`` beside `out`, which is then renamed. If the process is killed, the
     next call with the same `out` removes that folder.
@@ -71,7 +76,7 @@ def write_folder(
     ...     sorted(path.relative_to(out).as_posix() for path in out.glob("*/*.png"))
     ['cat/image-000001.png', 'cat/image-000002.png', 'dog/image-000003.png']
     """
-    folders = {name: safe_name(name) for name in images.classes}
+    folders = folder_names(images.classes)
     files = [*image_files(images, images.classes, folders, defaultdict(set), sign)]
     return publish(Contents.from_files(files), out, progress)
 
@@ -106,12 +111,13 @@ def stream_contents(
     >>> contents.folders, contents.n_files
     (('cat', 'dog'), 3)
     """
-    folders, used_names = {name: safe_name(name) for name in counts}, defaultdict[str, set[str]](set)
+    folders, used_names = folder_names(counts), defaultdict[str, set[str]](set)
     files = (new for block in blocks for new in image_files(block, tuple(counts), folders, used_names, sign))
     n_files = sum(counts.values())
     n_bytes = n_files * bytes_on_disk([math.prod(shape) + max_overhead(sign)])
-    non_empty = sorted({folders[name] for name, count in counts.items() if count})
-    return Contents(files, tuple(non_empty), n_files, n_bytes, tuple(counts))
+    labels = [name for name, count in counts.items() if count]
+    non_empty = tuple(sorted(folders[name] for name in labels))
+    return Contents(files, non_empty, n_files, n_bytes, tuple(counts), tuple(labels))
 
 
 def write_augmented_folder(
@@ -119,6 +125,7 @@ def write_augmented_folder(
     synthetic: LabeledImages,
     out: str | Path,
     *,
+    resized: LabeledImages | None = None,
     sign: Sign | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -133,6 +140,9 @@ def write_augmented_folder(
         Its classes must be among those of `data`.
     out : path
         The new folder. Must not exist, or be empty.
+    resized : LabeledImages, optional
+        The original images as they were read, in the order of `data.entries`. Those that were resized are written as
+        PNG files of these pixels instead of copies.
     sign, progress
         As in `write_folder`.
 
@@ -144,19 +154,29 @@ def write_augmented_folder(
     Raises
     ------
     DataError
-        If `synthetic` has a class that `data` lacks, or if an original image changed since it was inspected.
+        If `synthetic` has a class that `data` lacks, if an original image changed since it was inspected, or as in
+        `write_folder`.
     OutputError
         As in `write_folder`, and if `out` lies inside the original folder.
     """
     check_output(out, data.root)  # `publish` checks again, but does not know the data folder
     used_names: dict[str, set[str]] = defaultdict(set)
-    folders = {name: safe_name(name) for name in data.classes}
+    folders = folder_names(data.classes)
     originals = []
-    for row, entry in zip(_original_rows(data), data.entries, strict=True):
-        folder = folders[entry.label]
-        file = f"{folder}/{unique_name(safe_name(PurePosixPath(entry.file).name), used_names[folder])}"
-        content = partial(_read_unchanged, data.root / entry.file, entry.content_hash)
-        originals.append(NewFile(file, content, entry.n_bytes, {**row, "file_name": file}))
+    for number, (row, entry) in enumerate(zip(_original_rows(data), data.entries, strict=True)):
+        folder, name = folders[entry.label], PurePosixPath(entry.file)
+        # an image that is marked as synthetic keeps its marks, which are in its bytes
+        is_copied = resized is None or entry.is_marked or (entry.height, entry.width) == resized.shape[1:]
+        if resized is None or is_copied:
+            content, n_bytes = partial(_read_unchanged, data.root / entry.file, entry.content_hash), entry.n_bytes
+        else:
+            content, n_bytes, name = (
+                partial(_encode_row, resized, number),
+                resized.images[0].numel(),
+                name.with_suffix(".png"),
+            )
+        file = f"{folder}/{unique_name(safe_name(name.name), used_names[folder])}"
+        originals.append(NewFile(file, content, n_bytes + max_overhead(None), {**row, "file_name": file}))
     new_files = image_files(synthetic, data.classes, folders, used_names, sign)
     return publish(Contents.from_files([*originals, *new_files]), out, progress)
 
@@ -186,15 +206,16 @@ def add_to_folder(
     Raises
     ------
     DataError
-        If `synthetic` has a class that `data` lacks.
+        If `synthetic` has a class that `data` lacks, or as in `write_folder`.
     OutputError
-        If the folder has a manifest already, or if it cannot be written.
+        If the folder has a manifest already, if a class folder is a link that leads out of it, or if it cannot be
+        written.
     RunError
         If another process adds to the folder.
     """
     root = data.root
     with directory_lock(root):
-        check_not_augmented(root)
+        check_addable(data)
         files = _files_to_add(data, synthetic, sign)
         check_free_space(root, bytes_on_disk(new.n_bytes for new in files))
         contents = list(map_in_threads(lambda new: new.content(), files))  # smaller than `synthetic`, also in memory
@@ -211,14 +232,36 @@ def check_not_augmented(root: Path) -> None:
         )
 
 
+def check_addable(data: FolderInspection) -> None:
+    """Check that synthetic images can be added to a data folder.
+
+    Raises
+    ------
+    DataError
+        If a class has a name that other readers take for a missing label.
+    OutputError
+        If ganaug added to the folder before, or if a class folder is a link that leads out of it.
+    """
+    check_not_augmented(data.root)
+    check_labels(name for name, count in data.counts.items() if count)
+    for folder in _class_folders(data).values():
+        if not (data.root / folder).resolve().is_relative_to(data.root.resolve()):
+            raise OutputError(
+                f"{data.root / folder}: is a link that leads out of {data.root}. Write to a new folder instead."
+            )
+
+
+def _class_folders(data: FolderInspection) -> dict[str, str]:
+    """Name the class folders of a data folder. Those that exist keep their names."""
+    return folder_names(data.classes, existing=[path.name for path in data.root.iterdir() if path.is_dir()])
+
+
 def _files_to_add(data: FolderInspection, synthetic: LabeledImages, sign: Sign | None) -> list[NewFile]:
     """Name the synthetic images so that they collide with no file of the data folder."""
-    root = data.root
-    folders = {name: name if data.form == "folders" else safe_name(name) for name in data.classes}
-    for folder in set(folders.values()):
-        if not (root / folder).resolve().is_relative_to(root.resolve()):
-            raise OutputError(f"{root / folder}: is a link that leads out of {root}. Write to a new folder instead.")
-    used_names = defaultdict(set, {folder: _names_in(root / folder) for folder in folders.values()})
+    folders = _class_folders(data)
+    used_names = defaultdict(
+        set, {folder: set(map(folded, _names_in(data.root / folder))) for folder in folders.values()}
+    )
     return list(image_files(synthetic, data.classes, folders, used_names, sign))
 
 
@@ -229,7 +272,7 @@ def _add(root: Path, contents: Mapping[str, bytes], metadata: bytes, progress: P
     manifest = Manifest(
         {file: sha256(content) for file, content in contents.items()} | {METADATA: sha256(metadata)},
         tuple(folder for folder in folders if not (root / folder).exists()),
-        None if previous is None else previous.decode(),
+        None if previous is None else text_of(previous),
     )
     with name_os_errors(root):
         manifest.write(root)  # first, so that undo works after a kill at any later moment
@@ -255,6 +298,11 @@ def _original_rows(data: FolderInspection) -> list[Row]:
         )
         for entry in data.entries
     ]
+
+
+def _encode_row(images: LabeledImages, row: int) -> bytes:
+    """Encode one image as PNG."""
+    return png(images.images[row])
 
 
 def _read_unchanged(path: Path, expected_hash: str) -> bytes:

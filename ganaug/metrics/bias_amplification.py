@@ -78,7 +78,8 @@ def amplification(real: np.ndarray, synthetic: np.ndarray, *, direction: str = "
     change = _shares(weighted, axis) - _shares(real, axis)
     signed = np.where(is_correlated, change, -change)
     signed = signed[np.isfinite(signed)]  # an empty row or column has no shares
-    return Amplification(float(signed.mean()), float(signed[signed > 0].sum()), float(signed[signed < 0].sum()))
+    mean = float(signed.mean()) if len(signed) else float("nan")  # no value occurs in both sets
+    return Amplification(mean, float(signed[signed > 0].sum()), float(signed[signed < 0].sum()))
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,11 @@ def calibrated_amplification(
             reference = _draw(random, real.sum(1), real_shares) if of_population else real
             drawn = _draw(random, synthetic.sum(1), synthetic_shares)
             means[index] = amplification(reference, drawn, direction=direction).mean
-        return means
+        return means[np.isfinite(means)]
 
     faithful_shares = _class_shares(real + synthetic if of_population else real)
     null = resample(faithful_shares, faithful_shares, n)
+    n = len(null)
     value, expected = amplification(real, synthetic, direction=direction).mean, float(null.mean())
     # equal values may differ in the last bits
     p = (1 + int((np.abs(null - expected) >= abs(value - expected) - 1e-12).sum())) / (1 + n)

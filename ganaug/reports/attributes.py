@@ -1,6 +1,5 @@
 """Attributes of images, from their metadata: the values that occur, and the value of each image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,12 +8,9 @@ import pandas as pd
 from torch import Tensor
 
 from ganaug.errors import DataError
+from ganaug.evaluation.groups import cell_text
 from ganaug.images import LabeledImages
-from ganaug.io.table import is_missing
 from ganaug.metrics.class_recognition import recognize_classes
-
-PREFIX = "attr_"
-MAX_VALUES = 20  # a column with more values is an identifier or a number rather than an attribute
 
 
 @dataclass(frozen=True)
@@ -78,73 +74,6 @@ class Attribute:
         return [0] if len(self.values) == 2 else list(range(len(self.values)))
 
 
-def shared_attributes(*sets: LabeledImages) -> list[str]:
-    """List the columns `attr_...` that the metadata of all image sets have.
-
-    Parameters
-    ----------
-    *sets : LabeledImages
-        At least one.
-
-    Returns
-    -------
-    list of str
-        Sorted.
-
-    Examples
-    --------
-    >>> import pandas as pd, torch
-    >>> from ganaug import LabeledImages
-    >>> from ganaug.reports.attributes import shared_attributes
-    >>> metadata = pd.DataFrame({"attr_sex": ["f"], "file_name": ["a.png"]})
-    >>> pixels, labels = torch.zeros(1, 1, 4, 4, dtype=torch.uint8), torch.tensor([0])
-    >>> shared_attributes(LabeledImages(pixels, labels, ("ill",), metadata))
-    ['attr_sex']
-    """
-    return sorted(name for name in set.intersection(*map(_columns, sets)) if name.startswith(PREFIX))
-
-
-def resolve_names(
-    real: LabeledImages, synthetic: LabeledImages, requested: Sequence[str] | None, *, predicted: bool
-) -> list[str]:
-    """Return the names of the attributes to compare.
-
-    Parameters
-    ----------
-    real, synthetic : LabeledImages
-        Images with metadata.
-    requested : sequence of str, optional
-        Columns; None: those of the real images that begin with `attr_`.
-    predicted : bool
-        Whether the synthetic images may lack an attribute, because it is predicted.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    DataError
-        If there is no attribute, or the metadata lack one.
-    """
-    names = list(requested) if requested is not None else shared_attributes(real)
-    if not names:
-        raise DataError(
-            "no attributes: pass attributes=, a list of columns of metadata.csv, or name the columns "
-            f"{PREFIX}..., for example {PREFIX}sex."
-        )
-    for name in names:
-        for origin, images in {"real": real, "synthetic": synthetic}.items():
-            if name in _columns(images) or (predicted and origin == "synthetic"):
-                continue
-            columns = ", ".join(sorted(_columns(images))) or "none"
-            fix = " Pass predicted=True to predict it from the images." if origin == "synthetic" else ""
-            raise DataError(
-                f"attribute {name!r} is not a column of the metadata of the {origin} images. Columns: {columns}.{fix}"
-            )
-    return names
-
-
 def known_attributes(real: LabeledImages, synthetic: LabeledImages, names: list[str]) -> list[Attribute]:
     """Return the attributes that the metadata of both image sets have, and each combination of two.
 
@@ -153,19 +82,15 @@ def known_attributes(real: LabeledImages, synthetic: LabeledImages, names: list[
     real, synthetic : LabeledImages
         Images with metadata.
     names : list of str
-        Columns of the real images; those that the synthetic images lack are skipped.
+        Columns of the real images; those without a value among the synthetic images are skipped.
 
     Returns
     -------
     list of Attribute
         First the attributes, then the pairs.
 
-    Raises
-    ------
-    DataError
-        If an attribute has fewer than 2 or more than 20 values.
     """
-    known = [name for name in names if name in _columns(synthetic)]
+    known = [name for name in names if has_values(synthetic, name)]
     texts = [{name: column_texts(images, name) for name in known} for images in (real, synthetic)]
     # a pair shows shifts that cancel within each attribute alone
     for first, second in combinations(known, 2):
@@ -178,8 +103,7 @@ def known_attributes(real: LabeledImages, synthetic: LabeledImages, names: list[
     attributes = []
     for name, column in real_texts.items():
         # a value that occurs among synthetic images only is a change of composition too
-        occurring = column + synthetic_texts[name]
-        values = distinct_values(occurring) if name not in names else check_values(name, occurring)
+        values = distinct_values(column + synthetic_texts[name])
         attributes.append(Attribute(name, values, encode(column, values), encode(synthetic_texts[name], values)))
     return attributes
 
@@ -199,7 +123,7 @@ def predicted_attributes(
     real, synthetic : LabeledImages
         N and M images; the real ones have the attributes as metadata.
     names : list of str
-        Columns of the real images; those that the synthetic images have are skipped.
+        Columns of the real images; those with values among the synthetic images are skipped.
     real_features, synthetic_features : Tensor, shape (N, D) and (M, D)
         Features that the classifier takes.
     seed : int
@@ -209,18 +133,13 @@ def predicted_attributes(
     -------
     list of Attribute
         With `predicted`: predictions for the real images by classifiers that were not fitted on them.
-
-    Raises
-    ------
-    DataError
-        If an attribute has fewer than 2 or more than 20 values.
     """
     attributes = []
     for name in names:
-        if name in _columns(synthetic):
+        if has_values(synthetic, name):
             continue
         column = column_texts(real, name)
-        values = check_values(name, column)
+        values = distinct_values(column)
         truth = encode(column, values)
         known = np.flatnonzero(truth >= 0)  # the classifier cannot be fitted on images without a value
         labels = synthetic.labels.new_tensor(truth[known])
@@ -247,50 +166,54 @@ def column_texts(images: LabeledImages, name: str) -> list[str | None]:
     Returns
     -------
     list of str or None
-        None where a value is missing.
+        Equal values have equal texts, see `text_value`. None where a value is missing.
+
+    Raises
+    ------
+    DataError
+        If cells have several values, or several columns have this name.
+
+    Examples
+    --------
+    >>> import pandas as pd, torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.reports.attributes import column_texts
+    >>> pixels, sites = torch.zeros(3, 1, 4, 4, dtype=torch.uint8), pd.DataFrame({"attr_site": [1.0, None, " NA"]})
+    >>> column_texts(LabeledImages(pixels, torch.tensor([0, 0, 0]), ("ill",), sites), "attr_site")
+    ['1', None, 'NA']
     """
-    return [None if is_missing(value) else str(value) for value in pd.DataFrame(images.metadata)[name]]
+    table = pd.DataFrame(images.metadata)
+    n_columns = list(table.columns).count(name)
+    if n_columns > 1:
+        raise DataError(f"{n_columns} columns have this name")
+    return [cell_text(value) for value in table[name].tolist()]
+
+
+def has_value(column: list[str | None]) -> bool:
+    """Return whether any value of a column is known."""
+    return any(text is not None for text in column)
+
+
+def has_values(images: LabeledImages, name: str) -> bool:
+    """Return whether the metadata have a column that can be read, with at least one value."""
+    try:
+        return name in attribute_columns(images) and has_value(column_texts(images, name))
+    except DataError:
+        return False
+
+
+def attribute_columns(images: LabeledImages) -> list[str]:
+    """Return the names of the columns of metadata."""
+    return (
+        []
+        if images.metadata is None
+        else list(dict.fromkeys(name for name in images.metadata.columns if isinstance(name, str)))
+    )
 
 
 def distinct_values(column: list[str | None]) -> tuple[str, ...]:
     """Return the values that occur in a column, sorted, without missing ones."""
     return tuple(sorted({value for value in column if value is not None}))
-
-
-def check_values(name: str, column: list[str | None], origin: str = "real") -> tuple[str, ...]:
-    """Return the values that occur in a column.
-
-    Parameters
-    ----------
-    name : str
-        Name of the attribute, for the message.
-    column : list of str or None
-        Its texts.
-    origin : str
-        Origin of the images ("real", "test"), for the message.
-
-    Returns
-    -------
-    tuple of str
-        Sorted.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than 2 or more than 20 values.
-
-    Examples
-    --------
-    >>> from ganaug.reports.attributes import check_values
-    >>> check_values("attr_sex", ["m", "f", None, "m"])
-    ('f', 'm')
-    """
-    values = distinct_values(column)
-    if not 2 <= len(values) <= MAX_VALUES:
-        raise DataError(
-            f"attribute {name!r} has {len(values)} values among the {origin} images: choose one with 2 to {MAX_VALUES}."
-        )
-    return values
 
 
 def encode(column: list[str | None], values: tuple[str, ...]) -> np.ndarray:
@@ -316,8 +239,3 @@ def encode(column: list[str | None], values: tuple[str, ...]) -> np.ndarray:
     """
     index = {value: number for number, value in enumerate(values)}
     return np.array([-1 if value is None else index.get(value, -1) for value in column], dtype=np.int64)
-
-
-def _columns(images: LabeledImages) -> set[str]:
-    """Names of the columns of metadata."""
-    return set() if images.metadata is None else {str(name) for name in images.metadata.columns}

@@ -1,21 +1,23 @@
 """bias_report: do synthetic images keep the composition of the real ones?"""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
-from ganaug.errors import DataError
+from ganaug._runtime.messages import warn_user
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import resolve_classifier
-from ganaug.evaluation.splits import resolve_groups
-from ganaug.images import LabeledImages, match_classes
+from ganaug.evaluation.groups import check_groups_apart, resolve_groups
+from ganaug.evaluation.matching import check_trainable, drop_synthetic, match_classes, match_synthetic
+from ganaug.images import LabeledImages
 from ganaug.metrics.bias_amplification import N_RESAMPLES
 from ganaug.metrics.features import Extractor, get_extractor
-from ganaug.reports.attributes import Attribute, known_attributes, predicted_attributes, resolve_names
+from ganaug.reports.attribute_selection import AttributeSelection, select_attributes
+from ganaug.reports.attributes import Attribute, known_attributes, predicted_attributes
 from ganaug.reports.bias_summary import summarize_bias
 from ganaug.reports.composition import (
     BiasInputs,
@@ -42,7 +44,7 @@ def bias_report(
     real: LabeledImages,
     synthetic: LabeledImages,
     *,
-    attributes: Sequence[str] | None = None,
+    attributes: str | Sequence[str] | None = None,
     groups: str | Sequence[Any] | np.ndarray | None = None,
     claim: str = "training",
     predicted: bool = False,
@@ -61,8 +63,9 @@ def bias_report(
     ----------
     real, synthetic : LabeledImages
         Images with a column of metadata for each attribute.
-    attributes : sequence of str, optional
-        Columns to compare. None: those that begin with `attr_`.
+    attributes : str or sequence of str, optional
+        Columns to compare, or their names separated by commas. None: those that begin with `attr_`. A column without 2
+        to 20 values, or without values in one of the sets, is left out with a warning, and the report says so.
     groups : str or array of shape (N,), optional
         Group of each real image, or a column of metadata. Images of one group (a patient, a slide) are not independent
         evidence about the population. None: the column `group_id`, if there is one.
@@ -88,12 +91,19 @@ def bias_report(
     Returns
     -------
     Report
-        Verdict "pass", "warn", "fail" or "insufficient". Cells of fewer than 10 images are "insufficient".
+        Verdict "pass", "warn", "fail" or "insufficient". Cells of fewer than 10 images are "insufficient", and so is
+        the report if no attribute can be compared.
+
+    Warns
+    -----
+    UserWarning
+        If an attribute is left out, with the reason.
 
     Raises
     ------
     DataError
-        If an attribute is not a column of the metadata, or the image sets do not match.
+        If a requested attribute is not a column of the metadata, the image sets do not match, or test images or their
+        groups are among the training images.
     ValueError
         If a parameter is invalid.
 
@@ -120,56 +130,112 @@ def bias_report(
     ill: attr_site = north is 25 percentage points more frequent among synthetic images than among real ones ...
     """
     _check_parameters(claim, predicted, features, n_seeds)
-    synthetic = match_classes(synthetic, real, "synthetic")
-    if not len(real) or not len(synthetic):
-        raise DataError(f"there are no {'real' if not len(real) else 'synthetic'} images to compare.")
-    names = resolve_names(real, synthetic, attributes, predicted=predicted)
-    group_ids, trainer = resolve_groups(real, groups), resolve_classifier(classifier)
-    if test is not None:
-        test = match_classes(test, real, "test")
-        check_test(test, names)
-    known = known_attributes(real, synthetic, names)
+    extract, trainer = None if features is None else get_extractor(features)[1], resolve_classifier(classifier)
+    sets = check_bias_inputs(real, synthetic, attributes=attributes, groups=groups, predicted=predicted, test=test)
+    for warning in sets.attributes.warnings():
+        warn_user(warning)
+    names, known = sets.attributes.names, known_attributes(sets.real, sets.synthetic, sets.attributes.names)
     of_population = claim == "population"
     inputs = BiasInputs(
-        real,
-        synthetic,
+        sets.real,
+        sets.synthetic,
         of_population,
-        group_ids if of_population else None,
-        n_draws=_count_draws(real, known, names),
+        sets.groups if of_population else None,
+        n_draws=_count_draws(sets.real, known, names),
         seed=random_state,
-        features=None if features is None else _extract(real, synthetic, features),
+        features=None if extract is None or not names else (extract(sets.real.images), extract(sets.synthetic.images)),
     )
     guesses = _predict(inputs, names) if predicted else []
-    rows = _composition_rows(inputs, names, known, guesses)
-    if test is not None:
-        clusters = resolve_groups(test, groups if isinstance(groups, str) else None)
-        rows += downstream_rows(real, synthetic, test, names, trainer, clusters, n_seeds=n_seeds, seed=random_state)
+    rows = _composition_rows(inputs, sets.attributes, known, guesses)
+    if sets.test is not None and sets.attributes.tested:
+        tested, clusters = sets.attributes.tested, sets.test_groups
+        training = sets.real, sets.synthetic
+        rows += downstream_rows(*training, sets.test, tested, trainer, clusters, n_seeds=n_seeds, seed=random_state)
     rows = _judge(rows)
     return Report(
         "bias",
         "Do the synthetic images keep the composition of the real ones?",
         worst_state(rows),
-        tuple(summarize_bias(rows, REFERENCES[claim])),
+        tuple(summarize_bias(rows, REFERENCES[claim], sets.attributes)),
         tuple(rows),
-        _facts(claim, names, guesses, group_ids, {"real": real, "synthetic": synthetic, "test": test}),
+        _facts(claim, sets, guesses),
     )
 
 
-def _facts(
-    claim: str,
-    names: list[str],
-    guesses: list[Attribute],
-    group_ids: np.ndarray | None,
-    sets: Mapping[str, LabeledImages | None],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class BiasSets:
+    """The images of a bias report, after all checks.
+
+    Attributes
+    ----------
+    real, synthetic : LabeledImages
+        N and M images with the same classes.
+    test : LabeledImages or None
+        Test images with the same classes.
+    groups, test_groups : array of str, or None
+        Group of each real and of each test image.
+    attributes : AttributeSelection
+        What is compared.
+    """
+
+    real: LabeledImages
+    synthetic: LabeledImages
+    test: LabeledImages | None
+    groups: np.ndarray | None
+    test_groups: np.ndarray | None
+    attributes: AttributeSelection
+
+
+def check_bias_inputs(
+    real: LabeledImages,
+    synthetic: LabeledImages,
+    *,
+    attributes: str | Sequence[str] | None = None,
+    groups: str | Sequence[Any] | np.ndarray | None = None,
+    predicted: bool = False,
+    test: LabeledImages | None = None,
+) -> BiasSets:
+    """Check everything that can be wrong with the images of a bias report, before anything is computed.
+
+    Parameters
+    ----------
+    real, synthetic, attributes, groups, predicted, test
+        As in `bias_report`.
+
+    Returns
+    -------
+    BiasSets
+
+    Raises
+    ------
+    DataError
+        If an attribute or group is not a column of the metadata, the image sets do not match, or test images or their
+        groups are among the training images.
+    """
+    synthetic = match_synthetic(synthetic, real)
+    real, group_ids = drop_synthetic(real, resolve_groups(real, groups), warn=True)
+    test_groups = None
+    if test is not None:
+        check_trainable(real)
+        test, _ = drop_synthetic(match_classes(test, real, "test"), what="test", warn=True)
+        check_test(test, real)
+        test_groups = resolve_groups(test, groups if isinstance(groups, str) else None, "test")
+        check_groups_apart(group_ids, test_groups)
+    selection = select_attributes(real, synthetic, test, attributes, predicted=predicted)
+    return BiasSets(real, synthetic, test, group_ids, test_groups, selection)
+
+
+def _facts(claim: str, sets: BiasSets, guesses: list[Attribute]) -> dict[str, Any]:
     """Settings and counts of the report."""
+    images = {"real": sets.real, "synthetic": sets.synthetic, "test": sets.test}
     return {
         "claim": claim,
         "reference": REFERENCES[claim],
-        "attributes": names,
+        "attributes": sets.attributes.names,
+        "attributes left out": sets.attributes.left_out,
         "predicted attributes": [attribute.name for attribute in guesses],
-        "groups": None if group_ids is None else len(np.unique(group_ids)),
-        **{f"{origin} images": 0 if images is None else len(images) for origin, images in sets.items()},
+        "groups": None if sets.groups is None else len(np.unique(sets.groups)),
+        **{f"{origin} images": 0 if part is None else len(part) for origin, part in images.items()},
         "false alarm rate": ALARM,
     }
 
@@ -182,21 +248,22 @@ def _count_draws(real: LabeledImages, attributes: list[Attribute], names: list[s
 
 def _predict(inputs: BiasInputs, names: list[str]) -> list[Attribute]:
     """The attributes that the synthetic images lack, predicted from features."""
-    assert inputs.features is not None
+    if inputs.features is None:  # no attribute is left
+        return []
     return predicted_attributes(inputs.real, inputs.synthetic, names, *inputs.features, inputs.seed)
 
 
 def _composition_rows(
-    inputs: BiasInputs, names: list[str], known: list[Attribute], guesses: list[Attribute]
+    inputs: BiasInputs, attributes: AttributeSelection, known: list[Attribute], guesses: list[Attribute]
 ) -> list[Row]:
     """All rows that need no classifier of the classes. known, guesses: attributes with known and predicted values."""
-    rows = class_share_rows(inputs.real, inputs.synthetic)
+    rows = class_share_rows(inputs.real, inputs.synthetic) + attributes.rows()
     for attribute in known:
         rows += attribute_share_rows(inputs, attribute)
     for attribute in guesses:
         rows += predicted_share_rows(inputs, attribute)
     for attribute in known:
-        if attribute.name in names:  # not for combinations of two
+        if attribute.name in attributes.names:  # not for combinations of two
             rows += amplification_rows(inputs, attribute)
     if inputs.features is not None:
         rows += group_coverage_rows(inputs, [*known, *guesses])
@@ -211,14 +278,6 @@ def _check_parameters(claim: str, predicted: bool, features: object, n_seeds: in
         raise ValueError("predicted=True predicts attributes from features: pass features='auto', or other features.")
     if n_seeds < 1:
         raise ValueError(f"n_seeds must be at least 1; got {n_seeds}.")
-
-
-def _extract(
-    real: LabeledImages, synthetic: LabeledImages, features: str | Extractor | nn.Module
-) -> tuple[Tensor, Tensor]:
-    """Features of both image sets."""
-    extract = get_extractor(features)[1]
-    return extract(real.images), extract(synthetic.images)
 
 
 def _judge(rows: list[Row]) -> list[Row]:

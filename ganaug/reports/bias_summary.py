@@ -1,5 +1,6 @@
 """The sentences of a bias report: what changed, how certain it is, and what to do."""
 
+from ganaug.reports.attribute_selection import AttributeSelection
 from ganaug.reports.composition import AMPLIFICATION, ATTRIBUTE_SHARES
 from ganaug.reports.downstream import EQUALIZED_ODDS, GROUP_PERFORMANCE, GROUP_RECALL, LARGEST_GAP
 from ganaug.reports.rows import Row, format_p_value
@@ -7,7 +8,7 @@ from ganaug.reports.rows import Row, format_p_value
 MAX_SENTENCES = 5  # on alarms; the tables have the others
 
 
-def summarize_bias(rows: list[Row], reference: str) -> list[str]:
+def summarize_bias(rows: list[Row], reference: str, attributes: AttributeSelection) -> list[str]:
     """Write the summary of a bias report.
 
     Parameters
@@ -16,16 +17,20 @@ def summarize_bias(rows: list[Row], reference: str) -> list[str]:
         With states and adjusted p values.
     reference : str
         What the synthetic images are compared with.
+    attributes : AttributeSelection
+        What is compared, and what is not.
 
     Returns
     -------
     list of str
-        A sentence for each of the five most significant alarms, then what was not judged, then the reference.
+        A sentence for each of the five most significant alarms, then what was not judged, then attributes
+        that are left out or unknown, then the reference.
 
     Examples
     --------
+    >>> from ganaug.reports.attribute_selection import AttributeSelection
     >>> from ganaug.reports.bias_summary import summarize_bias
-    >>> summarize_bias([], "the training set as it is")
+    >>> summarize_bias([], "the training set as it is", AttributeSelection(names=["attr_sex"]))
     ['No change of composition beyond chance.', 'Reference: the training set as it is.']
     """
     alarms = [row for row in rows if row.state in ("warn", "fail")]
@@ -34,12 +39,12 @@ def summarize_bias(rows: list[Row], reference: str) -> list[str]:
     sentences = [_describe(row) for row in alarms[:MAX_SENTENCES]]
     if len(alarms) > MAX_SENTENCES:
         sentences.append(f"The tables show {len(alarms) - MAX_SENTENCES} more warnings and failures.")
-    if not alarms:
+    if not alarms and attributes.names:
         sentences.append("No change of composition beyond chance.")
     n_insufficient = sum(row.state == "insufficient" for row in rows)
     if n_insufficient:
         sentences.append(f"Insufficient results: {n_insufficient}. The notes give the reasons.")
-    return [*sentences, f"Reference: {reference}."]
+    return [*sentences, *attributes.sentences(), f"Reference: {reference}."]
 
 
 def _describe(row: Row) -> str:

@@ -1,5 +1,6 @@
 """Rows of a bias report on composition: shares of classes, shares of attributes within classes, bias amplification."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ DIRECTIONS = {"attribute": "attribute given class", "class": "class given attrib
 
 TOO_FEW = f"fewer than {MIN_IMAGES} images"
 GROUPED = "images come in groups, which this test does not take into account if the claim is about the population"
+DISJOINT = "no value occurs among both real and synthetic images"
 UNPREDICTABLE = "the images do not show the attribute clearly enough to predict it"
 
 
@@ -227,6 +229,11 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
             reason = GROUPED if inputs.is_grouped else TOO_FEW
             rows.append(_insufficient(AMPLIFICATION, attribute.name, metric, reason))
             continue
+        # increases and decreases may cancel in the mean, so their sums are shown too
+        plain = amplification(real_counts, synthetic_counts, direction=direction)
+        if not math.isfinite(plain.mean):
+            rows.append(_insufficient(AMPLIFICATION, attribute.name, metric, DISJOINT))
+            continue
         result = calibrated_amplification(
             real_counts,
             synthetic_counts,
@@ -235,8 +242,6 @@ def amplification_rows(inputs: BiasInputs, attribute: Attribute) -> list[Row]:
             n=inputs.n_draws,
             seed=inputs.seed,
         )
-        # increases and decreases may cancel in the mean, so their sums are shown too
-        plain = amplification(real_counts, synthetic_counts, direction=direction)
         low, high = result.null_interval
         note = f"a faithful generator: {low:+.3f} to {high:+.3f}; without calibration: {plain.mean:+.3f}"
         rows.append(

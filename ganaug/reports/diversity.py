@@ -6,7 +6,8 @@ from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug.errors import DataError
-from ganaug.images import LabeledImages, match_classes
+from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
+from ganaug.images import LabeledImages
 from ganaug.metrics.diversity import DIVERSITY_METRICS, MetricResult
 from ganaug.metrics.features import Extractor, get_extractor
 from ganaug.metrics.pair import Pair
@@ -97,9 +98,8 @@ def diversity_report(
     ['coverage', 'missing modes', 'near-copies', 'repeats']
     """
     report_progress = progress or (lambda step, done, total: None)  # noqa: ARG005
-    synthetic = match_classes(synthetic, real, "synthetic")
-    reference = real if holdout is None else match_classes(holdout, real, "held-out")
-    _check_not_empty(reference, synthetic)
+    real, synthetic, holdout, unseen = _check_sets(real, synthetic, holdout, unseen)
+    reference = real if holdout is None else holdout
     real_sample = draw_images(reference, max_images_per_class, random_state, "real")
     synthetic_sample = draw_images(synthetic, max_images_per_class, random_state, "synthetic")
     features_name, extract = get_extractor(features)
@@ -124,39 +124,42 @@ def diversity_report(
     results = _measure(pairs, lambda subject, done: report_progress(subject, 2 + done, n_steps))
     rows = measure_rows(pairs, results) + absent_class_rows(real_sample, synthetic_sample) + duplicate_rows(real)
     rows += frechet_rows(both_features, (real_sample.labels, synthetic_sample.labels), features_name, random_state)
+    facts = {
+        "features": features_name,
+        "real images": len(reference),
+        "synthetic images": len(synthetic),
+        "reference": "training images" if holdout is None else "held-out images",
+        "maximum images per class": max_images_per_class,
+        "false alarm rate": FALSE_ALARM_RATE,
+    }
     return Report(
         "diversity",
         "Are the synthetic images as diverse as real ones?",
         diversity_verdict(rows),
         tuple(summarize_diversity(rows, results)),
         tuple(rows),
-        {
-            "features": features_name,
-            "real images": len(reference),
-            "synthetic images": len(synthetic),
-            "reference": "training images" if holdout is None else "held-out images",
-            "maximum images per class": max_images_per_class,
-            "false alarm rate": FALSE_ALARM_RATE,
-        },
+        facts,
         tuple(draw_figures(pairs, results, rows)) if pictures else (),
     )
 
 
-def _check_not_empty(real: LabeledImages, synthetic: LabeledImages) -> None:
-    """Raise DataError if there is nothing to compare."""
-    if not len(synthetic) or not len(real):
-        raise DataError(f"there are no {'real' if len(synthetic) else 'synthetic'} images to compare.")
+def _check_sets(
+    real: LabeledImages, synthetic: LabeledImages, holdout: LabeledImages | None, unseen: LabeledImages | None
+) -> tuple[LabeledImages, LabeledImages, LabeledImages | None, LabeledImages | None]:
+    """The image sets with the same classes. Raises DataError if they do not match, or one is empty."""
+    synthetic = match_synthetic(synthetic, real)
+    real, _ = drop_synthetic(real, warn=True)
+    holdout = None if holdout is None else match_classes(holdout, real, "held-out")
+    if holdout is not None and not len(holdout):
+        raise DataError("there are no held-out images to compare.")
+    return real, synthetic, holdout, None if unseen is None else match_classes(unseen, real, "unseen")
 
 
 def _draw_membership(
     real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, max_images_per_class: int, seed: int
 ) -> tuple[LabeledImages, LabeledImages]:
     """Images that the generator was trained on, and others: `unseen`, or else the held-out ones."""
-    others = (
-        held_out
-        if unseen is None
-        else draw_images(match_classes(unseen, real, "unseen"), max_images_per_class, seed, "unseen")
-    )
+    others = held_out if unseen is None else draw_images(unseen, max_images_per_class, seed, "unseen")
     return draw_images(real, max_images_per_class, seed, "members"), others
 
 

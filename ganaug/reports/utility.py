@@ -11,10 +11,11 @@ from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.comparison import Comparison
-from ganaug.evaluation.splits import NO_GROUP_PREFIX, Fold, assign_folds, fold_numbers, resolve_groups, split_folds
+from ganaug.evaluation.groups import check_groups_apart, resolve_groups
+from ganaug.evaluation.matching import check_image_set, check_trainable, drop_synthetic, match_classes, match_synthetic
+from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
-from ganaug.images import LabeledImages, image_hashes, match_classes
-from ganaug.io.synthetic import synthetic_mask
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 
@@ -108,11 +109,11 @@ def utility_report(
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
-    real, groups = _drop_synthetic(real, groups, notes)
+    check_image_set(real, "real")
+    real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
     source = _check_source(augmenter_or_synthetic, real, test)
-    if test is not None:
-        test, _ = _drop_synthetic(match_classes(test, real, "test"), None, notes)
-    test, test_groups, splits, place = _split(real, test, groups, n_folds, random_state, notes)
+    test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
+    test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
     trial = Trial(
         real,
         source,
@@ -132,7 +133,7 @@ def utility_report(
         "classifier": trainer.name,
         "training images": len(real),
         "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
-        "seeds": len(next(iter(predictions.baselines.values()))),
+        "seeds": predictions.n_seeds,
         "groups": None if test_groups is None else len(np.unique(test_groups)),
     }
     comparison = Comparison(predictions, resamples=resamples, seed=random_state)
@@ -172,6 +173,7 @@ def _check_source(
     source: Augmenter | LabeledImages, real: LabeledImages, test: LabeledImages | None
 ) -> Augmenter | LabeledImages:
     """The augmenter as it is, or the synthetic images with the classes of the real ones."""
+    check_trainable(real)
     if not isinstance(source, LabeledImages):
         return source
     if test is None:
@@ -179,29 +181,30 @@ def _check_source(
             "synthetic images need test=: their generator may have been trained on any of the real images. Pass real "
             "images that it was not trained on, or pass an augmenter, which is then fitted inside each fold."
         )
-    return match_classes(source, real, "synthetic")
+    return match_synthetic(source, real)
 
 
-def _drop_synthetic(images: LabeledImages, groups: Any, notes: list[str]) -> tuple[LabeledImages, Any]:
+def _real_images(
+    images: LabeledImages, groups: np.ndarray | None, notes: list[str], what: str
+) -> tuple[LabeledImages, np.ndarray | None]:
     """The images and their groups without those that metadata marks as synthetic."""
-    is_real = ~synthetic_mask(images.metadata, len(images))
-    if bool(is_real.all()):
-        return images, groups
-    notes.append(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the real images")
-    remaining = groups if groups is None or isinstance(groups, str) else np.asarray(groups)[is_real.numpy()]
-    return images.take(is_real), remaining
+    remaining = drop_synthetic(images, groups, what=what)
+    n_dropped = len(images) - len(remaining[0])
+    if n_dropped:
+        notes.append(f"{n_dropped:,} images marked as synthetic are left out of the {what} images")
+    return remaining
 
 
 def _split(
     real: LabeledImages,
     test: LabeledImages | None,
     groups: str | Sequence[Any] | np.ndarray | None,
+    group_ids: np.ndarray | None,
     n_folds: int,
     seed: int,
     notes: list[str],
 ) -> tuple[LabeledImages | None, np.ndarray | None, list[Fold], np.ndarray]:
     """The test images, the groups of what is tested, the folds (none with test images), and the part of each image."""
-    group_ids = resolve_groups(real, groups)
     if test is not None:
         test, test_groups = _check_separation(real, test, groups, group_ids, notes)
         return test, test_groups, [], _test_parts(test, test_groups, seed)
@@ -220,28 +223,27 @@ def _check_separation(
 
     Raises DataError if none remains, or if a group is among both.
     """
+    if not len(test):
+        raise DataError("there are no test images: pass real images that nothing was trained on.")
     # by pixels: file names say nothing about the content
     is_shared = torch.isin(image_hashes(test.images), image_hashes(real.images))
     if is_shared.any():
         notes.append(f"{int(is_shared.sum())} test images are training images too and are left out")
     if is_shared.all():
         raise DataError("every test image is a training image too: pass test images that were not trained on.")
-    test_groups = resolve_groups(test, groups if isinstance(groups, str) or groups is None else None)
+    test_groups = resolve_groups(test, groups if isinstance(groups, str) else None, "test")
     if groups is not None and not isinstance(groups, str) and test_groups is None:
         raise DataError(
             "groups= is an array of the groups of the training images, so it cannot be checked whether test images "
             "belong to the same groups. Pass groups= as the name of a column of metadata that both sets have, or add "
             "a column group_id to both."
         )
-    if test_groups is not None and real_groups is not None:
-        # images without a group form groups of one, numbered by row in both sets
-        test_groups = np.array([f"test {name}" if name.startswith(NO_GROUP_PREFIX) else name for name in test_groups])
-        overlap = np.unique(test_groups[np.isin(test_groups, real_groups)])
-        if len(overlap):
-            raise DataError(
-                f"group {str(overlap[0])!r} (one of {len(overlap)}) has training and test images: images of one "
-                "patient or slide are not an independent test. Split by whole groups."
-            )
+    check_groups_apart(real_groups, test_groups)
+    if (test_groups is None) != (real_groups is None):
+        notes.append(
+            f"only the {'training' if test_groups is None else 'test'} images have groups: whether a group has both "
+            "training and test images is not checked"
+        )
     test = test.take(~is_shared)
     absent = [name for name, count in test.counts.items() if count == 0]
     if absent:

@@ -105,3 +105,48 @@ def test_ganaug_reads_it(folder, synthetic):
     read_back = images.take(np.flatnonzero(frame["is_synthetic"]))
     order = read_back.metadata["seed"].astype("int64").argsort().tolist()
     assert torch.equal(read_back.images[order], synthetic.images)
+
+
+ODD_NAMES = ("007", "T-shirt/top", "M\u00f6we", "a, b", "cat", "it's", 'quo"te', "true", "what?", "\u732b")
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A folder with three images of each of `ODD_NAMES`."""
+    count = 3 * len(ODD_NAMES)
+    pixels = torch.randint(0, 256, (count, 3, 16, 12), dtype=torch.uint8)
+    images = LabeledImages(pixels, torch.arange(len(ODD_NAMES)).repeat(3), ODD_NAMES)
+    return write_folder(images, tmp_path / "odd")
+
+
+def test_odd_class_names_are_read_by_pandas_and_hugging_face(odd, tmp_path):
+    from datasets import load_dataset
+
+    frame = pd.read_csv(odd / "metadata.csv")
+    expected = dict.fromkeys(ODD_NAMES, 3)
+    assert Counter(frame["label"]) == expected
+    assert all((odd / file).is_file() for file in frame["file_name"])
+    data = load_dataset("imagefolder", data_dir=str(odd), cache_dir=str(tmp_path / "cache"))["train"]
+    assert Counter(data["label"]) == expected
+    assert read_folder(odd).counts == dict(sorted(expected.items()))
+
+
+def test_class_folders_of_odd_names_are_read_by_image_folder_and_timm(odd):
+    from timm.data import create_dataset
+    from torchvision.datasets import ImageFolder
+
+    frame = pd.read_csv(odd / "metadata.csv")
+    folders = frame["file_name"].str.split("/").str[0]
+    labels = dict(zip(folders, frame["label"], strict=True))
+    for data in (ImageFolder(odd), create_dataset("", odd).reader):
+        assert {labels[folder] for folder in data.class_to_idx} == set(ODD_NAMES)
+    index = ImageFolder(odd).class_to_idx
+    assert [index[folder] for folder in folders] == frame["class_index"].tolist()
+
+
+def test_names_with_leading_zeros_alone_stay_different_classes(tmp_path):
+    """Folders such as 00000 .. 00042: pandas reads them as numbers."""
+    images = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(2).repeat(2), ("00000", "00001"))
+    out = write_folder(images, tmp_path / "out")
+    assert sorted(pd.read_csv(out / "metadata.csv")["label"]) == [0, 0, 1, 1]
+    assert read_folder(out).counts == {"00000": 2, "00001": 2}

@@ -79,4 +79,4 @@ def test_existing_files_are_not_overwritten_and_an_invalid_csv_is_named(folders,
     (tmp_path / "table.csv").write_text("name,attr_a\n1,2\n")
     done = run(folders / "real", folders / "other", "--out", tmp_path / "p.html", "--metadata", tmp_path / "table.csv")
     assert done.returncode == 1
-    assert "table.csv: has no column file_name" in done.stderr
+    assert "table.csv: lacks the column file_name" in done.stderr

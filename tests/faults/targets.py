@@ -138,7 +138,7 @@ def tar(content):
     path.write_bytes(content)
     with contextlib.suppress(DataError):
         for record in open_records(path).iterate_from(0):
-            assert isinstance(record.label, str)
+            assert record.label is None or isinstance(record.label, str)
 
 
 TARGETS = {
@@ -156,7 +156,9 @@ def seeds():
     rng, inputs = np.random.default_rng(0), {}
     picture = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8))
     inputs["image"] = []
-    for file_format, mode in [(f, m) for f in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP") for m in ("RGB", "L", "P")]:
+    for file_format, mode in [
+        (f, m) for f in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM") for m in ("RGB", "L", "P")
+    ]:
         with contextlib.suppress(OSError):
             buffer = io.BytesIO()
             picture.convert(mode).save(buffer, file_format)

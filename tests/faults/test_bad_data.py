@@ -16,7 +16,7 @@ from tests.faults.processes import run_command
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 THOUSAND_ZEROS = zlib.compress(b"\0" * 1000)
-FORMATS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP"}
+FORMATS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "gif": "GIF", "tif": "TIFF", "webp": "WEBP", "ppm": "PPM"}
 
 
 def encoded(file_format, image=None, **options):
@@ -57,7 +57,6 @@ def spoofed():
         "zip.png": b"PK\x03\x04" + b"\0" * 100,
         "program.png": b"\x7fELF" + b"\0" * 100,
         "pickle.png": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix",
-        "pixmap.png": encoded("PPM"),
         "icon.png": encoded("ICO", Image.new("RGB", (16, 16))),
         "targa.png": encoded("TGA"),
         "zeros.jpg": b"\0" * 4096,
@@ -117,6 +116,7 @@ def unusual():
     yield "animated.png", encoded("PNG", photo, save_all=True, append_images=[photo.rotate(90)])
     yield "rotated.jpg", encoded("JPEG", photo, exif=exif)
     yield "a png by name.jpg", encoded("PNG", photo)
+    yield "a pixmap by name.png", encoded("PPM", photo)
 
 
 UNUSUAL = dict(unusual())

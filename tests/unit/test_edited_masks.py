@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from ganaug.errors import DataError
 from ganaug.integrations.masks import edited_masks
@@ -49,7 +50,45 @@ def test_a_defect_is_pasted_whole_and_only_onto_allowed_labels():
 def test_invalid_masks_and_labels_are_refused():
     with pytest.raises(DataError, match="no mask holds"):
         edited_masks(road_masks(), 3, paste=[7])
-    with pytest.raises(DataError, match="uint8"):
-        edited_masks(road_masks().astype(int), 3)
-    with pytest.raises(DataError, match="uint8"):
+    with pytest.raises(DataError, match=r"shape \(40, 60\)"):
         edited_masks(road_masks()[0], 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.int32, np.uint16])
+@pytest.mark.parametrize(
+    "form", [lambda masks: masks, lambda masks: masks[..., None], list, lambda masks: [*masks[..., None]]]
+)
+def test_masks_come_back_in_their_form_and_dtype(form, dtype):
+    expected, expected_rows = edited_masks(road_masks(), 5, paste=[2], seed=1)
+    masks = form(road_masks().astype(dtype))
+    edited, rows = edited_masks(masks, 5, paste=np.array([2]), seed=1)
+    assert type(edited) is type(masks)
+    assert (edited[0].dtype, edited[0].shape) == (dtype, masks[0].shape)
+    assert np.array_equal(np.stack(list(edited)).reshape(expected.shape), expected)
+    assert np.array_equal(rows, expected_rows)
+
+
+def test_masks_of_true_and_false_stay_so():
+    edited, _ = edited_masks(road_masks() == 2, 20, paste=True, seed=1)
+    assert edited.dtype == bool
+    assert edited.any((1, 2)).mean() > 0.9
+    mixed, _ = edited_masks([road_masks()[1] > 0, road_masks()[0]], 30, seed=1)
+    assert set(np.unique(mixed)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (road_masks() / 2, "float64"),
+        (road_masks().astype(int) - 1, "-1..1"),
+        (road_masks().astype(np.uint16) * 200, "0..400"),
+        (np.repeat(road_masks()[..., None], 3, axis=3), r"\(4, 40, 60, 3\)"),
+        ([road_masks()[0], road_masks()[0, :20]], "masks 0 and 1 have the shapes"),
+        ([], "at least one"),
+        ([road_masks()[0].tolist()], "has a list"),
+        (torch.zeros(2, 8, 8, dtype=torch.uint8), "is a Tensor"),
+    ],
+)
+def test_what_is_no_set_of_label_images_is_named(masks, message):
+    with pytest.raises(DataError, match=message):
+        edited_masks(masks, 3)

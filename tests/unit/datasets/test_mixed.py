@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from ganaug import LabeledImages, MixedDataset
 from ganaug.errors import DataError
+from ganaug.io.resizing import ImageSize, resize_picture
 from tests.sets import noise
 
 REAL, FAKE = noise((14, 4)), noise((10, 30), seed=1)
@@ -167,10 +168,26 @@ def test_sets_that_do_not_fit_are_refused():
     floats = TensorDataset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
     with pytest.raises(DataError, match="already applied a transform"):
         MixedDataset(floats, FAKE)
-    with pytest.raises(DataError, match="real images are 9x8"):
-        MixedDataset(Pictures(), FAKE)
-    with pytest.raises(DataError, match=r"\(3, 8, 8\) and synthetic ones \(1, 8, 8\)"):
-        MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
+    with pytest.raises(ValueError, match="resize must be one of"):
+        MixedDataset(REAL, FAKE, resize="zoom")
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_real_images_of_another_size_are_resized_to_that_of_the_synthetic_ones(resize):
+    mixed = MixedDataset(Pictures(), FAKE, resize=resize)
+    assert {mixed[index][0].size for index in range(len(mixed))} == {(8, 8)}
+    kept = MixedDataset(Pictures(), FAKE, resize=None)
+    assert {kept[index][0].size for index in range(len(kept))} == {Pictures()[0][0].size, (8, 8)}
+
+
+def test_real_images_keep_their_size_without_synthetic_ones():
+    mixed = MixedDataset(Pictures(), FAKE, share=0)
+    assert {mixed[index][0].size for index in range(len(mixed))} == {Pictures()[0][0].size}
+
+
+def test_gray_synthetic_images_become_rgb_beside_real_ones_in_color():
+    mixed = MixedDataset(noise((4, 4), shape=(3, 8, 8)), FAKE)
+    assert {tuple(mixed[index][0].shape) for index in range(len(mixed))} == {(3, 8, 8)}
 
 
 class Advice:
@@ -283,3 +300,26 @@ def test_samples_are_named_like_those_of_an_image_folder(tmp_path):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MixedDataset(REAL, FAKE, **options)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_real_and_synthetic_images_are_equally_sharp(resize, tmp_path):
+    """A generator that repeats its training images perfectly cannot be told from them after any transform."""
+    draws = np.random.default_rng(0)
+    for index in range(6):
+        (tmp_path / "ab"[index % 2]).mkdir(exist_ok=True)
+        noise_image = draws.integers(0, 256, (40 + index, 48, 3), dtype=np.uint8)
+        Image.fromarray(noise_image).save(tmp_path / "ab"[index % 2] / f"{index}.png")
+    photos = ImageFolder(tmp_path)
+    small = torch.stack(
+        [v2.functional.pil_to_tensor(resize_picture(image, ImageSize(16, 16, resize))) for image, _ in photos]
+    )
+    synthetic = LabeledImages(small, torch.tensor(photos.targets), ("a", "b"))
+    transform = v2.Compose([v2.Resize((32, 32)), v2.PILToTensor()])
+    mixed = MixedDataset(photos, synthetic, transform=transform, resize=resize)
+    images = torch.stack([mixed[index][0] for index in range(len(mixed))])
+    assert torch.equal(images[:6], images[6:])
+    kept = MixedDataset(photos, synthetic, transform=transform, resize=None)
+    images = torch.stack([kept[index][0] for index in range(len(kept))]).float()
+    sharpness = (images[..., 1:] - images[..., :-1]).square().mean(dim=(1, 2, 3))
+    assert sharpness[:6].min() > 1.5 * sharpness[6:].max()  # without resizing, sharpness tells which are synthetic

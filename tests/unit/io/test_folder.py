@@ -1,4 +1,5 @@
 import csv
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -6,12 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from ganaug import LabeledImages, read_folder, write_folder
+from ganaug import LabeledImages, augment_folder, read_folder, write_folder
+from ganaug.augmentation import forecast_augmentation
 from ganaug.errors import DataError, OutputError
 from ganaug.images import concatenate
 from ganaug.io import folder as folder_module
-from ganaug.io.folder import inspect_folder, read_and_inspect, read_files, write_augmented_folder
+from ganaug.io.folder import add_to_folder, inspect_folder, read_and_inspect, read_files, write_augmented_folder
+from ganaug.io.items import folded
 from ganaug.io.provenance import is_marked, read_mark
+from ganaug.io.table import MISSING_TEXTS
+from tests.sets import augmenter
 
 COLUMNS = ["file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version"]
 
@@ -141,7 +146,7 @@ def test_images_without_metadata_get_numbered_names(tmp_path):
 
 
 def test_unsafe_class_names_become_slugs_and_nothing_is_written_outside(tmp_path, snapshot):
-    classes = ("../x", "/etc/passwd", "a/b", "", "con", "fine")
+    classes = ("../x", "/etc/passwd", "a/b", " ", "con", "fine")
     count = len(classes)
     images = LabeledImages(
         torch.arange(2 * count).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8),
@@ -208,3 +213,68 @@ def test_a_selection_of_a_read_folder_is_written_again(photos, synthetic, tmp_pa
     part = read_folder(mixed).take([0, 3, 7, 9])
     again = read_folder(write_folder(part, tmp_path / "again"))
     assert sorted(map(bytes, again.images.numpy())) == sorted(map(bytes, part.images.numpy()))
+
+
+def images_of(*names):
+    """Two different images of each class."""
+    count = 2 * len(names)
+    pixels = torch.arange(count).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8)
+    return LabeledImages(pixels, torch.arange(len(names)).repeat(2), names)
+
+
+def test_class_folders_are_distinct_on_every_disk_and_labels_are_unchanged(tmp_path):
+    names = ("Cat", "cat", "caf\u00e9", "cafe\u0301", "what?", "a:b", "dot.", "end ", "con", "metadata.csv", "x.tar")
+    out = write_folder(images_of(*names), tmp_path / "out")
+    folders = [path.name for path in out.iterdir() if path.is_dir()]
+    assert len({folded(folder) for folder in folders}) == len(names)
+    assert not any(set('<>:"|?*') & set(folder) or folder[-1] in ". " for folder in folders)
+    assert Counter(row["label"] for row in rows_of(out)) == dict.fromkeys(names, 2)
+    with pytest.warns(UserWarning, match="differ only in case"):
+        assert read_folder(out).counts == dict.fromkeys(sorted(names), 2)
+
+
+def test_files_of_one_folder_are_distinct_on_every_disk(photos, synthetic, tmp_path):
+    root = photos()
+    (root / "cat" / "0.png").rename(root / "cat" / "A.png")
+    (root / "cat" / "1.png").rename(root / "cat" / "a.png")
+    out = write_augmented_folder(inspect_folder(root), synthetic, tmp_path / "out")
+    names = [path.name for path in (out / "cat").iterdir()]
+    assert len({name.casefold() for name in names}) == len(names) == 6
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "None", "nan", "N/A", ""])
+def test_a_class_name_that_other_readers_take_for_a_missing_label_is_refused(tmp_path, name, snapshot):
+    with pytest.raises(DataError, match=rf"class '{name}': pandas and Hugging Face.*Rename the class"):
+        write_folder(images_of("cat", name), tmp_path / "out")
+    assert snapshot(tmp_path) == {}
+    images = images_of("cat", name)
+    write_folder(images.take(images.labels == 0), tmp_path / "out")  # without an image of that class
+
+
+def test_such_names_are_refused_before_training(photos, tmp_path, snapshot):
+    root = photos({"null": 4, "cat": 8})
+    before = snapshot(tmp_path)
+    for out in (tmp_path / "out", None):
+        with pytest.raises(DataError, match=r"class 'null'.*its folder"):
+            augment_folder(root, out, method=augmenter(n_steps=10**9))
+    with pytest.raises(DataError, match="class 'null'"):
+        forecast_augmentation(root)
+    with pytest.raises(DataError, match="class 'null'"):
+        write_augmented_folder(inspect_folder(root), images_of("cat"), tmp_path / "out")
+    with pytest.raises(DataError, match="class 'null'"):
+        add_to_folder(inspect_folder(root), images_of("cat"))
+    assert snapshot(tmp_path) == before
+
+
+def test_the_names_are_those_of_pandas():
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    assert set(STR_NA_VALUES) == MISSING_TEXTS
+
+
+def test_a_link_that_leads_out_is_refused_before_training_in_place(photos, tmp_path):
+    root = photos({"cat": 8, "dog": 4})
+    (root / "dog").rename(tmp_path / "dog")
+    (root / "dog").symlink_to(tmp_path / "dog")
+    with pytest.raises(OutputError, match="is a link that leads out"):
+        augment_folder(root, method=augmenter(n_steps=10**9), follow_links=True)

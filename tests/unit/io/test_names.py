@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganaug.io.names import safe_name, unique_name
+from ganaug.io.names import folder_names, safe_name, unique_name
 
 
 @pytest.mark.parametrize("name", ["cat", "T-shirt", "Ankle boot", "猫", "1", "-1", "a.b", "naïve (2)"])
@@ -32,6 +32,17 @@ def test_ordinary_names_are_unchanged(name):
         "a\0",
         "é" * 101,
         "\ud800",
+        "what?",
+        'a"b',
+        "a|b",
+        "<a>",
+        "a*",
+        "cat.",
+        "cat ",
+        "com¹",
+        "con .txt",
+        "Metadata.CSV",
+        "store.json",
     ],
 )
 def test_dangerous_names_become_slugs(name):
@@ -57,3 +68,18 @@ def test_a_name_in_use_gets_a_number_before_its_suffix():
     used_names = {"a.png"}
     assert [unique_name("a.png", used_names) for _ in range(2)] == ["a-2.png", "a-3.png"]
     assert unique_name("b.png", used_names) == "b.png"
+
+
+def test_folders_of_a_set_are_distinct_and_existing_ones_keep_their_names():
+    names = ["CAT", "Cat", "cat", "dog"]
+    folders = folder_names(names)
+    assert (folders["CAT"], folders["dog"]) == ("CAT", "dog")
+    assert len({folder.casefold() for folder in folders.values()}) == 4
+    assert folder_names(names, existing=names) == {name: name for name in names}
+    assert folder_names(["Cat"], existing=["cat"])["Cat"].casefold() != "cat"
+    assert folder_names(["what?"], existing=["what?"]) == {"what?": "what?"}
+
+
+def test_names_that_differ_only_in_case_count_as_equal():
+    used_names = set()
+    assert [unique_name(name, used_names) for name in ("A.png", "a.PNG")] == ["A.png", "a-2.PNG"]

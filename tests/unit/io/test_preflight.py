@@ -2,11 +2,14 @@ import json
 import os
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from ganaug import read_folder
 from ganaug.errors import DataError
+from ganaug.io.folder import read_and_inspect
 from ganaug.io.preflight import inspect_folder
 from ganaug.io.provenance import make_mark
 
@@ -34,7 +37,10 @@ def test_a_valid_folder(photos):
     assert inspection.modes == {"RGB": 25}
     assert inspection.shape == (3, 12, 10)
     assert inspection.problems == ()
-    assert inspection.warnings == ("fewer than 20 images in a class: Cat (2), dog (3)",)
+    assert inspection.warnings == (
+        "classes whose names differ only in case, spaces or accents: 'Cat' = 'cat'. If they are one class, rename one",
+        "fewer than 20 images in a class: Cat (2), dog (3)",
+    )
 
 
 def test_a_data_set_is_gray_only_if_every_file_is(photos):
@@ -108,11 +114,9 @@ def test_errors_of_the_classes(photos):
     (root / "yak").mkdir()
     (root / "emu").mkdir()
     (root / "emu" / "bad.png").touch()
-    shutil.copytree(root / "owl", root / "cat" / "2024" / "may")
     message = errors_of(root)
     assert "no usable image in class emu, yak" in message
     assert "one image only in class dog" in message
-    assert "class folder 'cat': has images in subfolders (2024)" in message
     assert "emu/bad.png: has zero bytes" in message
 
 
@@ -271,3 +275,85 @@ def test_progress_counts_every_file_once(photos):
     inspect_folder(photos({"cat": 40, "dog": 2}), progress=lambda done, total: steps.append((done, total)))
     assert steps[-1] == (42, 42)
     assert np.all(np.diff([done for done, _ in steps]) > 0)
+
+
+def save_16_bit(path, *values):
+    """Write an image of 12x10 with these values; the rest is 0."""
+    pixels = np.zeros((12, 10), np.uint16)
+    pixels.flat[: len(values)] = values
+    Image.fromarray(pixels).save(path)
+
+
+def test_16_bit_images_of_a_folder_share_one_scale(photos):
+    root = photos({"cat": 2, "dog": 2}, mode="L")
+    save_16_bit(root / "cat" / "a.png", 4095, 16)
+    save_16_bit(root / "dog" / "b.png", 1000)
+    inspection = inspect_folder(root)
+    assert "16-bit images use 12 bits, scaled by 4,095" in inspection.warnings
+    assert inspection.white == 4095
+    with pytest.warns(UserWarning, match="16-bit images use 12 bits, scaled by 4,095"):
+        images = read_folder(root)
+    pixels = dict(zip(images.metadata["file_name"], images.images[:, 0], strict=True))
+    assert pixels["cat/a.png"].flatten()[:2].tolist() == [255, 1]
+    assert int(pixels["dog/b.png"].max()) == round(1000 * 255 / 4095)
+    with Image.open(root / "cat" / "0.png") as image:
+        assert (pixels["cat/0.png"].numpy() == np.asarray(image)).all()
+
+
+def test_16_bit_images_that_use_all_bits_are_scaled_without_a_warning(photos):
+    root = photos({"cat": 2, "dog": 2}, mode="L")
+    save_16_bit(root / "cat" / "a.png", 40000)
+    assert inspect_folder(root).notes == ()
+    assert int(read_folder(root).images[2].max()) == round(40000 / 257)
+
+
+def test_dark_16_bit_images_are_no_duplicates(photos):
+    root = photos({"cat": 2, "dog": 2}, mode="L")
+    save_16_bit(root / "cat" / "a.png", 65535)
+    for number in (1, 2, 3):
+        save_16_bit(root / "dog" / f"dark-{number}.png", number)
+    save_16_bit(root / "cat" / "again.png", 3)
+    assert inspect_folder(root).duplicates == (("cat/again.png", "dog/dark-3.png"),)
+
+
+def test_another_set_is_read_with_the_scale_of_the_first(photos):
+    root, test = photos({"cat": 2, "dog": 2}, mode="L"), photos({"cat": 2, "dog": 2}, mode="L", name="test")
+    save_16_bit(root / "cat" / "a.png", 4000)
+    save_16_bit(test / "cat" / "a.png", 1000)
+    images, inspection = read_and_inspect(test, white=inspect_folder(root).white)
+    assert int(images.images[2].max()) == round(1000 * 255 / 4095)
+    save_16_bit(test / "cat" / "a.png", 5000)
+    with pytest.raises(DataError, match="use 13 bits, and those that they belong to 12"):
+        read_and_inspect(test, white=inspection.white)
+
+
+def test_class_names_that_other_readers_take_for_a_missing_label_are_reported(photos):
+    root = photos({"NA": 2, "cat": 2})
+    warnings = inspect_folder(root).warnings
+    assert any(text.startswith("pandas and Hugging Face datasets read") and text.endswith(": NA") for text in warnings)
+    assert read_folder(root).counts == {"NA": 2, "cat": 2}
+
+
+def test_dark_16_bit_color_images_are_reported(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in root.glob("*/*.png"):
+        cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 4096, (12, 10, 3)).astype(np.uint16))
+    with pytest.warns(UserWarning, match="16-bit color images are dark.*: cat/0.png, cat/1.png"):
+        read_folder(root)
+    cv2.imwrite(str(path), np.full((12, 10, 3), 60000, np.uint16))
+    assert not any("dark" in text for text in inspect_folder(root).warnings)
+
+
+def test_files_without_a_suffix_are_named_if_a_class_has_no_others(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in (root / "dog").iterdir():
+        path.rename(path.with_suffix(""))
+    assert "no usable image in class dog (hidden, or not named as an image: dog/0, dog/1)" in errors_of(root)
+
+
+def test_a_set_without_usable_images_is_explained_although_bad_files_are_skipped(photos):
+    root = photos({"cat": 2, "dog": 2})
+    for path in (root / "dog").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no usable image in class dog(?s:.)*dog/0\.png: has zero bytes"):
+        inspect_folder(root).raise_for_errors(skip_bad=True)

@@ -160,7 +160,9 @@ def test_an_interrupted_build_is_resumed(tmp_path, monkeypatch):
     names = []
     decode = store_builder._decode_record
     monkeypatch.setattr(
-        store_builder, "_decode_record", lambda record, size: (names.append(record.name), decode(record, size))[1]
+        store_builder,
+        "_decode_record",
+        lambda record, **options: (names.append(record.name), decode(record, **options))[1],
     )
     build_store(folder, tmp_path / "store")
     assert 0 < len(names) < 50
@@ -256,3 +258,51 @@ def test_a_store_of_an_older_format_is_refused_with_the_fix(tmp_path):
         open_store(store)
     with pytest.raises(OutputError, match=r"format 1; .* writes format 2\. Remove it and build it again"):
         build_store(folder, store)
+
+
+def write_16_bit(folder, values):
+    """Write gray images, 8-bit for None and else 16-bit images of one value, of two classes in turns."""
+    for number, value in enumerate(values):
+        path = folder / "ab"[number % 2] / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8), 7, np.uint8) if value is None else np.full((8, 8), value, np.uint16)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+@pytest.mark.parametrize("values", [[100, 4000, 3, 2000], [None] * 20 + [100, None, 4000, 3], [None, None, 4095, None]])
+def test_16_bit_images_of_a_store_share_one_scale(tmp_path, monkeypatch, values):
+    monkeypatch.setattr(store_builder, "BLOCK_IMAGES", 4)
+    folder = write_16_bit(tmp_path / "folder", values)
+    with pytest.warns(UserWarning, match="folder: 16-bit images use 12 bits, scaled by 4,095"):
+        store = build_store(folder, tmp_path / "store")
+    with pytest.warns(UserWarning, match="16-bit images use 12 bits"):
+        assert open_store(store).fingerprint() == read_folder(folder).fingerprint()
+
+
+def test_a_resumed_build_keeps_the_scale_of_16_bit_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_builder, "BLOCK_IMAGES", 4)
+    monkeypatch.setattr(store_builder, "BLOCKS_PER_SAVE", 1)
+    folder = write_16_bit(tmp_path / "folder", [4000, 100] * 8)
+
+    def stop(done, total):
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_store(folder, tmp_path / "store", progress=stop)
+    later = sorted(folder.glob("b/*.png"))[-1]
+    Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(later)  # of the same number of bytes
+    with pytest.raises((DataError, OutputError), match=r"has the value 5,000; the other 16-bit images use 12|differs"):
+        build_store(folder, tmp_path / "store")
+    Image.fromarray(np.full((8, 8), 100, np.uint16)).save(later)
+    with pytest.warns(UserWarning, match="use 12 bits"):
+        store = build_store(folder, tmp_path / "store")
+    assert sorted(set(open_store(store).images[:].flatten().tolist())) == [round(100 * 255 / 4095), 249]
+
+
+def test_similar_class_names_of_a_store_are_reported(tmp_path):
+    images = noise((5, 4))
+    folder = write_folder(LabeledImages(images.images, images.labels, ("Cat", "cat ")), tmp_path / "folder")
+    with pytest.warns(UserWarning, match="'Cat' = 'cat '"):
+        build_store(folder, tmp_path / "store")

@@ -1,0 +1,43 @@
+"""The result of converting a user's data: LabeledImages, and the conversion back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.errors import DataError
+from ganaug.images import LabeledImages
+from ganaug.io.items import EncodedLabels
+
+
+@dataclass(frozen=True)
+class ConvertedData:
+    """A user's data as LabeledImages, and the conversion back.
+
+    Attributes
+    ----------
+    images : LabeledImages
+        The data.
+    class_values : ndarray
+        The user's class values, (K,), in the order of labels 0..K-1.
+    append : callable
+        synthetic LabeledImages -> (X, y) in the user's container and dtype: the original items, then the synthetic
+        ones.
+    """
+
+    images: LabeledImages
+    class_values: np.ndarray
+    append: Callable[[LabeledImages], tuple[Any, Any]]
+
+
+def label_images(pixels: Tensor, encoded: EncodedLabels, names: Sequence[str] | None = None) -> LabeledImages:
+    """Return the images that have a label."""
+    if len(pixels) != len(encoded.indices):
+        raise DataError(f"X holds {len(pixels)} images and y {len(encoded.indices)} labels.")
+    is_labeled = encoded.indices >= 0
+    labels = torch.from_numpy(encoded.indices[is_labeled])
+    kept = pixels if is_labeled.all() else pixels[torch.from_numpy(is_labeled)]
+    return LabeledImages(kept, labels, tuple(encoded.names if names is None else names))
