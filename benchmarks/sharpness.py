@@ -1,4 +1,4 @@
-"""Whether a classifier sees which images are synthetic by their sharpness, and what that costs.
+"""Does a classifier see which images are synthetic by their sharpness, and what does that cost?
 
     python -m benchmarks.sharpness sign-digits:150:10 --generator-size 32 --seconds 240
     python -m benchmarks.sharpness bccd:400:1 --generator-size 32 --seconds 240
