@@ -9,6 +9,7 @@ import pandas as pd
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug.datasets.converted import ConvertedData
 from ganaug.datasets.from_arrays import convert_array, convert_list, convert_paths, encode_y
@@ -25,6 +26,7 @@ from ganaug.io.resizing import SizeLike
 __all__ = ["ConvertedData", "are_images", "are_paths", "convert", "is_table", "to_labeled_images"]
 
 
+@library_defaults()
 def to_labeled_images(
     X: Any,
     y: Any = None,
@@ -84,6 +86,7 @@ def to_labeled_images(
     ).images
 
 
+@library_defaults()
 def convert(
     X: Any,
     y: Any = None,

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug.images import LabeledImages
 
 IMAGE_SIZE = 28
 CLASS_NAMES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
+@library_defaults()
 def fashion_mnist_lt() -> LabeledImages:
     """Load a long-tailed subset of Fashion-MNIST (Xiao et al. 2017; MIT license).
 

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
 from ganaug.datasets.arrays import RGBA, composite_on_white
@@ -118,6 +119,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     torch.Size([8, 1, 8, 8])
     """
 
+    @library_defaults()
     def __init__(
         self,
         real: Dataset[Any],
@@ -208,6 +210,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             )
         return count
 
+    @library_defaults()
     def _select(self) -> None:
         """Select the synthetic images of the current epoch and update the attributes that depend on them."""
         self._selected_epoch = int(self._epoch)
@@ -297,6 +300,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         files += [f"synthetic/{class_of[label]}/{row}" for row, label in synthetic_items]
         return list(zip(files, self.targets, strict=True))
 
+    @library_defaults()
     def sample_weights(self) -> Tensor:
         """Return sampling weights for torch's WeightedRandomSampler under which all classes are equally likely.
 

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError, OutputError
@@ -141,6 +142,7 @@ def read_folder(
     return images
 
 
+@library_defaults()
 def read_and_inspect(
     path: str | Path,
     *,
@@ -174,6 +176,7 @@ def read_and_inspect(
     return LabeledImages(images, labels, inspection.classes, _metadata(inspection, labels)), inspection
 
 
+@library_defaults()
 def read_files(
     paths: Sequence[str | Path],
     *,

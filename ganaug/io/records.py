@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.optional import import_datasets
 from ganaug._runtime.user_paths import expand_user
@@ -87,6 +88,7 @@ def open_records(source: Any, *, follow_links: bool = False) -> Records:
     return replace(records, iterate_from=lambda start: _iterate(path, records.iterate_from(start)))
 
 
+@library_defaults()
 def read_records(
     records: Records, image_size: tuple[int, int] | None = None, *, unlabeled: str = "error"
 ) -> LabeledImages:

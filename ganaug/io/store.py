@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.locks import LOCK_FILE, locked
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.storage import is_temporary_file, read_json
@@ -28,6 +29,7 @@ from ganaug.io.threads import Progress
 __all__ = ["build_store", "is_store", "open_store", "verify_store"]
 
 
+@library_defaults()
 def open_store(path: str | Path) -> LabeledImages:
     """Open a store.
 
@@ -62,6 +64,7 @@ def open_store(path: str | Path) -> LabeledImages:
         raise DataError(f"{folder / STORE}: was not written by ganaug ({error!r}). Build the store again.") from error
 
 
+@library_defaults()
 def verify_store(path: str | Path) -> LabeledImages:
     """Open a store and check every pixel.
 

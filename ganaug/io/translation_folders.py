@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.user_paths import expand_user
 from ganaug.errors import DataError
 from ganaug.io.candidates import FOLLOW_HINT
@@ -58,6 +59,7 @@ class DomainImages:
         )
 
 
+@library_defaults()
 def read_domain(
     root: str | Path,
     *,

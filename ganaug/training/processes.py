@@ -157,7 +157,7 @@ class Processes:
 
         with naming_lost_processes():
             # a number first, because gathering objects is slow and this happens after every step
-            if not float(self.all_reduce_mean(torch.tensor(float(reason is not None), device=_device()))):
+            if not float(self.all_reduce_mean(torch.tensor(reason is not None, dtype=torch.float32, device=_device()))):
                 return None
             agreed: str = next(one for one in gather_object([reason]) if one is not None)
             return agreed

@@ -7,10 +7,30 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
-from ganaug import ClassTranslator, GANAugmenter, LabeledImages, bias_report, diversity_report, utility_report
+from ganaug import (
+    AugmentedClassifier,
+    ClassTranslator,
+    GANAugmenter,
+    LabeledImages,
+    MixedDataset,
+    augment_folder,
+    bias_report,
+    build_store,
+    diversity_report,
+    read_folder,
+    to_labeled_images,
+    utility_report,
+    write_folder,
+)
 from ganaug._runtime.library_defaults import float32_modules, library_defaults
+from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.evaluation import CNN
+from ganaug.images import concatenate
+from ganaug.io.folder import read_files
+from ganaug.io.store import verify_store
+from ganaug.io.translation_folders import read_domain
 from tests.sets import SMALL, augmenter, cyclegan, noise, pix2pix, tones
 
 REAL, SYNTHETIC, TEST = (
@@ -18,7 +38,7 @@ REAL, SYNTHETIC, TEST = (
     for images in (tones(24), tones(12, seed=1), tones(12, seed=2))
 )
 PHOTOS = noise((4,), shape=(3, 16, 16)), noise((4,), shape=(3, 16, 16), seed=1)
-RARE = noise((12, 9))
+RARE, FOLDER = noise((12, 9)), noise((24, 21))
 VECTORS = noise((12, 9), shape=(1, 1, 10))
 pytestmark = pytest.mark.filterwarnings("ignore::ganaug.errors.TrainingWarning", "ignore::UserWarning")
 
@@ -85,12 +105,40 @@ def report(folder):  # as the others
     return [each.to_json() for each in reports]
 
 
+def read(folder):
+    photos = write_folder(FOLDER, folder / "photos")
+    store = build_store(photos, folder / "store")
+    mixed = MixedDataset(REAL, SYNTHETIC.take([5, 0, 3]), share=0.2, fade_epochs=2)
+    mixed.set_epoch(1)
+    filled = augment_folder(photos, folder / "out", method=augmenter(n_steps=1, **SMALL), report=False)
+    converted = to_labeled_images(list(REAL.images.numpy()[:, 0]), REAL.labels.numpy())
+    classifier = AugmentedClassifier(
+        LogisticRegression(), augmenter(n_steps=1, image_shape=(8, 8), **SMALL), share=0.5, n_samples=5, random_state=0
+    )
+    X = FOLDER.images.flatten(1).numpy()
+    return [
+        read_folder(photos).images,
+        read_folder(store).images[:3],
+        verify_store(store).fingerprint(),
+        read_files([photos / "a/image-000001.png"]),
+        read_domain(photos / "a").images,
+        converted.fingerprint(),
+        fashion_mnist_lt().fingerprint(),
+        torch.stack([image for image, _ in mixed]),
+        mixed.sample_weights(),
+        filled.counts.to_csv(),
+        str(augmenter(**SMALL).plan(REAL)),
+        classifier.fit(X, FOLDER.labels.numpy()).predict_proba(X).tobytes(),
+        concatenate(REAL, TEST).fingerprint(),
+    ]
+
+
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    return {use: use(tmp_path_factory.mktemp("expected")) for use in (augment, translate, report)}
+    return {use: use(tmp_path_factory.mktemp("expected")) for use in (augment, translate, report, read)}
 
 
-@pytest.mark.parametrize("use", [augment, translate, report])
+@pytest.mark.parametrize("use", [augment, translate, report, read])
 @pytest.mark.parametrize("state", STATES)
 def test_results_are_the_same(tmp_path, expected, state, use):
     with STATES[state]():
