@@ -130,8 +130,10 @@ def read_metadata_file(path: Path) -> MetadataFile:
     longer = next((row.line for row in sheet.rows if row.has_extra_cells), None)
     if longer is not None:
         raise DataError(f"{path}: line {longer} has more cells than the heading. Quote cells that contain a comma.")
-    lines = [(row.line, row.cells) for row in sheet.rows]
-    return MetadataFile(path, tuple(name for name in sheet.columns if name != FILE_NAME), _join_rows(path, lines))
+    # spaces after the commas of the heading belong to no name
+    lines = [(row.line, {name.strip(): cell for name, cell in row.cells.items()}) for row in sheet.rows]
+    columns = tuple(name.strip() for name in sheet.columns if name != FILE_NAME)
+    return MetadataFile(path, columns, _join_rows(path, lines))
 
 
 def file_key(name: str) -> str:

@@ -10,8 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe
-from ganaug.models.penalties import PENALTIES
+# in double precision: Adam turns rounding errors of a gradient that should be 0 into full steps, so that float32 runs
+# diverge within 50 steps even if only the order of a sum differs. ganaug states its dtypes, so the names are replaced
+torch.float32 = torch.float64
+torch.Tensor.float = torch.Tensor.double
+torch.set_default_dtype(torch.float64)
+
+from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe  # noqa: E402
+from ganaug.models.penalties import PENALTIES  # noqa: E402
 
 # together they cover everything that uses a batch as a whole, draws random numbers for it, or differentiates through it
 RECIPES = {
@@ -30,10 +36,6 @@ RECIPES = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    # in double precision: Adam turns rounding errors of a gradient that should be 0 into full steps, so that float32
-    # runs diverge within 50 steps even if only the order of a sum differs
-    torch.set_default_dtype(torch.float64)
-    torch.Tensor.float = torch.Tensor.double
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 120)
     images = (rng.normal(128, 30, (120, 16, 16)) + 20 * labels[:, None, None]).clip(0, 255).astype(np.uint8)
