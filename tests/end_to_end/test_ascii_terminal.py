@@ -43,6 +43,7 @@ def test_check_and_dry_run_print_names_with_escapes(data):
     assert "\\u732b,20,4,24" in stdout
 
 
+@pytest.mark.slow
 def test_augment_and_report_print_escapes_and_write_utf_8(data):
     code, stdout, _ = ganaug("augment", data, "out", *TINY)
     assert code == 0
