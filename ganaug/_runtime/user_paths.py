@@ -27,4 +27,4 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
     >>> expand_user("photos/~backup").as_posix()
     'photos/~backup'
     """
-    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path's own method raises for unknown users
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises for unknown users

@@ -32,8 +32,8 @@ from ganaug.io.folder import (
 )
 from ganaug.io.names import escape_cell
 from ganaug.io.output import bytes_on_disk, check_free_space
-from ganaug.io.preflight import FolderInspection, parse_image_size
-from ganaug.io.resizing import SizeLike
+from ganaug.io.preflight import FolderInspection
+from ganaug.io.resizing import SizeLike, aspect_of
 from ganaug.io.table import check_labels
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
@@ -237,12 +237,9 @@ def augment_folder(
             subfolder_groups=subfolder_groups,
             follow_links=follow_links,
         )
-        # before training, because writing would fail
-        if out is None:
-            check_addable(inspection)
-        check_labels(name for name, count in inspection.counts.items() if count)
+        resized = images if originals == "resize" and out is not None else None
         counts = first.plan_counts(images)
-        _check_room(inspection, images, counts, data, out)
+        _check_writable(inspection, images, counts, out, resized)
         sampler, method_name, comparison = None, None, None
         if counts:
             method_name, sampler, comparison = _fit(samplers, images, counts, run_dir, resume, tuple(callbacks))
@@ -252,12 +249,9 @@ def augment_folder(
         unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
         counts = {name: count for name, count in counts.items() if name not in unlearned}
         synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        _write_images(inspection, synthetic, out, sign, verbosity, images if originals == "resize" else None)
-        aspect = getattr(parse_image_size(image_size), "aspect", "stretch")
-        are_resized = out is not None and originals == "resize"
-        sharpness = _sharpness_warning(inspection, images, aspect, are_resized=are_resized) if len(synthetic) else None
-        if sharpness is not None:
-            warn_user(sharpness)
+        _write_images(inspection, synthetic, out, sign, verbosity, resized)
+        if len(synthetic):
+            _warn_of_sharpness(inspection, images, are_resized=resized is not None)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
@@ -289,20 +283,20 @@ def _write_images(
             write_augmented_folder(inspection, synthetic, out, resized=resized, sign=sign, progress=progress)
 
 
-def _sharpness_warning(
-    inspection: FolderInspection, images: LabeledImages, aspect: str, *, are_resized: bool
-) -> str | None:
-    """Return a warning if original images are larger than synthetic ones, so that sharpness tells them apart."""
+def _warn_of_sharpness(inspection: FolderInspection, images: LabeledImages, *, are_resized: bool) -> None:
+    """Warn if original images are larger than synthetic ones, so that sharpness tells them apart."""
     height, width = images.shape[1:]
     n_larger = sum(entry.height > height or entry.width > width for entry in inspection.entries)
     if not n_larger:
-        return None
+        return
+    aspect = aspect_of(inspection.image_size)
     chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
     if aspect != "stretch":  # torchvision has no transform that does the same
         chain = f"MixedDataset(..., resize={aspect!r}, transform=Resize(SIZE))"
     if are_resized:
-        return f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}."
-    return (
+        warn_user(f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}.")
+        return
+    warn_user(
         f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "
         "classifier can tell them apart by their sharpness. In training and testing, resize all images to the same "
         f"size first: {chain}."
@@ -310,7 +304,7 @@ def _sharpness_warning(
 
 
 def read_folder_with_progress(data: Path, *, verbose: int, **options: Any) -> tuple[LabeledImages, FolderInspection]:
-    """Read and check a folder, with progress, and warn of what its inspection found. options: of `read_and_inspect`."""
+    """Read and check a folder, with progress, and warn of what its inspection says. options: of `read_and_inspect`."""
     with count_shown(verbose, "read") as progress:
         images, inspection = read_and_inspect(data, progress=progress, **options)
     for warning in inspection.warnings:
@@ -363,13 +357,22 @@ def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sample
     return {name: make_sampler(name, params) for name in ("cyclegan", "conditional")}
 
 
-def _check_room(
-    inspection: FolderInspection, images: LabeledImages, counts: dict[str, int], data: Path, out: Path | None
+def _check_writable(
+    inspection: FolderInspection,
+    images: LabeledImages,
+    counts: dict[str, int],
+    out: Path | None,
+    resized: LabeledImages | None,
 ) -> None:
-    """Raise OutputError before training if the disk has no room for the augmented folder."""
+    """Raise DataError or OutputError before training if the augmented folder cannot be written."""
+    if out is None:
+        check_addable(inspection)
+    check_labels(name for name, count in inspection.counts.items() if count)
     bytes_per_file = images.images[:1].numel() + MAX_MARK_BYTES  # PNG pixels are at most as large as raw ones
-    copies = [] if out is None else [entry.n_bytes for entry in inspection.entries]
-    check_free_space(out or data, bytes_on_disk([*copies, *[bytes_per_file] * sum(counts.values())]))
+    originals = [] if out is None else [entry.n_bytes for entry in inspection.entries]
+    if resized is not None:
+        originals = [max(n_bytes, bytes_per_file) for n_bytes in originals]
+    check_free_space(out or inspection.root, bytes_on_disk([*originals, *[bytes_per_file] * sum(counts.values())]))
 
 
 def _fit(

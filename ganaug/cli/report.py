@@ -72,6 +72,7 @@ def report(
         for path in (out, as_json):
             new_file(path)
         from ganaug.cli.metadata_file import read_metadata_file
+        from ganaug.evaluation.matching import drop_synthetic
         from ganaug.io.synthetic import select_synthetic
 
         table = None if metadata is None else read_metadata_file(metadata)  # before the images, which take longer
@@ -85,7 +86,7 @@ def report(
         }
         sets = {"real": images} | {name: each for name, each in other_sets.items() if each is not None}
         unmatched = None if table is None else table.unmatched_message(sets.values())
-        sets |= {"real": _drop_synthetic(images), "synthetic": select_synthetic(sets["synthetic"])}
+        sets |= {"real": drop_synthetic(images, warn=True)[0], "synthetic": select_synthetic(sets["synthetic"])}
         if table is not None:
             sets = _with_columns(sets, table, unmatched)
         options = {"attributes": attributes, "groups": groups, "predicted": predicted, "test": sets.get("test")}
@@ -124,16 +125,6 @@ def _judge(
     # columns that nobody asked for and that cannot be compared do not change the verdict
     is_asked = options["attributes"] is not None or bool(bias.facts["attributes"])
     return both if is_asked else replace(both, verdict=diversity.verdict)
-
-
-def _drop_synthetic(images: "LabeledImages") -> "LabeledImages":
-    """The real images without those that are marked as synthetic. Prints their number."""
-    from ganaug.evaluation.matching import drop_synthetic
-
-    remaining, _ = drop_synthetic(images)
-    if len(remaining) < len(images):
-        print_message(f"warning: {len(images) - len(remaining):,} images of REAL are marked as synthetic and left out.")
-    return remaining
 
 
 def _with_columns(

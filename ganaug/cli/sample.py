@@ -122,7 +122,7 @@ def _missing_counts(data: Path, *, follow_links: bool) -> dict[str, int]:
     """
     from ganaug.io.preflight import inspect_folder
 
-    # a size is given because mixed sizes do not matter for counts
+    # a size, because images of several sizes do not matter for counts
     inspection = inspect_folder(data, image_size=64, follow_links=follow_links)
     inspection.raise_for_errors(skip_bad=True)
     largest = max(inspection.counts.values())

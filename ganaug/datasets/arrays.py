@@ -30,7 +30,7 @@ class PixelScale:
     >>> import numpy as np
     >>> from ganaug.datasets.arrays import PixelScale
     >>> X = np.array([[0.0], [0.5], [1.0]])
-    >>> scale = PixelScale.of([X])
+    >>> scale = PixelScale.known([X])
     >>> pixels = scale.to_uint8(X)
     >>> pixels.ravel().tolist()
     [0, 128, 255]
@@ -42,26 +42,11 @@ class PixelScale:
     high: np.ndarray | np.float64
 
     @classmethod
-    def of(cls, arrays: Sequence[np.ndarray], *, per_feature: bool = False) -> "PixelScale":
-        """Choose one scale for arrays of one data set.
-
-        Parameters
-        ----------
-        arrays : sequence of ndarray
-            Finite numbers of one dtype: images, or one array of shape (N, ...).
-        per_feature : bool, default=False
-            Scale by the minimum and maximum of each feature of one array, unless the dtype is uint8.
-
-        Returns
-        -------
-        PixelScale
-            See `known` for ranges that say what black and white are. Other numbers are scaled by their minimum and
-            maximum.
-        """
-        if per_feature and arrays[0].dtype != np.uint8:
-            array = np.concatenate(arrays)
-            return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
-        return cls.known(arrays) or cls(*(np.float64(limit) for limit in _limits(arrays)))
+    def per_feature(cls, array: np.ndarray) -> "PixelScale":
+        """Scale each feature of an array (N, D) by its minimum and maximum; uint8 maps to itself."""
+        if array.dtype == np.uint8:
+            return cls(np.float64(0), np.float64(255))
+        return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
 
     @classmethod
     def known(cls, arrays: Sequence[np.ndarray]) -> "PixelScale | None":

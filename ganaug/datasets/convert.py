@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganaug._runtime.library_defaults import library_defaults
-from ganaug._runtime.messages import warn_user
 from ganaug.datasets.converted import ConvertedData
 from ganaug.datasets.from_arrays import convert_array, convert_list, convert_paths, encode_y
 from ganaug.datasets.from_datasets import convert_dataset, convert_hugging_face, convert_labeled_images
@@ -18,7 +17,6 @@ from ganaug.datasets.introspection import is_hugging_face
 from ganaug.datasets.pixels import ValueRange, is_image
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.items import similar_names_message
 from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import refuse_splits
 from ganaug.io.resizing import SizeLike
@@ -26,7 +24,6 @@ from ganaug.io.resizing import SizeLike
 __all__ = ["ConvertedData", "are_images", "are_paths", "convert", "is_table", "to_labeled_images"]
 
 
-@library_defaults()
 def to_labeled_images(
     X: Any,
     y: Any = None,
@@ -118,22 +115,16 @@ def convert(
     """
     size = parse_image_size(image_size)
     _check_container(X)
-    if isinstance(X, LabeledImages | Dataset | str | Path) or is_hugging_face(X):
+    if _has_labels(X):
         if y is not None:
             raise ValueError(f"a {type(X).__name__} already has labels: give no y.")
-        converted = _convert_labeled(X, size, unlabeled, value_range)
-    else:
-        class_values, encoded = encode_y(X, y, unlabeled)
-        if are_paths(X):
-            converted = convert_paths(X, class_values, encoded, size)
-        elif are_images(X):
-            converted = convert_list(X, y, class_values, encoded, size, value_range)
-        else:
-            converted = convert_array(X, y, class_values, encoded, image_shape, size, value_range)
-    message = None if isinstance(X, LabeledImages) else similar_names_message(converted.images.classes)
-    if message is not None:
-        warn_user(f"{message}.")
-    return converted
+        return _convert_labeled(X, size, unlabeled, value_range)
+    class_values, encoded = encode_y(X, y, unlabeled)
+    if are_paths(X):
+        return convert_paths(X, class_values, encoded, size)
+    if are_images(X):
+        return convert_list(X, y, class_values, encoded, size, value_range)
+    return convert_array(X, y, class_values, encoded, image_shape, size, value_range)
 
 
 def are_paths(X: Any) -> bool:
@@ -174,8 +165,13 @@ def is_table(X: Any) -> bool:
     (True, False)
     """
     _check_container(X)
-    has_labels = isinstance(X, LabeledImages | Dataset | str | Path) or is_hugging_face(X)
-    return not (has_labels or isinstance(X, Tensor) or are_paths(X) or are_images(X) or getattr(X, "ndim", 2) in (3, 4))
+    is_collection = _has_labels(X) or isinstance(X, Tensor) or are_paths(X) or are_images(X)
+    return not is_collection and getattr(X, "ndim", 2) not in (3, 4)
+
+
+def _has_labels(X: Any) -> bool:
+    """Return whether X holds its labels: LabeledImages, a data set, or the path of a folder."""
+    return isinstance(X, LabeledImages | Dataset | str | Path) or is_hugging_face(X)
 
 
 def _first(X: Any) -> Any:

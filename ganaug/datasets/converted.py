@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.items import EncodedLabels
+from ganaug.io.items import EncodedLabels, similar_names_message
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,24 @@ class ConvertedData:
     append: Callable[[LabeledImages], tuple[Any, Any]]
 
 
+def class_value_array(values: Sequence[Any]) -> np.ndarray:
+    """Return class values as an array of their dtype if all are numbers, else of objects."""
+    has_texts = any(isinstance(value, str) for value in values)
+    return np.array(values, dtype=object if has_texts else None)
+
+
+def check_lengths(count: int, encoded: EncodedLabels, what: str = "images") -> None:
+    """Raise DataError if there are not as many images as labels. what: what X holds, for the message."""
+    if count != len(encoded.indices):
+        raise DataError(f"X holds {count} {what} and y {len(encoded.indices)} labels.")
+
+
 def label_images(pixels: Tensor, encoded: EncodedLabels, names: Sequence[str] | None = None) -> LabeledImages:
-    """Return the images that have a label."""
-    if len(pixels) != len(encoded.indices):
-        raise DataError(f"X holds {len(pixels)} images and y {len(encoded.indices)} labels.")
+    """Return the images that have a label. Warns if class names look like one class."""
+    check_lengths(len(pixels), encoded)
+    message = similar_names_message(encoded.names if names is None else names)
+    if message is not None:
+        warn_user(f"{message}.")
     is_labeled = encoded.indices >= 0
     labels = torch.from_numpy(encoded.indices[is_labeled])
     kept = pixels if is_labeled.all() else pixels[torch.from_numpy(is_labeled)]

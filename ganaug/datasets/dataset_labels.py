@@ -5,9 +5,8 @@ The label in the item counts, not an attribute such as `targets`, which `target_
 
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,29 +20,120 @@ from ganaug._runtime.randomness import temporary_seed
 from ganaug.datasets.introspection import is_hugging_face
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.items import IMAGE_KEYS, LABEL_KEYS, NO_LABEL, label_value, split_item
+from ganaug.io.dataset_records import class_label_names, find_label_column
+from ganaug.io.items import IMAGE_KEYS, NO_LABEL, Label, label_value, split_item
 
 MAX_ITEMS_CHECKED = 200
-Label = str | int | float | None
 
 
-@dataclass(frozen=True)
+class DatasetLabels:
+    """The labels of a data set, and the class names that they stand for.
+
+    Parameters
+    ----------
+    dataset : Dataset or datasets.Dataset
+        Map-style data set of (image, label), or a wrapper, whose attribute `class_to_idx` or `classes` names the
+        classes by number.
+    labels : list of length N, optional
+        The label of each item, if the items are loaded already. None: stored labels (`targets`, `labels`, or a column)
+        are used if they agree with the items: the first and the last one of every label, at most 200 items, are loaded
+        to check that. Otherwise, all items are loaded.
+
+    Attributes
+    ----------
+    labels : list of str, int, float or None
+        One label for each item; None where it has none.
+    are_indices : bool
+        Whether numbers are indices into class names that the data set knows.
+
+    Examples
+    --------
+    >>> from torch.utils.data import Subset
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> from ganaug.datasets.dataset_labels import DatasetLabels
+    >>> subset = DatasetLabels(Subset(fashion_mnist_lt(), [0, 1400]))
+    >>> subset.labels, subset.are_indices, subset.names
+    ([0, 9], True, {0: 'T-shirt', 9: 'Ankle boot', 1: 'Trouser', ...})
+    """
+
+    def __init__(self, dataset: Any, labels: list[Label] | None = None) -> None:
+        located = _locate_rows(dataset)
+        parts = {id(source): source for source, _ in located}
+        self._parts = {key: _Part(source) for key, source in parts.items()}
+        self._rows = [(self._parts[id(source)], row) for source, row in located]
+        self.are_indices = any(part.classes for part in self._parts.values())
+        self.labels = self._read_labels(dataset) if labels is None else labels
+
+    def _read_labels(self, dataset: Any) -> list[Label]:
+        """Return the label of each item, stored labels if they agree with the items."""
+        if isinstance(dataset, LabeledImages):
+            return [*dataset.targets]
+        if all(part.labels is not None for part in self._parts.values()):
+            labels = [part.labels[row] for part, row in self._rows if part.labels is not None]
+            if _agree(dataset, labels):
+                return labels
+        return [label_value(split_item(dataset[row])[1]) for row in range(len(dataset))]
+
+    @cached_property
+    def names(self) -> dict[Label, str]:
+        """Label -> class name, also of classes without an item.
+
+        Empty if the names are not known, or if labels and names do not correspond one to one, such as after a
+        `target_transform` that merges classes. Raises DataError if parts of a ConcatDataset number the same classes
+        differently.
+        """
+        names_by_part: dict[int, dict[Label, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for (part, row), label in zip(self._rows, self.labels, strict=True):
+            if label is None or label == NO_LABEL:
+                continue
+            name = part.class_name(row, label)
+            if name is None:
+                return {}
+            names_by_part[id(part)][label].add(name)
+        mappings = [_one_to_one(names) for names in names_by_part.values()]
+        if any(mapping is None for mapping in mappings):
+            return {}
+        merged: dict[Label, str] = {}
+        labels_by_name: dict[str, Label] = {}
+        for label, name in ((label, name) for mapping in mappings for label, name in (mapping or {}).items()):
+            if merged.setdefault(label, name) != name or labels_by_name.setdefault(name, label) != label:
+                raise DataError(
+                    f"the parts of the ConcatDataset number their classes differently: {name!r} has the label {label} "
+                    f"in one part, and in another this label or name stands for another class. Number the classes of "
+                    "all parts alike, for example with target_transform."
+                )
+        for label, name in ((label, name) for part in self._parts.values() for label, name in part.all_names()):
+            if name not in labels_by_name and label not in merged:
+                merged[label], labels_by_name[name] = name, label
+        return merged
+
+
 class _Part:
     """A data set that is not a wrapper: its class names, and the labels that it stores before `target_transform`."""
 
-    classes: Mapping[int, str]
-    stored: Sequence[Any] | None
-    target_transform: Callable[[Any], Any] | None
+    def __init__(self, dataset: Any) -> None:
+        self.classes = _classes_of(dataset)
+        self.stored = _raw_targets(dataset)
+        self.target_transform = getattr(dataset, "target_transform", None)
 
-    @classmethod
-    def of(cls, dataset: Any) -> "_Part":
-        return cls(_classes_of(dataset), _raw_targets(dataset), getattr(dataset, "target_transform", None))
+    def _transform(self, label: Any) -> Label:
+        return label_value(label if self.target_transform is None else self.target_transform(label))
+
+    @cached_property
+    def labels(self) -> list[Label] | None:
+        """The labels of all rows after `target_transform`, or None if items must be loaded for that."""
+        if self.stored is None:
+            return None
+        try:
+            return [self._transform(label) for label in self.stored]
+        except Exception:  # the user's function may expect what only an item has
+            return None
 
     def all_names(self) -> Iterator[tuple[Label, str]]:
         """Yield the label and the name of each class."""
         for number, name in self.classes.items():
             with suppress(Exception):  # the user's function may accept only what an item has
-                yield (number if self.target_transform is None else label_value(self.target_transform(number))), name
+                yield self._transform(number), name
 
     def class_name(self, row: int, label: Label) -> str | None:
         """Return the class name of a row, by the number that is stored for it, else by its label."""
@@ -72,102 +162,6 @@ class _Part:
         return {label: each[0] for label, each in names.items() if len(each) == 1}
 
 
-def read_labels(dataset: Any) -> list[Label]:
-    """Return the label that each item of a data set has.
-
-    Parameters
-    ----------
-    dataset : Dataset or datasets.Dataset
-        Map-style data set of (image, label), or a wrapper. Stored labels (`targets`, `labels`, or a column) are used if
-        they agree with the items: the first and the last one of every label, at most 200 items, are loaded to check
-        that. Otherwise, all items are loaded.
-
-    Returns
-    -------
-    list of str, int, float or None
-        One label for each item; None where it has none.
-
-    Examples
-    --------
-    >>> from torch.utils.data import Subset
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> from ganaug.datasets.dataset_labels import read_labels
-    >>> read_labels(Subset(fashion_mnist_lt(), [0, 1400]))
-    [0, 9]
-    """
-    if isinstance(dataset, LabeledImages):
-        return [*dataset.targets]
-    labels = _stored_labels(dataset)
-    if labels is None or not _agree(dataset, labels):
-        labels = [label_value(split_item(dataset[row])[1]) for row in range(len(dataset))]
-    return labels
-
-
-def label_names(dataset: Any, labels: Sequence[Label]) -> dict[Label, str]:
-    """Find the class name that each label of a data set stands for.
-
-    Parameters
-    ----------
-    dataset : Dataset or datasets.Dataset
-        Map-style data set, or a wrapper, whose attribute `class_to_idx` or `classes` names the classes by number.
-    labels : sequence of length N
-        The label of each item.
-
-    Returns
-    -------
-    dict
-        Label -> class name, also of classes without an item. Empty if the names are not known, or if labels and names
-        do not correspond one to one, such as after a `target_transform` that merges classes.
-
-    Raises
-    ------
-    DataError
-        If parts of a ConcatDataset number the same classes differently.
-
-    Examples
-    --------
-    >>> from torch.utils.data import Subset
-    >>> from ganaug.datasets.embedded import fashion_mnist_lt
-    >>> from ganaug.datasets.dataset_labels import label_names
-    >>> label_names(Subset(fashion_mnist_lt(), [0, 1400]), [0, 9])
-    {0: 'T-shirt', 9: 'Ankle boot', 1: 'Trouser', ...}
-    """
-    parts_by_id: dict[int, _Part] = {}
-    names_by_part: dict[int, dict[Label, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for (source, row), label in zip(_locate_rows(dataset), labels, strict=True):
-        if label is None or label == NO_LABEL:
-            continue
-        if id(source) not in parts_by_id:
-            parts_by_id[id(source)] = _Part.of(source)
-        name = parts_by_id[id(source)].class_name(row, label)
-        if name is None:
-            return {}
-        names_by_part[id(source)][label].add(name)
-    mappings = [_one_to_one(names) for names in names_by_part.values()]
-    if any(mapping is None for mapping in mappings):
-        return {}
-    merged: dict[Label, str] = {}
-    labels_by_name: dict[str, Label] = {}
-    for mapping in mappings:
-        for label, name in (mapping or {}).items():
-            if merged.setdefault(label, name) != name or labels_by_name.setdefault(name, label) != label:
-                raise DataError(
-                    f"the parts of the ConcatDataset number their classes differently: {name!r} has the label {label} "
-                    f"in one part, and in another this label or name stands for another class. Number the classes of "
-                    "all parts alike, for example with target_transform."
-                )
-    for part in parts_by_id.values():
-        for label, name in part.all_names():
-            if name not in labels_by_name and label not in merged:
-                merged[label], labels_by_name[name] = name, label
-    return merged
-
-
-def knows_class_names(dataset: Any) -> bool:
-    """Return whether labels of the data set are indices into class names that it knows."""
-    return any(_classes_of(part) for part in {id(part): part for part, _ in _locate_rows(dataset)}.values())
-
-
 def _one_to_one(names: dict[Label, set[str]]) -> dict[Label, str] | None:
     """Return label -> name if every label has one name and every name one label, else None."""
     single = {label: next(iter(values)) for label, values in names.items() if len(values) == 1}
@@ -194,8 +188,7 @@ def _has_length(dataset: Any, length: int) -> bool:
 def _classes_of(part: Any) -> dict[int, str]:
     """Return the class names of a data set that is not a wrapper, by number."""
     if is_hugging_face(part):
-        column = next((name for name in LABEL_KEYS if name in part.features), None)
-        return dict(enumerate(getattr(part.features.get(column), "names", None) or ()))
+        return dict(enumerate(class_label_names(part.features.get(find_label_column(part.features))) or ()))
     for classes in (getattr(part, "class_to_idx", None), getattr(part, "classes", None)):
         if isinstance(classes, Mapping):  # name -> number as in torchvision, or number -> name
             pairs = [(key, value) if isinstance(value, str) else (value, key) for key, value in classes.items()]
@@ -227,35 +220,9 @@ def _raw_targets(part: Any) -> Sequence[Any] | None:
 
 def _hugging_face_labels(dataset: Any) -> list[Label] | None:
     """Return the label column of a Hugging Face data set, before its transform; None if it has no such columns."""
-    column = next((name for name in LABEL_KEYS if name in dataset.column_names), None)
+    column = find_label_column(dataset.column_names)
     has_image = any(name in dataset.column_names for name in IMAGE_KEYS)
     return [label_value(label) for label in dataset.with_format(None)[column]] if column and has_image else None
-
-
-def _stored_labels(dataset: Any) -> list[Label] | None:
-    """Return the labels of all rows without loading an item, or None if that is not possible."""
-    cache: dict[int, list[Label] | None] = {}
-    labels: list[Label] = []
-    for part, row in _locate_rows(dataset):
-        if id(part) not in cache:
-            cache[id(part)] = _labels_of_part(part)
-        of_part = cache[id(part)]
-        if of_part is None:
-            return None
-        labels.append(of_part[row])
-    return labels
-
-
-def _labels_of_part(part: Any) -> list[Label] | None:
-    """Return the labels of a data set that is not a wrapper, after its `target_transform`."""
-    stored = _raw_targets(part)
-    if stored is None:
-        return None
-    transform = getattr(part, "target_transform", None)
-    try:
-        return [label_value(label if transform is None else transform(label)) for label in stored]
-    except Exception:  # the user's function may expect what only an item has
-        return None
 
 
 def _agree(dataset: Any, labels: Sequence[Label]) -> bool:

@@ -1,6 +1,7 @@
 """Convert images and labels that come apart: arrays, tensors, lists of images, and lists of files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import Tensor
 
 from ganaug._runtime.messages import warn_user
 from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
-from ganaug.datasets.converted import ConvertedData, label_images
+from ganaug.datasets.converted import ConvertedData, check_lengths, label_images
 from ganaug.datasets.pixels import ValueRange, check_range, stack_images
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import resize_images
+from ganaug.io.image_tensors import resize_images
 from ganaug.io.items import EncodedLabels, encode_labels, label_value
 
 
@@ -29,11 +30,12 @@ def encode_y(X: Any, y: Any, unlabeled: str) -> tuple[np.ndarray, EncodedLabels]
             hint = " If it is a data set of images and labels, derive its class from torch.utils.data.Dataset."
         raise ValueError(f"requires y to be passed, but the target y is None; X is a {type(X).__name__}.{hint}")
     labels = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
-    if isinstance(labels, np.ma.MaskedArray):  # asarray would drop the mask
-        labels = [label_value(label) for label in labels]
-    if isinstance(y, list | tuple) and len({isinstance(label_value(label), str) for label in y}) > 1:
-        labels = np.empty(len(y), dtype=object)  # asarray would turn numbers beside texts into texts
-        labels[:] = [label_value(label) for label in y]
+    if isinstance(labels, list | tuple | np.ma.MaskedArray):
+        values = [label_value(label) for label in labels]
+        if len({isinstance(value, str) for value in values}) > 1:
+            labels = np.array(values, dtype=object)  # asarray would turn numbers beside texts into texts
+        elif isinstance(labels, np.ma.MaskedArray):
+            labels = values  # asarray would drop the mask
     labels = np.asarray(labels)
     labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
     labels = np.char.decode(labels, errors="backslashreplace") if labels.dtype.kind == "S" else labels
@@ -49,6 +51,68 @@ def encode_y(X: Any, y: Any, unlabeled: str) -> tuple[np.ndarray, EncodedLabels]
     return class_values, encoded
 
 
+@dataclass(frozen=True)
+class ScaledArray:
+    """The images of an array.
+
+    Attributes
+    ----------
+    array : ndarray
+        The array as it is.
+    pixels : Tensor
+        uint8 of shape (N, C, H, W), C 1 or 3.
+    layout : ArrayLayout
+        Of the array.
+    scale : PixelScale
+        Of its numbers.
+    """
+
+    array: np.ndarray
+    pixels: Tensor
+    layout: ArrayLayout
+    scale: PixelScale
+
+
+def scale_array(
+    X: Any, image_shape: Sequence[int] | None, size: tuple[int, int] | None, value_range: ValueRange | None
+) -> ScaledArray:
+    """Convert an array or tensor of images, or of plain vectors, to pixels. See `convert_array`."""
+    array = to_numpy(X)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"images must be numbers; got an array of {array.dtype}.")
+    if not array.size:
+        raise DataError(f"X is empty: its shape is {array.shape}.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError("X holds NaN or infinity. Replace these numbers first.")
+    layout = ArrayLayout.of(array, image_shape, channels_first=isinstance(X, Tensor))
+    scale = _scale(array, layout, value_range)
+    pixels = composite_on_white(torch.from_numpy(np.ascontiguousarray(layout.to_nchw(scale.to_uint8(array)))))
+    if size is not None:
+        if layout.is_vector:
+            raise ValueError("image_size needs images; rows of X are plain vectors. Set image_shape, or no image_size.")
+        pixels = resize_images(pixels, size)
+    return ScaledArray(array, pixels, layout, scale)
+
+
+def _scale(array: np.ndarray, layout: ArrayLayout, value_range: ValueRange | None) -> PixelScale:
+    """Return the scale of an array. Warns if the smallest and greatest number become black and white."""
+    if value_range is not None:
+        scale = PixelScale(*(layout.per_channel(limit) for limit in value_range))
+        check_range([*array], scale)
+        return scale
+    if layout.is_vector:
+        return PixelScale.per_feature(array)
+    known = PixelScale.known([array])
+    if known is not None:
+        return known
+    warn_user(
+        f"X holds numbers from {array.min():.3g} to {array.max():.3g}, which are used as black and white. If the "
+        "images were normalized, undo that first, or convert them by to_labeled_images(X, y, value_range=(black, "
+        "white))."
+    )
+    return PixelScale(np.float64(array.min()), np.float64(array.max()))
+
+
 def convert_array(
     X: Any,
     y: Any,
@@ -59,47 +123,24 @@ def convert_array(
     value_range: ValueRange | None,
 ) -> ConvertedData:
     """Convert an array or tensor; `append` returns the same dtype, device and shape."""
-    array = to_numpy(X)
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"images must be numbers; got an array of {array.dtype}.")
-    if len(array) != len(encoded.indices):
-        raise DataError(f"X holds {len(array)} images and y {len(encoded.indices)} labels.")
-    if not array.size:
-        raise DataError(f"X is empty: its shape is {array.shape}.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError("X holds NaN or infinity. Replace these numbers first.")
-    layout = ArrayLayout.of(array, image_shape, channels_first=isinstance(X, Tensor))
-    scale = PixelScale.of([array], per_feature=layout.is_vector)
-    if value_range is not None:
-        scale = PixelScale(*(layout.per_channel(limit) for limit in value_range))
-        check_range([*array], scale)
-    elif not layout.is_vector and PixelScale.known([array]) is None:
-        warn_user(
-            f"X holds numbers from {array.min():.3g} to {array.max():.3g}, which are used as black and white. If the "
-            "images were normalized, undo that first, or convert them by to_labeled_images(X, y, value_range=(black, "
-            "white))."
-        )
-    pixels = composite_on_white(torch.from_numpy(np.ascontiguousarray(layout.to_nchw(scale.to_uint8(array)))))
-    original_size = tuple(pixels.shape[2:])
-    if size is not None:
-        if layout.is_vector:
-            raise ValueError("image_size needs images; rows of X are plain vectors. Set image_shape, or no image_size.")
-        pixels = resize_images(pixels, size)
+    check_lengths(len(X), encoded)
+    scaled = scale_array(X, image_shape, size, value_range)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
-        if tuple(synthetic.images.shape[2:]) != original_size:
+        height, width = scaled.layout.shape[1:]
+        if synthetic.shape[1:] != (height, width):
             raise ValueError(
-                f"X has images of {original_size[0]}x{original_size[1]} pixels and synthetic ones have "
-                f"{size}: one array cannot hold both. Resize X first, or use fit and sample."
+                f"X has images of {height}x{width} pixels and synthetic ones have {size}: one array cannot hold "
+                "both. Resize X first, or use fit and sample."
             )
-        new = scale.from_uint8(layout.from_nchw(synthetic.images.numpy()), array.dtype)
+        new = scaled.scale.from_uint8(scaled.layout.from_nchw(synthetic.images.numpy()), scaled.array.dtype)
         new_labels = class_values[synthetic.labels.numpy()]
         if isinstance(X, Tensor):
             new_tensor = torch.from_numpy(np.ascontiguousarray(new)).to(X.device, X.dtype)
             return torch.cat([X, new_tensor]), _extend(y, new_labels)
-        return np.concatenate([array, new]), _extend(y, new_labels)
+        return np.concatenate([scaled.array, new]), _extend(y, new_labels)
 
-    return ConvertedData(label_images(pixels, encoded), class_values, append)
+    return ConvertedData(label_images(scaled.pixels, encoded), class_values, append)
 
 
 def convert_list(
@@ -136,8 +177,7 @@ def convert_paths(
         if not isinstance(file, str | Path):
             raise DataError(f"row {row:,} of X is a {type(file).__name__}, not the name of a file.")
     paths = [Path(file) for file in files]
-    if len(paths) != len(encoded.indices):
-        raise DataError(f"X holds {len(paths)} files and y {len(encoded.indices)} labels.")
+    check_lengths(len(paths), encoded, "files")
     images = label_images(read_files(paths, image_size=size), encoded)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:  # noqa: ARG001  # every ConvertedData has one

@@ -1,6 +1,5 @@
 """Convert data that holds its labels: LabeledImages, data sets of torch, and data sets of Hugging Face."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +11,16 @@ from torch.utils.data import Dataset
 
 from ganaug._runtime.optional import import_datasets
 from ganaug.datasets.arrays import to_numpy
-from ganaug.datasets.converted import ConvertedData, label_images
-from ganaug.datasets.dataset_labels import knows_class_names, label_names
-from ganaug.datasets.from_arrays import convert_array
+from ganaug.datasets.converted import ConvertedData, class_value_array, label_images
+from ganaug.datasets.dataset_labels import DatasetLabels
+from ganaug.datasets.from_arrays import scale_array
 from ganaug.datasets.introspection import normalization
 from ganaug.datasets.pixels import ValueRange, is_image, stack_images
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate
-from ganaug.io.decoding import resize_images, to_pillow
-from ganaug.io.items import EncodedLabels, class_name, encode_labels, label_value, split_item
+from ganaug.io.dataset_records import class_label_names
+from ganaug.io.image_tensors import resize_images, to_pillow
+from ganaug.io.items import class_name, encode_labels, label_value, split_item
 from ganaug.io.records import find_columns, open_records, read_records
 from ganaug.io.resizing import resize_picture
 
@@ -50,10 +50,13 @@ def convert_dataset(
     items = [_load_item(X, row, size) for row in range(len(X))]  # type: ignore[arg-type]
     if not items:
         raise DataError("the data set is empty.")
-    labels = [label_value(label) for _, label in items]
-    encoded = encode_labels(labels, what="the data set", unlabeled=unlabeled, are_indices=knows_class_names(X))
-    names = label_names(X, labels)
-    class_values = np.array(encoded.class_values.tolist(), dtype=None if _are_numbers(encoded) else object)
+    of_dataset = DatasetLabels(X, [label_value(label) for _, label in items])
+    encoded = encode_labels(
+        of_dataset.labels, what="the data set", unlabeled=unlabeled, are_indices=of_dataset.are_indices
+    )
+    pairs = zip(encoded.class_values, encoded.names, strict=True)
+    names = [of_dataset.names.get(value, name) for value, name in pairs]
+    class_values = class_value_array(encoded.class_values.tolist())
     pictures = [image for image, _ in items]
     are_vectors = all(np.ndim(image) == 1 for image in pictures if not isinstance(image, Image.Image))
     if is_image(pictures[0]) or not are_vectors:
@@ -64,8 +67,8 @@ def convert_dataset(
         pixels = stack_images(pictures, size, value_range=value_range).pixels
     else:
         vectors = np.stack([to_numpy(image) for image in pictures])
-        pixels = convert_array(vectors, labels, class_values, encoded, None, size, value_range).images.images
-    images = label_images(pixels, encoded, [names.get(value, name) for value, name in _named_values(encoded)])
+        pixels = scale_array(vectors, None, size, value_range).pixels
+    images = label_images(pixels, encoded, names)
 
     def append(synthetic: LabeledImages) -> tuple[LabeledImages, Any]:
         both = concatenate(images, synthetic)
@@ -87,26 +90,15 @@ def _load_item(dataset: Dataset[Any], row: int, size: tuple[int, int] | None) ->
     return image, label
 
 
-def _are_numbers(encoded: EncodedLabels) -> bool:
-    return not any(isinstance(value, str) for value in encoded.class_values)
-
-
-def _named_values(encoded: EncodedLabels) -> Iterator[tuple[Any, str]]:
-    """Yield each class value with its text."""
-    return zip(encoded.class_values.tolist(), encoded.names, strict=True)
-
-
 def convert_hugging_face(X: Any, size: tuple[int, int] | None, unlabeled: str) -> ConvertedData:
     """Convert a Hugging Face data set; `append` returns one with the same features, other columns None."""
     images = read_records(open_records(X), size, unlabeled=unlabeled)
     image_column, label_column = find_columns(X)
-
-    names = getattr(X.features[label_column], "names", None)  # of a ClassLabel feature
+    names = class_label_names(X.features[label_column])
     # ClassLabel columns show their names to the user; others the values that they store
     stored = [] if names is not None else X.with_format(None).select_columns([label_column])[:][label_column]
     value_of = {class_name(value): value for value in map(label_value, stored)}
     class_values = [value_of.get(name, name) for name in images.classes]
-    has_numbers = not any(isinstance(value, str) for value in class_values)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         datasets = import_datasets()
@@ -117,4 +109,4 @@ def convert_hugging_face(X: Any, size: tuple[int, int] | None, unlabeled: str) -
         both = datasets.concatenate_datasets([X, datasets.Dataset.from_dict(columns, features=X.features)])
         return both, both[label_column]
 
-    return ConvertedData(images, np.asarray(class_values, dtype=None if has_numbers else object), append)
+    return ConvertedData(images, class_value_array(class_values), append)

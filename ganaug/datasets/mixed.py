@@ -13,17 +13,16 @@ from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import generator
 from ganaug.datasets.arrays import RGBA, composite_on_white
-from ganaug.datasets.dataset_labels import knows_class_names, label_names, read_labels
+from ganaug.datasets.dataset_labels import DatasetLabels
 from ganaug.datasets.introspection import is_validation_split
-from ganaug.datasets.pixels import to_tensor
 from ganaug.datasets.pool import Refresh, SyntheticPool
 from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import to_pillow
+from ganaug.io.image_tensors import to_pillow, to_tensor
 from ganaug.io.items import encode_labels, label_value, split_item
 from ganaug.io.paths import shorten
-from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb
+from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb, is_16_bit
 from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
 from ganaug.io.synthetic import synthetic_mask
 
@@ -162,9 +161,9 @@ class MixedDataset(Dataset[tuple[Any, int]]):
 
     def _read_labels(self) -> None:
         """Read the labels of `real`, name its classes, and match those of `synthetic`."""
-        labels = read_labels(self.real)
-        encoded = encode_labels(labels, what="the real set", are_indices=knows_class_names(self.real))
-        names = label_names(self.real, labels)
+        real = DatasetLabels(self.real)
+        encoded = encode_labels(real.labels, what="the real set", are_indices=real.are_indices)
+        names = real.names
         # whole numbers stay as they are; otherwise all labels become indices, because a classifier needs numbers, and
         # the index of a text could be the number of another class
         are_numbers = all(isinstance(value, int) for value in encoded.class_values)
@@ -173,7 +172,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self._number_of_label = {
             value: int(value) if are_numbers else index for index, value in enumerate(encoded.class_values)
         }
-        self._real_targets = [self._number_of_label[label] for label in labels]
+        self._real_targets = [self._number_of_label[label] for label in real.labels]
         if names:
             by_label = sorted((int(label), name) for label, name in names.items() if label is not None)
             self.class_to_idx = {name: label for label, name in by_label}
@@ -381,7 +380,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
 
 def _to_gray_or_rgb(image: Image.Image, row: int) -> Image.Image:
     """Convert an image of any mode except 16-bit gray to mode L or RGB."""
-    if image.mode.startswith("I"):
+    if is_16_bit(image):
         raise DataError(
             f"item {row:,} of the real set is a 16-bit image (mode {image.mode!r}), whose black and white depend on "
             "all images. Convert the set first: to_labeled_images(real)."

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
 from ganaug.errors import DataError
-from ganaug.io.decoding import resize_images, to_pillow
+from ganaug.io.image_tensors import resize_images, to_pillow, to_tensor
 from ganaug.io.paths import shorten
 from ganaug.io.pillow_modes import pillow_to_arrays
 
@@ -46,20 +46,6 @@ def is_image(value: Any) -> bool:
     (True, False, False)
     """
     return isinstance(value, Image.Image) or (isinstance(value, np.ndarray | Tensor) and value.ndim >= 2)
-
-
-def to_tensor(picture: Any) -> Tensor:
-    """Convert a Pillow image or array (H, W) or (H, W, 3), uint8, to a tensor (C, H, W).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ganaug.datasets.pixels import to_tensor
-    >>> to_tensor(np.zeros((8, 9, 3), np.uint8)).shape
-    torch.Size([3, 8, 9])
-    """
-    array = np.array(picture)  # a copy, because Pillow's memory is read-only
-    return torch.from_numpy(array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
 def stack_images(
@@ -98,10 +84,9 @@ def stack_images(
     if all(isinstance(image, Image.Image) for image in images):
         arrays = pillow_to_arrays(images, size)
         restored_mode = "RGB" if arrays[0].ndim == 3 else "L"
-        planes = [
-            torch.from_numpy(np.array(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))) for array in arrays
-        ]
-        return StackedImages(_stack(planes), lambda pixels: to_pillow(pixels).convert(restored_mode))
+        return StackedImages(
+            _stack([to_tensor(array) for array in arrays]), lambda pixels: to_pillow(pixels).convert(restored_mode)
+        )
     if not all(isinstance(image, np.ndarray | Tensor) for image in images):
         rows = {type(image).__name__: row for row, image in reversed([*enumerate(images)])}
         types = [f"{name} (item {row:,})" for name, row in rows.items()]

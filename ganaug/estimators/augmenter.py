@@ -236,7 +236,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         """Draw exactly the requested number of images.
 
         Each class has an endless sequence of images. A call continues where the call before it ended, in each class by
-        itself. Threads may call this method of one augmenter at the same time; each gets images of its own.
+        itself. Threads may call this method of one augmenter at the same time; no two get the same images.
 
         Parameters
         ----------
@@ -248,7 +248,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         start : int, optional
             Index of the first image in the sequence of its class. None: continue, or 0 if `random_state` is given. A
             call with `start` or `random_state` always returns the same images, and the call after it continues as if
-            it had not been made. `fit`, `resume` and `load` begin at 0; a copy continues by itself.
+            it had not happened. `fit`, `resume` and `load` begin at 0; a copy continues by itself.
         batch_size : int, optional
             Images in a forward pass, on an accelerator.
         latent_std, truncation : float, optional

@@ -252,7 +252,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         self,
         data: SamplerData,
         seed: int,
-        device: torch.device,  # noqa: ARG002  # the translators have their own setup
+        device: torch.device,  # noqa: ARG002  # each translator sets itself up
         stored_recipe: Mapping[str, Any],  # noqa: ARG002
     ) -> ClassTranslatorSetup:
         if rank_and_world_size()[1] > 1:

@@ -130,7 +130,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
     random_state: int | np.random.RandomState | None
     model_: Any
     run_dir_: Path | None
-    # whether scikit-learn's `clone` made this estimator: its fits write into subfolders of run_dir
+    # whether scikit-learn's `clone` created this estimator: its fits write into subfolders of run_dir
     _is_clone: bool = False
 
     @abstractmethod

@@ -106,7 +106,7 @@ class RecipeMixin(Generic[Recipe]):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; `recipe__name` sets one of the recipe, which is made if there is none."""
+        """Set parameters by name; `recipe__name` sets one of the recipe, which is created if there is none."""
         if self.recipe is None and "recipe" not in params and any(name.startswith("recipe__") for name in params):
             self.recipe = self._nested["recipe"]()
         super().set_params(**params)  # type: ignore[misc]  # of BaseEstimator

@@ -11,7 +11,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.class_folders import GROUP_COLUMN
-from ganaug.io.items import folded, text_value
+from ganaug.io.items import folded, single_value, text_value
 from ganaug.io.paths import shorten
 
 NO_GROUP_PREFIX = " row "  # of the name of an image without a group; other names do not begin with a space
@@ -177,12 +177,7 @@ def cell_text(value: Any) -> str | None:
     >>> cell_text(np.float32(3)), cell_text([" a"]), cell_text(None)
     ('3', 'a', None)
     """
-    while isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    if hasattr(value, "item") and int(np.prod(np.shape(value))) == 1:
-        value = value.item()
-    if isinstance(value, bytes):
-        value = value.decode(errors="backslashreplace")
+    value = single_value(value)
     if isinstance(value, list | tuple | dict | set) or hasattr(value, "__array__"):
         raise DataError(f"a cell is a {type(value).__name__}; expected one text or number.")
     return text_value(value)

@@ -8,9 +8,9 @@ from typing import Any
 from ganaug._runtime.optional import import_datasets
 from ganaug.errors import DataError
 from ganaug.io.decoding import DecodedImage, UnusableImage, decode, decode_bytes
-from ganaug.io.items import IMAGE_KEYS, LABEL_KEYS, NO_LABEL, class_name, encode_labels, label_value
+from ganaug.io.items import IMAGE_KEYS, LABEL_KEYS, NO_LABEL, Label, class_name, encode_labels, label_value
 from ganaug.io.pillow_modes import MAX_16_BIT
-from ganaug.io.record_types import Label, Record, Records
+from ganaug.io.record_types import Record, Records
 
 JSON_COLUMN = "json"  # the column with the metadata of a tar member
 
@@ -62,11 +62,23 @@ def find_columns(dataset: Any) -> tuple[str, str]:
     json_feature = features.get(JSON_COLUMN)
     if isinstance(json_feature, Mapping) and "label" in json_feature:
         return image, JSON_COLUMN
-    label = next((name for name in LABEL_KEYS if name in features), None)
+    label = find_label_column(features)
     if label is None:
         columns = ", ".join(map(str, features))
         raise DataError(f"the data set has no column {', '.join(LABEL_KEYS)}; its columns are {columns}.")
     return image, label
+
+
+def find_label_column(features: Iterable[str]) -> str | None:
+    """Return the first of `LABEL_KEYS` among names of columns, or None.
+
+    Examples
+    --------
+    >>> from ganaug.io.dataset_records import find_label_column
+    >>> find_label_column(["img", "fine_label"]), find_label_column(["img"])
+    ('fine_label', None)
+    """
+    return next((name for name in LABEL_KEYS if name in features), None)
 
 
 def open_dataset(
@@ -81,7 +93,7 @@ def open_dataset(
     """
     datasets, (image, label) = import_datasets(), find_columns(dataset)
     is_json = label == JSON_COLUMN
-    names = None if is_json else _class_names(dataset.features[label])
+    names = None if is_json else class_label_names(dataset.features[label])
     dataset = dataset.with_format(None)  # a transform or format of the user changes what the columns hold
     if read_column is None and hasattr(dataset, "num_rows"):
         read_column = lambda column: dataset.select_columns([column])[:][column]  # noqa: E731
@@ -116,7 +128,7 @@ def open_dataset(
     return Records(iterate_from, identity, total, classes, what=what, labels=labels if has_labels else None)
 
 
-def _class_names(feature: Any) -> Sequence[str] | None:
+def class_label_names(feature: Any) -> Sequence[str] | None:
     """Return the names of a ClassLabel, which may be in a list; None for other features."""
     while not hasattr(feature, "names") and (hasattr(feature, "feature") or isinstance(feature, list)):
         feature = feature[0] if isinstance(feature, list) else feature.feature

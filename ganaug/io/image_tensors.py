@@ -39,9 +39,7 @@ def resize_images(images: "Tensor", image_size: tuple[int, int]) -> "Tensor":
         return images
     resized = torch.empty(len(images), images.shape[1], *image_size, dtype=torch.uint8)
     for row in range(len(images)):  # one at a time, because images of a store are read as they are used
-        picture = resize_picture(to_pillow(images[row]), image_size)
-        pixels = torch.from_numpy(np.array(picture))
-        resized[row] = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+        resized[row] = to_tensor(resize_picture(to_pillow(images[row]), image_size))
     return resized
 
 
@@ -58,6 +56,22 @@ def to_pillow(pixels: "Tensor") -> Image.Image:
     """
     array = pixels.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def to_tensor(picture: "Image.Image | Pixels") -> "Tensor":
+    """Convert a Pillow image of mode L or RGB, or its pixels, to a uint8 tensor of shape (C, H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.io.image_tensors import to_tensor
+    >>> to_tensor(np.zeros((8, 9, 3), np.uint8)).shape
+    torch.Size([3, 8, 9])
+    """
+    import torch
+
+    pixels = np.array(picture)  # a copy, because Pillow's memory is read-only
+    return torch.from_numpy(pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def stack_images(images: Sequence[Pixels]) -> "Tensor":

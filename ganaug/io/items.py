@@ -28,6 +28,7 @@ IMAGE_KEYS = ("image", "img", "png", "jpg", "jpeg", "webp", "pixel_values")
 LABEL_KEYS = ("label", "labels", "cls", "class", "target", "targets", "fine_label", "y")
 NO_LABEL = -1
 DROP_HINT = "Give them a class, or leave them out: to_labeled_images(..., unlabeled='drop')"
+Label = str | int | float | None
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -91,7 +92,24 @@ def split_item(item: Any) -> tuple[Any, Any]:
     raise DataError(f"an item is a {type(item).__name__}; expected (image, label) or a dict with both.")
 
 
-def label_value(label: Any) -> str | int | float | None:
+def single_value(value: Any) -> Any:
+    """Return the element of a list, array or tensor of one element, and bytes as text; other values as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.io.items import single_value
+    >>> single_value([np.array([3])]), single_value(b"cat"), single_value([1, 2])
+    (3, 'cat', [1, 2])
+    """
+    while isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if hasattr(value, "item") and int(np.prod(np.shape(value))) == 1:  # arrays and tensors, of any library
+        value = value.item()
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
+
+
+def label_value(label: Any) -> Label:
     """Return a label as a Python text or number, or None if it is missing.
 
     Raises
@@ -108,18 +126,12 @@ def label_value(label: Any) -> str | int | float | None:
     """
     if label is np.ma.masked:
         return None
-    while isinstance(label, list | tuple) and len(label) == 1:
-        label = label[0]
-    if hasattr(label, "item") and getattr(label, "size", None) is not None:  # arrays and tensors, of any library
-        n_elements = int(np.prod(np.shape(label)))
-        if n_elements != 1:
-            raise DataError(
-                f"a label has {n_elements} numbers; expected one text or number. Pass the index of the class, such as "
-                "argmax of a one-hot vector."
-            )
-        label = label.item()
-    if isinstance(label, bytes):
-        label = label.decode(errors="backslashreplace")
+    label = single_value(label)
+    if hasattr(label, "item") and getattr(label, "size", None) is not None:
+        raise DataError(
+            f"a label has {int(np.prod(np.shape(label)))} numbers; expected one text or number. Pass the index of the "
+            "class, such as argmax of a one-hot vector."
+        )
     if isinstance(label, str):
         return label if label.strip() else None
     if isinstance(label, bool | int):
@@ -174,8 +186,7 @@ def encode_labels(
     Traceback (most recent call last):
     ganaug.errors.DataError: the data has no label in row 1. ...
     """
-    if unlabeled not in ("error", "drop"):
-        raise ValueError(f"unlabeled must be 'error' or 'drop'; got {unlabeled!r}.")
+    check_unlabeled(unlabeled)
     values = [label_value(label) for label in labels]
     is_binary = not are_indices and {value for value in values if value is not None} == {NO_LABEL, 1}
     is_labeled = [value is not None and (is_binary or value != NO_LABEL) for value in values]
@@ -191,9 +202,13 @@ def encode_labels(
         raise DataError(f"{what} has the label {repeated} both as a number and as text. Write it in one form.")
     index = {value: number for number, value in enumerate(ordered)}
     indices = [index[value] if labeled else NO_LABEL for value, labeled in zip(values, is_labeled, strict=True)]
-    class_values = np.empty(len(ordered), dtype=object)
-    class_values[:] = ordered
-    return EncodedLabels(class_values, np.array(indices, dtype=np.int64), names)
+    return EncodedLabels(np.array(ordered, dtype=object), np.array(indices, dtype=np.int64), names)
+
+
+def check_unlabeled(unlabeled: object) -> None:
+    """Raise DataError unless a value of the parameter `unlabeled` is "error" or "drop"."""
+    if unlabeled not in ("error", "drop"):
+        raise DataError(f"unlabeled must be 'error' or 'drop'; got {unlabeled!r}.")
 
 
 def unlabeled_message(what: str, rows: Sequence[int], value: object, hint: str = DROP_HINT) -> str:

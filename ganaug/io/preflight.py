@@ -288,20 +288,24 @@ def parse_image_size(image_size: SizeLike | None) -> ImageSize | None:
     """
     if image_size is None or isinstance(image_size, ImageSize):
         return image_size
-    sides = [image_size] * 2 if isinstance(image_size, int | np.integer) else image_size
-    is_sequence = isinstance(sides, list | tuple | np.ndarray)
-    aspect = sides[2] if is_sequence and len(sides) == 3 else "stretch"
-    is_pair = is_sequence and len(sides) in (2, 3) and isinstance(aspect, str)
-    if not is_pair or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides[:2]):
+    lengths = [image_size] * 2 if isinstance(image_size, int | np.integer) else image_size
+    is_sequence = isinstance(lengths, list | tuple | np.ndarray)
+    aspect = lengths[2] if is_sequence and len(lengths) == 3 else "stretch"
+    is_pair = is_sequence and len(lengths) in (2, 3) and isinstance(aspect, str)
+    if not is_pair or not all(_is_whole(length) for length in lengths[:2]):
         raise DataError(f"image_size must be a whole number or (height, width); got {image_size!r}.")
     if aspect not in ASPECTS:
         raise DataError(f"image_size: the aspect must be {', '.join(ASPECTS)}; got {aspect!r}.")
-    height, width = map(int, sides[:2])
+    height, width = map(int, lengths[:2])
     if not (MIN_IMAGE_SIZE <= height <= MAX_IMAGE_SIZE and MIN_IMAGE_SIZE <= width <= MAX_IMAGE_SIZE):
         raise DataError(
             f"image_size must be within {MIN_IMAGE_SIZE}..{MAX_IMAGE_SIZE} in height and width; got {height}x{width}."
         )
     return ImageSize(height, width, aspect)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _inspect_file(

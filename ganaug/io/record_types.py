@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from ganaug.errors import DataError
 from ganaug.io.candidates import Problem
 from ganaug.io.decoding import DecodedImage
-from ganaug.io.items import DROP_HINT, encode_labels, unlabeled_message
-
-Label = str | int | float | None
+from ganaug.io.items import DROP_HINT, Label, check_unlabeled, encode_labels, unlabeled_message
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,7 @@ class Records:
         DataError
             If images have no label, with their rows, unless `unlabeled` is "drop"; or if `unlabeled` is another value.
         """
-        if unlabeled not in ("error", "drop"):
-            raise DataError(f"unlabeled must be 'error' or 'drop'; got {unlabeled!r}.")
+        check_unlabeled(unlabeled)
         if self.labels is None:
             return self
         encoded = encode_labels(self.labels(), what=self.what, unlabeled=unlabeled, hint=hint)

@@ -35,6 +35,18 @@ class ImageSize(tuple[int, int]):
         return (*self, self.aspect)
 
 
+def aspect_of(size: tuple[int, int] | None) -> str:
+    """Return the aspect of a size; (height, width) and None stretch.
+
+    Examples
+    --------
+    >>> from ganaug.io.resizing import ImageSize, aspect_of
+    >>> aspect_of(ImageSize(8, 8, "pad")), aspect_of((8, 8))
+    ('pad', 'stretch')
+    """
+    return size.aspect if isinstance(size, ImageSize) else "stretch"
+
+
 def resize_picture(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Resize a Pillow image, bicubic and antialiased.
 
@@ -58,7 +70,7 @@ def resize_picture(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     [0, 255]
     """
     height, width = size
-    aspect = size.aspect if isinstance(size, ImageSize) else "stretch"
+    aspect = aspect_of(size)
     if image.size == (width, height):
         return image
     if aspect == "crop":

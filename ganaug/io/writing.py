@@ -165,18 +165,13 @@ def write_augmented_folder(
     originals = []
     for number, (row, entry) in enumerate(zip(_original_rows(data), data.entries, strict=True)):
         folder, name = folders[entry.label], PurePosixPath(entry.file)
+        content, n_bytes = partial(_read_unchanged, data.root / entry.file, entry.content_hash), entry.n_bytes
         # an image that is marked as synthetic keeps its marks, which are in its bytes
-        is_copied = resized is None or entry.is_marked or (entry.height, entry.width) == resized.shape[1:]
-        if resized is None or is_copied:
-            content, n_bytes = partial(_read_unchanged, data.root / entry.file, entry.content_hash), entry.n_bytes
-        else:
-            content, n_bytes, name = (
-                partial(_encode_row, resized, number),
-                resized.images[0].numel(),
-                name.with_suffix(".png"),
-            )
+        if resized is not None and not entry.is_marked and (entry.height, entry.width) != resized.shape[1:]:
+            content, name = partial(_encode_row, resized, number), name.with_suffix(".png")
+            n_bytes = resized.images[0].numel() + max_overhead(None)
         file = f"{folder}/{unique_name(safe_name(name.name), used_names[folder])}"
-        originals.append(NewFile(file, content, n_bytes + max_overhead(None), {**row, "file_name": file}))
+        originals.append(NewFile(file, content, n_bytes, {**row, "file_name": file}))
     new_files = image_files(synthetic, data.classes, folders, used_names, sign)
     return publish(Contents.from_files([*originals, *new_files]), out, progress)
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import torch
 from ganaug._runtime.locks import LOCK_FILE, locked
 from ganaug._runtime.storage import digest, is_temporary_file, read_json, write_json
 from ganaug._version import __version__
-from ganaug.errors import OutputError, RunError
+from ganaug.errors import RunError
 from ganaug.io.names import is_utf8
+from ganaug.io.output import name_os_errors
 
 FORMAT = 5
 CONFIG = "config.json"
@@ -27,7 +28,7 @@ FIT_FOLDER = re.compile(r"fit-[0-9a-f]{16}(-\d+)?")  # of one fit of a clone
 def is_unstarted(folder: Path) -> bool:
     """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything.
 
-    Folders of clones do not count: they are runs of their own.
+    Folders of clones do not count, because each is another run.
     """
     if not os.path.isdir(folder):  # noqa: PTH112  # Path's own method raises for long names
         return True
@@ -38,19 +39,13 @@ def is_unstarted(folder: Path) -> bool:
 def create_fit_folder(parent: Path, name: str) -> Path:
     """Create a folder for one fit of a clone: `name`, or `name`-2 and so on if there are such fits.
 
-    Processes may do so at the same time; each gets a folder of its own.
+    Processes may do so at the same time; no two get the same folder.
     """
     for number in count(1):
         folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
+        with name_os_errors(folder), suppress(FileExistsError):
             folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise OutputError(
-                f"{folder}: cannot be written: {error.strerror or error}. Choose another folder."
-            ) from error
-        return folder
+            return folder
     raise AssertionError
 
 

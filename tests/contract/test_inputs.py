@@ -698,3 +698,20 @@ def test_errors_name_the_row_or_what_to_pass():
     synthetic = to_labeled_images(PIXELS, LABELS)
     with pytest.raises(DataError, match="item 0 of the real set cannot be used: mode 'F'"):
         MixedDataset(Items([Image.new("F", (8, 8))] * 12, LABELS), synthetic)
+
+
+def test_vectors_without_a_label_are_left_out():
+    vectors = torch.rand(12, 20, generator=torch.Generator().manual_seed(0))
+    labeled = to_labeled_images(Items(vectors, UNLABELED["None"]), unlabeled="drop")
+    assert labeled.targets == LABELS[:-2]
+    assert labeled.shape == (1, 1, 20)
+
+
+def test_similar_names_are_warned_of_once(tmp_path):
+    for name in ("cat", "Cat"):
+        (tmp_path / name).mkdir()
+        for picture, number in zip(pictures(), range(2), strict=False):
+            picture.save(tmp_path / name / f"{number}.png")
+    with pytest.warns(UserWarning, match="differ only in case") as caught:
+        to_labeled_images(tmp_path)
+    assert sum("differ only in case" in str(each.message) for each in caught) == 1
