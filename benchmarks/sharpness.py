@@ -31,7 +31,7 @@ from benchmarks.uses.selection import predict_with_probe
 from benchmarks.uses.training import Draw, batches, mixture, predict, train_network
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical_augmentation
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, fill_classes
 from ganaug.io.decoding import resize_images
 

@@ -26,7 +26,7 @@ from benchmarks.uses.scoring import BASE, compare_methods, draw_images, uses_par
 from benchmarks.uses.training import Draw, batches, mixture, predict, predict_trained, train_network
 from ganaug import GANAugmenter
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical_augmentation
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation.training_set import balance_classes
 
 SMOKE = {"set": "smoke:8:2", "seeds": [0], "trainings": 1, "seconds": [0.01, 0.02], "samples_per_class": 12}

@@ -34,7 +34,7 @@ from benchmarks.uses.linear_classifier import MIN_PROBABILITY, best_strength, lo
 from benchmarks.uses.scoring import BASE, Method, compare_methods, draw_images, uses_parser
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical_augmentation
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation.scores import adjust_logits
 from ganaug.metrics.features import efficientnet_features
 

@@ -50,7 +50,7 @@ from benchmarks.uses.selection import (
 from benchmarks.uses.soft_labels import augmented_real, first_of_class, mixed_real, predict_soft_labeled
 from benchmarks.uses.training import Batches, Draw, batches, mixture, predict, predict_trained, train_network
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import classical_augmentation
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation.scores import adjust_logits
 from ganaug.evaluation.training_set import balance_classes, fill_classes
 

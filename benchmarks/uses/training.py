@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from ganaug import GANAugmenter, LabeledImages
 from ganaug._runtime.randomness import derive, generator, temporary_seed
-from ganaug.evaluation.classical import Augment
+from ganaug.datasets.alterations import Augment
 from ganaug.evaluation.classifiers import CNN, FeatureClassifier
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
 from ganaug.images import apply_in_batches, to_signed

@@ -9,10 +9,10 @@ classifier, or who compare the predictions of other models:
 - `Comparison`, which computes scores, paired bootstrap intervals and the verdict from `Predictions`.
 """
 
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.baselines import BASELINES, smote
 from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, proportion_interval
-from ganaug.evaluation.classical import classical_augmentation
 from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, FeatureClassifier, resolve_classifier
 from ganaug.evaluation.comparison import Comparison, Method
 from ganaug.evaluation.groups import resolve_groups

@@ -35,7 +35,7 @@ REAL_ONLY, LOGIT_ADJUSTMENT = "real only", "logit adjustment"
 
 
 def augment_classically(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # the signature of a baseline
-    """Sample every class equally often and alter each image by `ganaug.evaluation.classical.classical_augmentation`.
+    """Sample every class equally often and alter each image by `ganaug.datasets.alterations.classical_augmentation`.
 
     Parameters
     ----------

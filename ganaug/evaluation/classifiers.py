@@ -31,7 +31,7 @@ from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.cache import cached, content_key
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import derive, generator, temporary_seed
-from ganaug.evaluation.classical import Augment
+from ganaug.datasets.alterations import Augment
 from ganaug.evaluation.sklearn_classifier import Predict, SklearnClassifier, describe, predict_log_probabilities
 from ganaug.evaluation.training_set import TrainingSet
 from ganaug.images import apply_in_batches, to_signed

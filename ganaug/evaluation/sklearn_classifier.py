@@ -12,7 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor
 
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classical import Augment
+from ganaug.datasets.alterations import Augment
 from ganaug.evaluation.training_set import NotApplicableError, TrainingSet
 
 Predict = Callable[[Tensor], np.ndarray]  # uint8 (N, C, H, W) -> log-probabilities (N, K), float32

@@ -13,9 +13,9 @@ import torch
 from ganaug._runtime.cache import cached, content_key
 from ganaug._runtime.randomness import derive
 from ganaug._runtime.workers import thread_pool
+from ganaug.datasets.alterations import Augment, classical_augmentation
 from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, get_cache_key, is_fitted, sample_learned_classes
 from ganaug.evaluation.baselines import BASELINES
-from ganaug.evaluation.classical import Augment, classical_augmentation
 from ganaug.evaluation.classifiers import Classifier, train_and_predict
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name

@@ -1,0 +1,182 @@
+"""The classical augmentation, which alters images but not what they show, and how to repeat its alterations."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.images import LabeledImages
+from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
+
+Augment = Callable[[Tensor, int], Tensor]
+
+# parameters that decide what an operation does; Albumentations derives the others from them or from the image
+RECORDED = {
+    "Affine": ("matrix",),
+    "RandomBrightnessContrast": ("alpha", "beta"),
+    "CoarseDropout": ("holes",),
+    "HorizontalFlip": (),
+}
+_local = threading.local()  # a policy holds its random state, and classifiers are trained in parallel threads
+
+
+@dataclass(frozen=True)
+class ClassicalAugmentation:
+    """An Albumentations policy of moderate strength, as a user without ganaug would choose it.
+
+    Translation and scaling by up to 10 %, rotation by up to 10 degrees, brightness and contrast by up to 20 %, one
+    patch of 10 to 25 % of each side removed (cutout), and possibly a horizontal flip.
+
+    Attributes
+    ----------
+    flip : bool
+        Whether half of the images are mirrored.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.datasets.alterations import ClassicalAugmentation
+    >>> ClassicalAugmentation(flip=False)(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), seed=0).shape
+    torch.Size([2, 1, 16, 16])
+    """
+
+    flip: bool
+
+    def __call__(self, images: Tensor, seed: int) -> Tensor:
+        """Alter images, (N, C, H, W), uint8. Deterministic in its arguments, and safe to call from several threads."""
+        return self.alter(images, seed)[0]
+
+    def alter(self, images: Tensor, seed: int) -> tuple[Tensor, list[str]]:
+        """Alter images, and return what was done to each as well.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+        seed : int
+
+        Returns
+        -------
+        altered : Tensor of shape (N, C, H, W), uint8
+        operations : list of str
+            For `repeat_alteration`: JSON, a list of [name of the Albumentations transform, its parameters].
+        """
+        policy = self._policy()
+        # Albumentations has a separate random state, which the seeds of torch and NumPy do not set
+        policy.set_random_seed(seed % 2**32)
+        results = [policy(image=image) for image in _to_arrays(images)]
+        altered = [result["image"] for result in results]
+        return _to_tensor(altered, images), [_to_json(result["applied_transforms"]) for result in results]
+
+    def _policy(self) -> Any:
+        """Return the policy of this thread."""
+        policies = _local.__dict__.setdefault("policies", {})
+        if self.flip not in policies:
+            A = _albumentations()  # the name that its documentation uses
+            side = (0.1, 0.25)
+            steps = [
+                A.Affine(translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), rotate=(-10, 10), p=0.8),
+                A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
+                A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=side, hole_width_range=side, p=0.3),
+                *([A.HorizontalFlip(p=0.5)] if self.flip else []),
+            ]
+            policies[self.flip] = A.Compose(steps, save_applied_params=True)
+        return policies[self.flip]
+
+
+def classical_augmentation(images: LabeledImages) -> ClassicalAugmentation:
+    """Choose the classical augmentation for a set of images.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Training images. They decide whether images are flipped: only if no class differs from its mirror images.
+
+    Returns
+    -------
+    ClassicalAugmentation
+        ``(images, seed) -> images``, both uint8 of shape (N, C, H, W).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.evaluation import classical_augmentation
+    >>> images = LabeledImages(torch.zeros(2, 1, 16, 16, dtype=torch.uint8), torch.tensor([0, 1]), ("cat", "dog"))
+    >>> augment = classical_augmentation(images)
+    >>> augment(images.images, 0).shape
+    torch.Size([2, 1, 16, 16])
+    """
+    return ClassicalAugmentation(flip=is_mirror_symmetric(images))
+
+
+def repeat_alteration(image: Tensor, operations: str) -> Tensor:
+    """Alter an image as `ClassicalAugmentation.alter` did.
+
+    Parameters
+    ----------
+    image : Tensor of shape (C, H, W), uint8
+        The image that was altered.
+    operations : str
+        What `alter` returned for it: the column `operations` of metadata.csv.
+
+    Returns
+    -------
+    Tensor of shape (C, H, W), uint8
+        Equal to the altered image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.datasets.alterations import ClassicalAugmentation, repeat_alteration
+    >>> image = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    >>> altered, operations = ClassicalAugmentation(flip=True).alter(image[None], seed=0)
+    >>> torch.equal(repeat_alteration(image, operations[0]), altered[0])
+    True
+    """
+    A = _albumentations()
+    array = _to_arrays(image[None])[0]
+    for name, stored in json.loads(operations):
+        if name not in RECORDED:
+            raise ValueError(f"Unknown operation {name!r}. Known: {', '.join(RECORDED)}.")
+        params = {key: np.array(value) if isinstance(value, list) else value for key, value in stored.items()}
+        # the seed is for random fillings of holes, which the policy does not use
+        array = getattr(A, name)(p=1.0).apply(array, **params, output_shape=array.shape[:2], seed=0)
+    return _to_tensor([array], image[None])[0]
+
+
+def _albumentations() -> Any:
+    """Import Albumentations, without asking the network for a new version."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+
+    return albumentations
+
+
+def _to_json(applied: list[tuple[str, dict[str, Any]]]) -> str:
+    """Encode transforms that Albumentations applied, with the parameters in `RECORDED`."""
+    operations = [[name, {key: _to_number(params[key]) for key in RECORDED[name]}] for name, params in applied]
+    return json.dumps(operations, separators=(",", ":"))
+
+
+def _to_number(value: Any) -> Any:
+    """Return a parameter as numbers that JSON can hold. Their text gives the same floats again."""
+    return value.tolist() if isinstance(value, np.ndarray) else float(value)
+
+
+def _to_arrays(images: Tensor) -> np.ndarray:
+    """(N, C, H, W) -> (N, H, W, C)."""
+    return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+
+
+def _to_tensor(arrays: list[np.ndarray], like: Tensor) -> Tensor:
+    """Images of shape (H, W, C) or (H, W) -> (N, C, H, W)."""
+    if not arrays:
+        return like
+    height, width = like.shape[2:]
+    return torch.from_numpy(np.stack(arrays)).view(len(arrays), height, width, -1).permute(0, 3, 1, 2).contiguous()
