@@ -16,15 +16,15 @@ MAX_THREADS = 8  # memory grows with the number of items that are in work
 
 
 @contextmanager
-def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(n_workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread pool in which every thread runs torch on one core.
 
     A small network gains little from a second core, while two networks use two cores fully.
 
     Parameters
     ----------
-    max_threads : int
-        Upper bound of the number of threads, which is otherwise `torch.get_num_threads()`.
+    n_workers : int, optional
+        Number of threads. None: `torch.get_num_threads()`, at most 8.
 
     Yields
     ------
@@ -40,7 +40,7 @@ def thread_pool(max_threads: int = MAX_THREADS) -> Iterator[ThreadPoolExecutor]:
     [1, 2, 3]
     """
     n_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(min(max_threads, n_threads), initializer=_use_one_core)
+    pool = ThreadPoolExecutor(n_workers or min(MAX_THREADS, n_threads), initializer=_use_one_core)
     try:
         yield pool
     finally:
@@ -55,11 +55,31 @@ def _use_one_core() -> None:
     torch.set_num_threads(1)
 
 
-def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield `work(item)` for each item, in order, computed ahead on all cores that torch may use.
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Run a block in which torch uses one core on the calling thread.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug._runtime.workers import one_core
+    >>> with one_core():
+    ...     torch.get_num_threads()
+    1
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def parallel_map(work: Callable[[T], R], items: Iterable[T], n_workers: int | None = None) -> Iterator[R]:
+    """Yield `work(item)` for each item, in order, computed ahead on several cores.
 
     The calling thread is one of the workers: instead of waiting for a result it computes an item that no other thread
-    has started. At most about two items a core are taken from `items` ahead of the result that is yielded.
+    has started. At most about two items a worker are taken from `items` ahead of the result that is yielded.
 
     Parameters
     ----------
@@ -67,6 +87,8 @@ def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         item -> result. Each call runs on one core.
     items : iterable
         What to work on; read lazily.
+    n_workers : int, optional
+        Number of threads, this one included. None: `torch.get_num_threads()`, at most 8.
 
     Yields
     ------
@@ -79,16 +101,17 @@ def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     >>> list(parallel_map(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    cores, source = min(MAX_THREADS, torch.get_num_threads()), iter(items)
-    if cores == 1:
-        yield from map(work, source)
+    n_workers, source = n_workers or min(MAX_THREADS, torch.get_num_threads()), iter(items)
+    if n_workers == 1:
+        for item in source:
+            yield _run_here(work, item).result()
         return
     pending: deque[tuple[T, Future[R]]] = deque()
     # one thread less, because the calling thread works as well
-    with thread_pool(cores - 1) as pool:
+    with thread_pool(n_workers - 1) as pool:
         while True:
             # enough to keep all threads busy, few enough to bound memory
-            n_missing = 2 * cores + 1 - len(pending)
+            n_missing = 2 * n_workers + 1 - len(pending)
             pending.extend((item, pool.submit(work, item)) for item in islice(source, n_missing))
             if not pending:
                 return
@@ -105,12 +128,9 @@ def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 def _run_here(work: Callable[[T], R], item: T) -> Future[R]:
     """Run `work(item)` on this thread and one core; return the result or error as a completed future."""
     future: Future[R] = Future()
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        future.set_result(work(item))
-    except Exception as error:  # raised when the results before it have been yielded
-        future.set_exception(error)
-    finally:
-        torch.set_num_threads(n_threads)
+    with one_core():
+        try:
+            future.set_result(work(item))
+        except Exception as error:  # raised when the results before it have been yielded
+            future.set_exception(error)
     return future

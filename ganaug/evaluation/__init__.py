@@ -31,6 +31,7 @@ from ganaug.evaluation.training_set import (
     weight_classes,
 )
 from ganaug.evaluation.trial import Trial
+from ganaug.evaluation.verdict import choose_share
 
 __all__ = [
     "ALTERATIONS",
@@ -56,6 +57,7 @@ __all__ = [
     "balance_classes",
     "check_copies",
     "check_training_images",
+    "choose_share",
     "classical_augmentation",
     "combine",
     "compute_scores",

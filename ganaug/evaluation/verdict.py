@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ganaug.evaluation.bootstrap import Interval
+from ganaug.evaluation.bootstrap import Interval, interval
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 
@@ -89,3 +89,40 @@ def smallest_within_one_standard_error(accuracy: Mapping[float, np.ndarray]) -> 
     best = max(accuracy.values(), key=lambda values: float(values[0]))
     # the smallest share that is nearly as good: a difference within one error is no reason to add more
     return min(share for share, values in accuracy.items() if values[0] >= best[0] - best[1:].std())
+
+
+def choose_share(differences: Mapping[float, Interval | np.ndarray]) -> float:
+    """Choose the largest share without measurable harm that is at or below the best share.
+
+    Parameters
+    ----------
+    differences : dict of float to Interval or array of shape (B + 1,)
+        For each synthetic share, the difference of its score from that of share 0: with its interval, or in every
+        resample (as for `interval`). Share 0 need not be among them. Differences that are not finite are left out.
+
+    Returns
+    -------
+    float
+        0 if every share scores lower than share 0, or none is without measurable harm.
+
+    Notes
+    -----
+    A share does measurable harm if its interval lies below 0. Shares above the best are not chosen, even if their harm
+    is too small to be measured: there is nothing to gain by them. Of two equal shares, the larger is the best.
+
+    This rule chooses a share where synthetic images are wanted. It is no evidence that they help: see `judge_method`.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation import Interval, choose_share
+    >>> choose_share({0.1: Interval(0.002, -0.01, 0.01), 0.25: Interval(0.008, -0.002, 0.019), 0.5: Interval(0, -1, 1)})
+    0.25
+    >>> choose_share({0.1: Interval(-0.001, -0.01, 0.01), 0.25: Interval(-0.02, -0.03, -0.01)})
+    0.0
+    """
+    intervals = {0.0: Interval(0.0, 0.0, 0.0)}
+    for share, difference in differences.items():
+        intervals[share] = difference if isinstance(difference, Interval) else interval(np.asarray(difference))
+    values = {share: each.value for share, each in intervals.items() if np.isfinite(each.value)}
+    best = max(values, key=lambda share: (values[share], share))
+    return max(share for share in values if share <= best and not intervals[share].high < 0)

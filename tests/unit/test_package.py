@@ -69,6 +69,11 @@ def test_the_hashed_versions_are_the_tested_ones():
     [
         "import pickle",
         "from joblib import load",
+        "import joblib; joblib.dump(1, 'x')",
+        "from joblib import Memory",
+        "from joblib.memory import Memory",
+        "from joblib.numpy_pickle import load",
+        "import joblib.externals.cloudpickle",
         "import torch; torch.load('x')",
         "from torch import load",
         "import torch as t; t.save(1, 'x')",
