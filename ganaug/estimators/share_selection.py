@@ -18,7 +18,7 @@ from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share
 from ganaug.evaluation.sklearn_classifier import fit_weighted, predict_log_probabilities
 from ganaug.evaluation.splits import Fold, fold_numbers, merge_folds, split_folds
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
-from ganaug.evaluation.trial import MAX_SAMPLES
+from ganaug.evaluation.generators import MAX_SAMPLES
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report

@@ -17,6 +17,7 @@ from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, FeatureC
 from ganaug.evaluation.comparison import Comparison, Method
 from ganaug.evaluation.groups import resolve_groups
 from ganaug.evaluation.leaks import check_copies, check_training_images
+from ganaug.evaluation.methods import TrainingMethod
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
@@ -51,6 +52,7 @@ __all__ = [
     "Resamples",
     "Scores",
     "SklearnClassifier",
+    "TrainingMethod",
     "TrainingSet",
     "Trial",
     "adjust_logits",
