@@ -19,6 +19,7 @@ from ganaug.evaluation.groups import resolve_groups
 from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.methods import TrainingMethod
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
+from ganaug.evaluation.recipe import Recipe, write_recipe
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
 from ganaug.evaluation.splits import Fold, split_folds
@@ -49,6 +50,7 @@ __all__ = [
     "Method",
     "NotApplicableError",
     "Predictions",
+    "Recipe",
     "Resamples",
     "Scores",
     "SklearnClassifier",
@@ -74,4 +76,5 @@ __all__ = [
     "smote",
     "split_folds",
     "weight_classes",
+    "write_recipe",
 ]

@@ -21,7 +21,7 @@ and is compared with them: worthless samples gain nothing over it.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -132,20 +132,24 @@ class Rounds:
         screening = n_methods + n_bases + N_SURVIVORS * (self.n_folds - 1)
         return screening + (N_FINALISTS + n_synthetic) * self.n_folds * len(self.seeds) - N_FINALISTS * self.n_folds
 
-    def find_finalists(self, methods: Sequence[TrainingMethod], n_synthetic: int) -> list[TrainingMethod]:
+    def find_finalists(
+        self, methods: Sequence[TrainingMethod], bases: Sequence[TrainingMethod], n_synthetic: int
+    ) -> list[TrainingMethod]:
         """Run the first three rounds.
 
         Parameters
         ----------
         methods : sequence of TrainingMethod
             Without synthetic images, of usual length.
+        bases : sequence of TrainingMethod
+            Those of them that synthetic images can be added to. The best of these stays to the end.
         n_synthetic : int
             Methods with synthetic images that the final round adds at least.
 
         Returns
         -------
         list of TrainingMethod
-            The best baselines, from the best to the worst.
+            The best baselines, from the best to the worst: two, or three if the first two are no bases.
 
         Raises
         ------
@@ -158,8 +162,9 @@ class Rounds:
             reason, names = next(iter(self.not_applicable.items()))
             raise NotApplicableError(f"{', '.join(names)} cannot be applied: {reason}")
         longer = self._affordable(lengthen(ranked), n_synthetic)
-        survivors = self._run([*ranked, *longer], first)[:N_SURVIVORS]
-        return self._run(survivors, screened)[:N_FINALISTS]
+        base_names = {method.base for method in bases}
+        survivors = _best(self._run([*ranked, *longer], first), N_SURVIVORS, base_names)
+        return _best(self._run(survivors, screened), N_FINALISTS, base_names)
 
     def run_finals(
         self, core: Sequence[TrainingMethod], extras: Sequence[TrainingMethod]
@@ -239,6 +244,14 @@ class Rounds:
                 self.tables.setdefault(method, {})[cell] = result
         applied = [method for method in methods if method not in self._failed]
         return [applied[place] for place in self.rank([{c: self.tables[m][c] for c in cells} for m in applied])]
+
+
+def _best(ranked: Sequence[TrainingMethod], n: int, bases: Collection[str]) -> list[TrainingMethod]:
+    """The first `n` methods, and the first with one of these bases if none of them has."""
+    best = list(ranked[:n])
+    if not any(method.base in bases for method in best):
+        best += [method for method in ranked[n:] if method.base in bases][:1]
+    return best
 
 
 def merge_cells(folds: Sequence[np.ndarray], tables: dict[Cell, np.ndarray], seeds: Sequence[int]) -> np.ndarray:

@@ -216,7 +216,7 @@ def find_balance(training: TrainingSet) -> float | None:
 def vary_baselines(images: LabeledImages, seed: int) -> tuple[list[TrainingMethod], dict[str, str]]:
     """List the training methods without synthetic images: every baseline, and each with other balances.
 
-    Balances are left out where they have no meaning (class weights, SMOTE) and where another method is equal.
+    Balances have no meaning for class weights and SMOTE. Of equal methods the first is listed.
 
     Parameters
     ----------
@@ -244,26 +244,45 @@ def vary_baselines(images: LabeledImages, seed: int) -> tuple[list[TrainingMetho
     methods: list[TrainingMethod] = []
     left_out: dict[str, str] = {}
     balances: dict[str, float] = {}
-    fingerprints = set()
+    names: dict[str, str] = {}
     for name, prepare in BASELINES.items():
         try:
             training = prepare(images, seed)
         except NotApplicableError as error:
             left_out[name] = str(error)
             continue
+        equal = names.setdefault(training.fingerprint(), name)
+        if equal != name:
+            left_out[name] = f"on these images the same training as {equal!r}"
+            continue
         methods.append(TrainingMethod(name))
-        fingerprints.add(training.fingerprint())
         balance = find_balance(training)
         if balance is not None:
             balances[name] = balance
     for name in balances:
         for balance in BALANCES:
             method = TrainingMethod(name, balance)
-            fingerprint = method.prepare(images, seed=seed).fingerprint()
-            if fingerprint not in fingerprints:
-                fingerprints.add(fingerprint)
+            if names.setdefault(method.prepare(images, seed=seed).fingerprint(), method.name) == method.name:
                 methods.append(method)
     return methods, left_out
+
+
+def can_add_synthetic(method: TrainingMethod, images: LabeledImages) -> bool:
+    """Whether synthetic images can be added to a method as a share of each class.
+
+    Parameters
+    ----------
+    method : TrainingMethod
+        Without synthetic images.
+    images : LabeledImages
+        Real training images.
+
+    Returns
+    -------
+    bool
+        False for class weights and interpolated images (SMOTE).
+    """
+    return method.balance is not None or find_balance(BASELINES[method.base](images, 0)) is not None
 
 
 def lengthen(ranked: Iterable[TrainingMethod]) -> list[TrainingMethod]:

@@ -1,7 +1,7 @@
 """Train a classifier by every training method, on the same images with the same seeds, and collect its predictions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from ganaug.evaluation.classifiers import Classifier, train_and_predict
 from ganaug.evaluation.generators import Generators, is_used_as_it_is
 from ganaug.evaluation.halving import Cell, Clock, Job, Rounds, merge_cells
 from ganaug.evaluation.leaks import check_copies, check_training_images
-from ganaug.evaluation.methods import TrainingMethod, add_synthetic, vary_baselines
+from ganaug.evaluation.methods import TrainingMethod, add_synthetic, can_add_synthetic, vary_baselines
 from ganaug.evaluation.objectives import MARGIN, Objective, rank_tables
 from ganaug.evaluation.predictions import LeftBehind, Predictions, estimate_log_prior
 from ganaug.evaluation.splits import Fold
@@ -82,7 +82,7 @@ class Trial:
     ... )
     >>> predictions = trial.run(np.arange(2))
     >>> list(predictions.with_synthetic[0.25])
-    ['real only, 25% synthetic']
+    ['real only, 25% synthetic', 'classical augmentation, 25% synthetic']
     >>> predictions.baselines["real only"].argmax(2)
     array([[0, 1]])
     """
@@ -141,7 +141,7 @@ class Trial:
         """
         self._generators.prepare(self.seeds)
         self._check_samples()
-        methods, left_out = vary_baselines(self._trains[0], derive(self.seeds[0], "baseline"))
+        methods, left_out = vary_baselines(self.real, derive(self.seeds[0], "baseline"))
         rounds = Rounds(self.n_splits, self.seeds, self._train, self._rank, Clock(self.time_budget), self._note)
         for name, reason in left_out.items():
             rounds.not_applicable.setdefault(reason, []).append(name)
@@ -149,24 +149,29 @@ class Trial:
         self._n_planned = rounds.count_planned(len(methods), len(BASELINES), len(self.shares) + 3)
         self._report_progress(f"about {self._n_planned:,} trainings, {len(methods)} methods in the first round")
         try:
-            bases = rounds.find_finalists(methods, len(self.shares))
+            bases = [method for method in methods if can_add_synthetic(method, self.real)]
+            baselines = rounds.find_finalists(methods, bases, len(self.shares))
         except NotApplicableError as error:
             raise DataError(f"no training method can be applied: {error}.") from error
-        finalists, seeds = self._run_finals(rounds, bases)
+        finalists, seeds = self._run_finals(rounds, baselines)
         for reason, names in rounds.not_applicable.items():
             self._note(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {reason}")
         return self._collect(rounds, finalists, seeds, selection_folds)
 
-    def _run_finals(self, rounds: Rounds, bases: Sequence[TrainingMethod]) -> tuple[list[TrainingMethod], list[int]]:
-        """Run the final round: the best baselines, and the best of them with synthetic images."""
-        self._unrecognized = self._find_unrecognized(bases[0])
+    def _run_finals(
+        self, rounds: Rounds, baselines: Sequence[TrainingMethod]
+    ) -> tuple[list[TrainingMethod], list[int]]:
+        """Run the final round: the best baselines, and synthetic images with the best of them that allow it."""
+        bases = [method for method in baselines if can_add_synthetic(method, self.real)]
+        self._unrecognized = self._find_unrecognized(bases[0]) if bases else ()
         # only where a class is recognized and another is not is the share in the recognized ones another method
         is_partial = any(0 < len(names) < len(self.real.classes) for names in self._unrecognized)
-        with_share, others = add_synthetic(bases[0], self.shares, has_unrecognized=is_partial)
+        with_share, others = add_synthetic(bases[0], self.shares, has_unrecognized=is_partial) if bases else ([], [])
+        # of another base the share in the middle only
+        second = [replace(base, share=others[-1].share) for base in bases[1:]]
+        rest = [method for method in baselines if method not in bases[:1]]
         filled = TrainingMethod(REAL_ONLY, is_filled=True)
-        middle = with_share[len(with_share) // 2].share
-        second = [TrainingMethod(base.base, base.balance, base.length, share=middle) for base in bases[1:]]
-        return rounds.run_finals([bases[0], *with_share], [*bases[1:], *others, filled, *second])
+        return rounds.run_finals([*bases[:1], *with_share], [*rest, *others, filled, *second])
 
     def _collect(
         self, rounds: Rounds, finalists: Sequence[TrainingMethod], seeds: Sequence[int], selection_folds: np.ndarray
