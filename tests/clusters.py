@@ -1,22 +1,30 @@
 """Local clusters of two processes, which no other machine can reach."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import joblib
 
-# Ray reads them when it is imported. It would otherwise listen on the network and report its use
-RAY_SETTINGS = {
-    "RAY_AUTH_MODE": "disabled",  # a token would be written to the home folder
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # use 127.0.0.1 only
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
+
+@contextmanager
+def cluster_environment() -> Iterator[dict[str, str]]:
+    """Environment of programs that start a cluster."""
+    # sockets have short paths only, so this is not the folder of the test
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        yield {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "RAY_AUTH_MODE": "disabled",  # a token would be written to the home folder
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # use 127.0.0.1 only
+            "RAY_TMPDIR": folder,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
 
 
 @contextmanager
 def ray_cluster() -> Iterator[None]:
-    os.environ.update(RAY_SETTINGS)
     import ray
     from ray.util.joblib import register_ray
 

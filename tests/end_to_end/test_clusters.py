@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.clusters import cluster_environment
+
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 
 
 def run(program, *arguments):
-    python_path = os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])  # the programs use modules of the tests
     command = [sys.executable, PROGRAMS / program, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
+    with cluster_environment() as environment:
+        environment["PYTHONPATH"] += os.pathsep + str(ROOT)  # the programs use modules of the tests
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
