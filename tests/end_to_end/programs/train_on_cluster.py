@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from ganaug import LabeledImages
-from ganaug._runtime.parallel import run_parallel
+from ganaug._runtime.parallel import keep_workers, run_parallel
 from ganaug.evaluation import CNN, TrainingSet
 from tests.clusters import CLUSTERS
 from tests.sets import clothes
@@ -21,7 +21,8 @@ def train(images: LabeledImages, seed: int) -> tuple[int, np.ndarray]:
 
 
 if __name__ == "__main__":  # Dask starts processes that import this file
-    with CLUSTERS[sys.argv[1]]():
-        results = list(run_parallel(train, [(clothes(), seed) for seed in range(8)]))
+    with CLUSTERS[sys.argv[1]](), keep_workers():
+        calls = [run_parallel(train, [(clothes(), seed) for seed in seeds]) for seeds in (range(4), range(4, 8))]
+        results = [result for call in calls for result in call]
     np.save(sys.argv[2], np.stack([predictions for _, predictions in results]))
     print(*{process for process, _ in results} - {os.getpid()})
