@@ -21,12 +21,12 @@ from ganaug.evaluation.leaks import check_copies, check_training_images
 from ganaug.evaluation.methods import TrainingMethod, add_synthetic, can_add_synthetic, vary_baselines
 from ganaug.evaluation.objectives import MARGIN, Objective, rank_tables
 from ganaug.evaluation.predictions import LeftBehind, Predictions, estimate_log_prior
+from ganaug.evaluation.recognition import find_unrecognized, list_mostly_unrecognized
 from ganaug.evaluation.splits import Fold
 from ganaug.evaluation.training_set import NotApplicableError
 from ganaug.images import LabeledImages
 
 MAX_PROBES = 100  # synthetic images of a class that show whether the class is recognized
-MIN_RECOGNIZED = 0.5  # fraction of the samples of a class that classifiers of the real images assign to it
 Progress = Callable[[str, int, int], None]  # (current task, trainings finished, trainings in total)
 
 
@@ -193,7 +193,7 @@ class Trial:
             {method.name: tables[method] for method in finalists if method.is_filled},
             methods={method.name: method for method in finalists},
             left_behind=self._left_behind(rounds, finalists),
-            unrecognized=self._mostly_unrecognized(),
+            unrecognized=list_mostly_unrecognized(self._unrecognized, self.real.classes),
         )
 
     def _left_behind(self, rounds: Rounds, finalists: Sequence[TrainingMethod]) -> tuple[LeftBehind, ...]:
@@ -298,38 +298,18 @@ class Trial:
     def _find_unrecognized(self, base: TrainingMethod) -> tuple[frozenset[str], ...]:
         """For each fold, the classes whose samples a classifier of the real training images does not recognize."""
         method = TrainingMethod(base.base, base.balance)
-        rows, labels = [], []
+        rows, all_probes = [], []
         for fold in range(self.n_splits):
             samples = self._generators.sample(fold, self.seeds[0])
             # the first samples of each class; test images are not looked at
-            chosen = torch.cat(
-                [torch.nonzero(samples.labels == k).flatten()[:MAX_PROBES] for k in range(len(samples.classes))]
-            )
-            rows.append(self._arguments(method, Cell(fold, self.seeds[0]), samples.images[chosen]))
-            labels.append(samples.labels[chosen].numpy())
-        results = list(run_parallel(train_job, rows, self.n_jobs))
-        unrecognized = []
-        for truth, result in zip(labels, results, strict=True):
-            if isinstance(result, NotApplicableError) or not len(truth):
-                unrecognized.append(frozenset[str]())
-                continue
-            is_right = result.argmax(1) == truth
-            unrecognized.append(
-                frozenset(
-                    name
-                    for label, name in enumerate(self.real.classes)
-                    if (truth == label).any() and is_right[truth == label].mean() < MIN_RECOGNIZED
-                )
-            )
-        return tuple(unrecognized)
-
-    def _mostly_unrecognized(self) -> tuple[str, ...]:
-        """Classes whose samples are not recognized in at least half of the folds."""
-        n_folds = len(self._unrecognized)
+            of_class = [torch.nonzero(samples.labels == label).flatten() for label in range(len(samples.classes))]
+            probes = samples.take(torch.cat([indices[:MAX_PROBES] for indices in of_class]))
+            rows.append(self._arguments(method, Cell(fold, self.seeds[0]), probes.images))
+            all_probes.append(probes)
+        results = run_parallel(train_job, rows, self.n_jobs)
         return tuple(
-            name
-            for name in self.real.classes
-            if 2 * sum(name in each for each in self._unrecognized) >= max(1, n_folds)
+            frozenset[str]() if isinstance(result, NotApplicableError) else find_unrecognized(probes, result.argmax(1))
+            for probes, result in zip(all_probes, results, strict=True)
         )
 
 

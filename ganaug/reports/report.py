@@ -204,7 +204,8 @@ class Report:
             parts += ["", table]
         if self.recipe is not None:
             parts += ["", f"[bold]Best method found: {_plain(self.recipe.name)}[/]", _plain(self.recipe.text), ""]
-            parts.append(Text(printable(self.recipe.code)))
+            # lines stay whole, so that they can be copied
+            parts.append(Text(printable(self.recipe.code), no_wrap=True, overflow="ignore"))
         return Group(*parts)
 
 
