@@ -57,7 +57,7 @@ class ClassicalAugmentation:
 
     def __call__(self, images: Tensor, seed: int) -> Tensor:
         """Alter images, (N, C, H, W), uint8. Deterministic in its arguments, and safe to call from several threads."""
-        return self.alter(images, seed)[0]
+        return _to_tensor([result["image"] for result in self._apply(images, seed)], images)
 
     def alter(self, images: Tensor, seed: int) -> tuple[Tensor, list[str]]:
         """Alter images, and return what was done to each as well.
@@ -73,12 +73,16 @@ class ClassicalAugmentation:
         operations : list of str
             For `repeat_alteration`: JSON, a list of [name of the Albumentations transform, its parameters].
         """
+        results = self._apply(images, seed)
+        altered = [result["image"] for result in results]
+        return _to_tensor(altered, images), [_to_json(result["applied_transforms"]) for result in results]
+
+    def _apply(self, images: Tensor, seed: int) -> list[dict[str, Any]]:
+        """Apply the policy to each image."""
         policy = self._policy()
         # Albumentations has a separate random state, which the seeds of torch and NumPy do not set
         policy.set_random_seed(seed % 2**32)
-        results = [policy(image=image) for image in _to_arrays(images)]
-        altered = [result["image"] for result in results]
-        return _to_tensor(altered, images), [_to_json(result["applied_transforms"]) for result in results]
+        return [policy(image=image) for image in _to_arrays(images)]
 
     def _policy(self) -> Any:
         """Return the policy of this thread."""

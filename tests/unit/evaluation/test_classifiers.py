@@ -1,8 +1,10 @@
 """Every classifier of the utility test with every alteration, and the classifiers of users."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
@@ -113,7 +115,7 @@ def _train_seed(seed):
     return derive(seed, "train")
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 48), (1, 70, 64), (3, 230, 64)])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 48), (1, 70, 64), (3, 230, 16)])
 def test_resnet18_takes_gray_and_color_images_of_any_size(shape):
     images = noise((3, 2), shape=shape)
     predict = ResNet18(steps=1)(TrainingSet.from_images(images), None, 0)
@@ -283,3 +285,15 @@ def test_a_report_of_a_classifier_of_the_user(classifier):
     assert {"real only", "oversampling", "RandAugment", "25% synthetic"} <= subjects
     assert not {"mixup", "CutMix"} & subjects
     assert any("class weights" in note for note in report.facts["notes"])
+
+
+def test_the_function_of_the_documentation_trains():
+    page = (Path(__file__).parents[3] / "docs" / "usefulness.md").read_text()
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def train(" in block]
+    function = block.split("\n\n\nreport")[0]
+    names = {"torch": torch, "cross_entropy": nn.functional.cross_entropy, "DataLoader": DataLoader}
+    names["MyNetwork"] = lambda n_classes: Net(n_classes=n_classes)
+    exec(compile(function, "usefulness.md", "exec"), names)  # our own page
+    images = dark_and_bright()
+    predict = resolve_classifier(names["train"])(replace(balance_classes(images), length=0.3), None, 0)
+    assert accuracy(predict, images) > 0.9
