@@ -31,7 +31,7 @@ GENERATORS = 1 / 3  # part of the time budget for generators
     help="conditional: GANAugmenter. cyclegan: images of a common class are translated.",
 )
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
-@click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
+@click.option("--classifier", type=click.Choice(["cnn", "features", "resnet18"]), default="cnn", show_default=True)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
 @click.option(
     "--objective",

@@ -17,10 +17,11 @@ from ganaug.evaluation.augmenters import clone_unfitted, sample_learned_classes
 from ganaug.evaluation.baselines import OVERSAMPLING, REAL_ONLY
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.generators import MAX_SAMPLES
+from ganaug.evaluation.log_probabilities import predict_log_probabilities
 from ganaug.evaluation.methods import share_name
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
 from ganaug.evaluation.recognition import find_unrecognized, list_mostly_unrecognized
-from ganaug.evaluation.sklearn_classifier import fit_weighted, predict_log_probabilities
+from ganaug.evaluation.sklearn_classifier import fit_weighted
 from ganaug.evaluation.splits import Fold, fold_numbers, merge_folds, split_folds
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
 from ganaug.evaluation.verdict import smallest_within_one_standard_error

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganaug.evaluation.baselines import BASELINES
-from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, FeatureClassifier
+from ganaug.evaluation.classifiers import CLASSIFIERS, FeatureClassifier
 from ganaug.evaluation.methods import TrainingMethod, find_balance
+from ganaug.evaluation.networks import CNN, ResNet18
 from ganaug.images import LabeledImages
 
 SAMPLES_PER_CLASS = 500
@@ -158,6 +159,6 @@ def _classifier_text(classifier: Any) -> tuple[str, set[str]]:
     for name, entry in CLASSIFIERS.items():
         if classifier == entry:
             return f'CLASSIFIERS["{name}"]', {"CLASSIFIERS"}
-    if isinstance(classifier, CNN | FeatureClassifier):
+    if isinstance(classifier, CNN | FeatureClassifier | ResNet18):
         return repr(classifier), {type(classifier).__name__}
     return "resolve_classifier(your_classifier)", {"resolve_classifier"}
