@@ -88,8 +88,8 @@ def evaluate(
     _check_sources(run, synthetic, method, test)
     with exit_on_error(), warnings_to_stderr():
         sampler = make_sampler(options, method)
-        new_file(out)
-        new_file(as_json)
+        for path in (out, as_json):
+            new_file(path)
         from ganaug.reports.utility import utility_report
 
         images, test_images, generated = _read_sets(data, test, synthetic, options)
@@ -113,9 +113,7 @@ def evaluate(
                 random_state=options.seed or 0,
                 progress=progress,
             )
-        _show(report)
-        report.write(out, as_json)
-        print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
+        _show_and_write(report, out, as_json)
     sys.exit(EXIT_STATUS[report.verdict])
 
 
@@ -131,12 +129,14 @@ def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: i
     return (1 - GENERATORS) * budget
 
 
-def _show(report: Any) -> None:
-    """Print the report, and last the program of the best method."""
+def _show_and_write(report: Any, out: Path, as_json: Path | None) -> None:
+    """Print the report, and last the program of the best method; write the files."""
     show(report)
     if report.recipe is not None:
         # whole lines, so that they can be copied
         click.echo(f"\n{printable(report.recipe.code)}\n")
+    report.write(out, as_json)
+    print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
 
 
 def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: Path | None) -> None:

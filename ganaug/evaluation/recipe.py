@@ -78,6 +78,13 @@ def write_recipe(
     Returns
     -------
     Recipe
+
+    Examples
+    --------
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> from ganaug.evaluation import CLASSIFIERS, TrainingMethod, write_recipe
+    >>> write_recipe(TrainingMethod("mixup", share=0.25), fashion_mnist_lt(), CLASSIFIERS["cnn"]).text
+    'Train with real images altered by the classical augmentation and mixup; 25 % synthetic images in each class.'
     """
     text = method.describe()
     if tau:

@@ -1,7 +1,7 @@
 """A comparison of training methods as a report: its sentences, rows and figures."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,8 +78,7 @@ def report_on(
         "gaining_classes": gaining,
         "losing_classes": losing,
         **settings,
-        **_selections({"best baseline": baseline, "best with synthetic": best}),
-        **_selections({"verdict followed": comparison.verdict_policy}),
+        **_selections(baseline, best, comparison.verdict_policy),
         "notes": notes,
     }
     return Report(
@@ -110,11 +109,9 @@ def _advice(comparison: Comparison, classes: Sequence[str], balance: float | Non
     }
 
 
-def _selections(methods: Mapping[str, Method | None]) -> dict[str, Any]:
+def _selections(*methods: Method | None) -> dict[str, Any]:
     """How often each training method was selected, as facts of the report."""
-    return {
-        f"{name}, selections": dict(Counter(method.selected)) for name, method in methods.items() if method is not None
-    }
+    return {f"{method.name}, selections": dict(Counter(method.selected)) for method in methods if method is not None}
 
 
 def class_shares(comparison: Comparison, classes: Sequence[str]) -> dict[str, float]:

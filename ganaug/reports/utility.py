@@ -124,7 +124,6 @@ def utility_report(
     >>> report.verdict, report.facts["share"]
     ('helps', 0.5)
     """
-    shares = checked_shares(shares)
     _check_options(n_seeds, n_folds, objective, margin)
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
@@ -133,8 +132,7 @@ def utility_report(
     source = _check_source(augmenter_or_synthetic, real, test)
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
-    if objective == "rare_recall":
-        _check_rare_classes(real, real if test is None else test)
+    _check_rare_classes(objective, real, real if test is None else test)
     trial = Trial(
         real,
         source,
@@ -142,7 +140,7 @@ def utility_report(
         test=test,
         folds=splits,
         groups=test_groups,
-        shares=shares,
+        shares=checked_shares(shares),
         seeds=range(random_state, random_state + n_seeds),
         objective=objective,
         margin=margin,
@@ -153,23 +151,25 @@ def utility_report(
     )
     trial.check_leaks()
     predictions = trial.run(place)
-    settings = {
-        "classifier": trainer.name,
-        "training images": len(real),
-        **_describe_test(real, test, splits, test_groups),
-        "seeds": predictions.n_seeds,
-    }
+    settings = _settings(trainer.name, real, test, splits, test_groups, predictions.n_seeds)
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
-    tested = real if test is None else test
-    return report_on(comparison, real, tested, settings, notes, classifier=trainer)
+    return report_on(comparison, real, real if test is None else test, settings, notes, classifier=trainer)
 
 
-def _describe_test(
-    real: LabeledImages, test: LabeledImages | None, splits: Sequence[Fold], groups: np.ndarray | None
+def _settings(
+    classifier: str,
+    real: LabeledImages,
+    test: LabeledImages | None,
+    splits: Sequence[Fold],
+    groups: np.ndarray | None,
+    n_seeds: int,
 ) -> dict[str, Any]:
-    """What was tested on, as facts of the report."""
+    """What was trained and tested, as facts of the report."""
     return {
+        "classifier": classifier,
+        "training images": len(real),
         "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
+        "seeds": n_seeds,
         "groups": None if groups is None else len(np.unique(groups)),
     }
 
@@ -183,10 +183,12 @@ def _check_options(n_seeds: int, n_folds: int, objective: str, margin: float) ->
     lookup(OBJECTIVES, objective, "objective")
 
 
-def _check_rare_classes(real: LabeledImages, tested: LabeledImages) -> None:
-    """Raise ValueError if no class that is smaller than the mean class has test images."""
+def _check_rare_classes(objective: str, real: LabeledImages, tested: LabeledImages) -> None:
+    """Raise ValueError if the objective needs a class smaller than the mean class, and none has test images."""
     mean = len(real) / len(real.classes)
-    if not any(count < mean and tested.counts[name] for name, count in real.counts.items()):
+    if objective == "rare_recall" and not any(
+        count < mean and tested.counts[name] for name, count in real.counts.items()
+    ):
         raise ValueError(
             "objective='rare_recall' needs a class with fewer images than the mean class, and test images of it: "
             f"the real images have {shorten([f'{name}: {count}' for name, count in real.counts.items()])}. "
