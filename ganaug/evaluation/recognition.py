@@ -7,7 +7,7 @@ import numpy as np
 from ganaug.images import LabeledImages
 
 MIN_RECOGNIZED = 0.5  # fraction of the samples of a class that classifiers of the real images assign to it
-MIN_LIFT = 2.0  # this fraction relative to that of the samples of other classes: noise looks like one class in all
+MIN_LIFT = 1.25  # this fraction relative to that of the samples of other classes: noise looks like one class in all
 
 
 def find_unrecognized(samples: LabeledImages, predicted: np.ndarray) -> frozenset[str]:
@@ -23,18 +23,20 @@ def find_unrecognized(samples: LabeledImages, predicted: np.ndarray) -> frozense
     Returns
     -------
     frozenset of str
-        Classes of which less than half of the samples are recognized, or less than twice as many as the samples of
-        other classes are taken for it. Classes without samples are not among them.
+        Classes of which less than half of the samples are recognized, or hardly more than of the samples of other
+        classes are taken for it. Classes without samples are not among them.
 
     Examples
     --------
     >>> import numpy as np, torch
     >>> from ganaug import LabeledImages
     >>> from ganaug.evaluation.recognition import find_unrecognized
-    >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
-    >>> samples = LabeledImages(images, torch.tensor([0, 0, 1, 1]), ("cat", "dog"))
-    >>> sorted(find_unrecognized(samples, np.array([0, 1, 0, 0])))
+    >>> images = torch.zeros(5, 1, 8, 8, dtype=torch.uint8)
+    >>> samples = LabeledImages(images, torch.tensor([0, 0, 1, 1, 1]), ("cat", "dog"))
+    >>> sorted(find_unrecognized(samples, np.array([0, 0, 1, 0, 0])))
     ['dog']
+    >>> sorted(find_unrecognized(samples, np.zeros(5)))  # as for noise
+    ['cat', 'dog']
     """
     labels = samples.labels.numpy()
     unrecognized = set()
