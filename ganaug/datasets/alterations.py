@@ -73,6 +73,24 @@ class ClassicalAugmentation:
         altered = [result["image"] for result in results]
         return _to_tensor(altered, images), [_to_json(result["applied_transforms"]) for result in results]
 
+    def draw(self, shape: tuple[int, int], seed: int) -> str:
+        """Draw what is done to one image of a size, without an image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (height, width) of the image.
+        seed : int
+
+        Returns
+        -------
+        str
+            For `repeat_alteration`.
+        """
+        policy = self._policy()
+        policy.set_random_seed(seed % 2**32)
+        return _to_json(policy(image=np.zeros((*shape, 1), np.uint8))["applied_transforms"])
+
     def _policy(self) -> Any:
         """Return the policy of this thread."""
         policies = _local.__dict__.setdefault("policies", {})

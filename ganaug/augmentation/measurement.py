@@ -1,0 +1,177 @@
+"""Measure what a classifier gains from a data set that is filled up, on folds of the real images."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug._runtime.parallel import run_parallel
+from ganaug._runtime.randomness import derive, generator
+from ganaug.datasets.alterations import ClassicalAugmentation, classical_augmentation
+from ganaug.evaluation.bootstrap import Interval, Resamples, interval
+from ganaug.evaluation.classifiers import CNN, train_and_predict
+from ganaug.evaluation.scores import compute_recall
+from ganaug.evaluation.splits import Fold
+from ganaug.evaluation.training_set import TrainingSet
+from ganaug.images import LabeledImages
+from ganaug.sampling.composition import alter_images, compose, split_additions, target_counts
+
+CLASSIFIER_WIDTH = 16  # half the width of `evaluate`: compositions are ranked alike in a third of the time
+MIN_STEPS, MAX_STEPS = 200, 2000
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A composition of the data set that is measured.
+
+    Attributes
+    ----------
+    balance : str or None
+        A key of `ganaug.sampling.composition.BALANCES`. None: the target counts that the user asked for.
+    is_altered : bool
+        Whether copies of real images are altered.
+    share : float
+        Synthetic fraction of each class.
+
+    Examples
+    --------
+    >>> from ganaug.augmentation.measurement import Candidate
+    >>> str(Candidate("full", True)), str(Candidate("as-is", True)), str(Candidate("full", True, 0.25))
+    ('full, altered copies', 'as-is', 'full, altered copies, 25 % synthetic')
+    """
+
+    balance: str | None
+    is_altered: bool
+    share: float = 0.0
+
+    def __str__(self) -> str:
+        balance = self.balance or "as requested"
+        if balance == "as-is" and not self.share:
+            return balance
+        copies = "altered copies" if self.is_altered else "plain copies"
+        return f"{balance}, {copies}" + (f", {100 * self.share:g} % synthetic" if self.share else "")
+
+
+@dataclass
+class Measurement:
+    """Trainings on compositions of the real images, without weights: as an ordinary program trains on a folder.
+
+    Attributes
+    ----------
+    images : LabeledImages
+        Real images.
+    folds : sequence of Fold
+        Each image is a test image of one fold.
+    groups : array of shape (N,) or None
+        Group of each image, for the intervals.
+    growth : mapping
+        Class name -> target count relative to the number of real images, for candidates without a balance.
+    seed : int
+    progress : callable
+        Called with (what is trained, trainings done, trainings in total).
+    samples : sequence of LabeledImages
+        Synthetic images for the training part of each fold.
+    unlearned : sequence of sequences of str
+        For each fold, the classes that get altered copies only.
+    """
+
+    images: LabeledImages
+    folds: Sequence[Fold]
+    groups: np.ndarray | None
+    growth: Mapping[str, float]
+    seed: int
+    progress: Callable[[str, int, int], None]
+    samples: Sequence[LabeledImages] = ()
+    unlearned: Sequence[Sequence[str]] = ()
+    predictions: dict[Candidate, list[np.ndarray]] = field(default_factory=dict)
+    _augmentations: list[ClassicalAugmentation] = field(default_factory=list)
+
+    def run(self, candidates: Iterable[Candidate], n_seeds: int, seconds: float | None) -> None:
+        """Train on each candidate with up to `n_seeds` seeds; after the first, only seeds that fit into `seconds`."""
+        missing, began = list(candidates), time.monotonic()
+        for number in range(n_seeds):
+            to_train = [each for each in missing if len(self.predictions.get(each, [])) <= number]
+            elapsed = time.monotonic() - began
+            if number and seconds is not None and elapsed * (number + 1) / number > seconds:
+                break
+            self._run_seed(to_train, number, n_seeds)
+
+    def _run_seed(self, candidates: Sequence[Candidate], number: int, n_seeds: int) -> None:
+        """Train on each candidate and fold with one seed, and predict the test images."""
+        tasks = [(candidate, fold) for candidate in candidates for fold in range(len(self.folds))]
+        total = n_seeds * len(tasks)
+        tables = [np.empty((len(self.images), len(self.images.classes)), np.float32) for _ in candidates]
+        arguments = (
+            (
+                self._training_set(candidate, fold, number),
+                self._augmentation(fold),
+                self.images.images[self.folds[fold].test],
+                # the same number of steps for every candidate, so that differences are due to the images
+                min(MAX_STEPS, max(MIN_STEPS, round(22 * len(self.folds[fold].train) ** 0.5))),
+                derive(self.seed, "fit", number),
+            )
+            for candidate, fold in tasks
+        )
+        results = run_parallel(_train_and_predict, arguments)
+        for done, ((candidate, fold), result) in enumerate(zip(tasks, results, strict=True)):
+            self.progress(str(candidate), number * len(tasks) + done, total)
+            tables[candidates.index(candidate)][self.folds[fold].test.numpy()] = result
+        for candidate, table in zip(candidates, tables, strict=True):
+            self.predictions.setdefault(candidate, []).append(table)
+
+    def _augmentation(self, fold: int) -> ClassicalAugmentation:
+        """Return the augmentation for the training part of a fold."""
+        if not self._augmentations:
+            self._augmentations = [classical_augmentation(self.images.take(each.train)) for each in self.folds]
+        return self._augmentations[fold]
+
+    def _training_set(self, candidate: Candidate, fold: int, number: int) -> TrainingSet:
+        """Compose the training part of a fold as the folder would be written."""
+        train = self.images.take(self.folds[fold].train)
+        targets = target_counts(train.counts, candidate.balance, self.growth)
+        unlearned = self.unlearned[fold] if self.unlearned else ()
+        additions = split_additions(train.counts, targets, candidate.share, unlearned)
+        augmentation = self._augmentation(fold) if candidate.is_altered else None
+        copies = alter_images(train, additions.altered, augmentation, derive(self.seed, "copies", number))
+        parts = [copies]
+        if additions.synthetic:
+            parts.append(_take(self.samples[fold], additions.synthetic, derive(self.seed, "samples", number)))
+        return TrainingSet.from_images(compose(train, *parts))
+
+    def accuracy(self, candidate: Candidate, n_seeds: int | None = None) -> np.ndarray:
+        """Balanced accuracy of a candidate in B + 1 resamples, over its first `n_seeds` seeds."""
+        table = np.stack(self.predictions[candidate][:n_seeds])
+        labels = self.images.labels.numpy()
+        resamples = Resamples.draw(labels, len(table), groups=self.groups, n=RESAMPLES, seed=self.seed % 2**31)
+        accuracy: np.ndarray = np.nanmean(compute_recall(labels, table, resamples), axis=1)
+        return accuracy
+
+    def best(self, candidates: Iterable[Candidate]) -> Candidate:
+        """Return the candidate with the highest balanced accuracy, of those given."""
+        return max(candidates, key=lambda candidate: float(self.accuracy(candidate)[0]))
+
+    def difference(self, candidate: Candidate, baseline: Candidate) -> Interval:
+        """Return the change in balanced accuracy from a baseline to a candidate, over the seeds that both have."""
+        n_seeds = min(len(self.predictions[candidate]), len(self.predictions[baseline]))
+        return interval(self.accuracy(candidate, n_seeds) - self.accuracy(baseline, n_seeds))
+
+
+def _train_and_predict(
+    training: TrainingSet, augmentation: ClassicalAugmentation, test: Tensor, steps: int, seed: int
+) -> np.ndarray:
+    """Log-probabilities (n, K) of test images."""
+    return train_and_predict(CNN(steps=steps, width=CLASSIFIER_WIDTH), training, augmentation, test, seed)
+
+
+def _take(samples: LabeledImages, counts: Mapping[str, int], seed: int) -> LabeledImages:
+    """Draw synthetic images of each class; each about equally often where there are too few."""
+    rows = []
+    for name, count in counts.items():
+        members = samples.rows_of(name)
+        order = torch.randperm(len(members), generator=generator(seed, name))
+        rows.append(members[order.repeat(-(-count // len(members)))[:count]])
+    return samples.take(torch.cat(rows))
