@@ -1,8 +1,10 @@
 """Measure what a classifier gains from a data set that is filled up, on folds of the real images."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from ganaug.images import LabeledImages
 from ganaug.sampling.composition import alter_images, compose, split_additions, target_counts
 
 CLASSIFIER_WIDTH = 16  # half the width of `evaluate`: compositions are ranked alike in a third of the time
-MIN_STEPS, MAX_STEPS = 200, 2000
+MIN_STEPS, MAX_STEPS, TIMED_STEPS = 100, 2000, 20
 RESAMPLES = 1000
 
 
@@ -71,6 +73,9 @@ class Measurement:
     growth : mapping
         Class name -> target count relative to the number of real images, for candidates without a balance.
     seed : int
+    seconds : float or None
+        Time for `n_planned` trainings of each fold. Classifiers are trained for fewer steps where it is short.
+    n_planned : int
     progress : callable
         Called with (what is trained, trainings done, trainings in total).
     samples : sequence of LabeledImages
@@ -84,44 +89,48 @@ class Measurement:
     groups: np.ndarray | None
     growth: Mapping[str, float]
     seed: int
+    seconds: float | None
+    n_planned: int
     progress: Callable[[str, int, int], None]
     samples: Sequence[LabeledImages] = ()
     unlearned: Sequence[Sequence[str]] = ()
     predictions: dict[Candidate, list[np.ndarray]] = field(default_factory=dict)
     _augmentations: list[ClassicalAugmentation] = field(default_factory=list)
 
-    def run(self, candidates: Iterable[Candidate], n_seeds: int, seconds: float | None) -> None:
-        """Train on each candidate with up to `n_seeds` seeds; after the first, only seeds that fit into `seconds`."""
-        missing, began = list(candidates), time.monotonic()
-        for number in range(n_seeds):
-            to_train = [each for each in missing if len(self.predictions.get(each, [])) <= number]
-            elapsed = time.monotonic() - began
-            if number and seconds is not None and elapsed * (number + 1) / number > seconds:
-                break
-            self._run_seed(to_train, number, n_seeds)
-
-    def _run_seed(self, candidates: Sequence[Candidate], number: int, n_seeds: int) -> None:
-        """Train on each candidate and fold with one seed, and predict the test images."""
+    def run(self, candidates: Iterable[Candidate], number: int) -> None:
+        """Train on each candidate and fold with seed `number`, unless that was done, and predict the test images."""
+        candidates = [each for each in candidates if len(self.predictions.get(each, [])) <= number]
         tasks = [(candidate, fold) for candidate in candidates for fold in range(len(self.folds))]
-        total = n_seeds * len(tasks)
         tables = [np.empty((len(self.images), len(self.images.classes)), np.float32) for _ in candidates]
         arguments = (
             (
                 self._training_set(candidate, fold, number),
                 self._augmentation(fold),
                 self.images.images[self.folds[fold].test],
-                # the same number of steps for every candidate, so that differences are due to the images
-                min(MAX_STEPS, max(MIN_STEPS, round(22 * len(self.folds[fold].train) ** 0.5))),
+                self._n_steps,
                 derive(self.seed, "fit", number),
             )
             for candidate, fold in tasks
         )
         results = run_parallel(_train_and_predict, arguments)
         for done, ((candidate, fold), result) in enumerate(zip(tasks, results, strict=True)):
-            self.progress(str(candidate), number * len(tasks) + done, total)
+            self.progress(str(candidate), done, len(tasks))
             tables[candidates.index(candidate)][self.folds[fold].test.numpy()] = result
         for candidate, table in zip(candidates, tables, strict=True):
             self.predictions.setdefault(candidate, []).append(table)
+
+    @cached_property
+    def _n_steps(self) -> int:
+        """Steps of every training: the same for each candidate, so that differences are due to the images."""
+        n_steps: int = min(MAX_STEPS, max(MIN_STEPS, round(22 * math.sqrt(len(self.folds[0].train)))))
+        if self.seconds is None:
+            return n_steps
+        began, training = time.monotonic(), TrainingSet.from_images(self.images)
+        CNN(steps=TIMED_STEPS, width=CLASSIFIER_WIDTH)(training, self._augmentation(0), self.seed)
+        seconds_per_step = (time.monotonic() - began) / TIMED_STEPS
+        cores = min(torch.get_num_threads(), len(self.folds))
+        affordable = int(self.seconds * cores / (self.n_planned * len(self.folds) * seconds_per_step))
+        return max(MIN_STEPS, min(n_steps, affordable))
 
     def _augmentation(self, fold: int) -> ClassicalAugmentation:
         """Return the augmentation for the training part of a fold."""

@@ -1,5 +1,6 @@
 """Choose what a folder is filled up with: how far to balance, how to copy, and the share of synthetic images."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class th
 MAX_FOLDER_IMAGES = 20_000  # of "double" and "quadruple": above that, copies of the rare classes vary enough
 CLASSIFIER_SHARE, GENERATOR_SHARE = 0.2, 0.2  # of the time budget, for all trainings of classifiers and all folds
 FILE = "selection.json"
+AS_IS = Candidate("as-is", is_altered=True)
 
 
 @dataclass(frozen=True)
@@ -201,12 +203,13 @@ def select_composition(
         return default_selection(request, f"Nothing was measured, and the default is used: {error}")
     _announce(request, sampler)
     with steps_shown(verbose, "measure") as progress:
-        measurement = Measurement(measured, folds, groups, request.growth, seed, progress)
-        budget = None if sampler.time_budget is None else CLASSIFIER_SHARE * sampler.time_budget
-        chosen, sentences = _choose_base(measurement, request, budget)
+        seconds = None if sampler.time_budget is None else CLASSIFIER_SHARE * sampler.time_budget
+        n_planned = 2 + 3 * (len(request.balances) > 1) + (1 + len(SHARES)) * (request.share is None)
+        measurement = Measurement(measured, folds, groups, request.growth, seed, seconds, n_planned, progress)
+        chosen, sentences = _choose_base(measurement, request)
         if request.share is None:
             fits = _FoldFits(sampler, folder, resume, tuple(callbacks))
-            share, sentence = _choose_share(measurement, chosen, fits, budget)
+            share, sentence = _choose_share(measurement, chosen, fits)
             sentences.append(sentence)
         else:
             share = request.share
@@ -223,38 +226,47 @@ def measured_balances(counts: Mapping[str, int]) -> tuple[str | None, ...]:
     return tuple(balances)
 
 
-def _candidates(request: Request) -> list[Candidate]:
-    """Return the compositions without synthetic images that are measured."""
-    candidates = []
-    for balance in request.balances:
-        candidates.append(Candidate(balance, is_altered=True))
-        # several plain copies of every image are no more than longer training
-        if balance in ("square-root", "full", None):
-            candidates.append(Candidate(balance, is_altered=False))
-    return candidates
-
-
-def _choose_base(measurement: Measurement, request: Request, seconds: float | None) -> tuple[Candidate, list[str]]:
-    """Choose how far to balance and whether to alter copies."""
-    candidates = _candidates(request)
-    if len(candidates) == 1:
-        measurement.run(candidates, MAX_SEEDS, seconds)
-        return candidates[0], []
-    measurement.run(candidates, MAX_SEEDS, None if seconds is None else seconds / 2)
-    best = measurement.best(candidates)
-    as_is = Candidate("as-is", is_altered=True)
-    if best == as_is or as_is not in candidates:
+def _choose_base(measurement: Measurement, request: Request) -> tuple[Candidate, list[str]]:
+    """Choose how far to balance and whether to alter copies, by a search that leaves out what cannot be best."""
+    if len(request.balances) == 1:
+        return _choose_copies(measurement, request.balances[0])
+    as_is, full, plain = AS_IS, Candidate("full", is_altered=True), Candidate("full", is_altered=False)
+    measurement.run([as_is, full, plain], 0)
+    best = measurement.best([as_is, full, plain])
+    if best == full:
+        # more copies of every image, as long as that helps
+        for balance in request.balances[request.balances.index("full") + 1 :]:
+            larger = Candidate(balance, is_altered=True)
+            measurement.run([larger], 0)
+            if measurement.best([best, larger]) == best:
+                break
+            best = larger
+    else:
+        between = [Candidate("square-root", is_altered=is_altered) for is_altered in (True, False)]
+        measurement.run(between, 0)
+        best = measurement.best([best, *between])
+    if best == as_is:
         return best, [f"On your images, {best} is best: balanced accuracy {_percent(measurement, best)}."]
     change = measurement.difference(best, as_is)
     return best, [
         f"On your images, balanced accuracy is {_percent(measurement, as_is)} on the images as they are and "
-        f"{_percent(measurement, best)} with {best} ({format_points(change)}). {best} is used."
+        f"{_percent(measurement, best)} with {best} ({format_points(change)}), which is used."
     ]
 
 
-def _choose_share(
-    measurement: Measurement, base: Candidate, fits: "_FoldFits", seconds: float | None
-) -> tuple[float, str]:
+def _choose_copies(measurement: Measurement, balance: str | None) -> tuple[Candidate, list[str]]:
+    """Choose whether to alter copies, for a balance that the user asked for."""
+    altered, plain = (Candidate(balance, is_altered=is_altered) for is_altered in (True, False))
+    measurement.run([altered, plain], 0)
+    best = measurement.best([altered, plain])
+    change = format_points(measurement.difference(altered, plain))
+    return best, [
+        f"On your images, altered copies change balanced accuracy by {change} compared with plain copies. "
+        f"{'Altered' if best.is_altered else 'Plain'} copies are used."
+    ]
+
+
+def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits") -> tuple[float, str]:
     """Fit a generator for each fold, and choose the synthetic share that is added to a composition."""
     if base.balance == "as-is":
         return 0.0, "No synthetic images are added, because the images as they are are best."
@@ -263,7 +275,7 @@ def _choose_share(
     if not all(len(of_fold) for of_fold in measurement.samples):
         return 0.0, "No class was learned by the generators of the folds: altered copies only are used."
     with_share = {share: Candidate(base.balance, base.is_altered, share) for share in SHARES}
-    measurement.run([base, *with_share.values()], MAX_SEEDS, seconds)
+    _run_seeds(measurement, [base, *with_share.values()])
     changes = {share: measurement.difference(candidate, base) for share, candidate in with_share.items()}
     chosen = choose_share(changes)
     shown = chosen or max(changes, key=lambda share: changes[share].value)
@@ -273,6 +285,17 @@ def _choose_share(
         f"On your images, {100 * shown:g} % synthetic in each class changes balanced accuracy by "
         f"{format_points(changes[shown])} compared with {copies} alone. {used}."
     )
+
+
+def _run_seeds(measurement: Measurement, candidates: Sequence[Candidate]) -> None:
+    """Train with as many seeds as the time allows, at most MAX_SEEDS, at least one."""
+    began = time.monotonic()
+    for number in range(MAX_SEEDS):
+        elapsed = time.monotonic() - began
+        allowed = None if measurement.seconds is None else measurement.seconds * len(candidates) / measurement.n_planned
+        if number and allowed is not None and elapsed * (number + 1) / number > allowed:
+            return
+        measurement.run(candidates, number)
 
 
 @dataclass(frozen=True)
@@ -314,10 +337,9 @@ def _announce(request: Request, sampler: Sampler) -> None:
 
 def _rows(measurement: Measurement, base: Candidate) -> list[dict[str, Any]]:
     """Return a row for each candidate; those with samples are compared with the same composition without."""
-    as_is = Candidate("as-is", is_altered=True)
     rows = []
     for candidate, tables in measurement.predictions.items():
-        baseline = base if candidate.share else as_is
+        baseline = base if candidate.share else AS_IS
         change = Interval(0.0, 0.0, 0.0)
         if baseline in measurement.predictions and baseline != candidate:
             change = measurement.difference(candidate, baseline)

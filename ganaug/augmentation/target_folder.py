@@ -19,7 +19,7 @@ from ganaug.io.output import bytes_on_disk, check_free_space
 from ganaug.io.preflight import FolderInspection
 from ganaug.io.resizing import aspect_of
 from ganaug.io.signing import Sign
-from ganaug.io.synthetic import synthetic_mask
+from ganaug.io.synthetic import added_mask
 from ganaug.io.table import check_labels, check_origin
 from ganaug.sampling.composition import Additions, source_rows, split_additions, target_counts
 
@@ -80,7 +80,7 @@ class TargetFolder:
         Images that are marked as synthetic are not copied, because a copy would lose the mark.
         """
         is_marked = torch.tensor([entry.is_marked for entry in self.data.entries], dtype=torch.bool)
-        real_rows = torch.nonzero(~(is_marked | synthetic_mask(self.images.metadata, len(self.images)))).flatten()
+        real_rows = torch.nonzero(~(is_marked | added_mask(self.images.metadata, len(self.images)))).flatten()
         real = self.images.take(real_rows)
         augmentation = classical_augmentation(real) if is_altered else None
         copies = []
