@@ -94,7 +94,7 @@ def augment_folder(
         `sampling_strategy` is used if the one passed here is "auto". The larger of the two values of `verbose`
         applies.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Target counts. "auto": measured. "as-is", "square-root", "full", "double" or "quadruple": see
+        Target counts. "auto": measured. "as-is", "square-root", "full" or "double": see
         `ganaug.sampling.composition.BALANCES`. Others as in imbalanced-learn.
     synthetic_share : "auto" or float in [0, 1], default="auto"
         Synthetic fraction of the images of each class; the other additions are altered copies. A class with few

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from ganaug.images import LabeledImages
 from ganaug.sampling.composition import alter_images, compose, split_additions, target_counts
 
 CLASSIFIER_WIDTH = 16  # half the width of `evaluate`: compositions are ranked alike in a third of the time
-MIN_STEPS, MAX_STEPS, TIMED_STEPS = 100, 2000, 20
+MIN_STEPS, MAX_STEPS, TIMED_STEPS = 400, 2000, 20  # with fewer steps, balance counts for too much
 RESAMPLES = 1000
 
 
@@ -73,9 +72,6 @@ class Measurement:
     growth : mapping
         Class name -> target count relative to the number of real images, for candidates without a balance.
     seed : int
-    seconds : float or None
-        Time for `n_planned` trainings of each fold. Classifiers are trained for fewer steps where it is short.
-    n_planned : int
     progress : callable
         Called with (what is trained, trainings done, trainings in total).
     samples : sequence of LabeledImages
@@ -89,17 +85,19 @@ class Measurement:
     groups: np.ndarray | None
     growth: Mapping[str, float]
     seed: int
-    seconds: float | None
-    n_planned: int
     progress: Callable[[str, int, int], None]
     samples: Sequence[LabeledImages] = ()
     unlearned: Sequence[Sequence[str]] = ()
     predictions: dict[Candidate, list[np.ndarray]] = field(default_factory=dict)
     _augmentations: list[ClassicalAugmentation] = field(default_factory=list)
 
-    def run(self, candidates: Iterable[Candidate], number: int) -> None:
-        """Train on each candidate and fold with seed `number`, unless that was done, and predict the test images."""
-        candidates = [each for each in candidates if len(self.predictions.get(each, [])) <= number]
+    def run(self, candidates: Sequence[Candidate], n_seeds: int) -> None:
+        """Train on each candidate and fold with each seed, and predict the test images."""
+        for number in range(n_seeds):
+            self._run_seed(candidates, number, n_seeds)
+
+    def _run_seed(self, candidates: Sequence[Candidate], number: int, n_seeds: int) -> None:
+        """Train with one seed. All candidates share its weights and its order of the images."""
         tasks = [(candidate, fold) for candidate in candidates for fold in range(len(self.folds))]
         tables = [np.empty((len(self.images), len(self.images.classes)), np.float32) for _ in candidates]
         arguments = (
@@ -114,23 +112,22 @@ class Measurement:
         )
         results = run_parallel(_train_and_predict, arguments)
         for done, ((candidate, fold), result) in enumerate(zip(tasks, results, strict=True)):
-            self.progress(str(candidate), done, len(tasks))
+            self.progress(str(candidate), number * len(tasks) + done, n_seeds * len(tasks))
             tables[candidates.index(candidate)][self.folds[fold].test.numpy()] = result
         for candidate, table in zip(candidates, tables, strict=True):
             self.predictions.setdefault(candidate, []).append(table)
 
-    @cached_property
+    def seconds_per_training(self) -> float:
+        """Measure how long one training of a classifier takes on one core."""
+        training = TrainingSet.from_images(self.images)
+        began = time.monotonic()
+        CNN(steps=TIMED_STEPS, width=CLASSIFIER_WIDTH)(training, self._augmentation(0), self.seed)
+        return (time.monotonic() - began) / TIMED_STEPS * self._n_steps
+
+    @property
     def _n_steps(self) -> int:
         """Steps of every training: the same for each candidate, so that differences are due to the images."""
-        n_steps: int = min(MAX_STEPS, max(MIN_STEPS, round(22 * math.sqrt(len(self.folds[0].train)))))
-        if self.seconds is None:
-            return n_steps
-        began, training = time.monotonic(), TrainingSet.from_images(self.images)
-        CNN(steps=TIMED_STEPS, width=CLASSIFIER_WIDTH)(training, self._augmentation(0), self.seed)
-        seconds_per_step = (time.monotonic() - began) / TIMED_STEPS
-        cores = min(torch.get_num_threads(), len(self.folds))
-        affordable = int(self.seconds * cores / (self.n_planned * len(self.folds) * seconds_per_step))
-        return max(MIN_STEPS, min(n_steps, affordable))
+        return min(MAX_STEPS, max(MIN_STEPS, round(22 * math.sqrt(len(self.folds[0].train)))))
 
     def _augmentation(self, fold: int) -> ClassicalAugmentation:
         """Return the augmentation for the training part of a fold."""

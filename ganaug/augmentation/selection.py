@@ -1,6 +1,5 @@
 """Choose what a folder is filled up with: how far to balance, how to copy, and the share of synthetic images."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,11 +28,11 @@ from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 AUTO = "auto"
-DEFAULT_BALANCE, DEFAULT_SHARE = "full", 0.1  # where nothing is measured
+DEFAULT_BALANCE, DEFAULT_SHARE = "double", 0.1  # where nothing is measured
 SHARES = (0.1, 0.25, 0.5)
-N_FOLDS, MAX_SEEDS = 2, 3
+N_FOLDS, MAX_SEEDS = 2, 2
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
-MAX_FOLDER_IMAGES = 20_000  # of "double" and "quadruple": above that, copies of the rare classes vary enough
+MAX_FOLDER_IMAGES = 20_000  # of "double"
 CLASSIFIER_SHARE, GENERATOR_SHARE = 0.2, 0.2  # of the time budget, for all trainings of classifiers and all folds
 FILE = "selection.json"
 AS_IS = Candidate("as-is", is_altered=True)
@@ -201,15 +200,16 @@ def select_composition(
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)
     except DataError as error:
         return default_selection(request, f"Nothing was measured, and the default is used: {error}")
-    _announce(request, sampler)
     with steps_shown(verbose, "measure") as progress:
-        seconds = None if sampler.time_budget is None else CLASSIFIER_SHARE * sampler.time_budget
-        n_planned = 2 + 3 * (len(request.balances) > 1) + (1 + len(SHARES)) * (request.share is None)
-        measurement = Measurement(measured, folds, groups, request.growth, seed, seconds, n_planned, progress)
-        chosen, sentences = _choose_base(measurement, request)
+        measurement = Measurement(measured, folds, groups, request.growth, seed, progress)
+        n_seeds = _affordable_seeds(measurement, request, sampler)
+        if not n_seeds:
+            return default_selection(request, "The time budget is too short to measure, and the default is used.")
+        _announce(request, sampler)
+        chosen, sentences = _choose_base(measurement, request, n_seeds)
         if request.share is None:
             fits = _FoldFits(sampler, folder, resume, tuple(callbacks))
-            share, sentence = _choose_share(measurement, chosen, fits)
+            share, sentence = _choose_share(measurement, chosen, fits, n_seeds)
             sentences.append(sentence)
         else:
             share = request.share
@@ -219,54 +219,46 @@ def select_composition(
 
 
 def measured_balances(counts: Mapping[str, int]) -> tuple[str | None, ...]:
-    """Return the balances that are tried for a set: none that would make the folder very large."""
-    balances: list[str | None] = ["as-is", "square-root", "full"]
-    larger = ("double", "quadruple")
-    balances += [each for each in larger if sum(balanced_targets(counts, each).values()) <= MAX_FOLDER_IMAGES]
-    return tuple(balances)
+    """Return the balances that are tried for a set, the default last: none that would make the folder very large."""
+    n_images = sum(balanced_targets(counts, "double").values())
+    return ("as-is", "square-root", "full", *(("double",) if n_images <= MAX_FOLDER_IMAGES else ()))
 
 
-def _choose_base(measurement: Measurement, request: Request) -> tuple[Candidate, list[str]]:
-    """Choose how far to balance and whether to alter copies, by a search that leaves out what cannot be best."""
-    if len(request.balances) == 1:
-        return _choose_copies(measurement, request.balances[0])
-    as_is, full, plain = AS_IS, Candidate("full", is_altered=True), Candidate("full", is_altered=False)
-    measurement.run([as_is, full, plain], 0)
-    best = measurement.best([as_is, full, plain])
-    if best == full:
-        # more copies of every image, as long as that helps
-        for balance in request.balances[request.balances.index("full") + 1 :]:
-            larger = Candidate(balance, is_altered=True)
-            measurement.run([larger], 0)
-            if measurement.best([best, larger]) == best:
-                break
-            best = larger
-    else:
-        between = [Candidate("square-root", is_altered=is_altered) for is_altered in (True, False)]
-        measurement.run(between, 0)
-        best = measurement.best([best, *between])
-    if best == as_is:
-        return best, [f"On your images, {best} is best: balanced accuracy {_percent(measurement, best)}."]
-    change = measurement.difference(best, as_is)
-    return best, [
-        f"On your images, balanced accuracy is {_percent(measurement, as_is)} on the images as they are and "
-        f"{_percent(measurement, best)} with {best} ({format_points(change)}), which is used."
-    ]
+def _candidates(request: Request) -> list[Candidate]:
+    """Return the compositions without synthetic images that are measured, the default last."""
+    altered = [Candidate(balance, is_altered=True) for balance in request.balances]
+    return [Candidate(request.balances[-1], is_altered=False), *altered]
 
 
-def _choose_copies(measurement: Measurement, balance: str | None) -> tuple[Candidate, list[str]]:
-    """Choose whether to alter copies, for a balance that the user asked for."""
-    altered, plain = (Candidate(balance, is_altered=is_altered) for is_altered in (True, False))
-    measurement.run([altered, plain], 0)
-    best = measurement.best([altered, plain])
-    change = format_points(measurement.difference(altered, plain))
-    return best, [
-        f"On your images, altered copies change balanced accuracy by {change} compared with plain copies. "
-        f"{'Altered' if best.is_altered else 'Plain'} copies are used."
-    ]
+def _affordable_seeds(measurement: Measurement, request: Request, sampler: Sampler) -> int:
+    """Return how many seeds of every candidate fit into the time budget, at most MAX_SEEDS."""
+    if sampler.time_budget is None:
+        return MAX_SEEDS
+    n_trainings = len(_candidates(request)) + len(SHARES) * (request.share is None)
+    n_cores = min(torch.get_num_threads(), len(measurement.folds))
+    seconds = n_trainings * len(measurement.folds) * measurement.seconds_per_training() / n_cores
+    return min(MAX_SEEDS, int(CLASSIFIER_SHARE * sampler.time_budget / seconds))
 
 
-def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits") -> tuple[float, str]:
+def _choose_base(measurement: Measurement, request: Request, n_seeds: int) -> tuple[Candidate, list[str]]:
+    """Choose how far to balance and whether to alter copies: the default unless another one is measurably better.
+
+    Short trainings on few images are too noisy to follow every difference.
+    """
+    candidates = _candidates(request)
+    measurement.run(candidates, n_seeds)
+    default = candidates[-1]
+    better = [each for each in candidates[:-1] if measurement.difference(each, default).low > 0]
+    best = measurement.best(better or [default])
+    other = candidates[0] if len(request.balances) == 1 else AS_IS
+    if best == other:
+        change = measurement.difference(best, default)
+        return best, [f"On your images, {best} is better than {default}: {_percent(measurement, best, change)}."]
+    change = measurement.difference(best, other)
+    return best, [f"On your images, {best} is used instead of {other}: {_percent(measurement, best, change)}."]
+
+
+def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits", n_seeds: int) -> tuple[float, str]:
     """Fit a generator for each fold, and choose the synthetic share that is added to a composition."""
     if base.balance == "as-is":
         return 0.0, "No synthetic images are added, because the images as they are are best."
@@ -275,7 +267,7 @@ def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits") 
     if not all(len(of_fold) for of_fold in measurement.samples):
         return 0.0, "No class was learned by the generators of the folds: altered copies only are used."
     with_share = {share: Candidate(base.balance, base.is_altered, share) for share in SHARES}
-    _run_seeds(measurement, [base, *with_share.values()])
+    measurement.run(list(with_share.values()), n_seeds)
     changes = {share: measurement.difference(candidate, base) for share, candidate in with_share.items()}
     chosen = choose_share(changes)
     shown = chosen or max(changes, key=lambda share: changes[share].value)
@@ -285,17 +277,6 @@ def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits") 
         f"On your images, {100 * shown:g} % synthetic in each class changes balanced accuracy by "
         f"{format_points(changes[shown])} compared with {copies} alone. {used}."
     )
-
-
-def _run_seeds(measurement: Measurement, candidates: Sequence[Candidate]) -> None:
-    """Train with as many seeds as the time allows, at most MAX_SEEDS, at least one."""
-    began = time.monotonic()
-    for number in range(MAX_SEEDS):
-        elapsed = time.monotonic() - began
-        allowed = None if measurement.seconds is None else measurement.seconds * len(candidates) / measurement.n_planned
-        if number and allowed is not None and elapsed * (number + 1) / number > allowed:
-            return
-        measurement.run(candidates, number)
 
 
 @dataclass(frozen=True)
@@ -356,8 +337,9 @@ def _rows(measurement: Measurement, base: Candidate) -> list[dict[str, Any]]:
     return rows
 
 
-def _percent(measurement: Measurement, candidate: Candidate) -> str:
-    return f"{100 * measurement.accuracy(candidate)[0]:.1f} %"
+def _percent(measurement: Measurement, candidate: Candidate, change: Interval) -> str:
+    """Return the balanced accuracy of a candidate, and its change."""
+    return f"balanced accuracy {100 * measurement.accuracy(candidate)[0]:.1f} %, {format_points(change)}"
 
 
 def _some_images(images: LabeledImages, seed: int) -> LabeledImages:

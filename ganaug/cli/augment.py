@@ -26,8 +26,8 @@ DEFAULT_SECONDS = 900.0
     "strategy_text",
     default="auto",
     show_default=True,
-    help="How far to fill up: auto (measured), as-is, square-root, full, double, quadruple, a strategy of "
-    "imbalanced-learn, or final counts 'cat=500,dog=500'.",
+    help="How far to fill up: auto (measured), as-is, square-root, full, double (twice the largest class), "
+    "a strategy of imbalanced-learn, or final counts 'cat=500,dog=500'.",
 )
 @click.option(
     "--synthetic-share",

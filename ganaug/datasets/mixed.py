@@ -68,7 +68,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         keep their size; then sharpness can tell the classifier which images are synthetic, and so which class they are
         likely to have.
     validation : bool or None
-        True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic or altered. None: detected from
+        True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic or altered.
+        None: detected from
         `real.train` (False), or from `real.split` or a metadata column `split` that names a validation or test split.
     seed : int
         Selects the synthetic images that are used once more than others, or used at all.

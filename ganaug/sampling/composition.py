@@ -20,7 +20,6 @@ BALANCES: dict[str, Callable[[int, int], int]] = {
     "full": lambda count, largest: largest,  # noqa: ARG005
     # the largest class gets altered copies too: otherwise an altered look is a cue for the rare classes
     "double": lambda count, largest: 2 * largest,  # noqa: ARG005
-    "quadruple": lambda count, largest: 4 * largest,  # noqa: ARG005
 }
 
 
@@ -59,8 +58,7 @@ def balanced_targets(counts: Mapping[str, int], balance: str) -> dict[str, int]:
         Class name -> number of real images.
     balance : str
         A key of `BALANCES`: "as-is" adds nothing; "square-root" halves the imbalance on a logarithmic scale; "full"
-        fills every class up to the largest; "double" and "quadruple" to two and four times the largest, so that
-        every class has additions.
+        fills every class up to the largest; "double" to twice the largest, so that every class has additions.
 
     Returns
     -------

@@ -97,7 +97,17 @@ def fitted(data, tmp_path):
     return data, run, log
 
 
-WRITE = ["--steps", "3", "--no-report", "--strategy", "dark=400,bright=400", "--resume", *QUICK]
+WRITE = [
+    "--steps",
+    "3",
+    "--no-report",
+    "--strategy",
+    "dark=400,bright=400",
+    "--synthetic-share",
+    "0.5",
+    "--resume",
+    *QUICK,
+]
 
 
 @pytest.mark.parametrize("times", [FEW, HALF])

@@ -25,7 +25,6 @@ COUNTS = {"common": 400, "middle": 100, "rare": 4, "absent": 0}
         ("square-root", [400, 200, 40, 0]),
         ("full", [400, 400, 400, 0]),
         ("double", [800, 800, 800, 0]),
-        ("quadruple", [1600, 1600, 1600, 0]),
     ],
 )
 def test_targets_of_each_balance(balance, targets):
