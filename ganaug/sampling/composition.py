@@ -11,7 +11,7 @@ from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import derive, generator
 from ganaug.datasets.alterations import ClassicalAugmentation
 from ganaug.images import LabeledImages, concatenate
-from ganaug.io.table import ALTERED, ALTERED_FROM, OPERATIONS, ORIGIN
+from ganaug.io.table import ALTERED, ALTERED_FROM, OPERATIONS, ORIGIN, SYNTHETIC
 
 # Images of a class, images of the largest class -> target count.
 BALANCES: dict[str, Callable[[int, int], int]] = {
@@ -187,3 +187,12 @@ def compose(images: LabeledImages, *parts: LabeledImages) -> LabeledImages:
         if len(part):
             whole = concatenate(whole, replace(part, metadata=None))
     return whole
+
+
+def join_additions(copies: LabeledImages, synthetic: LabeledImages) -> LabeledImages:
+    """Return altered copies followed by synthetic images, with metadata that tell them apart."""
+    parts = []
+    for part, origin in ((copies, ALTERED), (synthetic, SYNTHETIC)):
+        metadata = pd.DataFrame(index=range(len(part))) if part.metadata is None else part.metadata
+        parts.append(replace(part, metadata=metadata.assign(is_synthetic=origin == SYNTHETIC, origin=origin)))
+    return concatenate(*parts)
