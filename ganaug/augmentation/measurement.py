@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ganaug.sampling.composition import alter_images, compose, split_additions, 
 CLASSIFIER_WIDTH = 16  # half the width of `evaluate`: compositions are ranked alike in a third of the time
 MIN_STEPS, MAX_STEPS, TIMED_STEPS = 400, 2000, 20  # with fewer steps, balance counts for too much
 RESAMPLES = 1000
+MAX_PROBES = 100  # synthetic images of a class that show whether it is recognized
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,7 @@ class Measurement:
         tasks = [(candidate, fold) for candidate in candidates for fold in range(len(self.folds))]
         tables = [np.empty((len(self.images), len(self.images.classes)), np.float32) for _ in candidates]
         arguments = (
-            (
-                self._training_set(candidate, fold, number),
-                self._augmentation(fold),
-                self.images.images[self.folds[fold].test],
-                self._n_steps,
-                derive(self.seed, "fit", number),
-            )
+            self._arguments(candidate, fold, number, self.images.images[self.folds[fold].test])
             for candidate, fold in tasks
         )
         results = run_parallel(_train_and_predict, arguments)
@@ -116,6 +112,28 @@ class Measurement:
             tables[candidates.index(candidate)][self.folds[fold].test.numpy()] = result
         for candidate, table in zip(candidates, tables, strict=True):
             self.predictions.setdefault(candidate, []).append(table)
+
+    def recognized_fractions(self, candidate: Candidate) -> list[dict[str, float]]:
+        """Return how many samples of each class classifiers of the real images recognize, for each fold.
+
+        Parameters
+        ----------
+        candidate : Candidate
+            Without synthetic images: what the classifiers are trained on.
+        """
+        probes = [of_fold.take(_first_rows(of_fold, MAX_PROBES)) for of_fold in self.samples]
+        arguments = (self._arguments(candidate, fold, 0, probe.images) for fold, probe in enumerate(probes))
+        fractions = []
+        for probe, table in zip(probes, run_parallel(_train_and_predict, arguments), strict=True):
+            is_right = torch.from_numpy(table.argmax(1)) == probe.labels
+            counts = {name: int(count) for name, count in probe.counts.items() if count}
+            fractions.append({name: float(is_right[probe.rows_of(name)].float().mean()) for name in counts})
+        return fractions
+
+    def _arguments(self, candidate: Candidate, fold: int, number: int, test: Tensor) -> tuple[Any, ...]:
+        """Return the arguments of `_train_and_predict`."""
+        training = self._training_set(candidate, fold, number)
+        return training, self._augmentation(fold), test, self._n_steps, derive(self.seed, "fit", number)
 
     def seconds_per_training(self) -> float:
         """Measure how long one training of a classifier takes on one core."""
@@ -171,6 +189,11 @@ def _train_and_predict(
 ) -> np.ndarray:
     """Log-probabilities (n, K) of test images."""
     return train_and_predict(CNN(steps=steps, width=CLASSIFIER_WIDTH), training, augmentation, test, seed)
+
+
+def _first_rows(images: LabeledImages, n: int) -> Tensor:
+    """Rows of the first `n` images of each class."""
+    return torch.cat([images.rows_of(name)[:n] for name in images.classes])
 
 
 def _take(samples: LabeledImages, counts: Mapping[str, int], seed: int) -> LabeledImages:

@@ -45,7 +45,7 @@ class AugmentedFolder:
     >>> from ganaug.augmentation.selection import Selection
     >>> from ganaug.sampling.composition import Additions
     >>> counts = counts_table({"cat": 50, "dog": 20}, Additions({"dog": 20}, {"dog": 10}))
-    >>> selection = Selection("full", True, 0.2, (), ())
+    >>> selection = Selection("full", True, 0.2, (), (), ())
     >>> print(AugmentedFolder(Path("out"), None, counts, [], selection, "conditional", None, None, None))
     out: 20 altered copies and 10 synthetic images added to 70.
     """

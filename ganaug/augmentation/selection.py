@@ -30,11 +30,12 @@ from ganaug.training.run_folder import EVALUATION, is_unstarted
 AUTO = "auto"
 DEFAULT_BALANCE, DEFAULT_SHARE = "double", 0.1  # where nothing is measured
 SHARES = (0.1, 0.25, 0.5)
-N_FOLDS, MAX_SEEDS = 2, 2
+N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
 MAX_FOLDER_IMAGES = 20_000  # of "double"
 CLASSIFIER_SHARE, GENERATOR_SHARE = 0.2, 0.2  # of the time budget, for all trainings of classifiers and all folds
 FILE = "selection.json"
+MIN_RECOGNIZED = 0.5  # of the samples of a class
 AS_IS = Candidate("as-is", is_altered=True)
 
 
@@ -50,6 +51,8 @@ class Selection:
         Whether copies of real images are altered.
     share : float
         Synthetic fraction of each class.
+    unrecognized : tuple of str
+        Classes that get no synthetic images, because classifiers of the real images do not recognize them.
     sentences : tuple of str
         What was measured, or why nothing was.
     rows : tuple of dict
@@ -59,13 +62,14 @@ class Selection:
     Examples
     --------
     >>> from ganaug.augmentation.selection import Selection
-    >>> Selection("full", True, 0.25, (), ()).table.empty
+    >>> Selection("full", True, 0.25, (), (), ()).table.empty
     True
     """
 
     balance: str | None
     is_altered: bool
     share: float
+    unrecognized: tuple[str, ...]
     sentences: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
 
@@ -142,7 +146,7 @@ def default_selection(request: Request, reason: str) -> Selection:
     """Return the documented choice without a measurement."""
     balance = request.balances[0] if len(request.balances) == 1 else DEFAULT_BALANCE
     share = DEFAULT_SHARE if request.share is None else request.share
-    return Selection(balance, True, share, (reason,) if request.is_open else (), ())
+    return Selection(balance, True, share, (), (reason,) if request.is_open else (), ())
 
 
 def select_composition(
@@ -209,11 +213,12 @@ def select_composition(
         chosen, sentences = _choose_base(measurement, request, n_seeds)
         if request.share is None:
             fits = _FoldFits(sampler, folder, resume, tuple(callbacks))
-            share, sentence = _choose_share(measurement, chosen, fits, n_seeds)
+            share, unrecognized, sentence = _choose_share(measurement, chosen, fits, n_seeds)
             sentences.append(sentence)
         else:
-            share = request.share
-    selection = Selection(chosen.balance, chosen.is_altered, share, tuple(sentences), tuple(_rows(measurement, chosen)))
+            share, unrecognized = request.share, ()
+    rows = tuple(_rows(measurement, chosen))
+    selection = Selection(chosen.balance, chosen.is_altered, share, unrecognized, tuple(sentences), rows)
     write_json(folder / FILE, asdict(selection))
     return selection
 
@@ -231,13 +236,15 @@ def _candidates(request: Request) -> list[Candidate]:
 
 
 def _affordable_seeds(measurement: Measurement, request: Request, sampler: Sampler) -> int:
-    """Return how many seeds of every candidate fit into the time budget, at most MAX_SEEDS."""
+    """Return how many seeds of every candidate fit into the time budget: MAX_SEEDS, one or none."""
     if sampler.time_budget is None:
         return MAX_SEEDS
     n_trainings = len(_candidates(request)) + len(SHARES) * (request.share is None)
     n_cores = min(torch.get_num_threads(), len(measurement.folds))
     seconds = n_trainings * len(measurement.folds) * measurement.seconds_per_training() / n_cores
-    return min(MAX_SEEDS, int(CLASSIFIER_SHARE * sampler.time_budget / seconds))
+    affordable = int(CLASSIFIER_SHARE * sampler.time_budget / seconds)
+    # two trainings say too little about how much trainings differ
+    return MAX_SEEDS if affordable >= MAX_SEEDS else min(1, affordable)
 
 
 def _choose_base(measurement: Measurement, request: Request, n_seeds: int) -> tuple[Candidate, list[str]]:
@@ -258,24 +265,45 @@ def _choose_base(measurement: Measurement, request: Request, n_seeds: int) -> tu
     return best, [f"On your images, {best} is used instead of {other}: {_percent(measurement, best, change)}."]
 
 
-def _choose_share(measurement: Measurement, base: Candidate, fits: "_FoldFits", n_seeds: int) -> tuple[float, str]:
-    """Fit a generator for each fold, and choose the synthetic share that is added to a composition."""
+def _choose_share(
+    measurement: Measurement, base: Candidate, fits: "_FoldFits", n_seeds: int
+) -> tuple[float, tuple[str, ...], str]:
+    """Fit a generator for each fold, and choose the synthetic share, and the classes that get none."""
     if base.balance == "as-is":
-        return 0.0, "No synthetic images are added, because the images as they are are best."
+        return 0.0, (), "No synthetic images are added, because the images as they are are best."
+    copies = "altered copies" if base.is_altered else "plain copies"
     samples = [fits.sample(measurement, base, number) for number in range(len(measurement.folds))]
-    measurement.samples, measurement.unlearned = zip(*samples, strict=True)
+    measurement.samples, unlearned = zip(*samples, strict=True)
     if not all(len(of_fold) for of_fold in measurement.samples):
-        return 0.0, "No class was learned by the generators of the folds: altered copies only are used."
+        return 0.0, (), f"The generators of the folds learned no class: {copies} alone are used."
+    fractions = measurement.recognized_fractions(base)
+    unrecognized = [[name for name, fraction in each.items() if fraction < MIN_RECOGNIZED] for each in fractions]
+    names = [name for name, count in measurement.images.counts.items() if count]
+    left_out = tuple(name for name in names if 2 * sum(name in each for each in unrecognized) >= len(fractions))
+    if 2 * len(left_out) > len(names):
+        return (
+            0.0,
+            (),
+            (
+                f"Classifiers of the real images recognize synthetic images of {len(names) - len(left_out)} of "
+                f"{len(names)} classes only: {copies} alone are used."
+            ),
+        )
+    measurement.unlearned = [[*one, *other] for one, other in zip(unlearned, unrecognized, strict=True)]
     with_share = {share: Candidate(base.balance, base.is_altered, share) for share in SHARES}
     measurement.run(list(with_share.values()), n_seeds)
     changes = {share: measurement.difference(candidate, base) for share, candidate in with_share.items()}
     chosen = choose_share(changes)
     shown = chosen or max(changes, key=lambda share: changes[share].value)
-    copies = "altered copies" if base.is_altered else "copies"
-    used = f"{100 * chosen:g} % is used" if chosen else f"{copies[0].upper()}{copies[1:]} alone are used"
-    return chosen, (
-        f"On your images, {100 * shown:g} % synthetic in each class changes balanced accuracy by "
-        f"{format_points(changes[shown])} compared with {copies} alone. {used}."
+    used = f"{100 * chosen:g} % is used" if chosen else f"{copies.capitalize()} alone are used"
+    without = f", without {', '.join(left_out)}, which are not recognized" if chosen and left_out else ""
+    return (
+        chosen,
+        left_out,
+        (
+            f"On your images, {100 * shown:g} % synthetic in each class changes balanced accuracy by "
+            f"{format_points(changes[shown])} compared with {copies} alone. {used}{without}."
+        ),
     )
 
 
@@ -361,6 +389,7 @@ def _read(path: Path) -> Selection:
         stored["balance"],
         bool(stored["is_altered"]),
         float(stored["share"]),
+        tuple(stored["unrecognized"]),
         tuple(stored["sentences"]),
         tuple(stored["rows"]),
     )

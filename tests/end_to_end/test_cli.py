@@ -99,7 +99,7 @@ def test_sampling_twice_from_a_fitted_model_writes_the_same_files(data, tmp_path
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
     table = pd.read_csv(tmp_path / "one" / "metadata.csv")
     assert list(table.columns[:7]) == [
-        "file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version",
+        "file_name", "label", "is_synthetic", "origin", "class_index", "seed", "model_hash", "ganaug_version",
     ]  # fmt: skip
     assert Counter(table["label"]) == {"dark": 3, "bright": 2}
     model = GANAugmenter.load(run, "cpu")
