@@ -99,7 +99,9 @@ class Draw:
 
     @cached_property
     def _features_classifier(self) -> Callable[[Tensor], np.ndarray]:
-        return FeatureClassifier()(replace(balance_classes(self.train), is_augmented=True), self.augment, self.seed)
+        return FeatureClassifier()(
+            replace(balance_classes(self.train), alteration="classical"), self.augment, self.seed
+        )
 
     def features_classifier(self, images: Tensor) -> Tensor:
         """Log-probabilities of a logistic regression on EfficientNet-lite0's features, (N, K)."""

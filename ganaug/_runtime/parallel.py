@@ -18,6 +18,8 @@ from ganaug._runtime.workers import MAX_THREADS, one_core, parallel_map
 
 R = TypeVar("R")
 
+_local = threading.local()  # the pool that `keep_workers` opened in this thread
+
 
 def run_parallel(
     function: Callable[..., R], arguments: Iterable[tuple[Any, ...]], n_jobs: int | None = None
@@ -59,18 +61,51 @@ def run_parallel(
     if n_jobs == 0:
         raise ValueError("n_jobs must be a number of workers, -1 for one a core, or None; got 0.")
     # read now: the caller's parallel_config may end before the first result is taken
-    backend, _ = get_active_backend(prefer="threads")
-    n_jobs = get_active_backend()[1] if n_jobs is None else n_jobs
     if uses_threads():
+        backend, _ = get_active_backend(prefer="threads")
+        n_jobs = get_active_backend()[1] if n_jobs is None else n_jobs
         cores = min(MAX_THREADS, torch.get_num_threads()) if n_jobs is None else backend.effective_n_jobs(n_jobs)
         return parallel_map(partial(_run_in_thread, function), arguments, cores)
-    pool = Parallel(
-        -1 if n_jobs is None else n_jobs,
-        prefer="threads",
-        return_as="generator" if backend.supports_return_generator else "list",
-    )
+    pool = getattr(_local, "pool", None) or _make_pool(n_jobs)
     task = delayed(partial(_run_in_process, function, _Settings.read_for_workers()))
     return _retrieve(iter(pool(task(*row) for row in arguments)))
+
+
+@contextmanager
+def keep_workers(n_jobs: int | None = None) -> Iterator[None]:
+    """Run a block in which every `run_parallel` of this thread uses the same processes.
+
+    Ray would start new ones for each call. Other backends keep theirs without it.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Number of workers, instead of what `run_parallel` is called with.
+
+    Examples
+    --------
+    >>> from ganaug._runtime.parallel import keep_workers, run_parallel
+    >>> with keep_workers(2):
+    ...     list(run_parallel(abs, [(-1,)])), list(run_parallel(abs, [(-2,)]))
+    ([1], [2])
+    """
+    if uses_threads() or get_active_backend()[0].supports_return_generator or getattr(_local, "pool", None):
+        yield
+        return
+    with _make_pool(n_jobs) as pool:
+        _local.pool = pool
+        try:
+            yield
+        finally:
+            _local.pool = None
+
+
+def _make_pool(n_jobs: int | None) -> Parallel:
+    """Make a pool of processes; without a number it has all workers of the backend."""
+    backend, configured = get_active_backend()
+    n_jobs = configured if n_jobs is None else n_jobs
+    return_as = "generator" if backend.supports_return_generator else "list"
+    return Parallel(-1 if n_jobs is None else n_jobs, return_as=return_as)
 
 
 def uses_threads() -> bool:

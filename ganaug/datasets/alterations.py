@@ -1,20 +1,27 @@
-"""The classical augmentation, which alters images but not what they show, and how to repeat its alterations."""
+"""How images are altered before a classifier is trained on them, and how to repeat an alteration.
+
+`ALTERATIONS` maps names to alterations; to add one, add an entry.
+"""
 
 import json
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug.datasets.image_mixing import cutmix, mixup
+from ganaug.datasets.randaugment import RandAugmentation
 from ganaug.images import LabeledImages
 from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 
-Augment = Callable[[Tensor, int], Tensor]
+Augment = Callable[[Tensor, int], Tensor]  # (images, seed) -> images
+Mix = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]  # (images, targets, seed) -> (images, targets)
 
 # parameters that decide what an operation does; Albumentations derives the others from them or from the image
 RECORDED = {
@@ -131,6 +138,75 @@ def classical_augmentation(images: LabeledImages) -> ClassicalAugmentation:
     torch.Size([2, 1, 16, 16])
     """
     return ClassicalAugmentation(flip=is_mirror_symmetric(images))
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """What is done to images before a classifier is trained on them.
+
+    Attributes
+    ----------
+    is_classical : bool
+        Whether the classical augmentation comes first; see `classical_augmentation`.
+    alter : callable or None
+        Alters each image: ``(images, seed) -> images``, both uint8 of shape (N, C, H, W).
+    mix : callable or None
+        Mixes the images of a batch, and their targets: ``(images, targets, seed) -> (images, targets)``, with targets
+        of shape (N, K). Only classifiers that are trained on batches can apply it.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation import ALTERATIONS, Alteration
+    >>> ALTERATIONS["inverted"] = Alteration(is_classical=True, alter=lambda images, seed: 255 - images)
+    >>> del ALTERATIONS["inverted"]
+    """
+
+    is_classical: bool = False
+    alter: Augment | None = None
+    mix: Mix | None = None
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether anything is done to an image by itself."""
+        return self.is_classical or self.alter is not None
+
+    @property
+    def key(self) -> str | None:
+        """Identifies the alteration in a cache; None if parts of it are not of this package."""
+        parts = [part for part in (self.alter, self.mix) if part is not None]
+        if not all(getattr(part, "__module__", "").startswith("ganaug.") for part in parts):
+            return None
+        versions = [f"{name} {version(name)}" for name in ("albumentations", "torchvision")]
+        # an object is described by its attributes, a function by its name
+        texts = [getattr(part, "__qualname__", repr(part)) for part in parts]
+        return " ".join([str(self.is_classical), *texts, *versions])
+
+    def alter_images(self, images: Tensor, classical: Augment, seed: int) -> Tensor:
+        """Alter images one by one.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W), uint8
+        classical : callable
+            The classical augmentation for these images.
+        seed : int
+
+        Returns
+        -------
+        Tensor of shape (N, C, H, W), uint8
+        """
+        images = classical(images, seed) if self.is_classical else images
+        return images if self.alter is None else self.alter(images, seed)
+
+
+ALTERATIONS: dict[str, Alteration] = {
+    "none": Alteration(),
+    "classical": Alteration(is_classical=True),
+    "randaugment": Alteration(alter=RandAugmentation()),
+    # on altered images: the strongest training without synthetic images that was measured (docs/decisions/0008)
+    "mixup": Alteration(is_classical=True, mix=mixup),
+    "cutmix": Alteration(is_classical=True, mix=cutmix),
+}
 
 
 def repeat_alteration(image: Tensor, operations: str) -> Tensor:

@@ -4,12 +4,12 @@ The test trains classifiers by several training methods: the baselines, which us
 and synthetic images. `ganaug.utility_report` runs it. This package holds its parts, for users who add a baseline or a
 classifier, or who compare the predictions of other models:
 
-- `BASELINES` and `CLASSIFIERS`, to which entries can be added, and `TrainingSet`, which both work with;
+- `BASELINES`, `ALTERATIONS` and `CLASSIFIERS`, to which entries can be added, and `TrainingSet`, which all work with;
 - `Trial`, which trains by every method and returns `Predictions`;
 - `Comparison`, which computes scores, paired bootstrap intervals and the verdict from `Predictions`.
 """
 
-from ganaug.datasets.alterations import classical_augmentation
+from ganaug.datasets.alterations import ALTERATIONS, Alteration, classical_augmentation
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.baselines import BASELINES, smote
 from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, proportion_interval
@@ -34,9 +34,11 @@ from ganaug.evaluation.trial import Trial
 from ganaug.evaluation.verdict import choose_share
 
 __all__ = [
+    "ALTERATIONS",
     "BASELINES",
     "CLASSIFIERS",
     "CNN",
+    "Alteration",
     "Augmenter",
     "Classifier",
     "Comparison",

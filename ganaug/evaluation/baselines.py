@@ -5,23 +5,19 @@ compares training with synthetic images to the best of them. To add a baseline, 
 
 Examples
 --------
->>> import torch
 >>> from dataclasses import replace
->>> from ganaug import LabeledImages
->>> from ganaug.evaluation import BASELINES, TrainingSet
+>>> from ganaug.evaluation import BASELINES, balance_classes
 >>> list(BASELINES)
-['real only', 'class weights', 'oversampling', 'classical augmentation', 'SMOTE']
->>> def square_root_sampling(images, seed):
-...     counts = torch.bincount(images.labels).double()
-...     weights = counts.rsqrt()[images.labels]
-...     return replace(TrainingSet.from_images(images), sampling_weights=weights * len(weights) / weights.sum())
->>> BASELINES["square-root sampling"] = square_root_sampling
->>> del BASELINES["square-root sampling"]
+['real only', 'class weights', 'oversampling', 'classical augmentation', 'RandAugment', 'mixup', 'CutMix', 'SMOTE']
+>>> def long_square_root_sampling(images, seed):
+...     return replace(balance_classes(images, 0.5), length=4)
+>>> BASELINES["square-root sampling, four times the steps"] = long_square_root_sampling
+>>> del BASELINES["square-root sampling, four times the steps"]
 """
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,21 +30,20 @@ TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that a
 REAL_ONLY, LOGIT_ADJUSTMENT = "real only", "logit adjustment"
 
 
-def augment_classically(images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG001  # the signature of a baseline
-    """Sample every class equally often and alter each image by `ganaug.datasets.alterations.classical_augmentation`.
+@dataclass(frozen=True)
+class AlteredBaseline:
+    """Sample every class equally often and alter the images.
 
-    Parameters
+    Attributes
     ----------
-    images : LabeledImages
-        Real images.
-    seed : int
-        Not used: the classifier seeds the augmentation.
-
-    Returns
-    -------
-    TrainingSet
+    alteration : str
+        A key of `ALTERATIONS`.
     """
-    return replace(balance_classes(images), is_augmented=True)
+
+    alteration: str
+
+    def __call__(self, images: LabeledImages, seed: int) -> TrainingSet:  # noqa: ARG002  # the classifier's seed counts
+        return replace(balance_classes(images), alteration=self.alteration)
 
 
 def smote(images: LabeledImages, seed: int) -> TrainingSet:
@@ -105,6 +100,9 @@ BASELINES: dict[str, Callable[[LabeledImages, int], TrainingSet]] = {
     REAL_ONLY: lambda images, seed: TrainingSet.from_images(images),  # noqa: ARG005
     "class weights": lambda images, seed: weight_classes(images),  # noqa: ARG005
     "oversampling": lambda images, seed: balance_classes(images),  # noqa: ARG005
-    "classical augmentation": augment_classically,
+    "classical augmentation": AlteredBaseline("classical"),
+    "RandAugment": AlteredBaseline("randaugment"),
+    "mixup": AlteredBaseline("mixup"),
+    "CutMix": AlteredBaseline("cutmix"),
     "SMOTE": smote,
 }

@@ -15,7 +15,6 @@ Examples
 
 import math
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.cache import cached, content_key
@@ -97,21 +96,23 @@ class CNN:
         images = training.images
         n_real = int((~training.is_synthetic).sum())
         # from the real images alone, so that every method trains for the same number of steps
-        steps = self.steps or min(2000, max(100, round(22 * math.sqrt(n_real))))
+        base_steps = self.steps or min(2000, max(100, round(22 * math.sqrt(n_real))))
+        steps = max(1, round(base_steps * training.length))
         with temporary_seed(derive(seed, "classifier")):
             net: nn.Module = to_memory_format(Network(images.shape, len(images.classes), self.width), images.shape)
-        draws = generator(seed, "classifier", "batches")
-        rows = torch.multinomial(training.sampling_weights, steps * BATCH_SIZE, replacement=True, generator=draws)
+        rows = training.draw_batches(steps, BATCH_SIZE, generator(seed, "classifier", "batches"))
+        # a loss weight is a factor of the target, so that mixed images have the mixture of both
+        targets = one_hot(images.labels, len(images.classes)) * training.loss_weights.float()[:, None]
         optimizer = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for step, batch in enumerate(rows.view(steps, BATCH_SIZE)):
-            pixels = images.images[batch]
-            if training.is_augmented:
-                pixels = augment(pixels, derive(seed, "classical", step))
+        for step, batch in enumerate(rows):
+            pixels, batch_targets = images.images[batch], targets[batch]
+            pixels = training.operations.alter_images(pixels, augment, derive(seed, "classical", step))
+            if training.operations.mix is not None:
+                pixels, batch_targets = training.operations.mix(pixels, batch_targets, derive(seed, "mix", step))
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
                 logits = net(to_memory_format(to_signed(pixels), images.shape))
-            losses = cross_entropy(logits.float(), images.labels[batch], reduction="none")
-            loss = (losses * training.loss_weights[batch].float()).mean()
+            loss = cross_entropy(logits.float(), batch_targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -129,7 +130,7 @@ class CNN:
 class FeatureClassifier:
     """Logistic regression on standardized EfficientNet-lite0 features.
 
-    Classical augmentation adds altered versions of each real image to the training set.
+    An alteration adds altered versions of each real image to the training set.
 
     Attributes
     ----------
@@ -157,11 +158,15 @@ class FeatureClassifier:
         return repr(self)
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
+        training.check_applicable(self.name, has_steps=False)
         images = training.images.images
         features, n_versions = [efficientnet_features(images)], 1
-        if training.is_augmented:
+        if training.operations.changes_images:
             real, n_versions = images[~training.is_synthetic], 1 + self.versions
-            altered = [augment(real, derive(seed, "classical", version)) for version in range(self.versions)]
+            altered = [
+                training.operations.alter_images(real, augment, derive(seed, "classical", version))
+                for version in range(self.versions)
+            ]
             features.append(efficientnet_features(torch.cat(altered)))
         real_indices = torch.nonzero(~training.is_synthetic).flatten()
         indices = torch.cat([torch.arange(len(images)), *[real_indices] * (n_versions - 1)])
@@ -193,7 +198,7 @@ def train_and_predict(
     Parameters
     ----------
     classifier : Classifier
-        Its predictions are cached if it has a `key`.
+        Its predictions are cached if it has a `key`, and the alteration of `training` too.
     training : TrainingSet
         What it is trained on.
     augment : callable
@@ -212,10 +217,10 @@ def train_and_predict(
     def predict() -> np.ndarray:
         return classifier(training, augment, derive(seed, "train"))(images)
 
-    if classifier.key is None:
+    alteration = training.operations.key
+    if classifier.key is None or alteration is None:
         return predict()
-    augmentation = f"albumentations {version('albumentations')}" if training.is_augmented else "nothing"
-    key = content_key(classifier.key, training.fingerprint(), augmentation, str(seed), images)
+    key = content_key(classifier.key, training.fingerprint(), alteration, str(seed), images)
     entry = cached("predictions", key, lambda: {"table": torch.from_numpy(predict())})
     log_probabilities: np.ndarray = entry["table"].numpy()
     return log_probabilities

@@ -56,6 +56,7 @@ class SklearnClassifier:
     key: str | None = None
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
+        training.check_applicable(self.name, has_steps=False)
         model = self.make()
         params: dict[str, Any] = getattr(model, "get_params", dict)()
         seeds = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
@@ -66,10 +67,11 @@ class SklearnClassifier:
         ):
             raise NotApplicableError(f"{type(model).__name__}.fit takes no sample_weight")
         images, labels = training.images.images, training.images.labels
-        if training.is_augmented:
+        if training.operations.changes_images:
             # repeated images rather than weights, so that each repetition is altered differently
             indices = torch.arange(len(images)).repeat_interleave(training.repeats())
-            model.fit(_to_rows(augment(images[indices], derive(seed, "classical"))), labels[indices].numpy())
+            altered = training.operations.alter_images(images[indices], augment, derive(seed, "classical"))
+            model.fit(_to_rows(altered), labels[indices].numpy())
         else:
             fit_weighted(model, _to_rows(images), labels.numpy(), training)
         classes = np.arange(len(training.images.classes))

@@ -1,11 +1,15 @@
 """What a classifier is trained on: real and synthetic images, how often each is drawn, and how much its loss counts."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from ganaug._runtime.lookup import lookup
+from ganaug.datasets.alterations import ALTERATIONS, Alteration
 from ganaug.datasets.weights import balanced_weights
 from ganaug.images import LabeledImages, concatenate
 
@@ -39,8 +43,21 @@ class TrainingSet:
         Sampling weights: how often each image is drawn relative to the others. They sum to N.
     loss_weights : Tensor of shape (N,), float64
         Factor of the loss of each image. Their mean is 1.
-    is_augmented : bool
-        Whether images that are drawn are altered by the classical augmentation.
+    alteration : str
+        What is done to images that are drawn: a key of `ALTERATIONS`.
+    length : float
+        Factor of the number of training steps, above 0.
+    synthetic_first : bool
+        Whether the first half of the training steps draws synthetic images only, and the second half real ones only.
+        How often each class is drawn stays as the sampling weights say, except that classes without synthetic images
+        are not drawn in the first half.
+    operations : Alteration
+        The entry of `ALTERATIONS` that `alteration` names.
+
+    Raises
+    ------
+    ValueError
+        If the alteration is unknown, or the length is not a number above 0.
 
     Examples
     --------
@@ -59,7 +76,16 @@ class TrainingSet:
     is_synthetic: Tensor
     sampling_weights: Tensor
     loss_weights: Tensor
-    is_augmented: bool = False
+    alteration: str = "none"
+    length: float = 1.0
+    synthetic_first: bool = False
+    # resolved here, because another process does not have the entries that a user added
+    operations: Alteration = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", lookup(ALTERATIONS, self.alteration, "alteration"))
+        if not 0 < self.length < math.inf:
+            raise ValueError(f"length must be a number above 0; got {self.length!r}.")
 
     @classmethod
     def from_images(cls, images: LabeledImages) -> "TrainingSet":
@@ -80,11 +106,86 @@ class TrainingSet:
 
     def fingerprint(self) -> str:
         """Return a hash of everything that the training of a classifier depends on: 16 hexadecimal digits."""
-        digest = hashlib.blake2b(f"{self.images.fingerprint()}{self.is_augmented}".encode(), digest_size=8)
+        texts = (self.images.fingerprint(), self.alteration, float(self.length), self.synthetic_first)
+        digest = hashlib.blake2b(repr(texts).encode(), digest_size=8)
         # weights too: two methods can have the same images
         for tensor in (self.is_synthetic, self.sampling_weights, self.loss_weights):
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
+
+    def check_applicable(self, classifier: str, *, has_steps: bool, mixes_labels: bool = False) -> None:
+        """Check that a classifier can be trained in this way.
+
+        Parameters
+        ----------
+        classifier : str
+            Its name, for the message.
+        has_steps : bool
+            Whether it is trained in steps, so that `length` and `synthetic_first` have a meaning.
+        mixes_labels : bool
+            Whether it learns from mixed labels.
+
+        Raises
+        ------
+        NotApplicableError
+            If it cannot.
+        """
+        if not has_steps and self.length != 1:
+            raise NotApplicableError(f"{classifier} is not trained in steps, so it has no longer training")
+        if not has_steps and self.synthetic_first:
+            raise NotApplicableError(f"{classifier} is not trained in steps, so no images can come first")
+        if not mixes_labels and self.operations.mix is not None:
+            raise NotApplicableError(f"{classifier} takes one class for each image, and mixed images have two")
+
+    def draw_batches(self, n_steps: int, batch_size: int, random: torch.Generator) -> Tensor:
+        """Draw the images of each training step by their sampling weights, with replacement.
+
+        Parameters
+        ----------
+        n_steps : int
+            Training steps.
+        batch_size : int
+            Images of a step.
+        random : torch.Generator
+            Source of the draws.
+
+        Returns
+        -------
+        Tensor of shape (n_steps, batch_size), int64
+            Indices of images. With `synthetic_first`, those of the first ``n_steps // 2`` steps are synthetic and the
+            others real.
+
+        Raises
+        ------
+        NotApplicableError
+            If synthetic images come first and there are none.
+        """
+        phases = [(n_steps, self.sampling_weights)]
+        if self.synthetic_first:
+            if not self.is_synthetic.any():
+                raise NotApplicableError("there are no synthetic images to train on first")
+            n_first = n_steps // 2
+            phases = [
+                (n_first, self._weights_within(self.is_synthetic)),
+                (n_steps - n_first, self._weights_within(~self.is_synthetic)),
+            ]
+        rows = [
+            torch.multinomial(weights, steps * batch_size, replacement=True, generator=random)
+            for steps, weights in phases
+            if steps
+        ]
+        return torch.cat(rows).view(n_steps, batch_size)
+
+    def _weights_within(self, mask: Tensor) -> Tensor:
+        """Sampling weights of some images, among which each class is drawn as often as among all images."""
+        labels, n_classes = self.images.labels, len(self.images.classes)
+        class_weights = torch.bincount(labels, self.sampling_weights, minlength=n_classes)
+        weights = torch.where(mask, self.sampling_weights, 0.0)
+        totals = torch.bincount(labels, weights, minlength=n_classes)
+        # a share of 0 gives synthetic images no weight; then they are drawn equally often
+        counts = torch.bincount(labels[mask], minlength=n_classes)
+        within_class = torch.where(totals[labels] > 0, weights / totals[labels], mask / counts[labels].double())
+        return torch.where(mask, class_weights[labels] * within_class, 0.0)
 
     def sample_weights(self) -> Tensor:
         """Return `sample_weight` for a scikit-learn classifier: sampling weights times loss weights.
@@ -118,43 +219,59 @@ class TrainingSet:
         return repeats
 
 
-def balance_classes(images: LabeledImages) -> TrainingSet:
-    """Sample every class equally often (oversampling by sampling weights, without copies).
+def balance_classes(images: LabeledImages, balance: float = 1.0) -> TrainingSet:
+    """Set how often each class is sampled (oversampling by sampling weights, without copies).
 
     Parameters
     ----------
     images : LabeledImages
         Real images.
+    balance : float
+        From 0 (as the images are) to 1 (every class equally often). Classes are sampled in proportion to their number
+        of images to the power of 1 - balance; 0.5 is the square root.
 
     Returns
     -------
     TrainingSet
 
+    Raises
+    ------
+    ValueError
+        If `balance` is out of range.
+
     Examples
     --------
     >>> import torch
     >>> from ganaug import LabeledImages
-    >>> pixels, labels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+    >>> pixels, labels = torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 0, 1])
     >>> images = LabeledImages(pixels, labels, ("common", "rare"))
     >>> from ganaug.evaluation import balance_classes
-    >>> [round(weight, 2) for weight in balance_classes(images).sampling_weights.tolist()]
-    [0.67, 0.67, 0.67, 2.0]
+    >>> balance_classes(images).sampling_weights.tolist()
+    [0.625, 0.625, 0.625, 0.625, 2.5]
+    >>> [round(weight, 2) for weight in balance_classes(images, 0.5).sampling_weights.tolist()]
+    [0.83, 0.83, 0.83, 0.83, 1.67]
     """
-    training = TrainingSet.from_images(images)
-    return replace(training, sampling_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
+    return replace(TrainingSet.from_images(images), sampling_weights=_balanced(images, balance))
 
 
-def weight_classes(images: LabeledImages) -> TrainingSet:
+def weight_classes(images: LabeledImages, balance: float = 1.0) -> TrainingSet:
     """Weight the loss of each class by the inverse of its frequency (King & Zeng 2001).
 
     Parameters
     ----------
     images : LabeledImages
         Real images, sampled equally often.
+    balance : float
+        From 0 (equal weights) to 1 (every class has the same total weight); see `balance_classes`.
 
     Returns
     -------
     TrainingSet
+
+    Raises
+    ------
+    ValueError
+        If `balance` is out of range.
 
     References
     ----------
@@ -170,12 +287,13 @@ def weight_classes(images: LabeledImages) -> TrainingSet:
     >>> [round(weight, 2) for weight in weight_classes(images).loss_weights.tolist()]
     [0.67, 0.67, 0.67, 2.0]
     """
-    training = TrainingSet.from_images(images)
-    return replace(training, loss_weights=_normalized(balanced_weights(images.labels, training.is_synthetic, 0.0)))
+    return replace(TrainingSet.from_images(images), loss_weights=_balanced(images, balance))
 
 
-def mix_synthetic(images: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
-    """Sample every class equally often, and within each class synthetic images at rate `share`.
+def mix_synthetic(
+    images: LabeledImages, synthetic: LabeledImages, share: float | Mapping[str, float], balance: float = 1.0
+) -> TrainingSet:
+    """Set how often each class is sampled, and within each class synthetic images at rate `share`.
 
     Classes without synthetic images are sampled from real images only. The class prior is the same for every share, so
     that a difference between shares is due to the images alone.
@@ -186,12 +304,20 @@ def mix_synthetic(images: LabeledImages, synthetic: LabeledImages, share: float)
         Real images.
     synthetic : LabeledImages
         Synthetic images with the same classes and shape.
-    share : float
-        Fraction of synthetic images among those drawn in a class, in [0, 1).
+    share : float or mapping
+        Fraction of synthetic images among those drawn in a class, in [0, 1). A mapping has a share for each class
+        name; classes that it does not name get 0.
+    balance : float
+        As in `balance_classes`, by the number of real images.
 
     Returns
     -------
     TrainingSet
+
+    Raises
+    ------
+    ValueError
+        If a share or `balance` is out of range, or a class is unknown.
 
     Examples
     --------
@@ -202,11 +328,15 @@ def mix_synthetic(images: LabeledImages, synthetic: LabeledImages, share: float)
     >>> training = mix_synthetic(real, real.take([0, 2]), share=0.25)
     >>> float(training.sampling_weights[training.is_synthetic].sum() / training.sampling_weights.sum())
     0.25
+    >>> mix_synthetic(real, real.take([0, 2]), share={"dog": 0.5}).sampling_weights.tolist()
+    [1.5, 1.5, 0.75, 0.75, 0.0, 1.5]
     """
     both = concatenate(images, synthetic)
     is_synthetic = torch.arange(len(both)) >= len(images)
     ones = torch.ones(len(both), dtype=torch.float64)
-    return TrainingSet(both, is_synthetic, _normalized(balanced_weights(both.labels, is_synthetic, share)), ones)
+    shares = _class_shares(share, both.classes)
+    weights = balanced_weights(both.labels, is_synthetic, shares, balance=_checked_balance(balance))
+    return TrainingSet(both, is_synthetic, _normalized(weights), ones)
 
 
 def balance_combined(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
@@ -222,8 +352,7 @@ def balance_combined(images: LabeledImages, synthetic: LabeledImages) -> Trainin
     TrainingSet
     """
     both = combine(images, synthetic)
-    no_origin = torch.zeros(len(both.images), dtype=torch.bool)
-    return replace(both, sampling_weights=_normalized(balanced_weights(both.images.labels, no_origin, 0.0)))
+    return replace(both, sampling_weights=_balanced(both.images, 1.0))
 
 
 def fill_classes(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
@@ -283,6 +412,32 @@ def combine(images: LabeledImages, synthetic: LabeledImages) -> TrainingSet:
     """
     both = TrainingSet.from_images(concatenate(images, synthetic))
     return replace(both, is_synthetic=torch.arange(len(both.images)) >= len(images))
+
+
+def _balanced(images: LabeledImages, balance: float) -> Tensor:
+    """Weights of real images under which classes count as `balance` says."""
+    no_origin = torch.zeros(len(images), dtype=torch.bool)
+    return _normalized(balanced_weights(images.labels, no_origin, 0.0, balance=_checked_balance(balance)))
+
+
+def _checked_balance(balance: float) -> float:
+    if not 0 <= balance <= 1:
+        raise ValueError(
+            f"balance must be in [0, 1], from the classes as they are to every class equally often; got {balance!r}."
+        )
+    return balance
+
+
+def _class_shares(share: float | Mapping[str, float], classes: tuple[str, ...]) -> Tensor:
+    """Share of each class, (K,), checked."""
+    by_class = dict(share) if isinstance(share, Mapping) else dict.fromkeys(classes, share)
+    unknown = [name for name in by_class if name not in classes]
+    if unknown:
+        raise ValueError(f"share names the class {unknown[0]!r}, which the images lack. Known: {', '.join(classes)}.")
+    for name, value in by_class.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"a synthetic share must be in [0, 1); got {value!r} for class {name!r}.")
+    return torch.tensor([by_class.get(name, 0.0) for name in classes], dtype=torch.float64)
 
 
 def _normalized(weights: Tensor) -> Tensor:

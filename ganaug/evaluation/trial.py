@@ -239,7 +239,7 @@ class Trial:
     def _train_and_predict(self, split: _Split, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
         """Log-probabilities (N, K) of the test images. Raises NotApplicableError where the method cannot be applied."""
         training = prepare()
-        if training.is_augmented and min(split.train.shape[1:]) == 1:
+        if training.operations.changes_images and min(split.train.shape[1:]) == 1:
             raise NotApplicableError("plain vectors have no pixels to alter")
         return train_and_predict(self.classifier, training, split.augment, split.test.images, seed)
 
@@ -299,7 +299,7 @@ class Trial:
 
 
 def _mix_and_augment(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
-    return replace(mix_synthetic(train, synthetic, share), is_augmented=True)
+    return replace(mix_synthetic(train, synthetic, share), alteration="classical")
 
 
 def _method_names(share: float) -> tuple[str, str]:
