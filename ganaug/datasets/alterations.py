@@ -4,17 +4,16 @@
 """
 
 import json
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug._runtime.randomness import derive
+from ganaug.datasets.classical_operations import Operation, apply_operations, draw_operations
 from ganaug.datasets.image_mixing import cutmix, mixup
 from ganaug.datasets.randaugment import RandAugmentation
 from ganaug.images import LabeledImages
@@ -22,15 +21,6 @@ from ganaug.metrics.mirror_symmetry import is_mirror_symmetric
 
 Augment = Callable[[Tensor, int], Tensor]  # (images, seed) -> images
 Mix = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]  # (images, targets, seed) -> (images, targets)
-
-# parameters that decide what an operation does; Albumentations derives the others from them or from the image
-RECORDED = {
-    "Affine": ("matrix",),
-    "RandomBrightnessContrast": ("alpha", "beta"),
-    "CoarseDropout": ("holes",),
-    "HorizontalFlip": (),
-}
-_local = threading.local()  # a policy holds its random state, and classifiers are trained in parallel threads
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class ClassicalAugmentation:
 
     def __call__(self, images: Tensor, seed: int) -> Tensor:
         """Alter images, (N, C, H, W), uint8. Deterministic in its arguments, and safe to call from several threads."""
-        return self.alter(images, seed)[0]
+        return self._apply(images, seed)[0]
 
     def alter(self, images: Tensor, seed: int) -> tuple[Tensor, list[str]]:
         """Alter images, and return what was done to each as well.
@@ -73,12 +63,8 @@ class ClassicalAugmentation:
         operations : list of str
             For `repeat_alteration`: JSON, a list of [name of the Albumentations transform, its parameters].
         """
-        policy = self._policy()
-        # Albumentations has a separate random state, which the seeds of torch and NumPy do not set
-        policy.set_random_seed(seed % 2**32)
-        results = [policy(image=image) for image in _to_arrays(images)]
-        altered = [result["image"] for result in results]
-        return _to_tensor(altered, images), [_to_json(result["applied_transforms"]) for result in results]
+        altered, operations = self._apply(images, seed)
+        return altered, [_to_json(each) for each in operations]
 
     def draw(self, shape: tuple[int, int], seed: int) -> str:
         """Draw what is done to one image of a size, without an image.
@@ -94,24 +80,13 @@ class ClassicalAugmentation:
         str
             For `repeat_alteration`.
         """
-        policy = self._policy()
-        policy.set_random_seed(seed % 2**32)
-        return _to_json(policy(image=np.zeros((*shape, 1), np.uint8))["applied_transforms"])
+        return _to_json(draw_operations(1, *shape, flip=self.flip, seed=derive(seed, "operations"))[0])
 
-    def _policy(self) -> Any:
-        """Return the policy of this thread."""
-        policies = _local.__dict__.setdefault("policies", {})
-        if self.flip not in policies:
-            A = _albumentations()  # the name that its documentation uses
-            side = (0.1, 0.25)
-            steps = [
-                A.Affine(translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), rotate=(-10, 10), p=0.8),
-                A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
-                A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=side, hole_width_range=side, p=0.3),
-                *([A.HorizontalFlip(p=0.5)] if self.flip else []),
-            ]
-            policies[self.flip] = A.Compose(steps, save_applied_params=True)
-        return policies[self.flip]
+    def _apply(self, images: Tensor, seed: int) -> tuple[Tensor, list[list[Operation]]]:
+        """Draw the operations of each image and apply them."""
+        operations = draw_operations(len(images), *images.shape[2:], flip=self.flip, seed=derive(seed, "operations"))
+        pairs = zip(_to_arrays(images), operations, strict=True)
+        return _to_tensor([apply_operations(image, each) for image, each in pairs], images), operations
 
 
 def classical_augmentation(images: LabeledImages) -> ClassicalAugmentation:
@@ -233,34 +208,16 @@ def repeat_alteration(image: Tensor, operations: str) -> Tensor:
     >>> torch.equal(repeat_alteration(image, operations[0]), altered[0])
     True
     """
-    A = _albumentations()
-    array = _to_arrays(image[None])[0]
-    for name, stored in json.loads(operations):
-        if name not in RECORDED:
-            raise ValueError(f"Unknown operation {name!r}. Known: {', '.join(RECORDED)}.")
-        params = {key: np.array(value) if isinstance(value, list) else value for key, value in stored.items()}
-        # the seed is for random fillings of holes, which the policy does not use
-        array = getattr(A, name)(p=1.0).apply(array, **params, output_shape=array.shape[:2], seed=0)
-    return _to_tensor([array], image[None])[0]
+    stored = [
+        (name, {key: np.array(value) if isinstance(value, list) else value for key, value in params.items()})
+        for name, params in json.loads(operations)
+    ]
+    return _to_tensor([apply_operations(_to_arrays(image[None])[0], stored)], image[None])[0]
 
 
-def _albumentations() -> Any:
-    """Import Albumentations, without asking the network for a new version."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    import albumentations
-
-    return albumentations
-
-
-def _to_json(applied: list[tuple[str, dict[str, Any]]]) -> str:
-    """Encode transforms that Albumentations applied, with the parameters in `RECORDED`."""
-    operations = [[name, {key: _to_number(params[key]) for key in RECORDED[name]}] for name, params in applied]
-    return json.dumps(operations, separators=(",", ":"))
-
-
-def _to_number(value: Any) -> Any:
-    """Return a parameter as numbers that JSON can hold. Their text gives the same floats again."""
-    return value.tolist() if isinstance(value, np.ndarray) else float(value)
+def _to_json(operations: list[Operation]) -> str:
+    """Encode operations with their parameters. The text of a float gives the same float again."""
+    return json.dumps(operations, separators=(",", ":"), default=np.ndarray.tolist)
 
 
 def _to_arrays(images: Tensor) -> np.ndarray:

@@ -14,8 +14,9 @@ from ganaug.estimators.fitting import Trainable
 from ganaug.evaluation.augmenters import clone_unfitted, sample_learned_classes
 from ganaug.evaluation.baselines import REAL_ONLY
 from ganaug.evaluation.comparison import Comparison
+from ganaug.evaluation.log_probabilities import predict_log_probabilities
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
-from ganaug.evaluation.sklearn_classifier import fit_weighted, predict_log_probabilities
+from ganaug.evaluation.sklearn_classifier import fit_weighted
 from ganaug.evaluation.splits import Fold, fold_numbers, merge_folds, split_folds
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
 from ganaug.evaluation.trial import MAX_SAMPLES

@@ -13,10 +13,12 @@ from ganaug.datasets.alterations import ALTERATIONS, Alteration, classical_augme
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.baselines import BASELINES, smote
 from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval, proportion_interval
-from ganaug.evaluation.classifiers import CLASSIFIERS, CNN, Classifier, FeatureClassifier, resolve_classifier
+from ganaug.evaluation.classifiers import CLASSIFIERS, Classifier, FeatureClassifier, resolve_classifier
 from ganaug.evaluation.comparison import Comparison, Method
+from ganaug.evaluation.function_classifier import DrawnImages, FunctionClassifier
 from ganaug.evaluation.groups import resolve_groups
 from ganaug.evaluation.leaks import check_copies, check_training_images
+from ganaug.evaluation.networks import CNN, ResNet18, n_training_steps
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
@@ -42,12 +44,15 @@ __all__ = [
     "Augmenter",
     "Classifier",
     "Comparison",
+    "DrawnImages",
     "FeatureClassifier",
     "Fold",
+    "FunctionClassifier",
     "Interval",
     "Method",
     "NotApplicableError",
     "Predictions",
+    "ResNet18",
     "Resamples",
     "Scores",
     "SklearnClassifier",
@@ -66,6 +71,7 @@ __all__ = [
     "holm",
     "interval",
     "mix_synthetic",
+    "n_training_steps",
     "proportion_interval",
     "resolve_classifier",
     "resolve_groups",

@@ -1,4 +1,4 @@
-"""Train scikit-learn classifiers on a `TrainingSet`, and read their predictions as log-probabilities."""
+"""Train scikit-learn classifiers on a `TrainingSet`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ from torch import Tensor
 
 from ganaug._runtime.randomness import derive
 from ganaug.datasets.alterations import Augment
+from ganaug.evaluation.log_probabilities import Predict, predict_log_probabilities
+from ganaug.evaluation.skorch_nets import is_skorch_net, train_net
 from ganaug.evaluation.training_set import NotApplicableError, TrainingSet
-
-Predict = Callable[[Tensor], np.ndarray]  # uint8 (N, C, H, W) -> log-probabilities (N, K), float32
-MIN_PROBABILITY = 1e-6  # a confident error would otherwise have log-probability -inf
 
 
 @dataclass(frozen=True)
 class SklearnClassifier:
     """A scikit-learn classifier of pixels: each image is a row of C * H * W numbers in [0, 1].
+
+    A skorch net is given images (N, C, H, W) in [0, 1] instead; see `train_net`.
 
     Attributes
     ----------
@@ -56,8 +57,9 @@ class SklearnClassifier:
     key: str | None = None
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
-        training.check_applicable(self.name, has_steps=False)
         model = self.make()
+        is_net = is_skorch_net(model)
+        training.check_applicable(self.name, has_steps=is_net)
         params: dict[str, Any] = getattr(model, "get_params", dict)()
         seeds = {name: seed % 2**32 for name in params if name == "random_state" or name.endswith("__random_state")}
         if seeds:
@@ -66,6 +68,8 @@ class SklearnClassifier:
             (training.loss_weights != training.loss_weights[0]).any()
         ):
             raise NotApplicableError(f"{type(model).__name__}.fit takes no sample_weight")
+        if is_net:
+            return train_net(model, self.name, training, augment, seed)
         images, labels = training.images.images, training.images.labels
         if training.operations.changes_images:
             # repeated images rather than weights, so that each repetition is altered differently
@@ -104,49 +108,6 @@ def fit_weighted(model: Any, X: np.ndarray, y: np.ndarray, training: TrainingSet
         return model.fit(X, y, **{**params, "sample_weight": weights * params.get("sample_weight", 1.0)})
     repeated = np.repeat(np.arange(len(y)), training.repeats().numpy())
     return model.fit(X[repeated], y[repeated], **params)
-
-
-def predict_log_probabilities(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
-    """Predict log-probabilities with any fitted scikit-learn classifier.
-
-    Parameters
-    ----------
-    model : classifier
-        `predict_proba` is used if it exists, else a softmax of `decision_function`, else `predict`.
-    X : array of shape (N, ...)
-        Rows.
-    classes : array of shape (K,)
-        Sorted class values: the columns of the result. The model may know only some of them.
-
-    Returns
-    -------
-    array of shape (N, K), float32
-        Normalized; no probability is below one in a million.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.dummy import DummyClassifier
-    >>> from ganaug.evaluation.sklearn_classifier import predict_log_probabilities
-    >>> model = DummyClassifier().fit([[0.0], [1.0]], [1, 1])
-    >>> np.exp(predict_log_probabilities(model, [[0.0]], classes=np.arange(2))).round(2)
-    array([[0., 1.]], dtype=float32)
-    """
-    columns = np.searchsorted(classes, model.classes_)
-    if hasattr(model, "predict_proba"):
-        probabilities = np.asarray(model.predict_proba(X), dtype=np.float64)
-    elif hasattr(model, "decision_function"):
-        margins = np.asarray(model.decision_function(X), dtype=np.float64)
-        # the decision function of two classes has one column
-        margins = np.stack([-margins, margins], axis=1) / 2 if margins.ndim == 1 else margins
-        probabilities = np.exp(margins - margins.max(1, keepdims=True))
-    else:
-        probabilities = (np.asarray(model.predict(X))[:, None] == model.classes_).astype(np.float64)
-    table = np.zeros((len(probabilities), len(classes)))
-    table[:, columns] = probabilities  # the training part of a fold may lack classes
-    table = np.maximum(table, MIN_PROBABILITY)
-    log_probabilities: np.ndarray = np.log(table / table.sum(1, keepdims=True)).astype(np.float32)
-    return log_probabilities
 
 
 def describe(estimator: BaseEstimator) -> str | None:

@@ -1,12 +1,17 @@
 """What a training of the utility test can be: alterations, balance of the classes, length, synthetic images first."""
 
+import re
 import threading
 from dataclasses import replace
+from pathlib import Path
+from unittest import mock
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
 
+from ganaug import evaluation
 from ganaug.datasets.alterations import ClassicalAugmentation
 from ganaug.datasets.image_mixing import cutmix, mixup
 from ganaug.datasets.randaugment import RandAugmentation
@@ -212,3 +217,18 @@ def test_a_classifier_that_is_not_trained_on_batches_says_what_it_cannot_do(clas
     trainer = CLASSIFIERS[classifier] if classifier in CLASSIFIERS else resolve_classifier(LogisticRegression())
     with pytest.raises(NotApplicableError, match=reason):
         trainer(replace(mix_synthetic(REAL, SYNTHETIC, 0.5), **change), augment=None, seed=0)
+
+
+def test_the_example_of_the_documentation_adds_a_training_method():
+    page = (Path(__file__).parents[3] / "docs" / "extending.md").read_text()
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "ALTERATIONS[" in block]
+    with mock.patch.dict(ALTERATIONS), mock.patch.dict(evaluation.BASELINES):
+        exec(compile(block, "extending.md", "exec"), {"torch": torch})  # our own page
+        training = evaluation.BASELINES["inverted, twice the steps"](REAL, 0)
+    # another process does not have the entry
+    training = cloudpickle.loads(cloudpickle.dumps(training))
+    assert training.length == 2
+    CNN(steps=2, width=2)(training, classical_augmentation(REAL), 0)
+    altered = training.operations.alter(REAL.images, 0)
+    inverted = (altered == 255 - REAL.images).flatten(1).all(1)
+    assert 0.3 < inverted.float().mean() < 0.7
