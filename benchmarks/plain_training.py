@@ -35,7 +35,7 @@ from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
 from benchmarks.tables import markdown_table, mean_interval
 from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, augment_folder, read_folder, write_folder
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation.classifiers import CLASSIFIERS, CNN
+from ganaug.evaluation import CLASSIFIERS, CNN
 from ganaug.evaluation.training_set import TrainingSet
 from ganaug.sampling.composition import alter_images, balanced_targets, compose, split_additions
 

@@ -14,7 +14,8 @@ from ganaug._runtime.parallel import run_parallel
 from ganaug._runtime.randomness import derive, generator
 from ganaug.datasets.alterations import ClassicalAugmentation, classical_augmentation
 from ganaug.evaluation.bootstrap import Interval, Resamples, interval
-from ganaug.evaluation.classifiers import CNN, train_and_predict
+from ganaug.evaluation.classifiers import train_and_predict
+from ganaug.evaluation.networks import CNN
 from ganaug.evaluation.scores import compute_recall
 from ganaug.evaluation.splits import Fold
 from ganaug.evaluation.training_set import TrainingSet
