@@ -69,9 +69,6 @@ DEFAULT_SECONDS = 900.0
 def augment(
     data: Path,
     out: Path | None,
-    strategy_text: str,
-    share_text: str,
-    evaluates: bool,
     method: str,
     run: Path | None,
     in_place: bool,
@@ -79,7 +76,7 @@ def augment(
     with_report: bool,
     undoing: bool,
     options: FitOptions,
-    **writing: Any,
+    **others: Any,
 ) -> None:
     """Write OUT: the images of DATA byte for byte, with altered copies and synthetic images for the rare classes.
 
@@ -95,12 +92,15 @@ def augment(
             _undo((data if out is None else out).resolve())
             return
         sampler, named = _sampler(options, method)
-        requested = {"sampling_strategy": strategy(strategy_text), "synthetic_share": share(share_text)}
-        originals, sign = writing.pop("originals"), signer(writing)
+        requested = {
+            "sampling_strategy": strategy(others.pop("strategy_text")),
+            "synthetic_share": share(others.pop("share_text")),
+        }
+        named |= {"evaluate": others.pop("evaluates"), "originals": others.pop("originals"), **requested}
+        sign = signer(others)
         if dry_run:
             _forecast(data, sampler, options, **requested)
             return
-        named |= {**requested, "evaluate": evaluates, "originals": originals}
         run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
 
 
