@@ -41,7 +41,7 @@ from ganaug.reports.report import Report
 from ganaug.sampling.composition import Additions, split_additions, target_counts
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
-from ganaug.training.run_folder import is_unstarted
+from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 MAX_REPORT_IMAGES_PER_CLASS = 100
 ORIGINALS = ("copy", "resize")
@@ -364,7 +364,8 @@ class _Run:
                 callbacks=self.callbacks,
             )
         ((name, sampler),) = self.samplers.items()
-        resume = self.resume and not is_unstarted(self.run_dir)
+        # a run that was interrupted while it measured has no generator yet
+        resume = self.resume and not (is_unstarted(self.run_dir) and (self.run_dir / EVALUATION).exists())
         return name, fit_sampler(sampler, images, self.run_dir, resume=resume, callbacks=self.callbacks), None
 
 
