@@ -12,7 +12,9 @@ from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estim
 from ganaug.cli.reading import read, reader_like
 
 # 1 and 2 are taken by failures and by click's usage errors
-EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
+EXIT_STATUS = {"helps": 0, "helps rare classes": 0, "no evidence": 3, "hurts": 4}  # 0: synthetic images are advised
+DEFAULT_BUDGET = 20 * 60.0  # seconds of generators and classifiers together
+GENERATORS = 1 / 3  # part of the time budget for generators
 
 
 @click.command()
@@ -29,13 +31,32 @@ EXIT_STATUS = {"helps": 0, "no evidence": 3, "hurts": 4}
     help="conditional: GANAugmenter. cyclegan: images of a common class are translated.",
 )
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
-@click.option("--classifier", type=click.Choice(["cnn", "features"]), default="cnn", show_default=True)
+@click.option("--classifier", type=click.Choice(["cnn", "features", "resnet18"]), default="cnn", show_default=True)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
+@click.option(
+    "--objective",
+    type=click.Choice(["balanced_accuracy", "macro_f1", "rare_recall"]),
+    default="balanced_accuracy",
+    show_default=True,
+    help="What methods are selected and judged by. rare_recall: recall of the classes smaller than the mean class.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Points of recall that the other classes may lose where rare classes gain.",
+)
 @click.option(
     "--groups", help="Column of metadata.csv: groups that stay together.  [default: group_id if there is one]"
 )
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Trainings per method and fold.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Trainings of the best methods, per fold."
+)
 @click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
+@click.option(
+    "--n-jobs", type=int, help="Classifiers trained at once, -1 for one a core.  [default: one for each core]"
+)
 @partial(fit_options, without=("resume",))
 def evaluate(
     data: Path,
@@ -47,16 +68,21 @@ def evaluate(
     test: Path | None,
     classifier: str,
     shares: str,
+    objective: str,
+    margin: float,
     groups: str | None,
     seeds: int,
     folds: int,
+    n_jobs: int | None,
     options: FitOptions,
 ) -> None:
     """Train classifiers on DATA with and without synthetic images, and compare them on real images held out.
 
-    Without --run and --synthetic a generator is fitted in each fold. Exit status: 0 if synthetic images help, 3 if
-    there is no evidence that they do, 4 if they hurt. --time-budget: half of it is for generators, half for
-    classifiers. Samples and predictions are cached, so that a second evaluation of the same images is quick.
+    Without --run and --synthetic a generator is fitted in each fold. The last lines are the best training method found,
+    with or without synthetic images, as a program. Exit status: 0 if synthetic images are advised, because they help or
+    help rare classes; 3 if there is no evidence that they do; 4 if they hurt. --time-budget (20m, if --steps is not
+    given): a third of it is for generators, the rest for classifiers. Samples and predictions are cached, so that a
+    second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
     with exit_on_error(), warnings_to_stderr():
@@ -66,12 +92,11 @@ def evaluate(
         from ganaug.reports.utility import utility_report
 
         images, test_images, generated = _read_sets(data, test, synthetic, options)
-        budget = options.time_budget
+        budget = options.time_budget or (DEFAULT_BUDGET if options.steps is None else None)
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
         if budget is not None and n_fits:
-            # one half for generators, the other half for classifiers
-            budget /= 2
-            sampler.set_params(time_budget=budget / n_fits)
+            sampler.set_params(time_budget=GENERATORS * budget / n_fits)
+            budget *= 1 - GENERATORS
         source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
@@ -81,9 +106,12 @@ def evaluate(
                 test=test_images,
                 groups=groups,
                 shares=_parse_shares(shares),
+                objective=objective,
+                margin=margin / 100,
                 n_seeds=seeds,
                 n_folds=folds,
                 time_budget=budget,
+                n_jobs=n_jobs,
                 random_state=options.seed or 0,
                 progress=progress,
             )

@@ -45,7 +45,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     share : float, "auto" or None
         Fraction of all items that is synthetic, in [0, 1). To reach it, synthetic images are repeated or a subset of
         them is used; how often each occurs differs by at most one. None uses each synthetic image once. "auto" follows
-        the advice of `report`, which is 0 where synthetic images were not shown to help.
+        the advice of `report`: its share, which is 0 where synthetic images were not shown to help, no synthetic images
+        of classes for which it advises none, and its balance of the classes in `sample_weights`.
     report : Report or None
         Result of `utility_report`, for `share="auto"`.
     synthetic_weight : float or None
@@ -136,6 +137,11 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         seed: int = 0,
     ) -> None:
         requested_share = _resolve_share(share, report)
+        facts = report.facts if share == "auto" else {}
+        self._balance = 1.0 if facts.get("balance") is None else float(facts["balance"])
+        without = {name for name, each in facts.get("class_shares", {}).items() if requested_share and not each}
+        left_out = torch.tensor([label for label, name in enumerate(synthetic.classes) if name in without])
+        self._usable_rows = torch.nonzero(~torch.isin(synthetic.labels, left_out)).flatten()
         if synthetic_weight is not None and not synthetic_weight > 0:
             raise ValueError(f"synthetic_weight must be a number above 0; got {synthetic_weight!r}.")
         if fade_epochs is not None and fade_epochs < 1:
@@ -201,10 +207,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         """Return the number of synthetic items in epoch 0."""
         if self.validation:
             return 0
-        share, count = self._requested_share, len(self.synthetic)
+        share, count = self._requested_share, len(self._usable_rows)
         if share is not None:
             count = round(share / (1 - share) * len(self._real_rows))
-        if count and not len(self.synthetic):
+        if count and not len(self._usable_rows):
             raise DataError(
                 f"share={share} needs {count} synthetic images, and `synthetic` is empty. Pass samples, such as "
                 "those of GANAugmenter.sample, or share=0."
@@ -217,7 +223,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self._selected_epoch = int(self._epoch)
         fraction = 1.0 if self.fade_epochs is None else max(0.0, 1 - self._selected_epoch / self.fade_epochs)
         n_synthetic = round(fraction * self._n_requested)
-        self._synthetic_rows = _repeat_evenly(n_synthetic, len(self.synthetic), self.seed)
+        self._synthetic_rows = self._usable_rows[_repeat_evenly(n_synthetic, len(self._usable_rows), self.seed)]
         self.targets: list[int] = [self._real_targets[row] for row in self._real_rows.tolist()]
         self.targets += [
             self._real_label_of_synthetic[label] for label in self._pool.labels[self._synthetic_rows].tolist()
@@ -305,7 +311,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     def sample_weights(self) -> Tensor:
         """Return sampling weights for torch's WeightedRandomSampler under which all classes are equally likely.
 
-        The classes are counted after mixing. Weights computed from the real set alone would balance a second time.
+        The classes are counted after mixing. Weights computed from the real set alone would balance a second time. With
+        `share="auto"` and a report that found another balance, classes are as likely as the report says.
 
         Returns
         -------
@@ -328,8 +335,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         labels = torch.unique(torch.tensor(self.targets, dtype=torch.int64), return_inverse=True)[1]
         weights = self._weights_within_classes(labels)
         n_labels = len(set(self.targets))
-        class_sums = torch.zeros(n_labels, dtype=torch.float64).index_add_(0, labels, weights)
-        return weights / class_sums[labels] / int((class_sums > 0).sum())
+        class_sums = torch.bincount(labels, weights, minlength=n_labels)
+        n_real = torch.bincount(labels[~self.is_synthetic], minlength=n_labels).clamp(min=1).double()
+        class_weights = torch.where(class_sums > 0, n_real ** (1 - self._balance), 0.0)
+        return weights / class_sums[labels] * (class_weights / class_weights.sum())[labels]
 
     def _weights_within_classes(self, labels: Tensor) -> Tensor:
         """Return the weight of each item relative to the others of its class: float64, (len,)."""

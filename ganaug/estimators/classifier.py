@@ -14,7 +14,13 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from ganaug._compat import check_sample_weight
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug.datasets.convert import convert
-from ganaug.estimators.share_selection import ShareSelection, ShareSelector, TrainingRows, clone_augmenter
+from ganaug.estimators.share_selection import (
+    ShareSelection,
+    ShareSelector,
+    TrainingRows,
+    clone_augmenter,
+    without_classes,
+)
 from ganaug.evaluation.groups import name_groups
 from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.reports.utility import SHARES, checked_shares
@@ -33,10 +39,12 @@ def _available_if_estimator_has(method: str) -> Any:
 class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Train a classifier on real rows and on synthetic ones, which an augmenter generates inside `fit`.
 
-    With ``share="auto"``, inner cross-validation compares real rows as they are, oversampling (every class counts
-    equally), and oversampling with a share of synthetic rows in each class. It selects the smallest share within one
-    standard error of the best; 0 is a candidate, so that synthetic rows are used only if they pay. The augmenter is
-    fitted on the training part of each inner fold, and on all rows if the selected share is above 0.
+    With ``share="auto"``, inner cross-validation compares how far classes are balanced (real rows as they are, by the
+    square root of the class sizes, every class equally), and then shares of synthetic rows with the balance that was
+    selected. It selects the smallest balance and the smallest share within one standard error of the best; 0 is a
+    candidate, so that synthetic rows are used only if they pay. Classes whose samples a classifier of the real rows
+    does not recognize get none. The augmenter is fitted on the training part of each inner fold, and on all rows if the
+    selected share is above 0.
 
     Parameters
     ----------
@@ -53,6 +61,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         Number of inner folds. Each fits an augmenter.
     n_samples : int, optional
         Synthetic rows of each class. None: as many as the largest class has, between 100 and 2,000.
+    n_jobs : int, optional
+        Inner folds whose classifiers are trained at once, as in scikit-learn. Generators are fitted one after another,
+        on all cores, unless `joblib.parallel_config` sets a backend of processes.
     random_state : int, RandomState or None
         Seed of folds and samples. The estimator and the augmenter have their seeds as parameters.
 
@@ -66,13 +77,15 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         Fitted; None if no synthetic rows are used.
     share_ : float
         Share that is used.
+    class_shares_ : dict
+        {class value: share}: `share_`, or 0 for a class whose samples are not recognized.
     synthetic_weight_ : float
         Mean weight of a synthetic row relative to a real one; 0 if none is used.
-    balanced_ : bool
-        Whether every class counts equally in training.
+    balance_ : float
+        How far classes are balanced in training: 0 (rows as they are), 0.5 (square root) or 1 (every class equally).
     verdict_ : str
-        "helps", "no evidence" or "hurts": synthetic rows against the best method without. "insufficient" if there were
-        too few rows to cross-validate; "not tried" if `share` is a number.
+        "helps", "helps rare classes", "no evidence" or "hurts": synthetic rows against the best method without.
+        "insufficient" if there were too few rows to cross-validate; "not tried" if `share` is a number.
     report_ : Report or None
         Report of the inner cross-validation, without figures.
     n_features_in_ : int
@@ -103,6 +116,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         shares: Sequence[float] = SHARES,
         cv: int = 3,
         n_samples: int | None = None,
+        n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.estimator = estimator
@@ -111,6 +125,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.shares = shares
         self.cv = cv
         self.n_samples = n_samples
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @library_defaults()
@@ -154,27 +169,33 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         rows = TrainingRows(X, y, converted, weights, params)
         # drawn once: every part of the fit derives its seed from this one
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        selector = ShareSelector(self.estimator, self.augmenter, self.shares, self.cv, self.n_samples, seed)
+        selector = ShareSelector(
+            self.estimator, self.augmenter, self.shares, self.cv, self.n_samples, seed, self.n_jobs
+        )
         selection = self._select_share(selector, rows, groups)
-        self.share_, self.balanced_ = selection.share, selection.is_balanced
+        self.share_, self.balance_ = selection.share, selection.balance
         self.verdict_, self.report_ = selection.verdict, selection.report
-        self._fit_on_everything(selector, rows)
+        self.class_shares_ = {
+            value: 0.0 if name in selection.unrecognized else self.share_
+            for value, name in zip(self.classes_.tolist(), converted.images.classes, strict=True)
+        }
+        self._fit_on_everything(selector, rows, selection.unrecognized)
         return self
 
     def _select_share(self, selector: ShareSelector, rows: TrainingRows, groups: Any) -> ShareSelection:
         """Select the share by cross-validation unless it is a number."""
         if self.share != "auto":
-            return ShareSelection(float(self.share), float(self.share) > 0, "not tried", None)
+            return ShareSelection(float(self.share), float(float(self.share) > 0), "not tried", None)
         return selector.select(rows, None if groups is None else name_groups(groups, len(rows.y)))
 
-    def _fit_on_everything(self, selector: ShareSelector, rows: TrainingRows) -> None:
+    def _fit_on_everything(self, selector: ShareSelector, rows: TrainingRows, unrecognized: tuple[str, ...]) -> None:
         """Fit the augmenter and the estimator on all rows with the selected share."""
         images, indices = rows.converted.images, np.arange(len(rows.y))
         self.augmenter_, self.synthetic_weight_ = None, 0.0
         if self.share_ > 0:
             self.augmenter_ = clone_augmenter(self.augmenter).fit(images)
-            synthetic = selector.sample(self.augmenter_, images)
-            training = mix_synthetic(images, synthetic, self.share_)
+            synthetic = without_classes(selector.sample(self.augmenter_, images), unrecognized)
+            training = mix_synthetic(images, synthetic, self.share_, self.balance_)
             weights = training.sample_weights()
             if len(synthetic):
                 self.synthetic_weight_ = float(
@@ -182,7 +203,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 )
             self.estimator_ = selector.train(rows, indices, training, synthetic)
         else:
-            self.estimator_ = selector.train(rows, indices, balance_classes(images) if self.balanced_ else None, None)
+            balanced = balance_classes(images, self.balance_) if self.balance_ else None
+            self.estimator_ = selector.train(rows, indices, balanced, None)
 
     def _check_parameters(self) -> None:
         if self.share == "auto":

@@ -1,32 +1,38 @@
 """Inner cross-validation of `AugmentedClassifier`: which share of synthetic rows to train with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.parallel import run_parallel, uses_threads
 from ganaug.datasets.convert import ConvertedData
 from ganaug.errors import DataError
 from ganaug.estimators.fitting import Trainable
 from ganaug.evaluation.augmenters import clone_unfitted, sample_learned_classes
-from ganaug.evaluation.baselines import REAL_ONLY
+from ganaug.evaluation.baselines import OVERSAMPLING, REAL_ONLY
 from ganaug.evaluation.comparison import Comparison
+from ganaug.evaluation.generators import MAX_SAMPLES
 from ganaug.evaluation.log_probabilities import predict_log_probabilities
-from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
+from ganaug.evaluation.methods import share_name
+from ganaug.evaluation.predictions import Predictions, estimate_log_prior
+from ganaug.evaluation.recognition import find_unrecognized, list_mostly_unrecognized
 from ganaug.evaluation.sklearn_classifier import fit_weighted
 from ganaug.evaluation.splits import Fold, fold_numbers, merge_folds, split_folds
 from ganaug.evaluation.training_set import TrainingSet, balance_classes, mix_synthetic
-from ganaug.evaluation.trial import MAX_SAMPLES
+from ganaug.evaluation.verdict import smallest_within_one_standard_error
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 from ganaug.reports.utility import checked_shares
 
 INSUFFICIENT = "insufficient"
-OVERSAMPLING = "oversampling"
+# {name: how far classes are balanced} of the methods without synthetic rows
+BALANCES = {REAL_ONLY: 0.0, "square-root balance": 0.5, OVERSAMPLING: 1.0}
 MIN_SAMPLES = 100
 
 
@@ -68,18 +74,21 @@ class ShareSelection:
     ----------
     share : float
         Selected share of synthetic rows; 0 for none.
-    is_balanced : bool
-        Whether classes count equally in training.
+    balance : float
+        How far classes are balanced in training, as for `balance_classes`.
     verdict : str
-        "helps", "no evidence", "hurts" or "insufficient".
+        That of the report, or "insufficient".
     report : Report or None
         Without figures. None where nothing could be tried.
+    unrecognized : tuple of str
+        Classes that get no synthetic rows, because classifiers of the real rows do not recognize them.
     """
 
     share: float
-    is_balanced: bool
+    balance: float
     verdict: str
     report: Report | None
+    unrecognized: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,8 @@ class ShareSelector:
         Synthetic images of each class. None: as many as the largest class has, between 100 and 2,000.
     seed : int
         Seed of the folds, the samples and the bootstrap.
+    n_jobs : int or None
+        Folds that are worked on at once; None: one, unless joblib has a backend of processes.
     """
 
     estimator: Any
@@ -108,9 +119,10 @@ class ShareSelector:
     cv: int
     n_samples: int | None
     seed: int
+    n_jobs: int | None = None
 
     def select(self, rows: TrainingRows, groups: np.ndarray | None) -> ShareSelection:
-        """Select the share by the one-standard-error rule.
+        """Select the balance of the classes and the share by the one-standard-error rule.
 
         Parameters
         ----------
@@ -130,32 +142,35 @@ class ShareSelector:
             if len(images.classes) < 2:
                 raise DataError("there is only one class")
             splits = split_folds(images, self.cv, groups=groups, seed=self.seed)
-            tables = [self._predict_fold(rows, fold) for fold in splits]
+            samples = self._sample_folds(images, splits)
+            baselines, unrecognized = self._predict_baselines(rows, splits, samples)
         except DataError as error:
             warn_user(f"no synthetic images are used: {error}")
-            return ShareSelection(0.0, False, INSUFFICIENT, None)
-        # add the seed axis: (1, N, K)
-        merged = {name: table[None] for name, table in merge_folds(splits, tables).items()}
-        comparison = Comparison(
-            Predictions(
-                labels=images.labels.numpy(),
-                folds=fold_numbers(splits, len(images)),
-                groups=groups,
-                log_prior=estimate_log_prior(images.counts.values()),
-                baselines={name: merged[name] for name in (REAL_ONLY, OVERSAMPLING)},
-                with_synthetic={
-                    share: {share_name(share): merged[share_name(share)]} for share in checked_shares(self.shares)
-                },
-                display_only={},
-                logit_adjustment=False,  # `predict` of the fitted estimator does not apply it
-            ),
-            seed=self.seed,
+            return ShareSelection(0.0, 0.0, INSUFFICIENT, None)
+        predictions = Predictions(
+            labels=images.labels.numpy(),
+            folds=fold_numbers(splits, len(images)),
+            groups=groups,
+            log_prior=estimate_log_prior(images.counts.values()),
+            baselines=baselines,
+            with_synthetic={},
+            display_only={},
+            logit_adjustment=False,  # `predict` of the fitted estimator does not apply it
+            unrecognized=list_mostly_unrecognized(unrecognized, images.classes),
         )
+        scores = {
+            BALANCES[name]: method.scores.balanced_accuracy
+            for name, method in Comparison(predictions, seed=self.seed).baselines.items()
+        }
+        balance = smallest_within_one_standard_error(scores)
+        samples = [without_classes(part, names) for part, names in zip(samples, unrecognized, strict=True)]
+        with_synthetic = self._predict_shares(rows, splits, samples, balance)
+        comparison = Comparison(replace(predictions, with_synthetic=with_synthetic), seed=self.seed)
         settings = {"classifier": type(self.estimator).__name__, "training images": len(images), "folds": len(splits)}
         # the folds train and test on the same images
         report = report_on(comparison, real=images, test=images, settings=settings, notes=[], pictures=False)
         share = comparison.one_standard_error_share
-        return ShareSelection(share, share > 0 or _gains_by_balancing(comparison), comparison.verdict, report)
+        return ShareSelection(share, balance, comparison.verdict, report, predictions.unrecognized)
 
     def sample(self, augmenter: Any, images: LabeledImages) -> LabeledImages:
         """Sample synthetic images of every class that a fitted augmenter has learned.
@@ -207,26 +222,89 @@ class ShareSelector:
         model = clone(self.estimator)
         return model.fit(X, y, **params) if training is None else fit_weighted(model, X, y, training, **params)
 
-    def _predict_fold(self, rows: TrainingRows, fold: Fold) -> dict[str, np.ndarray]:
-        """{training method: log-probabilities (n, K) of the fold's test rows}."""
+    def _sample_folds(self, images: LabeledImages, splits: Sequence[Fold]) -> list[LabeledImages]:
+        """Fit the augmenter on the training part of each fold; return its samples."""
+        parts = [images.take(fold.train) for fold in splits]
+        jobs = [(clone_augmenter(self.augmenter), part) for part in parts]
+        if uses_threads():  # a fit uses all cores
+            return [self._fit_and_sample(*job) for job in jobs]
+        return list(run_parallel(self._fit_and_sample, jobs, self.n_jobs))
+
+    def _fit_and_sample(self, augmenter: Any, images: LabeledImages) -> LabeledImages:
+        return self.sample(augmenter.fit(images), images)
+
+    def _predict_baselines(
+        self, rows: TrainingRows, splits: Sequence[Fold], samples: Sequence[LabeledImages]
+    ) -> tuple[dict[str, np.ndarray], list[frozenset[str]]]:
+        """{balance: log-probabilities (1, N, K)}, and for each fold the classes whose samples are not recognized."""
+        methods = {name: (balance, 0.0) for name, balance in BALANCES.items()}
+        jobs = [(rows, fold, part, methods, True) for fold, part in zip(splits, samples, strict=True)]
+        results = list(self._run(self._predict_fold, jobs))
+        tables = merge_folds(splits, [tables for tables, _ in results])
+        return {name: table[None] for name, table in tables.items()}, [names for _, names in results]
+
+    def _predict_shares(
+        self, rows: TrainingRows, splits: Sequence[Fold], samples: Sequence[LabeledImages], balance: float
+    ) -> dict[float, dict[str, np.ndarray]]:
+        """{share: {name: log-probabilities (1, N, K)}}."""
+        names = {share_name(share): share for share in checked_shares(self.shares)}
+        methods = {name: (balance, share) for name, share in names.items()}
+        jobs = [(rows, fold, part, methods, False) for fold, part in zip(splits, samples, strict=True)]
+        tables = merge_folds(splits, [tables for tables, _ in self._run(self._predict_fold, jobs)])
+        return {share: {name: tables[name][None]} for name, share in names.items()}
+
+    def _run(self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> Iterable[Any]:
+        """Run jobs in order. One after another by default, as in scikit-learn: estimators may not bear threads."""
+        if self.n_jobs is None and uses_threads():
+            return [function(*job) for job in jobs]
+        return run_parallel(function, jobs, self.n_jobs)
+
+    def _predict_fold(
+        self,
+        rows: TrainingRows,
+        fold: Fold,
+        synthetic: LabeledImages,
+        methods: Mapping[str, tuple[float, float]],
+        recognize: bool,
+    ) -> tuple[dict[str, np.ndarray], frozenset[str]]:
+        """{method: log-probabilities (n, K) of the fold's test rows}, and the classes that are not recognized.
+
+        `methods`: {name: (balance, share)}. `recognize`: whether the last method shows which samples are recognized.
+        """
         images, indices = rows.converted.images.take(fold.train), fold.train.numpy()
-        synthetic = self.sample(clone_augmenter(self.augmenter).fit(images), images)
-        models = {
-            REAL_ONLY: self.train(rows, indices, None, None),
-            OVERSAMPLING: self.train(rows, indices, balance_classes(images), None),
-        }
-        for share in checked_shares(self.shares):
-            models[share_name(share)] = self.train(rows, indices, mix_synthetic(images, synthetic, share), synthetic)
         test, classes = rows.X[fold.test.numpy()], np.unique(rows.y)
-        return {name: predict_log_probabilities(model, test, classes) for name, model in models.items()}
+        tables, model = {}, None
+        for name, (balance, share) in methods.items():
+            training = mix_synthetic(images, synthetic, share, balance) if share else balance_classes(images, balance)
+            # real rows as they are need no weights, which the estimator may not take
+            model = self.train(rows, indices, training if balance or share else None, synthetic if share else None)
+            tables[name] = predict_log_probabilities(model, test, classes)
+        if not recognize or not len(synthetic):
+            return tables, frozenset()
+        samples, _ = rows.from_images(synthetic)
+        predicted = predict_log_probabilities(model, samples, classes).argmax(1)
+        return tables, find_unrecognized(synthetic, predicted)
+
+
+def without_classes(images: LabeledImages, names: Collection[str]) -> LabeledImages:
+    """Return the images of all classes but some.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Images.
+    names : collection of str
+        Classes to leave out.
+
+    Returns
+    -------
+    LabeledImages
+        With the same class names.
+    """
+    labels = torch.tensor([label for label, name in enumerate(images.classes) if name in names], dtype=torch.int64)
+    return images.take(~torch.isin(images.labels, labels))
 
 
 def clone_augmenter(augmenter: Any) -> Any:
     """Clone an augmenter. Clones of ganaug's estimators can share `run_dir`, where each fit has a subfolder."""
     return clone(augmenter) if isinstance(augmenter, Trainable) else clone_unfitted(augmenter)
-
-
-def _gains_by_balancing(comparison: Comparison) -> bool:
-    """Whether oversampling beats real rows as they are by more than its standard error."""
-    real_only, oversampled = (comparison.baselines[name].scores.balanced_accuracy for name in (REAL_ONLY, OVERSAMPLING))
-    return bool(oversampled[0] - oversampled[1:].std() > real_only[0])

@@ -18,8 +18,10 @@ from ganaug.evaluation.comparison import Comparison, Method
 from ganaug.evaluation.function_classifier import DrawnImages, FunctionClassifier
 from ganaug.evaluation.groups import resolve_groups
 from ganaug.evaluation.leaks import check_copies, check_training_images
+from ganaug.evaluation.methods import TrainingMethod
 from ganaug.evaluation.networks import CNN, ResNet18, n_training_steps
 from ganaug.evaluation.predictions import Predictions, estimate_log_prior
+from ganaug.evaluation.recipe import Recipe, write_recipe
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_scores
 from ganaug.evaluation.sklearn_classifier import SklearnClassifier
 from ganaug.evaluation.splits import Fold, split_folds
@@ -52,10 +54,12 @@ __all__ = [
     "Method",
     "NotApplicableError",
     "Predictions",
+    "Recipe",
     "ResNet18",
     "Resamples",
     "Scores",
     "SklearnClassifier",
+    "TrainingMethod",
     "TrainingSet",
     "Trial",
     "adjust_logits",
@@ -78,4 +82,5 @@ __all__ = [
     "smote",
     "split_folds",
     "weight_classes",
+    "write_recipe",
 ]

@@ -27,7 +27,7 @@ from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, bala
 from ganaug.images import LabeledImages
 
 TAUS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # strengths of logit adjustment that are tried
-REAL_ONLY, LOGIT_ADJUSTMENT = "real only", "logit adjustment"
+REAL_ONLY, OVERSAMPLING, LOGIT_ADJUSTMENT = "real only", "oversampling", "logit adjustment"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def smote(images: LabeledImages, seed: int) -> TrainingSet:
 BASELINES: dict[str, Callable[[LabeledImages, int], TrainingSet]] = {
     REAL_ONLY: lambda images, seed: TrainingSet.from_images(images),  # noqa: ARG005
     "class weights": lambda images, seed: weight_classes(images),  # noqa: ARG005
-    "oversampling": lambda images, seed: balance_classes(images),  # noqa: ARG005
+    OVERSAMPLING: lambda images, seed: balance_classes(images),  # noqa: ARG005
     "classical augmentation": AlteredBaseline("classical"),
     "RandAugment": AlteredBaseline("randaugment"),
     "mixup": AlteredBaseline("mixup"),

@@ -8,24 +8,40 @@ would favor whichever group of methods has more candidates.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT, REAL_ONLY, TAUS
+from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT, TAUS
 from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval
+from ganaug.evaluation.objectives import MARGIN, Objective, count_predictions
 from ganaug.evaluation.offset_curve import OFFSET_STRENGTHS, height_above_curve, mean_recalls
 from ganaug.evaluation.predictions import MIN_GROUPS, MIN_IMAGES, Predictions, share_name
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_recall, compute_scores
 from ganaug.evaluation.verdict import (
+    ADVISED,
     HELPS,
+    HELPS_RARE,
     HURTS,
     NO_EVIDENCE,
+    RareClasses,
+    choose_share,
     judge_method,
     judge_shares,
     smallest_within_one_standard_error,
 )
 
-__all__ = ["HELPS", "HURTS", "MIN_GROUPS", "MIN_IMAGES", "NO_EVIDENCE", "Comparison", "Method", "Predictions"]
+__all__ = [
+    "HELPS",
+    "HELPS_RARE",
+    "HURTS",
+    "MIN_GROUPS",
+    "MIN_IMAGES",
+    "NO_EVIDENCE",
+    "Comparison",
+    "Method",
+    "Predictions",
+]
 
 MIN_SEEDS_FOR_POLICY = 4  # all but one give the verdict that the last is scored by; two say too little about spread
 POLICY_RESAMPLES = 100  # of each verdict that the policy follows: there is one for each fold and seed
@@ -73,20 +89,30 @@ class Comparison:
         Number of bootstrap resamples.
     seed : int
         Seed of the bootstrap.
+    objective : str
+        What methods are selected and judged by: "balanced_accuracy", "macro_f1" or "rare_recall"; see
+        `ganaug.evaluation.objectives.Objective`.
+    margin : float
+        Loss of the mean recall of the other classes that a gain of rare classes may cost.
 
     Attributes
     ----------
     predictions : Predictions
         The argument `predictions`.
+    objective : Objective
+        The objective.
     resamples : Resamples
         Shared by all methods, so that their scores are paired.
 
     Notes
     -----
-    The verdict is "helps" if, for the selected share, the interval of the gain in balanced accuracy over the selected
+    The verdict is "helps" if, for the selected share, the interval of the gain in the objective over the selected
     baseline lies above 0, no single baseline scores higher, and the gain exceeds what class-wise offsets of the
-    baseline reach. It is "hurts" if the interval lies below 0 for every share above the smallest. Otherwise it is "no
-    evidence".
+    baseline reach. It is "helps rare classes" if a rare class gains in recall and the others do not lose more than the
+    margin (`RareClasses`). It is "hurts" if the interval lies below 0 for every share above the smallest. Otherwise it
+    is "no evidence".
+
+    Every method, with and without synthetic images, is also a candidate with logit adjustment.
 
     Examples
     --------
@@ -109,8 +135,17 @@ class Comparison:
     True
     """
 
-    def __init__(self, predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        predictions: Predictions,
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+        objective: str = "balanced_accuracy",
+        margin: float = MARGIN,
+    ) -> None:
         self.predictions = predictions
+        self.objective = Objective(objective, predictions.is_rare, predictions.is_common, margin)
         self.resamples = Resamples.draw(
             predictions.labels, predictions.n_seeds, groups=predictions.groups, n=resamples, seed=seed
         )
@@ -134,28 +169,62 @@ class Comparison:
         return Method(name, table, compute_scores(self.predictions.labels, table, self.resamples), tuple(selected))
 
     @cached_property
-    def _candidates(self) -> dict[str, np.ndarray]:
-        """Tables of all methods that can be selected."""
-        tables = {**self.predictions.baselines, **self.adjusted}
-        for with_share in self.predictions.with_synthetic.values():
-            tables |= with_share
-        return tables
+    def _candidates(self) -> dict[str, tuple[str, float]]:
+        """{name: (training method, strength of logit adjustment)} of everything that can be selected."""
+        taus = (0.0, *TAUS) if self.predictions.logit_adjustment else (0.0,)
+        return {adjusted_name(name, tau): (name, tau) for name in self.predictions.candidates for tau in taus}
+
+    def training_method(self, candidate: str) -> tuple[str, float]:
+        """Return the training method and the strength of logit adjustment of a name in `Method.selected`.
+
+        Parameters
+        ----------
+        candidate : str
+            Name of a candidate.
+
+        Returns
+        -------
+        name : str
+            Name of the training method.
+        tau : float
+            0 for none.
+        """
+        return self._candidates[candidate]
+
+    def _adjusted(self, candidate: str, seeds: Any = slice(None), images: Any = slice(None)) -> np.ndarray:
+        """Log-probabilities of a candidate, or of some of its seeds and images."""
+        # computed where needed: the tables of all candidates would not fit into memory
+        name, tau = self._candidates[candidate]
+        table: np.ndarray = self.predictions.candidates[name][seeds, images]
+        return adjust_logits(table, self.predictions.log_prior, tau) if tau else table
 
     @cached_property
-    def _is_correct(self) -> dict[str, np.ndarray]:
-        """Which predictions of each method that can be selected are correct: bool, (S, N)."""
-        return {name: table.argmax(2) == self.predictions.labels for name, table in self._candidates.items()}
+    def _counts(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """True positives, predictions and images of each class for every candidate, by fold and seed: (F, S, K)."""
+        n_classes, labels = len(self.predictions.log_prior), self.predictions.labels
+        folds = [self.predictions.folds == fold for fold in np.unique(self.predictions.folds)]
+        counts = {}
+        for candidate in self._candidates:
+            predicted = self._adjusted(candidate).argmax(2)
+            parts = [
+                [count_predictions(labels[fold], of_seed[fold], n_classes) for of_seed in predicted] for fold in folds
+            ]
+            hits, totals, support = np.moveaxis(np.array(parts), 2, 0)
+            counts[candidate] = hits, totals, support
+        return counts
 
     def _select_best(self, names: Iterable[str], images: np.ndarray, seeds: np.ndarray) -> str:
-        """The method with the highest balanced accuracy on masks of images (N,) and seeds (S,)."""
-        labels = self.predictions.labels[images]
-        weights = 1 / np.bincount(labels)[labels]  # every class counts equally
-        return max(names, key=lambda name: float((self._is_correct[name][seeds][:, images] @ weights).mean()))
+        """The method with the best objective on masks of images (N,), whole folds, and seeds (S,)."""
+        names = list(names)
+        folds = np.isin(np.unique(self.predictions.folds), self.predictions.folds[images])
+        counts = [tuple(each[folds][:, seeds].sum(0) for each in self._counts[name]) for name in names]
+        return names[self.objective.select(counts)]
 
     def _cross_select(self, name: str, select: Callable[[np.ndarray, np.ndarray], str]) -> Method:
         """Score, in each fold and seed, the method that `select` returns for masks of the other images and seeds."""
         n_seeds = self.predictions.n_seeds
-        table, selected = np.empty_like(self._candidates[REAL_ONLY]), []
+        first = next(iter(self.predictions.candidates.values()))
+        table, selected = np.empty(first.shape, first.dtype), []
         for fold in np.unique(self.predictions.folds):
             in_fold = self.predictions.folds == fold
             for seed in range(n_seeds):
@@ -163,38 +232,36 @@ class Comparison:
                 other_seeds = np.arange(n_seeds) != seed if n_seeds > 1 else np.array([True])
                 # selecting by the scores that are reported would make them too good
                 selected.append(select(~in_fold, other_seeds))
-                table[seed, in_fold] = self._candidates[selected[-1]][seed, in_fold]
+                table[seed, in_fold] = self._adjusted(selected[-1], seed, in_fold)
         return self.score_method(name, table, selected)
 
-    def _cross_select_best(self, name: str, candidates: Iterable[str]) -> Method:
-        """Score, in each fold and seed, the candidate with the best balanced accuracy on the others."""
-        names = list(candidates)
+    def _cross_select_best(self, name: str, methods: Iterable[str], *, is_adjusted: bool | None = None) -> Method:
+        """Score, in each fold and seed, the candidate with the best objective on the others.
+
+        Candidates are training methods with and without logit adjustment; `is_adjusted`: only with, or only without.
+        """
+        names = self._with_adjustment(methods, is_adjusted=is_adjusted)
         return self._cross_select(name, lambda images, seeds: self._select_best(names, images, seeds))
 
-    @property
-    def _baseline_names(self) -> list[str]:
-        return [*self.predictions.baselines, *self.adjusted]
-
-    @cached_property
-    def adjusted(self) -> dict[str, np.ndarray]:
-        """Tables of logit adjustment of "real only", one for each strength."""
-        if not self.predictions.logit_adjustment:
-            return {}
-        real_only = self.predictions.baselines[REAL_ONLY]
-        return {
-            f"{LOGIT_ADJUSTMENT}, tau {tau:g}": adjust_logits(real_only, self.predictions.log_prior, tau)
-            for tau in TAUS
-        }
+    def _with_adjustment(self, methods: Iterable[str], *, is_adjusted: bool | None = None) -> list[str]:
+        """Names of the candidates of training methods."""
+        chosen = set(methods)
+        return [
+            candidate
+            for candidate, (name, tau) in self._candidates.items()
+            if name in chosen and is_adjusted in (None, tau != 0)
+        ]
 
     @cached_property
     def baselines(self) -> dict[str, Method]:
-        """Every baseline by name. The strength of logit adjustment is selected."""
+        """Every baseline by name, without and with logit adjustment, of which the strength is selected."""
         methods = self._score_all(self.predictions.baselines)
-        return (
-            {**methods, LOGIT_ADJUSTMENT: self._cross_select_best(LOGIT_ADJUSTMENT, self.adjusted)}
-            if self.adjusted
-            else methods
-        )
+        if not self.predictions.logit_adjustment:
+            return methods
+        for name in self.predictions.baselines:
+            title = f"{name}, {LOGIT_ADJUSTMENT}"
+            methods[title] = self._cross_select_best(title, [name], is_adjusted=True)
+        return methods
 
     @cached_property
     def display_only(self) -> dict[str, Method]:
@@ -207,11 +274,11 @@ class Comparison:
     @cached_property
     def best_baseline(self) -> Method:
         """The selected baseline, which the gains refer to."""
-        return self._cross_select_best("best baseline", self._baseline_names)
+        return self._cross_select_best("best baseline", self.predictions.baselines)
 
     @cached_property
     def shares(self) -> dict[float, Method]:
-        """For each synthetic share, the selected method: with or without classical augmentation."""
+        """For each synthetic share, the selected method with that share."""
         return {
             share: self._cross_select_best(share_name(share), names)
             for share, names in self.predictions.with_synthetic.items()
@@ -234,19 +301,34 @@ class Comparison:
             return None
 
         def follow_verdict(images: np.ndarray, seeds: np.ndarray) -> str:
-            comparison = Comparison(self.predictions.subset(images, seeds), resamples=POLICY_RESAMPLES)
-            is_helpful = comparison.verdict == HELPS
-            names = (
-                list(self.predictions.with_synthetic[comparison.recommended_share])
-                if is_helpful
-                else self._baseline_names
+            comparison = Comparison(
+                self.predictions.subset(images, seeds),
+                resamples=POLICY_RESAMPLES,
+                objective=self.objective.name,
+                margin=self.objective.margin,
             )
-            return self._select_best(names, images, seeds)
+            share = comparison.recommended_share
+            methods = self.predictions.with_synthetic[share] if share else self.predictions.baselines
+            return self._select_best(self._with_adjustment(methods), images, seeds)
 
         return self._cross_select("verdict followed", follow_verdict)
 
+    def score(self, method: Method) -> np.ndarray:
+        """Return the objective of a method in every resample.
+
+        Parameters
+        ----------
+        method : Method
+            Of this comparison.
+
+        Returns
+        -------
+        array of shape (B + 1,)
+        """
+        return self.objective.from_scores(method.scores)
+
     def gain(self, method: Method) -> Interval:
-        """Return the gain of a method in balanced accuracy over the best baseline.
+        """Return the gain of a method in the objective over the best baseline.
 
         Parameters
         ----------
@@ -257,7 +339,7 @@ class Comparison:
         -------
         Interval
         """
-        return interval(method.scores.balanced_accuracy - self.best_baseline.scores.balanced_accuracy)
+        return interval(self.score(method) - self.score(self.best_baseline))
 
     def classes(self, method: Method) -> tuple[list[Interval], np.ndarray]:
         """Return the change in recall of each class from the best baseline to a method.
@@ -350,42 +432,95 @@ class Comparison:
         """
         if not self.has_enough_images.any():
             return NO_EVIDENCE
-        recalls = [each.scores.recall[:, self.has_enough_images] for each in (method, self.best_baseline)]
-        gain_of_classes = interval(np.nanmean(recalls[0], axis=1) - np.nanmean(recalls[1], axis=1))
-        accuracy = method.scores.balanced_accuracy[0]
-        is_best = all(accuracy > each.scores.balanced_accuracy[0] for each in self.baselines.values())
-        return judge_method(self.gain(method), gain_of_classes, self.gain_over_offset_curve(method), is_best=is_best)
+        accuracy = self.score(method)[0]
+        is_best = all(accuracy > self.score(each)[0] for each in self._eligible_baselines)
+        verdict = judge_method(
+            self.gain(method), self._gain_of_classes(method), self.gain_over_offset_curve(method), is_best=is_best
+        )
+        return HELPS_RARE if verdict == NO_EVIDENCE and self.rare_classes(method).is_gain else verdict
+
+    def _gain_of_classes(self, method: Method) -> Interval:
+        """Gain of a method over the classes with enough test images."""
+        parts = []
+        for each in (method, self.best_baseline):
+            scores = each.scores
+            recall = np.where(self.has_enough_images, scores.recall, np.nan)
+            if self.objective.name == "rare_recall":
+                recall = recall[:, self.objective.is_rare]
+            # a resample may lack every class that counts
+            known = np.isfinite(recall)
+            parts.append(np.where(known, recall, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan))
+        return interval(parts[0] - parts[1])
+
+    @cached_property
+    def _eligible_baselines(self) -> list[Method]:
+        """The baselines that the objective could select."""
+        methods = list(self.baselines.values())
+        if self.objective.name != "rare_recall":
+            return methods
+        common = self.rare_and_common_recall(self.best_baseline.scores.recall)[1][0]
+        return [
+            method
+            for method in methods
+            if self.rare_and_common_recall(method.scores.recall)[1][0] >= common - self.objective.margin
+        ]
+
+    def rare_classes(self, method: Method) -> RareClasses:
+        """Return what a method does to rare classes, and to the others.
+
+        Parameters
+        ----------
+        method : Method
+            With synthetic images.
+
+        Returns
+        -------
+        RareClasses
+        """
+        changes, p_values = self.classes(method)
+        difference = method.scores.recall - self.best_baseline.scores.recall
+        return RareClasses.judge(changes, p_values, self.predictions.is_rare, difference, self.objective.margin)
 
     @cached_property
     def verdict(self) -> str:
-        """Verdict on synthetic images: "helps" if the selected method does, else that of `judge_shares`."""
-        if self.verdict_for(self.best_with_synthetic) == HELPS:
-            return HELPS
+        """Verdict on synthetic images: that on the selected method if it helps, else that of `judge_shares`."""
+        if not self.predictions.with_synthetic:
+            return NO_EVIDENCE
+        verdict = self.verdict_for(self.best_with_synthetic)
+        if verdict in ADVISED:
+            return verdict
         return judge_shares({share: self.verdict_for(method) for share, method in self.shares.items()})
 
     @cached_property
     def one_standard_error_share(self) -> float:
         """Smallest share, 0 included, within one standard error of the best."""
-        accuracy = {0.0: self.best_baseline.scores.balanced_accuracy}
-        accuracy |= {share: method.scores.balanced_accuracy for share, method in self.shares.items()}
-        return smallest_within_one_standard_error(accuracy)
+        scores = {0.0: self.score(self.best_baseline)}
+        scores |= {share: self.score(method) for share, method in self.shares.items()}
+        return smallest_within_one_standard_error(scores)
 
     @cached_property
     def recommended_share(self) -> float:
-        """The recommended share: 0 unless the verdict is "helps".
+        """The recommended share: 0 unless the verdict advises synthetic images; else by `choose_share`.
 
-        Otherwise the smallest share that helps and is at least `one_standard_error_share`.
+        The gains are those of the objective, or of the rare classes that gain if the verdict is "helps rare classes".
         """
-        if self.verdict != HELPS:
+        if self.verdict not in ADVISED:
             return 0.0
-        helping = [
-            share
-            for share, method in self.shares.items()
-            if share >= self.one_standard_error_share and self.verdict_for(method) == HELPS
-        ]
+        if self.verdict == HELPS:
+            gains = {share: self.gain(method) for share, method in self.shares.items()}
+        else:
+            gaining = self.rare_classes(self.best_with_synthetic).is_gaining
+            gains = {
+                share: interval((method.scores.recall - self.best_baseline.scores.recall)[:, gaining].mean(1))
+                for share, method in self.shares.items()
+            }
         share_of = {name: share for share, tables in self.predictions.with_synthetic.items() for name in tables}
+        selected = self.best_with_synthetic.selected
+        most_selected, _ = self._candidates[max(selected, key=selected.count)]
         # the selected method can help although no single share does
-        return min(
-            helping,
-            default=share_of[max(self.best_with_synthetic.selected, key=self.best_with_synthetic.selected.count)],
-        )
+        return choose_share(gains) or share_of[most_selected]
+
+
+def adjusted_name(name: str, tau: float) -> str:
+    """Return the name of a training method with logit adjustment of strength `tau`."""
+    return f"{name}, {LOGIT_ADJUSTMENT}, tau {tau:g}" if tau else name

@@ -1,16 +1,16 @@
 """The predictions that a comparison is computed from, and which classes they can say something about."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from ganaug.evaluation.methods import TrainingMethod, share_name
+
+__all__ = ["LeftBehind", "Predictions", "estimate_log_prior", "share_name"]
+
 MIN_IMAGES, MIN_GROUPS = 10, 6  # test images of a class, and groups: with fewer, bootstrap intervals are too narrow
-
-
-def share_name(share: float) -> str:
-    """Return the name of the training method with a synthetic share: '25% synthetic' for 0.25."""
-    return f"{100 * share:g}% synthetic"
 
 
 def estimate_log_prior(counts: Iterable[int]) -> np.ndarray:
@@ -39,6 +39,31 @@ def estimate_log_prior(counts: Iterable[int]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class LeftBehind:
+    """A training method that was tried on few images or seeds and left behind.
+
+    Attributes
+    ----------
+    name : str
+        Name of the method.
+    score : float
+        Its objective in those trainings, with the best strength of logit adjustment.
+    n_trainings : int
+        Number of trainings.
+
+    Examples
+    --------
+    >>> from ganaug.evaluation.predictions import LeftBehind
+    >>> LeftBehind("mixup", score=0.71, n_trainings=1).name
+    'mixup'
+    """
+
+    name: str
+    score: float
+    n_trainings: int
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Log-probabilities that classifiers of several training methods predict for the same test images.
 
@@ -55,13 +80,19 @@ class Predictions:
     log_prior : array of shape (K,)
         Log of the class frequencies among the training images.
     baselines : dict of str to array
-        Tables of the training methods without synthetic images. "real only" must be among them.
+        Tables of the training methods without synthetic images; at least one.
     with_synthetic : dict of float to dict of str to array
         For each synthetic share, the tables of the training methods with that share.
     display_only : dict of str to array
         Tables of methods that are reported but never selected.
     logit_adjustment : bool
-        Whether logit adjustment of "real only" is a baseline too.
+        Whether every method is also tried with logit adjustment.
+    methods : dict of str to TrainingMethod
+        The methods of the tables by name, as far as they are known.
+    left_behind : tuple of LeftBehind
+        Methods that were tried in fewer trainings, from the best to the worst.
+    unrecognized : tuple of str
+        Classes whose synthetic images classifiers of the real images do not recognize.
 
     Examples
     --------
@@ -87,6 +118,17 @@ class Predictions:
     with_synthetic: Mapping[float, Mapping[str, np.ndarray]]
     display_only: Mapping[str, np.ndarray]
     logit_adjustment: bool = True
+    methods: Mapping[str, TrainingMethod] = field(default_factory=dict)
+    left_behind: tuple[LeftBehind, ...] = ()
+    unrecognized: tuple[str, ...] = ()
+
+    @cached_property
+    def candidates(self) -> dict[str, np.ndarray]:
+        """Tables of all methods that can be selected."""
+        tables = dict(self.baselines)
+        for with_share in self.with_synthetic.values():
+            tables |= with_share
+        return tables
 
     @property
     def n_seeds(self) -> int:

@@ -1,47 +1,38 @@
 """Train a classifier by every training method, on the same images with the same seeds, and collect its predictions."""
 
-import inspect
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from ganaug._runtime.cache import cached, content_key
+from ganaug._runtime.parallel import run_parallel
 from ganaug._runtime.randomness import derive
-from ganaug._runtime.workers import thread_pool
 from ganaug.datasets.alterations import Augment, classical_augmentation
-from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, get_cache_key, is_fitted, sample_learned_classes
-from ganaug.evaluation.baselines import BASELINES
+from ganaug.errors import DataError
+from ganaug.evaluation.augmenters import Augmenter, is_fitted
+from ganaug.evaluation.baselines import BASELINES, REAL_ONLY, TAUS
 from ganaug.evaluation.classifiers import Classifier, train_and_predict
+from ganaug.evaluation.generators import Generators, is_used_as_it_is
+from ganaug.evaluation.halving import Cell, Clock, Job, Rounds, merge_cells
 from ganaug.evaluation.leaks import check_copies, check_training_images
-from ganaug.evaluation.predictions import Predictions, estimate_log_prior, share_name
-from ganaug.evaluation.splits import Fold, merge_folds
-from ganaug.evaluation.training_set import NotApplicableError, TrainingSet, fill_classes, mix_synthetic
+from ganaug.evaluation.methods import TrainingMethod, add_synthetic, can_add_synthetic, vary_baselines
+from ganaug.evaluation.objectives import MARGIN, Objective, rank_tables
+from ganaug.evaluation.predictions import LeftBehind, Predictions, estimate_log_prior
+from ganaug.evaluation.recognition import find_unrecognized, list_mostly_unrecognized
+from ganaug.evaluation.splits import Fold
+from ganaug.evaluation.training_set import NotApplicableError
 from ganaug.images import LabeledImages
 
-MAX_SAMPLES, MIN_SAMPLES = 2000, 500  # bounds on the synthetic images of a class: as many as the largest class has
-MIN_SEEDS = 2  # that a time budget leaves
-FILLED = "filled to balance"
+MAX_PROBES = 100  # synthetic images of a class that show whether the class is recognized
 Progress = Callable[[str, int, int], None]  # (current task, trainings finished, trainings in total)
-
-
-@dataclass(frozen=True)
-class _Split:
-    """Images to train and test on, their classical augmentation, and a function seed -> synthetic images."""
-
-    train: LabeledImages
-    test: LabeledImages
-    augment: Augment
-    sample: Callable[[int], LabeledImages]
 
 
 @dataclass
 class Trial:
-    """The trainings of one utility test.
+    """The trainings of one utility test; see `ganaug.evaluation.halving` for their rounds.
 
     Attributes
     ----------
@@ -61,12 +52,18 @@ class Trial:
     shares : sequence of float
         Synthetic shares to try.
     seeds : sequence of int
-        One training of each method and fold for each seed.
+        One training of each finalist and fold for each seed.
+    objective : str
+        What methods are selected by, a key of `OBJECTIVES`.
+    margin : float
+        As in `Objective`.
     time_budget : float, optional
-        Time budget of the trainings, after which no further seed is started. At least two seeds are run. Fitting
+        Time budget of the trainings. It leaves out methods and seeds; the finalists get at least two seeds. Fitting
         generators does not count.
+    n_jobs : int, optional
+        Trainings at once, as in scikit-learn; see `ganaug._runtime.parallel.run_parallel`.
     progress : callable
-        Called with (current task, trainings finished, trainings in total).
+        Called with (current task, trainings finished, trainings in total). A long training counts by its length.
     notes : list of str
         What was left out and why, for the reader of the report. `run` adds to it.
 
@@ -85,7 +82,7 @@ class Trial:
     ... )
     >>> predictions = trial.run(np.arange(2))
     >>> list(predictions.with_synthetic[0.25])
-    ['25% synthetic', '25% synthetic + classical']
+    ['real only, 25% synthetic', 'classical augmentation, 25% synthetic']
     >>> predictions.baselines["real only"].argmax(2)
     array([[0, 1]])
     """
@@ -98,10 +95,15 @@ class Trial:
     groups: np.ndarray | None
     shares: Sequence[float]
     seeds: Sequence[int]
+    objective: str = "balanced_accuracy"
+    margin: float = MARGIN
     time_budget: float | None = None
+    n_jobs: int | None = None
     progress: Progress = lambda task, done, total: None  # noqa: ARG005
     notes: list[str] = field(default_factory=list)
-    _done: int = 0
+    _n_planned: int = 1
+    _rounds: Rounds | None = None
+    _unrecognized: tuple[frozenset[str], ...] = ()
 
     def check_leaks(self) -> None:
         """Check that the source of synthetic images was not trained on the test images.
@@ -120,7 +122,7 @@ class Trial:
             check_training_images(getattr(self.source, "training_images_", None), self.test)
 
     def run(self, selection_folds: np.ndarray) -> Predictions:
-        """Train by every method with every seed.
+        """Fit the generators and train by every method.
 
         Parameters
         ----------
@@ -130,178 +132,241 @@ class Trial:
         Returns
         -------
         Predictions
-            Of fewer seeds, but at least two, where the time budget ends the trial.
+            Of the finalists; of fewer seeds, but at least two, where the time budget ends the trial.
 
         Raises
         ------
         DataError
-            If an augmenter's samples repeat test images.
+            If an augmenter's samples repeat test images, or no training method can be applied.
         """
-        splits = self._splits()
-        self._fit_generators(splits)
-        tables = self._run_seeds(splits)
-        with_share = {
-            share: {name: tables[name] for name in _method_names(share) if name in tables} for share in self.shares
-        }
+        self._generators.prepare(self.seeds)
+        self._check_samples()
+        methods, left_out = vary_baselines(self.real, derive(self.seeds[0], "baseline"))
+        rounds = Rounds(self.n_splits, self.seeds, self._train, self._rank, Clock(self.time_budget), self._note)
+        for name, reason in left_out.items():
+            rounds.not_applicable.setdefault(reason, []).append(name)
+        self._rounds = rounds
+        self._n_planned = rounds.count_planned(len(methods), len(BASELINES), len(self.shares) + 3)
+        self._report_progress(f"about {self._n_planned:,} trainings, {len(methods)} methods in the first round")
+        try:
+            bases = [method for method in methods if can_add_synthetic(method, self.real)]
+            baselines = rounds.find_finalists(methods, bases, len(self.shares))
+        except NotApplicableError as error:
+            raise DataError(f"no training method can be applied: {error}.") from error
+        finalists, seeds = self._run_finals(rounds, baselines)
+        for reason, names in rounds.not_applicable.items():
+            self._note(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {reason}")
+        return self._collect(rounds, finalists, seeds, selection_folds)
+
+    def _run_finals(
+        self, rounds: Rounds, baselines: Sequence[TrainingMethod]
+    ) -> tuple[list[TrainingMethod], list[int]]:
+        """Run the final round: the best baselines, and synthetic images with the best of them that allow it."""
+        bases = [method for method in baselines if can_add_synthetic(method, self.real)]
+        self._unrecognized = self._find_unrecognized(bases[0]) if bases else ()
+        # only where a class is recognized and another is not is the share in the recognized ones another method
+        is_partial = any(0 < len(names) < len(self.real.classes) for names in self._unrecognized)
+        with_share, others = add_synthetic(bases[0], self.shares, has_unrecognized=is_partial) if bases else ([], [])
+        # of another base the share in the middle only
+        second = [replace(base, share=others[-1].share) for base in bases[1:]]
+        rest = [method for method in baselines if method not in bases[:1]]
+        filled = TrainingMethod(REAL_ONLY, is_filled=True)
+        return rounds.run_finals([*bases[:1], *with_share], [*rest, *others, filled, *second])
+
+    def _collect(
+        self, rounds: Rounds, finalists: Sequence[TrainingMethod], seeds: Sequence[int], selection_folds: np.ndarray
+    ) -> Predictions:
+        """The predictions of the finalists, and the scores of those left behind."""
+        rows = [fold.test.numpy() for fold in self.folds] or [np.arange(len(self._tested))]
+        tables = {method: merge_cells(rows, rounds.tables[method], seeds) for method in finalists}
+        with_synthetic: dict[float, dict[str, np.ndarray]] = {}
+        for method in sorted(finalists, key=lambda method: method.share):
+            if method.share:
+                with_synthetic.setdefault(method.share, {})[method.name] = tables[method]
         return Predictions(
-            (self.real if self.test is None else self.test).labels.numpy(),
+            self._tested.labels.numpy(),
             selection_folds,
             self.groups,
-            estimate_log_prior(self.real.counts.values()),
-            {name: tables[name] for name in BASELINES if name in tables},
-            {share: methods for share, methods in with_share.items() if methods},
-            {FILLED: tables[FILLED]},
+            self._log_prior,
+            {method.name: tables[method] for method in finalists if not method.uses_synthetic},
+            with_synthetic,
+            {method.name: tables[method] for method in finalists if method.is_filled},
+            methods={method.name: method for method in finalists},
+            left_behind=self._left_behind(rounds, finalists),
+            unrecognized=list_mostly_unrecognized(self._unrecognized, self.real.classes),
         )
+
+    def _left_behind(self, rounds: Rounds, finalists: Sequence[TrainingMethod]) -> tuple[LeftBehind, ...]:
+        """Scores of the methods that are not finalists, in their first trainings."""
+        others = [method for method in rounds.tables if method not in finalists]
+        scores = [self._rank_and_score([rounds.tables[method]])[1][0] for method in others]
+        rows = [
+            LeftBehind(method.name, score, len(rounds.tables[method]))
+            for method, score in zip(others, scores, strict=True)
+        ]
+        return tuple(sorted(rows, key=lambda row: -row.score))
 
     @property
     def n_splits(self) -> int:
         """Number of folds, or 1 with separate test images."""
         return len(self.folds) or 1
 
+    @property
+    def _tested(self) -> LabeledImages:
+        """The images that methods are tested on."""
+        return self.real if self.test is None else self.test
+
+    @cached_property
+    def _trains(self) -> list[LabeledImages]:
+        """Training images of each fold."""
+        return [self.real.take(fold.train) for fold in self.folds] if self.test is None else [self.real]
+
+    @cached_property
+    def _tests(self) -> list[LabeledImages]:
+        """Test images of each fold."""
+        return [self.real.take(fold.test) for fold in self.folds] if self.test is None else [self.test]
+
+    @cached_property
+    def _augments(self) -> list[Augment]:
+        """Classical augmentation of each fold."""
+        return [classical_augmentation(train) for train in self._trains]
+
+    @cached_property
+    def _log_prior(self) -> np.ndarray:
+        return estimate_log_prior(self.real.counts.values())
+
+    @cached_property
+    def _generators(self) -> Generators:
+        return Generators(
+            self.source,
+            self._trains,
+            is_used_as_it_is(self.source, self.test),
+            self.n_jobs,
+            self._report_progress,
+            self._note,
+        )
+
+    def _check_samples(self) -> None:
+        """Check that the samples of augmenters do not repeat test images."""
+        if isinstance(self.source, LabeledImages):
+            return
+        for fold, (train, test) in enumerate(zip(self._trains, self._tests, strict=True)):
+            check_copies(self._generators.sample(fold, self.seeds[-1]), train, test)
+
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
     def _report_progress(self, task: str) -> None:
-        n_methods = len(BASELINES) + 2 * len(self.shares) + 1
-        self.progress(task, self._done, len(self.seeds) * self.n_splits * n_methods)
+        done = round(self._rounds.clock.units) if self._rounds else 0
+        self._n_planned = max(self._n_planned, done + 1)
+        self.progress(task, done, self._n_planned)
 
-    def _report_step(self, task: str, step: int, logs: Any) -> None:  # noqa: ARG002  # the signature of a callback
-        self._report_progress(f"{task}, step {step:,}")
+    def _train(self, jobs: Sequence[Job]) -> Iterator[np.ndarray | NotApplicableError]:
+        """Train in parallel; yield the predictions of the test images of each job, (n, K), in order."""
+        # in order of submission, so that progress and notes do not depend on the number of threads
+        results = run_parallel(train_job, (self._arguments(method, cell) for method, cell in jobs), self.n_jobs)
+        for (method, cell), result in zip(jobs, results, strict=True):
+            self._report_progress(f"seed {cell.seed}: {method.name}")
+            yield result
 
-    def _splits(self) -> list[_Split]:
-        pairs = [(self.real.take(fold.train), self.real.take(fold.test)) for fold in self.folds]
-        pairs = pairs if self.test is None else [(self.real, self.test)]
-        return [
-            _Split(train, test, classical_augmentation(train), self._sampler(train, number))
-            for number, (train, test) in enumerate(pairs, 1)
-        ]
-
-    def _fit_generators(self, splits: Sequence[_Split]) -> None:
-        """Fit generators before the time budget starts, unless their samples are cached, and check their samples."""
-        for split in splits:
-            samples = split.sample(self.seeds[-1])
-            if not isinstance(self.source, LabeledImages):
-                check_copies(samples, split.train, split.test)
-            if self._source_key is not None:
-                # all seeds are sampled now, so that the cache holds them even if the time budget ends the trial
-                for seed in self.seeds[:-1]:
-                    split.sample(seed)
-
-    def _run_seeds(self, splits: Sequence[_Split]) -> dict[str, np.ndarray]:
-        """{method: log-probabilities (S, N, K)} of as many seeds as the time budget allows."""
-        # whole seeds only, because methods are compared on the same seeds
-        started, per_seed = time.perf_counter(), []
-        for seed in self.seeds:
-            per_seed.append(self._run_seed(splits, seed))
-            if self.time_budget is None or len(per_seed) < MIN_SEEDS:
-                continue
-            mean_time = (time.perf_counter() - started) / len(per_seed)
-            if mean_time * (len(per_seed) + 1) > self.time_budget:
-                break
-        if len(per_seed) < len(self.seeds):
-            self._note(f"the time budget ended the comparison after {len(per_seed)} of {len(self.seeds)} seeds")
-        return {name: np.stack([tables[name] for tables in per_seed]) for name in per_seed[0]}
-
-    def _run_seed(self, splits: Sequence[_Split], seed: int) -> dict[str, np.ndarray]:
-        """{method: log-probabilities (N, K) of all test images}, the methods trained in parallel threads."""
-        methods = [self._methods(split, seed) for split in splits]
-        tables: list[dict[str, np.ndarray]] = [{} for _ in splits]
-        with thread_pool() as pool:
-            futures = [
-                (number, name, pool.submit(self._train_and_predict, split, prepare, seed))
-                for number, split in enumerate(splits)
-                for name, prepare in methods[number].items()
-            ]
-            # in order of submission, so that progress and notes do not depend on the number of threads
-            for number, name, future in futures:
-                self._report_progress(f"seed {seed}: {name}")
-                try:
-                    tables[number][name] = future.result()
-                except NotApplicableError as error:
-                    self._note(f"{name} is left out: {error}")
-                self._done += 1
-        return tables[0] if self.test is not None else merge_folds(self.folds, tables)
-
-    def _methods(self, split: _Split, seed: int) -> dict[str, Callable[[], TrainingSet]]:
-        """Functions that prepare the training set of each method."""
-        train, synthetic = split.train, split.sample(seed)
-        methods: dict[str, Callable[[], TrainingSet]] = {
-            name: partial(prepare, train, derive(seed, "baseline")) for name, prepare in BASELINES.items()
-        }
-        for share in self.shares:
-            plain, with_classical = _method_names(share)
-            methods[plain] = partial(mix_synthetic, train, synthetic, share)
-            methods[with_classical] = partial(_mix_and_augment, train, synthetic, share)
-        methods[FILLED] = partial(fill_classes, train, synthetic)
-        return methods
-
-    def _train_and_predict(self, split: _Split, prepare: Callable[[], TrainingSet], seed: int) -> np.ndarray:
-        """Log-probabilities (N, K) of the test images. Raises NotApplicableError where the method cannot be applied."""
-        training = prepare()
-        if training.operations.changes_images and min(split.train.shape[1:]) == 1:
-            raise NotApplicableError("plain vectors have no pixels to alter")
-        return train_and_predict(self.classifier, training, split.augment, split.test.images, seed)
-
-    def _sampler(self, train: LabeledImages, number: int) -> Callable[[int], LabeledImages]:
-        """Return a function seed -> synthetic images for classifiers trained on `train`, which caches its results."""
-        if isinstance(self.source, LabeledImages):
-            synthetic = self.source
-            return lambda seed: synthetic  # noqa: ARG005
-        largest = max(train.counts.values())
-        counts = dict.fromkeys(train.classes, min(MAX_SAMPLES, max(MIN_SAMPLES, largest)))
-        fitted: list[Any] = []  # fitted when first needed: not at all if all samples are cached
-
-        def sample(seed: int) -> LabeledImages:
-            # NumPy and scikit-learn accept seeds of 32 bits only
-            sample_seed = derive(seed, "samples") % 2**31
-
-            def generate() -> dict[str, torch.Tensor]:
-                if not fitted:
-                    fitted.append(self._fit(train, number))
-                images = sample_learned_classes(fitted[0], counts, sample_seed, train)
-                return {"images": images.images, "labels": images.labels}
-
-            if self._source_key is None:
-                tensors = generate()
-            else:
-                key = content_key(self._source_key, train.fingerprint(), f"{counts} {sample_seed}")
-                tensors = cached("synthetic", key, generate)
-            images = LabeledImages(tensors["images"], tensors["labels"], train.classes)
-            for name, count in images.counts.items():
-                if not count:
-                    self._note(f"class {name!r} was not learned: no synthetic images of it are used")
-            return images
-
-        return sample
+    def _arguments(self, method: TrainingMethod, cell: Cell, images: torch.Tensor | None = None) -> tuple[Any, ...]:
+        """Arguments of `train_job`; `images`: what to predict instead of the test images."""
+        synthetic = self._generators.sample(*cell) if method.uses_synthetic else None
+        predicted = self._tests[cell.fold].images if images is None else images
+        unrecognized = self._unrecognized[cell.fold] if method.recognized_only else frozenset[str]()
+        return (
+            *(self.classifier, method, BASELINES[method.base], self._trains[cell.fold], synthetic, unrecognized),
+            *(self._augments[cell.fold], predicted, cell.seed),
+        )
 
     @cached_property
-    def _uses_fitted_source(self) -> bool:
-        return self.test is not None and is_fitted(self.source)
+    def _judge(self) -> Objective:
+        """The objective on the test images."""
+        empty = Predictions(self._tested.labels.numpy(), np.zeros(0), None, self._log_prior, {}, {}, {})
+        return Objective(self.objective, empty.is_rare, empty.is_common, self.margin)
 
-    @cached_property
-    def _source_key(self) -> str | None:
-        """Cache key of the source's samples, besides the training images."""
-        if isinstance(self.source, LabeledImages):
-            return None
-        return get_cache_key(self.source if self._uses_fitted_source else clone_unfitted(self.source))
+    def _rank_and_score(self, tables: Sequence[dict[Cell, np.ndarray]]) -> tuple[list[int], list[float]]:
+        """Places of methods from the best to the worst, and the score of each."""
+        labels = [test.labels.numpy() for test in self._tests]
+        by_seed = [_by_seed(labels, of_method) for of_method in tables]
+        return rank_tables(self._judge, by_seed, self._log_prior, TAUS)
 
-    def _fit(self, train: LabeledImages, number: int) -> Any:
-        """A clone of the source fitted on `train`, or the source itself where it is used as it is."""
-        if self._uses_fitted_source:
-            return self.source
-        augmenter = clone_unfitted(self.source)
-        task = f"fitting generator {number} of {self.n_splits}"
-        self._report_progress(task)
-        if "callbacks" not in inspect.signature(augmenter.fit).parameters:
-            return augmenter.fit(train)
-        return augmenter.fit(train, callbacks=[partial(self._report_step, task)])
+    def _rank(self, tables: Sequence[dict[Cell, np.ndarray]]) -> list[int]:
+        return self._rank_and_score(tables)[0]
+
+    def _find_unrecognized(self, base: TrainingMethod) -> tuple[frozenset[str], ...]:
+        """For each fold, the classes whose samples a classifier of the real training images does not recognize."""
+        method = TrainingMethod(base.base, base.balance)
+        rows, all_probes = [], []
+        for fold in range(self.n_splits):
+            samples = self._generators.sample(fold, self.seeds[0])
+            # the first samples of each class; test images are not looked at
+            of_class = [torch.nonzero(samples.labels == label).flatten() for label in range(len(samples.classes))]
+            probes = samples.take(torch.cat([indices[:MAX_PROBES] for indices in of_class]))
+            rows.append(self._arguments(method, Cell(fold, self.seeds[0]), probes.images))
+            all_probes.append(probes)
+        results = run_parallel(train_job, rows, self.n_jobs)
+        return tuple(
+            frozenset[str]() if isinstance(result, NotApplicableError) else find_unrecognized(probes, result.argmax(1))
+            for probes, result in zip(all_probes, results, strict=True)
+        )
 
 
-def _mix_and_augment(train: LabeledImages, synthetic: LabeledImages, share: float) -> TrainingSet:
-    return replace(mix_synthetic(train, synthetic, share), alteration="classical")
+def train_job(
+    classifier: Classifier,
+    method: TrainingMethod,
+    prepare_base: Any,
+    train: LabeledImages,
+    synthetic: LabeledImages | None,
+    unrecognized: frozenset[str],
+    augment: Augment,
+    images: torch.Tensor,
+    seed: int,
+) -> np.ndarray | NotApplicableError:
+    """Train a classifier by a method, in a worker.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    method : TrainingMethod
+    prepare_base : callable
+        The entry of `BASELINES`.
+    train : LabeledImages
+        Real training images.
+    synthetic : LabeledImages or None
+        Synthetic images.
+    unrecognized : frozenset of str
+        Classes whose samples are not recognized.
+    augment : callable
+        Classical augmentation.
+    images : Tensor of shape (n, C, H, W), uint8
+        Images to predict.
+    seed : int
+        Seed of the training.
+
+    Returns
+    -------
+    array of shape (n, K) or NotApplicableError
+        Log-probabilities, or why the method cannot be applied.
+    """
+    try:
+        training = method.prepare(
+            train, synthetic, derive(seed, "baseline"), unrecognized=unrecognized, prepare_base=prepare_base
+        )
+        if training.operations.changes_images and min(train.shape[1:]) == 1:
+            return NotApplicableError("plain vectors have no pixels to alter")
+        return train_and_predict(classifier, training, augment, images, seed)
+    except NotApplicableError as error:
+        return error
 
 
-def _method_names(share: float) -> tuple[str, str]:
-    """Names of the methods with a synthetic share: without and with classical augmentation."""
-    return share_name(share), f"{share_name(share)} + classical"
+def _by_seed(labels: Sequence[np.ndarray], cells: dict[Cell, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each seed, the true classes and predictions of the test images of its folds."""
+    by_seed = []
+    for seed in dict.fromkeys(cell.seed for cell in cells):
+        folds = [cell for cell in cells if cell.seed == seed]
+        by_seed.append(
+            (np.concatenate([labels[cell.fold] for cell in folds]), np.concatenate([cells[cell] for cell in folds]))
+        )
+    return by_seed

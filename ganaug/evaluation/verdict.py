@@ -1,12 +1,15 @@
 """Rules of the verdict: pure functions of intervals and scores."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ganaug.evaluation.bootstrap import Interval, interval
 
-HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
+HELPS, HELPS_RARE, NO_EVIDENCE, HURTS = "helps", "helps rare classes", "no evidence", "hurts"
+ADVISED = (HELPS, HELPS_RARE)  # the verdicts that advise synthetic images
+SIGNIFICANCE = 0.05  # of a change of the recall of a class, adjusted for the number of classes
 
 
 def judge_method(gain: Interval, gain_of_classes: Interval, above: Interval | None, *, is_best: bool) -> str:
@@ -15,14 +18,14 @@ def judge_method(gain: Interval, gain_of_classes: Interval, above: Interval | No
     Parameters
     ----------
     gain : Interval
-        Gain in balanced accuracy over the selected baseline.
+        Gain in the objective over the selected baseline.
     gain_of_classes : Interval
         The same over the classes with enough test images. A class with a single test image has the same recall in
         every resample, so that its interval has no width.
     above : Interval or None
         Gain over class-wise offsets of the selected baseline; None where there are no rare classes.
     is_best : bool
-        Whether no single baseline has a higher balanced accuracy.
+        Whether no single baseline has a higher score.
 
     Returns
     -------
@@ -42,6 +45,77 @@ def judge_method(gain: Interval, gain_of_classes: Interval, above: Interval | No
     if min(gain.low, gain_of_classes.low) > 0 and is_best and (above is None or above.low > 0):
         return HELPS
     return HURTS if max(gain.high, gain_of_classes.high) < 0 else NO_EVIDENCE
+
+
+@dataclass(frozen=True)
+class RareClasses:
+    """What a training method does to rare classes, and to the others.
+
+    Attributes
+    ----------
+    is_gaining : array of shape (K,), bool
+        Rare classes whose recall rises, significantly after adjustment for the number of classes.
+    others : Interval
+        Change of the mean recall of all other classes.
+    margin : float
+        Loss of the others that is accepted.
+
+    Examples
+    --------
+    Class 1 is rare and gains 10 points, class 0 loses half a point:
+
+    >>> import numpy as np
+    >>> from ganaug.evaluation import Interval
+    >>> from ganaug.evaluation.verdict import RareClasses
+    >>> changes = [Interval(-0.005, -0.008, -0.002), Interval(0.1, 0.05, 0.15)]
+    >>> difference = np.tile([-0.005, 0.1], (100, 1)) + np.random.default_rng(0).normal(0, 0.001, (100, 2))
+    >>> RareClasses.judge(changes, np.array([0.04, 0.001]), np.array([False, True]), difference, margin=0.01).is_gain
+    True
+    """
+
+    is_gaining: np.ndarray
+    others: Interval
+    margin: float
+
+    @classmethod
+    def judge(
+        cls,
+        changes: Sequence[Interval],
+        p_values: np.ndarray,
+        is_rare: np.ndarray,
+        difference: np.ndarray,
+        margin: float,
+    ) -> "RareClasses":
+        """Judge the changes of recall.
+
+        Parameters
+        ----------
+        changes : sequence of Interval
+            Change of the recall of each class.
+        p_values : array of shape (K,)
+            Adjusted p values; NaN for a class with too few test images.
+        is_rare : array of shape (K,), bool
+            Rare classes.
+        difference : array of shape (B + 1, K)
+            Change of the recall of each class in each resample; NaN for a class that the resample lacks.
+        margin : float
+            Loss of the other classes that is accepted.
+
+        Returns
+        -------
+        RareClasses
+        """
+        is_gaining = is_rare & (p_values < SIGNIFICANCE) & np.array([change.value > 0 for change in changes])
+        others = difference[:, ~is_gaining]
+        is_known = np.isfinite(others)
+        # without other classes nothing can be lost
+        means = np.where(is_known, others, 0).sum(1) / np.maximum(is_known.sum(1), 1)
+        return cls(is_gaining, interval(means), margin)
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether a rare class gains, and the interval of the change of the others lies above minus the margin."""
+        return bool(self.is_gaining.any()) and self.others.low > -self.margin
 
 
 def judge_shares(verdicts: Mapping[float, str]) -> str:
@@ -108,7 +182,7 @@ def choose_share(differences: Mapping[float, Interval | np.ndarray]) -> float:
     Notes
     -----
     A share does measurable harm if its interval lies below 0. Shares above the best are not chosen, even if their harm
-    is too small to be measured: there is nothing to gain by them. Of two equal shares, the larger is the best.
+    is too small to be measured: there is nothing to gain by them. Of equal shares, the smallest is the best.
 
     This rule chooses a share where synthetic images are wanted. It is no evidence that they help: see `judge_method`.
 
@@ -124,5 +198,5 @@ def choose_share(differences: Mapping[float, Interval | np.ndarray]) -> float:
     for share, difference in differences.items():
         intervals[share] = difference if isinstance(difference, Interval) else interval(np.asarray(difference))
     values = {share: each.value for share, each in intervals.items() if np.isfinite(each.value)}
-    best = max(values, key=lambda share: (values[share], share))
+    best = max(values, key=lambda share: (values[share], -share))
     return max(share for share in values if share <= best and not intervals[share].high < 0)

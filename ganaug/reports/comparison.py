@@ -6,19 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT, REAL_ONLY
+from ganaug.evaluation.baselines import BASELINES
 from ganaug.evaluation.bootstrap import Interval, interval, proportion_interval
-from ganaug.evaluation.comparison import HELPS, HURTS, MIN_GROUPS, MIN_IMAGES, Comparison, Method
+from ganaug.evaluation.comparison import HELPS, HELPS_RARE, HURTS, MIN_GROUPS, MIN_IMAGES, Comparison, Method
+from ganaug.evaluation.methods import find_balance
+from ganaug.evaluation.recipe import Recipe, write_recipe
+from ganaug.evaluation.verdict import ADVISED, SIGNIFICANCE
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison_figures import class_figure, curve_figure, share_figure
 from ganaug.reports.report import Report
 from ganaug.reports.rows import Figure, Row
 
+LEFT_BEHIND = "Methods left behind after their first trainings"
 METHODS, RECALL = "Training methods", "Recall by class: best baseline and best with synthetic"
 GAIN = "gain over best baseline"
-STATES = {HELPS: "pass", HURTS: "fail"}
-LEVELS = ("balanced accuracy", "macro F1", "calibration error (ECE)")  # the other metrics compare with the baseline
-SIGNIFICANCE = 0.05  # of a change of the recall of a class, adjusted for the number of classes
+STATES = {HELPS: "pass", HELPS_RARE: "pass", HURTS: "fail"}
+LEVELS = (
+    "balanced accuracy",
+    "macro F1",
+    "recall of rare classes",
+    "calibration error (ECE)",
+)  # the other metrics compare with the baseline
 
 
 def report_on(
@@ -28,6 +36,7 @@ def report_on(
     settings: dict[str, Any],
     notes: Sequence[str],
     *,
+    classifier: Any = None,
     pictures: bool = True,
 ) -> Report:
     """Report a comparison of classifiers.
@@ -42,6 +51,8 @@ def report_on(
         Facts to add to the report.
     notes : sequence of str
         Remarks for the reader, without a final period.
+    classifier : Classifier, optional
+        What was trained, for the program of the recipe.
     pictures : bool
         Whether to draw figures, which takes about a second.
 
@@ -50,7 +61,9 @@ def report_on(
     Report
         Of kind "utility".
     """
-    best, baseline = comparison.best_with_synthetic, comparison.best_baseline
+    baseline = comparison.best_baseline
+    # where no method with synthetic images could be applied, nothing changes
+    best = comparison.best_with_synthetic if comparison.shares else baseline
     changes, p_values = comparison.classes(best)
     gain = comparison.gain(best)
     significant = [
@@ -61,8 +74,13 @@ def report_on(
     gaining = [name for name, change in significant if change > 0]
     losing = [name for name, change in significant if change < 0]
     notes = [*notes, *_reliability_notes(comparison)]
+    recipe, balance = _find_recipe(comparison, real, classifier)
     facts = {
         "share": comparison.recommended_share,
+        "class_shares": class_shares(comparison, real.classes),
+        "balance": balance,
+        "objective": comparison.objective.name,
+        "margin": comparison.objective.margin,
         "gain": gain.value,
         "gain_interval": [gain.low, gain.high],
         "gaining_classes": gaining,
@@ -82,15 +100,55 @@ def report_on(
         "Do synthetic images help?",
         comparison.verdict,
         (*_sentences(comparison, gain, gaining, losing), *(f"Note: {note}." for note in notes)),
-        (*_method_rows(comparison), *_class_rows(comparison, real, test, changes, p_values)),
+        (
+            *_method_rows(comparison),
+            *_class_rows(comparison, real, test, changes, p_values),
+            *_rows_left_behind(comparison),
+        ),
         facts,
         _figures(comparison, real.classes, changes, p_values) if pictures else (),
+        recipe,
+        (LEFT_BEHIND,),
     )
+
+
+def class_shares(comparison: Comparison, classes: Sequence[str]) -> dict[str, float]:
+    """Return the recommended share of each class.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Scores of the training methods.
+    classes : sequence of str
+        Class names.
+
+    Returns
+    -------
+    dict of str to float
+        `recommended_share`, or 0 for classes whose samples classifiers of the real images do not recognize.
+    """
+    without = comparison.predictions.unrecognized
+    return {name: 0.0 if name in without else comparison.recommended_share for name in classes}
+
+
+def _find_recipe(comparison: Comparison, real: LabeledImages, classifier: Any) -> tuple[Recipe | None, float | None]:
+    """The recipe of the best method, and how far it balances the classes; None where the methods are not known."""
+    share = comparison.recommended_share
+    best = comparison.shares[share] if share else comparison.best_baseline
+    name, tau = comparison.training_method(most_selected(best))
+    method = comparison.predictions.methods.get(name)
+    if method is None:
+        return None, None
+    shares = class_shares(comparison, real.classes) if share else None
+    # an average over classes could leave nothing to advise: then the method is written as it was tested
+    shares = shares if shares is not None and any(shares.values()) else None
+    balance = method.balance if method.balance is not None else find_balance(BASELINES[method.base](real, 0))
+    return write_recipe(method, real, classifier, tau=tau, class_shares=shares), balance
 
 
 def _reliability_notes(comparison: Comparison) -> list[str]:
     """Return the first reason, if any, why the results are unreliable."""
-    groups, n_seeds = comparison.predictions.groups, len(comparison.predictions.baselines[REAL_ONLY])
+    groups, n_seeds = comparison.predictions.groups, comparison.predictions.n_seeds
     if groups is not None and len(np.unique(groups)) < MIN_GROUPS:
         return [f"the test images form fewer than {MIN_GROUPS} groups, too few for a verdict"]
     if not comparison.has_enough_images.any():
@@ -103,41 +161,51 @@ def _reliability_notes(comparison: Comparison) -> list[str]:
 def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losing: list[str]) -> list[str]:
     """Verdict, recommendation, and the classes that gain or lose."""
     recommended = comparison.shares.get(comparison.recommended_share, comparison.best_with_synthetic)
-    baseline = most_selected(comparison.best_baseline)
+    baseline, title = most_selected(comparison.best_baseline), comparison.objective.title
     against = f"compared with the best method without them ({baseline})"
-    if comparison.verdict == HELPS:
+    advice = f"Use share={comparison.recommended_share:g} ({most_selected(recommended)})."
+    if not comparison.shares:
+        first = f"No method with synthetic images could be applied. Train without them (share=0), with {baseline}."
+    elif comparison.verdict == HELPS:
+        first = f"Synthetic images help: they raise {title} by {format_points(gain)} {against}. {advice}"
+    elif comparison.verdict == HELPS_RARE:
+        others = comparison.rare_classes(comparison.best_with_synthetic).others
         first = (
-            f"Synthetic images help: they raise balanced accuracy by {format_points(gain)} {against}. "
-            f"Use share={comparison.recommended_share:g} ({most_selected(recommended)})."
+            f"Synthetic images help rare classes: the recall of {', '.join(gaining)} rises {against}, and the mean "
+            f"recall of the other classes changes by {format_points(others)}, which is within the margin of "
+            f"{100 * comparison.objective.margin:g}. They change {title} by {format_points(gain)}. {advice}"
         )
     elif comparison.verdict == HURTS:
         which = "every share above the smallest" if len(comparison.shares) > 1 else "the share that was tried"
         first = (
-            f"Synthetic images hurt: {which} lowers balanced accuracy {against}. The best share changes it by "
+            f"Synthetic images hurt: {which} lowers {title} {against}. The best share changes it by "
             f"{format_points(gain)}. Do not use synthetic images (share=0)."
         )
     else:
         first = (
-            "No evidence that synthetic images help: they change balanced accuracy by "
-            f"{format_points(gain)} {against}. "
+            f"No evidence that synthetic images help: they change {title} by {format_points(gain)} {against}. "
             f"Train without synthetic images (share=0), with {baseline}."
         )
-        # a gain in balanced accuracy that a shifted decision boundary explains is no evidence
+        # a gain in the objective that a shifted decision boundary explains is no evidence
         above = comparison.gain_over_offset_curve(comparison.best_with_synthetic)
         if gain.low > 0 and above is not None and above.low <= 0:
             first += (
                 " Class-wise offsets, such as logit adjustment, may reach the same recall of rare classes at a lower "
                 "cost to common classes."
             )
+    sentences = [first]
+    if comparison.verdict in ADVISED and comparison.predictions.unrecognized:
+        names = ", ".join(comparison.predictions.unrecognized)
+        sentences.append(f"Use no synthetic images of {names}: classifiers of the real images do not recognize them.")
     changes = [
         f"{verb} for {'class' if len(names) == 1 else 'classes'} {', '.join(names)}"
         for verb, names in (("increases", gaining), ("decreases", losing))
         if names
     ]
-    if not changes:
-        return [first]
-    test = "significant at 5 %, adjusted for the number of classes"
-    return [first, f"Recall {' and '.join(changes)} ({test})."]
+    if changes:
+        test = "significant at 5 %, adjusted for the number of classes"
+        sentences.append(f"Recall {' and '.join(changes)} ({test}).")
+    return sentences
 
 
 def format_points(interval: Interval) -> str:
@@ -169,18 +237,30 @@ def most_selected(method: Method) -> str:
 
 
 def _method_rows(comparison: Comparison) -> list[Row]:
-    """Rows of every training method, and of the best ones."""
-    rows: list[Row] = []
-    for method in (*comparison.baselines.values(), *comparison.shares.values(), *comparison.display_only.values()):
-        is_baseline = method.name in comparison.predictions.baselines or method.name == LOGIT_ADJUSTMENT
-        rows += _score_rows(comparison, method, is_judged=not is_baseline)
-    rows += _score_rows(comparison, comparison.best_baseline, is_judged=False)
-    rows += _score_rows(comparison, comparison.best_with_synthetic, is_judged=True)
-    rows += (
-        [] if comparison.verdict_policy is None else _score_rows(comparison, comparison.verdict_policy, is_judged=False)
-    )
+    """Rows of the best methods, of every share, and of the other finalists from the best to the worst."""
+    best, policy = comparison.best_baseline, comparison.verdict_policy
+    judged = [comparison.best_with_synthetic] if comparison.shares else []
+    others = sorted(comparison.baselines.values(), key=lambda method: -comparison.score(method)[0])
+    methods = [
+        *((method, True) for method in judged),
+        (best, False),
+        *([] if policy is None else [(policy, False)]),
+        *((method, True) for method in comparison.shares.values()),
+        *((method, False) for method in others),
+        *((method, True) for method in comparison.display_only.values()),
+    ]
+    rows = [row for method, is_judged in methods for row in _score_rows(comparison, method, is_judged=is_judged)]
     # the best baseline has no gain over itself
-    return [row for row in rows if row.subject != comparison.best_baseline.name or row.metric in LEVELS]
+    return [row for row in rows if row.subject != best.name or row.metric in LEVELS]
+
+
+def _rows_left_behind(comparison: Comparison) -> list[Row]:
+    """Scores of the methods that were trained few times, from the best to the worst."""
+    rows = []
+    for method in comparison.predictions.left_behind:
+        rows.append(Row(LEFT_BEHIND, method.name, comparison.objective.title, method.score))
+        rows.append(Row(LEFT_BEHIND, method.name, "trainings", method.n_trainings))
+    return rows
 
 
 def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> list[Row]:
@@ -193,6 +273,7 @@ def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> l
         "gain over class-wise offsets": comparison.gain_over_offset_curve(method),
         "macro F1": proportion_interval(scores.macro_f1),
         "gain in macro F1": interval(scores.macro_f1 - baseline.macro_f1),
+        "recall of rare classes": _rare_recall(comparison, method),
         "calibration error (ECE)": proportion_interval(scores.ece),
         "change in ECE": interval(scores.ece - baseline.ece),
     }
@@ -207,6 +288,13 @@ def _score_rows(comparison: Comparison, method: Method, *, is_judged: bool) -> l
     return rows
 
 
+def _rare_recall(comparison: Comparison, method: Method) -> Interval | None:
+    """Mean recall of the rare classes; None without rare classes."""
+    if not comparison.is_imbalanced:
+        return None
+    return proportion_interval(comparison.rare_and_common_recall(method.scores.recall)[0])
+
+
 def _class_rows(
     comparison: Comparison,
     real: LabeledImages,
@@ -218,7 +306,9 @@ def _class_rows(
     rows = []
     methods = {
         "recall, best baseline": comparison.best_baseline,
-        "recall, best with synthetic": comparison.best_with_synthetic,
+        "recall, best with synthetic": comparison.best_with_synthetic
+        if comparison.shares
+        else comparison.best_baseline,
     }
     for label, name in enumerate(real.classes):
         p, change = float(p_values[label]), changes[label]

@@ -16,7 +16,7 @@ MARKERS = "sDv^<>pXo*Ph"
 
 
 def share_figure(comparison: Comparison) -> Figure:
-    """Plot the gain in balanced accuracy by synthetic share.
+    """Plot the gain in the objective by synthetic share.
 
     Parameters
     ----------
@@ -43,8 +43,9 @@ def share_figure(comparison: Comparison) -> Figure:
 
     return Figure(
         svg(plot, 6.4, 3.2),
-        "Gain or loss of balanced accuracy with synthetic images, compared with the best method without them; 95 % "
-        "intervals. 'filled to balance' adds synthetic images until all classes are equally large, a common practice.",
+        f"Gain or loss of {comparison.objective.title} with synthetic images, compared with the best method without "
+        "them; 95 % intervals. 'filled to balance' adds synthetic images until all classes are equally large, a common "
+        "practice.",
     )
 
 

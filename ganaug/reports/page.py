@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from jinja2 import Environment, Template
 
 from ganaug._version import __version__
+from ganaug.evaluation.recipe import Recipe
 from ganaug.reports.rows import Figure, Row, Table
 
 # shown beside the colors, which some readers cannot tell apart
@@ -17,7 +18,7 @@ LEGENDS = {
     "utility": "Intervals are 95 % intervals. A cell passes if its interval lies entirely on the better side of zero, "
     "and fails if it lies entirely on the worse side. Choices among several methods (best baseline, best with "
     "synthetic, verdict followed) are made on other test images than those that score them. The settings list the "
-    "choices.",
+    "choices. Methods left behind were trained few times; their scores include the luck of these trainings.",
     "synthetic": "Intervals are 95 % intervals. p values are adjusted for all tests of diversity together, and "
     "separately for all tests of composition.",
 }
@@ -55,6 +56,14 @@ class PageContent(Protocol):
     @property
     def figures(self) -> Sequence[Figure]:
         """Pictures."""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """Best training method."""
+
+    @property
+    def folded(self) -> Sequence[str]:
+        """Sections that are folded."""
 
     def tables(self) -> dict[str, Table]:
         """{section: table}."""

@@ -11,16 +11,18 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
+from rich.text import Text
 
 from ganaug._runtime.python_values import as_python
 from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
+from ganaug.evaluation.recipe import Recipe
 from ganaug.reports.page import render_fragment, render_page
 from ganaug.reports.rows import Figure, Row, Table, arrange_tables
 
-SCHEMA = "ganaug-report/2"  # docs/report.schema.json
+SCHEMA = "ganaug-report/3"  # docs/report.schema.json
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Report:
         Settings, counts and choices that a program may need, as JSON can store them.
     figures : tuple of Figure
         Pictures of the page.
+    recipe : Recipe, optional
+        The best training method that was found; of "utility" only.
+    folded : tuple of str
+        Sections that the page folds and a terminal leaves out.
 
     Examples
     --------
@@ -63,6 +69,8 @@ class Report:
     rows: tuple[Row, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     figures: tuple[Figure, ...] = ()
+    recipe: Recipe | None = None
+    folded: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a table.
@@ -90,6 +98,7 @@ class Report:
             "summary": list(self.summary),
             "facts": {name: as_python(value) for name, value in self.facts.items()},
             "rows": [asdict(row) for row in self.rows],
+            "recipe": None if self.recipe is None else asdict(self.recipe),
         }
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -115,7 +124,7 @@ class Report:
         >>> import json
         >>> from ganaug.reports import Report
         >>> json.loads(Report("bias", "Composition", "pass", (), ()).to_json())["schema"]
-        'ganaug-report/2'
+        'ganaug-report/3'
         """
         # NaN is not standard JSON, and other parsers reject it
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -184,12 +193,19 @@ class Report:
         parts: list[RenderableType] = [f"[bold]{_plain(self.title)}: {_plain(self.verdict)}[/]", ""]
         parts += [_plain(sentence) for sentence in self.summary]
         for section, (metrics, subjects) in self.tables().items():
+            if section in self.folded:
+                parts += ["", f"{_plain(section)}: {len(subjects)} rows in the page and the JSON."]
+                continue
             columns = [Column(_plain(metric), overflow="fold") for metric in ("", *metrics)]
             table = TerminalTable(*columns, title=_plain(section), title_justify="left")
             for subject, cells in subjects.items():
                 texts = [_colored(cells[metric]) if metric in cells else "" for metric in metrics]
                 table.add_row(_plain(subject), *texts)
             parts += ["", table]
+        if self.recipe is not None:
+            parts += ["", f"[bold]Best method found: {_plain(self.recipe.name)}[/]", _plain(self.recipe.text), ""]
+            # lines stay whole, so that they can be copied
+            parts.append(Text(printable(self.recipe.code), no_wrap=True, overflow="ignore"))
         return Group(*parts)
 
 

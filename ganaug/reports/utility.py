@@ -7,12 +7,14 @@ import numpy as np
 import torch
 
 from ganaug._runtime.library_defaults import library_defaults
+from ganaug._runtime.lookup import lookup
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
 from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
 from ganaug.evaluation.matching import check_image_set, check_trainable, drop_synthetic, match_classes, match_synthetic
+from ganaug.evaluation.objectives import MARGIN, OBJECTIVES
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
@@ -32,17 +34,22 @@ def utility_report(
     test: LabeledImages | None = None,
     groups: str | Sequence[Any] | np.ndarray | None = None,
     shares: Sequence[float] = SHARES,
+    objective: str = "balanced_accuracy",
+    margin: float = MARGIN,
     n_seeds: int = 5,
     n_folds: int = 3,
     time_budget: float | None = None,
+    n_jobs: int | None = None,
     resamples: int = 1000,
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> Report:
     """Compare classifiers trained with synthetic images to classifiers trained without, on real test images.
 
-    The baselines are real images only, class weights, oversampling, logit adjustment (Menon et al. 2021), classical
-    augmentation and SMOTE. Each method and seed trains a new classifier, all for the same number of steps.
+    The baselines are real images only, class weights, oversampling, classical augmentation, RandAugment, mixup, CutMix
+    and SMOTE, with several balances of the classes, longer trainings, and logit adjustment (Menon et al. 2021). All are
+    tried in a few trainings; the best, and the best with synthetic images, are trained with every seed and fold, see
+    `ganaug.evaluation.halving`.
 
     Parameters
     ----------
@@ -60,13 +67,23 @@ def utility_report(
         Group of each image of `real` (a patient, a slide), or a column of metadata. A group is never split between
         training and test images, and is resampled as a whole. None: the column `group_id`, if there is one.
     shares : sequence of float
-        Synthetic shares to try, each in (0, 1), of what is drawn from each class. Classes are drawn equally often.
+        Synthetic shares to try, each in (0, 1), of what is drawn from each class.
+    objective : str
+        What methods are selected and judged by: "balanced_accuracy", "macro_f1", or "rare_recall", the mean recall of
+        the classes that have fewer images than the mean class, of methods that lose at most `margin` in the others.
+    margin : float
+        Loss of the mean recall of the other classes that a gain of rare classes may cost.
     n_seeds : int
-        Classifiers for each method and fold.
+        Classifiers of the best methods, for each fold.
     n_folds : int
         Folds without `test`; fewer if a class is small.
     time_budget : float, optional
-        Seconds after which no further seed starts. It does not limit the fitting of generators.
+        Seconds for the trainings of classifiers. It leaves out methods and seeds; the best methods are trained with at
+        least two seeds. It does not limit the fitting of generators.
+    n_jobs : int, optional
+        Classifiers that are trained at once, as in scikit-learn: -1 for one a core. None: what
+        `joblib.parallel_config` says, else one for each core that torch may use. A backend of joblib, such as "ray" or
+        "dask", spreads them over a cluster.
     resamples : int
         Bootstrap resamples of the intervals.
     random_state : int
@@ -77,15 +94,17 @@ def utility_report(
     Returns
     -------
     Report
-        Verdict "helps", "no evidence" or "hurts", against the best baseline. `facts` contains the recommended `share`
-        (0: use no synthetic images) and the classes that gain and lose.
+        Verdict "helps", "helps rare classes", "no evidence" or "hurts", against the best baseline. `facts` contains the
+        recommended `share` (0: use no synthetic images), that of each class, and the classes that gain and lose.
+        `recipe` is the best method found, with or without synthetic images, as text and as a program.
 
     Raises
     ------
     DataError
         If test images leaked into the generator, a class is too small to split, or image sets do not match.
     ValueError
-        If a parameter is invalid, or `test` is missing for synthetic images.
+        If a parameter is invalid, `test` is missing for synthetic images, or no class is rare with
+        ``objective="rare_recall"``.
 
     Examples
     --------
@@ -107,11 +126,16 @@ def utility_report(
     shares = checked_shares(shares)
     if n_seeds < 1 or n_folds < 2:
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
+    if not 0 <= margin < 1:
+        raise ValueError(f"margin must be a fraction in [0, 1), such as 0.01 for a point; got {margin!r}.")
+    lookup(OBJECTIVES, objective, "objective")
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
     check_image_set(real, "real")
     real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
     source = _check_source(augmenter_or_synthetic, real, test)
+    if objective == "rare_recall" and len({*real.counts.values()}) == 1:
+        raise ValueError("objective='rare_recall' needs rare classes, and all classes of the real images are as large.")
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
     trial = Trial(
@@ -123,7 +147,10 @@ def utility_report(
         groups=test_groups,
         shares=shares,
         seeds=range(random_state, random_state + n_seeds),
+        objective=objective,
+        margin=margin,
         time_budget=time_budget,
+        n_jobs=n_jobs,
         progress=progress or (lambda step, done, total: None),  # noqa: ARG005
         notes=notes,
     )
@@ -136,8 +163,9 @@ def utility_report(
         "seeds": predictions.n_seeds,
         "groups": None if test_groups is None else len(np.unique(test_groups)),
     }
-    comparison = Comparison(predictions, resamples=resamples, seed=random_state)
-    return report_on(comparison, real, real if test is None else test, settings, notes)
+    comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
+    tested = real if test is None else test
+    return report_on(comparison, real, tested, settings, notes, classifier=trainer)
 
 
 def checked_shares(shares: Sequence[float]) -> list[float]:

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from ganaug import AugmentedClassifier
+from ganaug import AugmentedClassifier, LabeledImages
 from ganaug.estimators import share_selection
 from ganaug.evaluation import Fold
 from tests.planted.test_utility_verdict import PoolGenerator, digits
@@ -107,9 +107,9 @@ def test_groups_stay_together_in_the_inner_folds(sets, monkeypatch):
     folds = []
     original = share_selection.ShareSelector._predict_fold
 
-    def recorded(self, rows, fold):
+    def recorded(self, rows, fold, *options):
         folds.append((set(groups[fold.train.numpy()]), set(groups[fold.test.numpy()])))
-        return original(self, rows, fold)
+        return original(self, rows, fold, *options)
 
     monkeypatch.setattr(share_selection.ShareSelector, "_predict_fold", recorded)
     with_pool(validation, shares=(0.25,), cv=2).fit(X, y, groups=groups)
@@ -176,3 +176,33 @@ def test_invalid_parameters_are_named(sets, options):
     _, validation, (X, y), _ = sets
     with pytest.raises(ValueError, match=next(iter(options))), warnings.catch_warnings():
         with_pool(validation, **options).fit(X, y)
+
+
+class HalfWrong(OfRows):
+    """A generator whose samples of the first class show another one."""
+
+    def sample(self, counts, *, random_state=None):
+        images = super().sample(counts, random_state=random_state)
+        wrong = super().sample({"1": len(images)}, random_state=random_state)
+        is_zero = images.labels == images.classes.index("0")
+        pixels = torch.where(is_zero[:, None, None, None], wrong.images, images.images)
+        return LabeledImages(pixels, images.labels, images.classes)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_class_whose_samples_show_another_gets_no_synthetic_rows(sets, n_jobs):
+    _, validation, (X, y), _ = sets
+    model = with_pool(validation, n_jobs=n_jobs).set_params(augmenter=HalfWrong(validation)).fit(X, y)
+    assert model.share_ > 0
+    assert model.class_shares_ == {value: 0.0 if value == 0 else model.share_ for value in range(10)}
+
+
+def test_the_balance_of_the_classes_is_selected():
+    """Where classes overlap and one is rare, balancing raises the recall."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [400, 40])
+    X = np.clip(rng.normal(110 + 40 * y[:, None], 30, (440, 1)), 0, 255).repeat(64, 1)
+    model = AugmentedClassifier(LogisticRegression(max_iter=300), OfRows(None), random_state=0, shares=(0.25,))
+    assert model.fit(X, y).balance_ >= 0.5
+    even = np.r_[0:40, 400:440]
+    assert model.fit(X[even], y[even]).balance_ == 0

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganaug import GANAugmenter, LabeledImages, write_folder
+from ganaug.evaluation import CLASSIFIERS, CNN
 from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
 from tests.planted.test_utility_verdict import digits
 
@@ -26,10 +27,17 @@ def folders(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def small_classifier(monkeypatch):
+    """Trainings in this process are short."""
+    monkeypatch.setitem(CLASSIFIERS, "cnn", CNN(steps=60, width=8))
+
+
 def test_harm_is_in_the_report_the_json_and_the_exit_status(folders, tmp_path):
     process = ganaug(
         *("evaluate", folders / "train", "--synthetic", folders / "wrong", "--test", folders / "test"),
         *("--out", tmp_path / "page.html", "--json", tmp_path / "report.json", "--seeds", "2", "--shares", "0.25,0.5"),
+        *("--time-budget", "1s"),
     )
     assert process.returncode == 4, process.stderr
     assert "hurts" in process.stdout
@@ -38,6 +46,10 @@ def test_harm_is_in_the_report_the_json_and_the_exit_status(folders, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "Do not use synthetic images (share=0)" in page
+    # the last lines are the best training without them, which runs
+    assert report["recipe"]["code"] in process.stdout
+    assert "GANAugmenter" not in report["recipe"]["code"]
+    assert "Best method found" in page
 
 
 @pytest.mark.parametrize(("source", "status", "verdict"), [("more", 0, "helps"), ("few", 3, "no evidence")])

@@ -193,8 +193,8 @@ def test_gray_synthetic_images_become_rgb_beside_real_ones_in_color():
 class Advice:
     """The part of a utility report that MixedDataset reads."""
 
-    def __init__(self, share):
-        self.facts = {"share": share}
+    def __init__(self, share, **facts):
+        self.facts = {"share": share, **facts}
 
 
 @pytest.mark.parametrize("advised_share", [0.0, 0.25])
@@ -203,6 +203,22 @@ def test_share_auto_follows_the_report(advised_share):
     assert mixed.share == pytest.approx(advised_share)
     with pytest.raises(ValueError, match="report=utility_report"):
         MixedDataset(REAL, FAKE, share="auto")
+
+
+def test_share_auto_uses_nothing_synthetic_of_classes_that_the_report_leaves_out():
+    advice = Advice(0.25, class_shares={"a": 0.25, "b": 0.0}, balance=1.0)
+    mixed = MixedDataset(REAL, FAKE, share="auto", report=advice)
+    labels = torch.tensor(mixed.targets)
+    assert mixed.share == pytest.approx(0.25)
+    assert set(labels[mixed.is_synthetic].tolist()) == {0}
+    assert torch.bincount(labels, mixed.sample_weights()).tolist() == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(("balance", "expected"), [(0.0, [14, 4]), (0.5, [14**0.5, 2]), (1.0, [1, 1]), (None, [1, 1])])
+def test_share_auto_balances_classes_as_the_report_found_best(balance, expected):
+    mixed = MixedDataset(REAL, FAKE, share="auto", report=Advice(0.25, balance=balance))
+    weights = torch.bincount(torch.tensor(mixed.targets), mixed.sample_weights())
+    assert (weights * sum(expected)).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("share", [0.4, 0.7])

@@ -159,15 +159,12 @@ def test_a_decision_boundary_that_only_moved_is_no_gain():
 
 @pytest.fixture(scope="module")
 def boundary_only():
-    """Synthetic images only move the boundary of the best baseline, which is not "real only".
-
-    Logit adjustment of "real only" is a baseline anyway; that of other baselines is not.
-    """
+    """Synthetic images only move the boundary of the best baseline, and logit adjustment is not tried."""
     random = np.random.default_rng(0)
     logits = noisy_logits(random, 2, 1000)
     good = subtract_prior(logits, IMBALANCED, -0.5)  # favors the common class
     baselines = {"real only": normalize(random.normal(size=logits.shape)), "classical augmentation": good}
-    return two_classes(baselines, subtract_prior(good, IMBALANCED, 0.4))
+    return two_classes(baselines, subtract_prior(good, IMBALANCED, 0.4), logit_adjustment=False)
 
 
 def test_moving_the_boundary_of_the_best_baseline_is_no_gain(boundary_only):
@@ -189,6 +186,17 @@ def test_the_offset_curve_reaches_methods_that_favor_the_common_classes():
     assert comparison.gain_over_offset_curve(comparison.best_with_synthetic).value == pytest.approx(0, abs=0.01)
 
 
+def test_logit_adjustment_of_any_baseline_undoes_what_synthetic_images_only_moved():
+    """The same boundary, but now the best baseline is tried with logit adjustment, which reaches it at no cost."""
+    random = np.random.default_rng(0)
+    logits = noisy_logits(random, 2, 1000)
+    good = subtract_prior(logits, IMBALANCED, -0.5)
+    baselines = {"real only": normalize(random.normal(size=logits.shape)), "classical augmentation": good}
+    comparison = two_classes(baselines, subtract_prior(good, IMBALANCED, 0.4))
+    assert comparison.gain(comparison.best_with_synthetic).value < 0.005
+    assert all("classical augmentation, logit adjustment" in name for name in comparison.best_baseline.selected)
+
+
 def test_a_method_below_a_curve_that_turns_back_is_no_gain():
     """With three classes, too large an offset predicts the rarest class only, and the less rare one loses again."""
     log_prior = np.log(np.array([0.9, 0.08, 0.02]))
@@ -206,10 +214,13 @@ def test_logit_adjustment_is_a_baseline_that_undoes_the_prior():
     real_only = normalize(noisy_logits(np.random.default_rng(0), 2, 500, separation=2) + log_prior)
     comparison = two_classes({"real only": real_only}, real_only, log_prior=log_prior, resamples=100)
     adjusted, plain = (
-        comparison.baselines[name].scores.balanced_accuracy[0] for name in (LOGIT_ADJUSTMENT, "real only")
+        comparison.baselines[name].scores.balanced_accuracy[0]
+        for name in (f"real only, {LOGIT_ADJUSTMENT}", "real only")
     )
     assert adjusted > plain + 0.1
-    assert set(comparison.best_baseline.selected) <= {f"{LOGIT_ADJUSTMENT}, tau {tau}" for tau in ("0.75", "1", "1.25")}
+    assert set(comparison.best_baseline.selected) <= {
+        f"real only, {LOGIT_ADJUSTMENT}, tau {tau}" for tau in ("0.75", "1", "1.25")
+    }
 
 
 def test_the_policy_uses_synthetic_images_that_gain_and_not_those_that_harm():
