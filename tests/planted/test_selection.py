@@ -68,7 +68,7 @@ def sets():
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch):
     monkeypatch.setattr(measurement, "MIN_STEPS", 80)
-    monkeypatch.setattr(measurement, "CLASSIFIER_WIDTH", 8)
+    monkeypatch.setattr(measurement, "CLASSIFIER", {"width": 8})
 
 
 def select(images, sampler, tmp_path, strategy="full", share="auto", **options):
