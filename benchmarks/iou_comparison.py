@@ -35,7 +35,7 @@ class IoUComparison(Comparison):
 
         def mean_iou(name: str) -> float:
             values = []
-            for predicted in self._adjusted(name)[seeds][:, images].argmax(2):
+            for predicted in self.candidates.table(name)[seeds][:, images].argmax(2):
                 both = np.bincount(labels[predicted == labels], minlength=n_labels)
                 union = np.bincount(labels, minlength=n_labels) + np.bincount(predicted, minlength=n_labels) - both
                 values.append((both[union > 0] / union[union > 0]).mean())

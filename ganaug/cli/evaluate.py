@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ganaug._runtime.terminal import printable
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
 from ganaug.cli.reading import read, reader_like
@@ -80,8 +81,8 @@ def evaluate(
 
     Without --run and --synthetic a generator is fitted in each fold. The last lines are the best training method found,
     with or without synthetic images, as a program. Exit status: 0 if synthetic images are advised, because they help or
-    help rare classes; 3 if there is no evidence that they do; 4 if they hurt. --time-budget (20m, if --steps is not
-    given): a third of it is for generators, the rest for classifiers. Samples and predictions are cached, so that a
+    help rare classes; 3 if there is no evidence that they do; 4 if they hurt. --time-budget (20m, without --steps and
+    --run): a third of it is for generators, the rest for classifiers. Samples and predictions are cached, so that a
     second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
@@ -92,11 +93,8 @@ def evaluate(
         from ganaug.reports.utility import utility_report
 
         images, test_images, generated = _read_sets(data, test, synthetic, options)
-        budget = options.time_budget or (DEFAULT_BUDGET if options.steps is None else None)
         n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
-        if budget is not None and n_fits:
-            sampler.set_params(time_budget=GENERATORS * budget / n_fits)
-            budget *= 1 - GENERATORS
+        budget = _split_budget(sampler, options, run, n_fits)
         source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
@@ -115,10 +113,30 @@ def evaluate(
                 random_state=options.seed or 0,
                 progress=progress,
             )
-        show(report)
+        _show(report)
         report.write(out, as_json)
         print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
     sys.exit(EXIT_STATUS[report.verdict])
+
+
+def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: int) -> float | None:
+    """Give generators their part of the time budget; return what remains for classifiers. None: no limit."""
+    budget = options.time_budget
+    # a number of steps, or a run, says how long a generator is trained
+    if budget is None and run is None and getattr(sampler, "n_steps", None) is None:
+        budget = DEFAULT_BUDGET
+    if budget is None or not n_fits:
+        return budget
+    sampler.set_params(time_budget=GENERATORS * budget / n_fits)
+    return (1 - GENERATORS) * budget
+
+
+def _show(report: Any) -> None:
+    """Print the report, and last the program of the best method."""
+    show(report)
+    if report.recipe is not None:
+        # whole lines, so that they can be copied
+        click.echo(f"\n{printable(report.recipe.code)}\n")
 
 
 def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: Path | None) -> None:

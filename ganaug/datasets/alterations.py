@@ -135,7 +135,7 @@ class Alteration:
         parts = [part for part in (self.alter, self.mix) if part is not None]
         if not all(getattr(part, "__module__", "").startswith("ganaug.") for part in parts):
             return None
-        versions = [f"{name} {version(name)}" for name in ("albumentations", "torchvision")]
+        versions = [f"{name} {version(name)}" for name in ("albumentations", "pillow", "torchvision")]
         # an object is described by its attributes, a function by its name
         texts = [getattr(part, "__qualname__", repr(part)) for part in parts]
         return " ".join([str(self.is_classical), *texts, *versions])

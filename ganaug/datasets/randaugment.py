@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import generator
+from ganaug.io.image_tensors import to_pillow, to_tensor
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,14 @@ class RandAugmentation:
         """Alter images, (N, C, H, W), uint8. Deterministic in its arguments, and safe to call from several threads."""
         from torchvision.transforms.v2 import RandAugment
 
+        if not len(images):
+            return images
         transform = RandAugment(self.n_operations, self.magnitude)
+        # as PIL images: operations on tensors compute in torch's default dtype, and take four times as long
+        pictures = [to_pillow(image) for image in images]
         with _DrawFrom(generator(seed, "randaugment")):
-            return torch.stack([transform(image) for image in images]) if len(images) else images
+            altered = [transform(picture) for picture in pictures]
+        return torch.stack([to_tensor(picture) for picture in altered])
 
 
 class _DrawFrom(TorchFunctionMode):

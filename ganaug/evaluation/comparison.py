@@ -8,13 +8,13 @@ would favor whichever group of methods has more candidates.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT, TAUS
+from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT
 from ganaug.evaluation.bootstrap import Interval, Resamples, holm, interval
-from ganaug.evaluation.objectives import MARGIN, Objective, count_predictions
+from ganaug.evaluation.candidates import Candidates
+from ganaug.evaluation.objectives import MARGIN, Objective
 from ganaug.evaluation.offset_curve import OFFSET_STRENGTHS, height_above_curve, mean_recalls
 from ganaug.evaluation.predictions import MIN_GROUPS, MIN_IMAGES, Predictions, share_name
 from ganaug.evaluation.scores import Scores, adjust_logits, compute_recall, compute_scores
@@ -169,56 +169,13 @@ class Comparison:
         return Method(name, table, compute_scores(self.predictions.labels, table, self.resamples), tuple(selected))
 
     @cached_property
-    def _candidates(self) -> dict[str, tuple[str, float]]:
-        """{name: (training method, strength of logit adjustment)} of everything that can be selected."""
-        taus = (0.0, *TAUS) if self.predictions.logit_adjustment else (0.0,)
-        return {adjusted_name(name, tau): (name, tau) for name in self.predictions.candidates for tau in taus}
-
-    def training_method(self, candidate: str) -> tuple[str, float]:
-        """Return the training method and the strength of logit adjustment of a name in `Method.selected`.
-
-        Parameters
-        ----------
-        candidate : str
-            Name of a candidate.
-
-        Returns
-        -------
-        name : str
-            Name of the training method.
-        tau : float
-            0 for none.
-        """
-        return self._candidates[candidate]
-
-    def _adjusted(self, candidate: str, seeds: Any = slice(None), images: Any = slice(None)) -> np.ndarray:
-        """Log-probabilities of a candidate, or of some of its seeds and images."""
-        # computed where needed: the tables of all candidates would not fit into memory
-        name, tau = self._candidates[candidate]
-        table: np.ndarray = self.predictions.candidates[name][seeds, images]
-        return adjust_logits(table, self.predictions.log_prior, tau) if tau else table
-
-    @cached_property
-    def _counts(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """True positives, predictions and images of each class for every candidate, by fold and seed: (F, S, K)."""
-        n_classes, labels = len(self.predictions.log_prior), self.predictions.labels
-        folds = [self.predictions.folds == fold for fold in np.unique(self.predictions.folds)]
-        counts = {}
-        for candidate in self._candidates:
-            predicted = self._adjusted(candidate).argmax(2)
-            parts = [
-                [count_predictions(labels[fold], of_seed[fold], n_classes) for of_seed in predicted] for fold in folds
-            ]
-            hits, totals, support = np.moveaxis(np.array(parts), 2, 0)
-            counts[candidate] = hits, totals, support
-        return counts
+    def candidates(self) -> Candidates:
+        """Everything that can be selected."""
+        return Candidates(self.predictions, self.objective)
 
     def _select_best(self, names: Iterable[str], images: np.ndarray, seeds: np.ndarray) -> str:
-        """The method with the best objective on masks of images (N,), whole folds, and seeds (S,)."""
-        names = list(names)
-        folds = np.isin(np.unique(self.predictions.folds), self.predictions.folds[images])
-        counts = [tuple(each[folds][:, seeds].sum(0) for each in self._counts[name]) for name in names]
-        return names[self.objective.select(counts)]
+        """The candidate with the best objective on masks of images (N,), whole folds, and seeds (S,)."""
+        return self.candidates.select_best(list(names), images, seeds)
 
     def _cross_select(self, name: str, select: Callable[[np.ndarray, np.ndarray], str]) -> Method:
         """Score, in each fold and seed, the method that `select` returns for masks of the other images and seeds."""
@@ -232,7 +189,7 @@ class Comparison:
                 other_seeds = np.arange(n_seeds) != seed if n_seeds > 1 else np.array([True])
                 # selecting by the scores that are reported would make them too good
                 selected.append(select(~in_fold, other_seeds))
-                table[seed, in_fold] = self._adjusted(selected[-1], seed, in_fold)
+                table[seed, in_fold] = self.candidates.table(selected[-1], seed, in_fold)
         return self.score_method(name, table, selected)
 
     def _cross_select_best(self, name: str, methods: Iterable[str], *, is_adjusted: bool | None = None) -> Method:
@@ -240,17 +197,8 @@ class Comparison:
 
         Candidates are training methods with and without logit adjustment; `is_adjusted`: only with, or only without.
         """
-        names = self._with_adjustment(methods, is_adjusted=is_adjusted)
+        names = self.candidates.of_methods(methods, is_adjusted=is_adjusted)
         return self._cross_select(name, lambda images, seeds: self._select_best(names, images, seeds))
-
-    def _with_adjustment(self, methods: Iterable[str], *, is_adjusted: bool | None = None) -> list[str]:
-        """Names of the candidates of training methods."""
-        chosen = set(methods)
-        return [
-            candidate
-            for candidate, (name, tau) in self._candidates.items()
-            if name in chosen and is_adjusted in (None, tau != 0)
-        ]
 
     @cached_property
     def baselines(self) -> dict[str, Method]:
@@ -309,7 +257,7 @@ class Comparison:
             )
             share = comparison.recommended_share
             methods = self.predictions.with_synthetic[share] if share else self.predictions.baselines
-            return self._select_best(self._with_adjustment(methods), images, seeds)
+            return self._select_best(self.candidates.of_methods(methods), images, seeds)
 
         return self._cross_select("verdict followed", follow_verdict)
 
@@ -516,11 +464,6 @@ class Comparison:
             }
         share_of = {name: share for share, tables in self.predictions.with_synthetic.items() for name in tables}
         selected = self.best_with_synthetic.selected
-        most_selected, _ = self._candidates[max(selected, key=selected.count)]
+        most_selected, _ = self.candidates.methods[max(selected, key=selected.count)]
         # the selected method can help although no single share does
         return choose_share(gains) or share_of[most_selected]
-
-
-def adjusted_name(name: str, tau: float) -> str:
-    """Return the name of a training method with logit adjustment of strength `tau`."""
-    return f"{name}, {LOGIT_ADJUSTMENT}, tau {tau:g}" if tau else name

@@ -19,7 +19,6 @@ is really the best may be left behind, but then synthetic images are added to a 
 and is compared with them: worthless samples gain nothing over it.
 """
 
-import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from ganaug.evaluation.training_set import NotApplicableError
 
 N_SURVIVORS, N_FINALISTS = 4, 2  # methods after the first two rounds and after the third
 MIN_SEEDS = 2  # of the finalists, whatever the time budget
+SEEDS_BEFORE_EXTRAS = 4  # two seeds say little about chance, so more seeds come before more methods
 
 
 class Cell(NamedTuple):
@@ -186,8 +186,11 @@ class Rounds:
             The seeds that were run.
         """
         extras = list(extras)
-        while extras and not self.clock.allows(self._cost([*core, *extras], MIN_SEEDS)):
-            self.note(f"there was no time for {extras.pop().name!r}")
+        without_time = []
+        while extras and not self.clock.allows(self._cost([*core, *extras], SEEDS_BEFORE_EXTRAS)):
+            without_time.append(extras.pop().name)
+        if without_time:
+            self.note(f"there was no time for {', '.join(reversed(without_time))}")
         finalists, seeds, costs = [*core, *extras], list[int](), list[float]()
         for seed in self.seeds:
             start = self.clock.elapsed
@@ -276,8 +279,3 @@ def merge_cells(folds: Sequence[np.ndarray], tables: dict[Cell, np.ndarray], see
         for number, rows in enumerate(folds):
             merged[place, rows] = tables[Cell(number, seed)]
     return merged
-
-
-def format_duration(seconds: float) -> str:
-    """Format a time for a message: '40 s', '12 min'."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"

@@ -1,7 +1,7 @@
 """A comparison of training methods as a report: its sentences, rows and figures."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,8 @@ LEFT_BEHIND = "Methods left behind after their first trainings"
 METHODS, RECALL = "Training methods", "Recall by class: best baseline and best with synthetic"
 GAIN = "gain over best baseline"
 STATES = {HELPS: "pass", HELPS_RARE: "pass", HURTS: "fail"}
-LEVELS = (
-    "balanced accuracy",
-    "macro F1",
-    "recall of rare classes",
-    "calibration error (ECE)",
-)  # the other metrics compare with the baseline
+# the other metrics compare with the baseline
+LEVELS = ("balanced accuracy", "macro F1", "recall of rare classes", "calibration error (ECE)")
 
 
 def report_on(
@@ -76,23 +72,14 @@ def report_on(
     notes = [*notes, *_reliability_notes(comparison)]
     recipe, balance = _find_recipe(comparison, real, classifier)
     facts = {
-        "share": comparison.recommended_share,
-        "class_shares": class_shares(comparison, real.classes),
-        "balance": balance,
-        "objective": comparison.objective.name,
-        "margin": comparison.objective.margin,
+        **_advice(comparison, real.classes, balance),
         "gain": gain.value,
         "gain_interval": [gain.low, gain.high],
         "gaining_classes": gaining,
         "losing_classes": losing,
         **settings,
-        "best baseline, selections": dict(Counter(baseline.selected)),
-        "best with synthetic, selections": dict(Counter(best.selected)),
-        **(
-            {}
-            if comparison.verdict_policy is None
-            else {"verdict followed, selections": dict(Counter(comparison.verdict_policy.selected))}
-        ),
+        **_selections({"best baseline": baseline, "best with synthetic": best}),
+        **_selections({"verdict followed": comparison.verdict_policy}),
         "notes": notes,
     }
     return Report(
@@ -110,6 +97,24 @@ def report_on(
         recipe,
         (LEFT_BEHIND,),
     )
+
+
+def _advice(comparison: Comparison, classes: Sequence[str], balance: float | None) -> dict[str, Any]:
+    """What the comparison advises, and what it judges by, as facts of the report."""
+    return {
+        "share": comparison.recommended_share,
+        "class_shares": class_shares(comparison, classes),
+        "balance": balance,
+        "objective": comparison.objective.name,
+        "margin": comparison.objective.margin,
+    }
+
+
+def _selections(methods: Mapping[str, Method | None]) -> dict[str, Any]:
+    """How often each training method was selected, as facts of the report."""
+    return {
+        f"{name}, selections": dict(Counter(method.selected)) for name, method in methods.items() if method is not None
+    }
 
 
 def class_shares(comparison: Comparison, classes: Sequence[str]) -> dict[str, float]:
@@ -135,7 +140,7 @@ def _find_recipe(comparison: Comparison, real: LabeledImages, classifier: Any) -
     """The recipe of the best method, and how far it balances the classes; None where the methods are not known."""
     share = comparison.recommended_share
     best = comparison.shares[share] if share else comparison.best_baseline
-    name, tau = comparison.training_method(most_selected(best))
+    name, tau = comparison.candidates.methods[most_selected(best)]
     method = comparison.predictions.methods.get(name)
     if method is None:
         return None, None

@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
-from rich.text import Text
 
 from ganaug._runtime.python_values import as_python
 from ganaug._runtime.storage import atomic_write, write_bytes
@@ -203,9 +202,7 @@ class Report:
                 table.add_row(_plain(subject), *texts)
             parts += ["", table]
         if self.recipe is not None:
-            parts += ["", f"[bold]Best method found: {_plain(self.recipe.name)}[/]", _plain(self.recipe.text), ""]
-            # lines stay whole, so that they can be copied
-            parts.append(Text(printable(self.recipe.code), no_wrap=True, overflow="ignore"))
+            parts += ["", f"[bold]Best method found: {_plain(self.recipe.name)}[/]", _plain(self.recipe.text)]
         return Group(*parts)
 
 

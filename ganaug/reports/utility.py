@@ -19,6 +19,7 @@ from ganaug.evaluation.objectives import MARGIN, OBJECTIVES
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
+from ganaug.io.paths import shorten
 from ganaug.reports.comparison import report_on
 from ganaug.reports.report import Report
 
@@ -125,20 +126,16 @@ def utility_report(
     ('helps', 0.5)
     """
     shares = checked_shares(shares)
-    if n_seeds < 1 or n_folds < 2:
-        raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
-    if not 0 <= margin < 1:
-        raise ValueError(f"margin must be a fraction in [0, 1), such as 0.01 for a point; got {margin!r}.")
-    lookup(OBJECTIVES, objective, "objective")
+    _check_options(n_seeds, n_folds, objective, margin)
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
     check_image_set(real, "real")
     real, group_ids = _real_images(real, resolve_groups(real, groups), notes, "real")
     source = _check_source(augmenter_or_synthetic, real, test)
-    if objective == "rare_recall" and len({*real.counts.values()}) == 1:
-        raise ValueError("objective='rare_recall' needs rare classes, and all classes of the real images are as large.")
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
+    if objective == "rare_recall":
+        _check_rare_classes(real, real if test is None else test)
     trial = Trial(
         real,
         source,
@@ -161,13 +158,42 @@ def utility_report(
     settings = {
         "classifier": trainer.name,
         "training images": len(real),
-        "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
+        **_describe_test(real, test, splits, test_groups),
         "seeds": predictions.n_seeds,
-        "groups": None if test_groups is None else len(np.unique(test_groups)),
     }
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
     tested = real if test is None else test
     return report_on(comparison, real, tested, settings, notes, classifier=trainer)
+
+
+def _describe_test(
+    real: LabeledImages, test: LabeledImages | None, splits: Sequence[Fold], groups: np.ndarray | None
+) -> dict[str, Any]:
+    """What was tested on, as facts of the report."""
+    return {
+        "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
+        "groups": None if groups is None else len(np.unique(groups)),
+    }
+
+
+def _check_options(n_seeds: int, n_folds: int, objective: str, margin: float) -> None:
+    """Raise ValueError for an invalid option."""
+    if n_seeds < 1 or n_folds < 2:
+        raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
+    if not 0 <= margin < 1:
+        raise ValueError(f"margin must be a fraction in [0, 1), such as 0.01 for a point; got {margin!r}.")
+    lookup(OBJECTIVES, objective, "objective")
+
+
+def _check_rare_classes(real: LabeledImages, tested: LabeledImages) -> None:
+    """Raise ValueError if no class that is smaller than the mean class has test images."""
+    mean = len(real) / len(real.classes)
+    if not any(count < mean and tested.counts[name] for name, count in real.counts.items()):
+        raise ValueError(
+            "objective='rare_recall' needs a class with fewer images than the mean class, and test images of it: "
+            f"the real images have {shorten([f'{name}: {count}' for name, count in real.counts.items()])}. "
+            "Choose another objective."
+        )
 
 
 def checked_shares(shares: Sequence[float]) -> list[float]:

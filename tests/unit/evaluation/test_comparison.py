@@ -5,7 +5,7 @@ import pytest
 
 from ganaug.evaluation import Comparison, Predictions
 from ganaug.evaluation.baselines import LOGIT_ADJUSTMENT
-from ganaug.evaluation.comparison import HELPS, HURTS, NO_EVIDENCE
+from ganaug.evaluation.comparison import HELPS, HELPS_RARE, HURTS, NO_EVIDENCE
 
 N_CLASSES, PER_CLASS, N_SEEDS = 4, 60, 5
 LABELS = np.arange(N_CLASSES * PER_CLASS) % N_CLASSES
@@ -349,3 +349,107 @@ def test_the_class_that_gains_is_named():
     assert p_values[N_CLASSES - 1] < 0.05
     assert changes[N_CLASSES - 1].value > 0.15
     assert (p_values[:-1] > 0.05).all()
+
+
+def changed_recalls(changes, baseline=0.7, seed=0, per_class=400):
+    """Predictions of two methods for four classes; `changes`: what the one with synthetic images does to the recall of
+    each class."""
+    labels = np.arange(N_CLASSES * per_class) % N_CLASSES
+    random = np.random.default_rng(seed)
+    difficulty = random.uniform(size=(N_SEEDS, len(labels)))
+
+    def with_recalls(recalls):
+        is_right = difficulty < np.asarray(recalls)[labels]
+        predicted = np.where(is_right, labels, (labels + 1) % N_CLASSES)
+        return np.log(np.where(np.arange(N_CLASSES) == predicted[..., None], 0.7, 0.1))
+
+    return Predictions(
+        labels,
+        np.arange(len(labels)) // N_CLASSES % 5,
+        None,
+        LOG_PRIOR,
+        {"real only": with_recalls([baseline] * N_CLASSES)},
+        {0.25: {"25%": with_recalls(baseline + np.array(changes))}},
+        {},
+        logit_adjustment=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "share"),
+    [
+        ((-0.02, -0.02, 0, 0.03), "no evidence", 0.0),
+        ((-0.001, 0, 0.0, 0.1), "helps", 0.25),
+        ((0, 0, 0, 0), "no evidence", 0.0),
+        ((-0.1, -0.1, -0.1, -0.1), "hurts", 0.0),
+    ],
+    ids=["the others lose more than the margin", "a clear gain", "no change", "harm"],
+)
+def test_the_verdict_follows_the_recalls(changes, verdict, share):
+    comparison = Comparison(changed_recalls(changes), resamples=300)
+    assert (comparison.verdict, comparison.recommended_share) == (verdict, share)
+
+
+def rare_gain(margin):
+    """A rare class gains 6 points, and two common ones lose more than that together: no gain in balanced accuracy."""
+    return Comparison(changed_recalls((-0.03, -0.03, 0, 0.06)), resamples=300, margin=margin)
+
+
+def test_a_rare_class_that_gains_without_harm_to_the_others_is_a_verdict_of_its_own():
+    comparison = rare_gain(margin=0.05)
+    assert comparison.gain(comparison.best_with_synthetic).low <= 0
+    assert (comparison.verdict, comparison.recommended_share) == (HELPS_RARE, 0.25)
+    assert comparison.rare_classes(comparison.best_with_synthetic).is_gaining.tolist() == [False, False, False, True]
+
+
+def test_a_rare_class_that_gains_at_a_larger_cost_to_the_others_than_the_margin_is_no_evidence():
+    comparison = rare_gain(margin=0.01)
+    assert (comparison.verdict, comparison.recommended_share) == (NO_EVIDENCE, 0.0)
+
+
+def test_a_common_class_that_gains_is_no_gain_of_rare_classes():
+    comparison = Comparison(changed_recalls((0.06, 0, -0.03, -0.03)), resamples=300, margin=0.05)
+    assert comparison.verdict == NO_EVIDENCE
+
+
+def test_the_objective_decides_what_is_selected():
+    """One baseline is best in balanced accuracy, one in macro F1 (it rarely predicts the rare class wrongly), and one
+    finds all rare images and nothing else."""
+    labels = np.repeat(np.arange(2), (900, 100))
+    random = np.random.default_rng(0)
+
+    def with_recalls(common, rare):
+        is_right = random.uniform(size=(N_SEEDS, 1000)) < np.where(labels == 0, common, rare)
+        predicted = np.where(is_right, labels, 1 - labels)
+        return np.log(np.where(np.arange(2) == predicted[..., None], 0.9, 0.1))
+
+    baselines = {
+        "even": with_recalls(0.85, 0.8),
+        "careful": with_recalls(0.98, 0.6),
+        "all rare": with_recalls(0.2, 1.0),
+    }
+    baselines["a little more"] = with_recalls(0.84, 0.805)
+    predictions = Predictions(
+        labels, np.arange(1000) % 5, None, np.log([0.9, 0.1]), baselines, {0.5: {"50%": with_recalls(0.85, 0.8)}}, {},
+        logit_adjustment=False,
+    )  # fmt: skip
+    selected = {
+        objective: set(Comparison(predictions, resamples=20, objective=objective, margin=0.05).best_baseline.selected)
+        for objective in ("balanced_accuracy", "macro_f1", "rare_recall")
+    }
+    assert selected["macro_f1"] == {"careful"}
+    # "all rare" has the highest recall of the rare class, and gives up the common one
+    assert selected["balanced_accuracy"] | selected["rare_recall"] <= {"even", "a little more"}
+
+
+def test_the_gain_is_that_of_the_objective():
+    predictions = changed_recalls((-0.05, -0.05, 0, 0.3))
+    gains = {
+        objective: (comparison := Comparison(predictions, resamples=100, objective=objective, margin=0.1)).gain(
+            comparison.best_with_synthetic
+        )
+        for objective in ("balanced_accuracy", "macro_f1", "rare_recall")
+    }
+    assert gains["balanced_accuracy"].value == pytest.approx(0.05, abs=0.01)
+    assert gains["rare_recall"].value == pytest.approx(0.15, abs=0.02)
+    assert 0 < gains["macro_f1"].value != gains["balanced_accuracy"].value

@@ -319,3 +319,74 @@ def test_one_exact_copy_among_a_hundred_images_is_refused(sets):
     leaked.images[: len(leaked) // 100] = test.images[: len(leaked) // 100]
     with pytest.raises(DataError, match="pixel for pixel"):
         quick(train, leaked, test=test)
+
+
+def test_the_best_method_is_on_the_page_in_the_json_and_in_the_terminal(sets):
+    train, validation, test = sets
+    report = quick(train.take(range(4, 80)), PoolGenerator(validation), test=test, n_seeds=5)
+    assert report.verdict == "helps"
+    assert "synthetic" in report.recipe.name
+    assert "mix_synthetic(real, synthetic, 0.25" in report.recipe.code
+    assert report.to_dict()["recipe"] == {
+        "name": report.recipe.name, "text": report.recipe.text, "code": report.recipe.code
+    }  # fmt: skip
+    page = report.to_html()
+    assert "GANAugmenter(time_budget=600)" in page
+    terminal = StringIO()
+    Console(file=terminal, width=200).print(report)
+    assert f"Best method found: {report.recipe.name}" in terminal.getvalue()
+
+
+def test_worthless_samples_leave_a_recipe_without_them(sets):
+    train, _, test = sets
+    report = quick(train, PoolGenerator(train), test=test)
+    assert report.facts["share"] == 0
+    assert set(report.facts["class_shares"].values()) == {0}
+    assert "synthetic" not in report.recipe.name
+    assert report.facts["balance"] in (0, 0.5, 1)
+
+
+def test_methods_left_behind_are_folded_on_the_page_and_counted_in_the_terminal(sets):
+    train, validation, test = sets
+    report = quick(train.take(range(4, 80)), PoolGenerator(validation), test=test)
+    section = "Methods left behind after their first trainings"
+    names = report.tables()[section].subjects
+    assert len(names) > 3
+    assert f"<details><summary>{len(names)} rows</summary>" in report.to_html()
+    terminal = StringIO()
+    Console(file=terminal, width=200).print(report)
+    assert f"{section}: {len(names)} rows" in terminal.getvalue()
+    best_first = [cells["balanced accuracy"].value for cells in names.values()]
+    assert best_first == sorted(best_first, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "accuracy"}, "Unknown objective 'accuracy'"),
+        ({"objective": "rare_recall"}, "needs a class with fewer images than the mean class.*0: 8"),
+        ({"margin": 1.0}, "margin must be a fraction"),
+    ],
+)
+def test_an_objective_that_cannot_be_judged_is_refused_before_any_training(sets, options, message):
+    train, validation, test = sets
+    with pytest.raises(ValueError, match=message):
+        quick(train, PoolGenerator(validation), test=test, **options)
+
+
+def test_every_sentence_and_gain_is_about_the_objective(sets):
+    train, validation, test = sets
+    rare = train.take(range(4, 80))
+    for objective, title in {"macro_f1": "macro F1", "rare_recall": "recall of rare classes"}.items():
+        report = quick(rare, PoolGenerator(validation), test=test, objective=objective, margin=0.2)
+        assert title in report.summary[0]
+        assert report.facts["objective"] == objective
+        rows = report.tables()["Training methods"].subjects
+        difference = rows["best with synthetic"][title].value - rows["best baseline"][title].value
+        assert report.facts["gain"] == pytest.approx(difference)
+
+
+def test_trainings_in_two_threads_give_the_same_report(sets):
+    train, validation, test = sets
+    reports = [quick(train, PoolGenerator(validation), test=test, n_jobs=n).to_json() for n in (1, 2)]
+    assert reports[0] == reports[1]
