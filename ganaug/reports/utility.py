@@ -8,6 +8,7 @@ import torch
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
+from ganaug._runtime.parallel import keep_workers
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -152,7 +153,8 @@ def utility_report(
         notes=notes,
     )
     trial.check_leaks()
-    predictions = trial.run(place)
+    with keep_workers(n_jobs):
+        predictions = trial.run(place)
     settings = {
         "classifier": trainer.name,
         "training images": len(real),

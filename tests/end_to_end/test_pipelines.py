@@ -26,6 +26,7 @@ def test_a_python_pipeline_runs(name, tmp_path):
     assert EXPECTED_OUTPUT.get(name, "balanced accuracy") in run(name, "--smoke", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_evaluation_runs_on_dask(tmp_path):
     pytest.importorskip("distributed")
     assert "balanced accuracy" in run("cluster_evaluation.py", "dask", "--smoke", folder=tmp_path)
