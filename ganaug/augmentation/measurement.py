@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ganaug.images import LabeledImages
 from ganaug.sampling.composition import alter_images, compose, split_additions, target_counts
 
 # a sixth of the cost of the CNN of `evaluate`, for the same number of steps
-CLASSIFIER: dict[str, int] = {"width": 16, "first_stride": 2}
+CLASSIFIER = CNN(width=16, first_stride=2)
 MIN_STEPS, MAX_STEPS, TIMED_STEPS = 400, 2000, 20  # with fewer steps, balance counts for too much
 RESAMPLES = 1000
 MAX_PROBES = 100  # synthetic images of a class that show whether it is recognized
@@ -141,7 +141,7 @@ class Measurement:
         """Measure how long one training of a classifier takes on one core."""
         training = TrainingSet.from_images(self.images)
         began = time.monotonic()
-        CNN(steps=TIMED_STEPS, **CLASSIFIER)(training, self._augmentation(0), self.seed)
+        replace(CLASSIFIER, steps=TIMED_STEPS)(training, self._augmentation(0), self.seed)
         return (time.monotonic() - began) / TIMED_STEPS * self._n_steps
 
     @property
@@ -190,7 +190,7 @@ def _train_and_predict(
     training: TrainingSet, augmentation: ClassicalAugmentation, test: Tensor, steps: int, seed: int
 ) -> np.ndarray:
     """Log-probabilities (n, K) of test images."""
-    return train_and_predict(CNN(steps=steps, **CLASSIFIER), training, augmentation, test, seed)
+    return train_and_predict(replace(CLASSIFIER, steps=steps), training, augmentation, test, seed)
 
 
 def _first_rows(images: LabeledImages, n: int) -> Tensor:

@@ -12,6 +12,7 @@ from ganaug.augmentation.selection import make_request, select_composition
 from ganaug.datasets.alterations import ClassicalAugmentation
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.errors import RunInterruptedError
+from ganaug.evaluation import CNN
 from ganaug.sampling.composition import balanced_targets
 from tests.sets import tones
 
@@ -68,7 +69,7 @@ def sets():
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch):
     monkeypatch.setattr(measurement, "MIN_STEPS", 80)
-    monkeypatch.setattr(measurement, "CLASSIFIER", {"width": 8})
+    monkeypatch.setattr(measurement, "CLASSIFIER", CNN(width=8))
 
 
 def select(images, sampler, tmp_path, strategy="full", share="auto", **options):
