@@ -78,6 +78,13 @@ def write_recipe(
     Returns
     -------
     Recipe
+
+    Examples
+    --------
+    >>> from ganaug.datasets.embedded import fashion_mnist_lt
+    >>> from ganaug.evaluation import CLASSIFIERS, TrainingMethod, write_recipe
+    >>> write_recipe(TrainingMethod("mixup", balance=0.5), fashion_mnist_lt(), CLASSIFIERS["cnn"]).name
+    'mixup, square-root balance'
     """
     text = method.describe()
     if tau:

@@ -16,6 +16,7 @@ from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
 from ganaug.evaluation.matching import check_image_set, check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.evaluation.objectives import MARGIN, OBJECTIVES
+from ganaug.evaluation.predictions import Predictions
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
@@ -134,8 +135,7 @@ def utility_report(
     source = _check_source(augmenter_or_synthetic, real, test)
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
-    if objective == "rare_recall":
-        _check_rare_classes(real, real if test is None else test)
+    _check_rare_classes(real, test or real, objective)
     trial = Trial(
         real,
         source,
@@ -155,24 +155,19 @@ def utility_report(
     trial.check_leaks()
     with keep_workers(n_jobs):
         predictions = trial.run(place)
-    settings = {
-        "classifier": trainer.name,
-        "training images": len(real),
-        **_describe_test(real, test, splits, test_groups),
-        "seeds": predictions.n_seeds,
-    }
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
-    tested = real if test is None else test
-    return report_on(comparison, real, tested, settings, notes, classifier=trainer)
+    return report_on(comparison, real, test or real, _describe(trial, predictions), notes, classifier=trainer)
 
 
-def _describe_test(
-    real: LabeledImages, test: LabeledImages | None, splits: Sequence[Fold], groups: np.ndarray | None
-) -> dict[str, Any]:
-    """What was tested on, as facts of the report."""
+def _describe(trial: Trial, predictions: Predictions) -> dict[str, Any]:
+    """What was trained and tested on, as facts of the report."""
+    n_real = len(trial.real)
     return {
-        "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
-        "groups": None if groups is None else len(np.unique(groups)),
+        "classifier": trial.classifier.name,
+        "training images": n_real,
+        "test images": len(trial.test) if trial.test else f"{n_real}, cross-fitted over {len(trial.folds)} folds",
+        "groups": None if trial.groups is None else len(np.unique(trial.groups)),
+        "seeds": predictions.n_seeds,
     }
 
 
@@ -185,8 +180,10 @@ def _check_options(n_seeds: int, n_folds: int, objective: str, margin: float) ->
     lookup(OBJECTIVES, objective, "objective")
 
 
-def _check_rare_classes(real: LabeledImages, tested: LabeledImages) -> None:
-    """Raise ValueError if no class that is smaller than the mean class has test images."""
+def _check_rare_classes(real: LabeledImages, tested: LabeledImages, objective: str) -> None:
+    """Raise ValueError for the recall of rare classes if no class smaller than the mean class has test images."""
+    if objective != "rare_recall":
+        return
     mean = len(real) / len(real.classes)
     if not any(count < mean and tested.counts[name] for name, count in real.counts.items()):
         raise ValueError(

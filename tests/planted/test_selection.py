@@ -105,9 +105,9 @@ def test_alterations_that_turn_one_class_into_another_are_not_used(tmp_path, mon
     monkeypatch.setattr(ClassicalAugmentation, "alter", lambda self, images, seed: (255 - images, ["[]"] * len(images)))
     images = tones(30, shape=(1, 8, 8))
     images = images.take(torch.cat([images.rows_of("dark"), images.rows_of("middle"), images.rows_of("bright")[:10]]))
-    chosen = select(images, PoolSampler(images), tmp_path, strategy="full", share="auto")
+    chosen = select(images, PoolSampler(images), tmp_path, strategy="double", share="auto")
     assert not chosen.is_altered
-    assert "full, plain copies is better than full, altered copies" in chosen.sentences[0]
+    assert "double, plain copies is better than double, altered copies" in chosen.sentences[0]
 
 
 def test_what_was_measured_is_stored_and_taken_when_resumed(sets, tmp_path):
