@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganaug.evaluation.methods import TrainingMethod, lengthen
+from ganaug.evaluation.methods import LONG, TrainingMethod, lengthen
 from ganaug.evaluation.training_set import NotApplicableError
 
 N_SURVIVORS, N_FINALISTS = 4, 2  # methods after the first two rounds and after the third
@@ -66,13 +66,17 @@ class Clock:
     started: float = field(default_factory=time.perf_counter)
     units: float = 0.0  # finished trainings; a longer one counts by its length
 
+    def start(self) -> None:
+        """Start to count."""
+        self.started = time.perf_counter()
+
     def allows(self, units: float) -> bool:
         """Whether there is time for more trainings, at the pace of those before."""
         return self.budget is None or self.elapsed + units * self.pace <= self.budget
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first training started."""
+        """Seconds since the start."""
         return time.perf_counter() - self.started
 
     @property
@@ -113,24 +117,25 @@ class Rounds:
     note: Callable[[str], None]
     tables: dict[TrainingMethod, dict[Cell, np.ndarray]] = field(default_factory=dict)
     not_applicable: dict[str, list[str]] = field(default_factory=dict)
+    n_planned: float = 0.0  # trainings in total
     _failed: set[TrainingMethod] = field(default_factory=set)
 
-    def count_planned(self, n_methods: int, n_bases: int, n_synthetic: int) -> int:
-        """Return about how many trainings there are, longer ones counted once.
+    def count_planned(self, n_methods: int, n_bases: int, n_finalists: int) -> int:
+        """Return about how many trainings there are; a longer one counts by its length.
 
         Parameters
         ----------
         n_methods, n_bases : int
             Methods of the first round, and baselines that are lengthened.
-        n_synthetic : int
-            Methods with synthetic images.
+        n_finalists : int
+            Methods of the final round. They are counted as if none was longer.
 
         Returns
         -------
         int
         """
-        screening = n_methods + n_bases + N_SURVIVORS * (self.n_folds - 1)
-        return screening + (N_FINALISTS + n_synthetic) * self.n_folds * len(self.seeds) - N_FINALISTS * self.n_folds
+        screening = n_methods + LONG * n_bases + N_SURVIVORS * (self.n_folds - 1)
+        return round(screening + n_finalists * self.n_folds * len(self.seeds))
 
     def find_finalists(
         self, methods: Sequence[TrainingMethod], bases: Sequence[TrainingMethod], n_synthetic: int
@@ -192,6 +197,7 @@ class Rounds:
         if without_time:
             self.note(f"there was no time for {', '.join(reversed(without_time))}")
         finalists, seeds, costs = [*core, *extras], list[int](), list[float]()
+        self.n_planned = self.clock.units + self._cost(finalists, len(self.seeds))
         for seed in self.seeds:
             start = self.clock.elapsed
             self._run(finalists, [Cell(fold, seed) for fold in range(self.n_folds)])

@@ -101,7 +101,6 @@ class Trial:
     n_jobs: int | None = None
     progress: Progress = lambda task, done, total: None  # noqa: ARG005
     notes: list[str] = field(default_factory=list)
-    _n_planned: int = 1
     _rounds: Rounds | None = None
     _unrecognized: tuple[frozenset[str], ...] = ()
 
@@ -139,15 +138,17 @@ class Trial:
         DataError
             If an augmenter's samples repeat test images, or no training method can be applied.
         """
-        self._generators.prepare(self.seeds)
-        self._check_samples()
         methods, left_out = vary_baselines(self.real, derive(self.seeds[0], "baseline"))
-        rounds = Rounds(self.n_splits, self.seeds, self._train, self._rank, Clock(self.time_budget), self._note)
+        rounds = self._rounds = Rounds(
+            self.n_splits, self.seeds, self._train, self._rank, Clock(self.time_budget), self._note
+        )
         for name, reason in left_out.items():
             rounds.not_applicable.setdefault(reason, []).append(name)
-        self._rounds = rounds
-        self._n_planned = rounds.count_planned(len(methods), len(BASELINES), len(self.shares) + 3)
-        self._report_progress(f"about {self._n_planned:,} trainings, {len(methods)} methods in the first round")
+        rounds.n_planned = rounds.count_planned(len(methods), len(BASELINES), len(self.shares) + 4)
+        self._report_progress(f"about {rounds.n_planned:,.0f} trainings, {len(methods)} methods in the first round")
+        self._generators.prepare(self.seeds)
+        self._check_samples()
+        rounds.clock.start()
         try:
             bases = [method for method in methods if can_add_synthetic(method, self.real)]
             baselines = rounds.find_finalists(methods, bases, len(self.shares))
@@ -259,8 +260,8 @@ class Trial:
 
     def _report_progress(self, task: str) -> None:
         done = round(self._rounds.clock.units) if self._rounds else 0
-        self._n_planned = max(self._n_planned, done + 1)
-        self.progress(task, done, self._n_planned)
+        planned = round(self._rounds.n_planned) if self._rounds else 1
+        self.progress(task, done, max(planned, done + 1))
 
     def _train(self, jobs: Sequence[Job]) -> Iterator[np.ndarray | NotApplicableError]:
         """Train in parallel; yield the predictions of the test images of each job, (n, K), in order."""
