@@ -18,6 +18,14 @@ MAX_SENTENCES = 3  # of the report that are printed
 DEFAULT_SECONDS = 900.0
 
 
+evaluation_option = click.option(
+    "--evaluate/--no-evaluate",
+    "evaluates",
+    default=True,
+    help="Measure what auto leaves open, on folds of DATA, in up to 40 % of the time budget.",
+)
+
+
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.argument("out", type=FOLDER, required=False)
@@ -36,12 +44,7 @@ DEFAULT_SECONDS = 900.0
     show_default=True,
     help="Synthetic fraction of each class: auto (measured), or a number from 0 to 1. The rest are altered copies.",
 )
-@click.option(
-    "--evaluate/--no-evaluate",
-    "evaluates",
-    default=True,
-    help="Measure what auto leaves open, on folds of DATA, in up to 40 % of the time budget.",
-)
+@evaluation_option
 @click.option(
     "--method",
     type=click.Choice(["conditional", "cyclegan", "auto"]),
