@@ -109,8 +109,8 @@ class Comparison:
     The verdict is "helps" if, for the selected share, the interval of the gain in the objective over the selected
     baseline lies above 0, no single baseline scores higher, and the gain exceeds what class-wise offsets of the
     baseline reach. It is "helps rare classes" if a rare class gains in recall and the others do not lose more than the
-    margin (`RareClasses`). It is "hurts" if the interval lies below 0 for every share above the smallest. Otherwise it
-    is "no evidence".
+    margin (`RareClasses`). Both need a class whose samples are recognized. It is "hurts" if the interval lies below 0
+    for every share above the smallest. Otherwise it is "no evidence".
 
     Every method, with and without synthetic images, is also a candidate with logit adjustment.
 
@@ -435,7 +435,8 @@ class Comparison:
         if not self.predictions.with_synthetic:
             return NO_EVIDENCE
         verdict = self.verdict_for(self.best_with_synthetic)
-        if verdict in ADVISED:
+        # images in which no class is recognized can act as a regularizer, but they are no images of the classes
+        if verdict in ADVISED and self.predictions.has_recognized:
             return verdict
         return judge_shares({share: self.verdict_for(method) for share, method in self.shares.items()})
 

@@ -5,7 +5,7 @@ The rounds are
 1. every baseline, with every balance of the classes, on one fold with one seed;
 2. longer trainings of each baseline, with the balance that was best for it, on the same fold and seed;
 3. the best four on all folds with that seed;
-4. the finalists with all seeds: the best two baselines, and the best one with synthetic images.
+4. the finalists with all seeds: the best two baselines, alone and with synthetic images.
 
 Why this does not favor synthetic images
 ----------------------------------------
@@ -22,6 +22,7 @@ and is compared with them: worthless samples gain nothing over it.
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +173,7 @@ class Rounds:
         return _best(self._run(survivors, screened), N_FINALISTS, base_names)
 
     def run_finals(
-        self, core: Sequence[TrainingMethod], extras: Sequence[TrainingMethod]
+        self, core: Sequence[TrainingMethod], extras: Sequence[Sequence[TrainingMethod]]
     ) -> tuple[list[TrainingMethod], list[int]]:
         """Run the final round: whole seeds, as many as the time budget allows.
 
@@ -180,8 +181,8 @@ class Rounds:
         ----------
         core : sequence of TrainingMethod
             What has to be compared.
-        extras : sequence of TrainingMethod
-            More methods, the most important first; those for which there is no time are left out.
+        extras : sequence of sequence of TrainingMethod
+            Groups of more methods, the most important first; groups for which there is no time are left out.
 
         Returns
         -------
@@ -190,13 +191,12 @@ class Rounds:
         seeds : list of int
             The seeds that were run.
         """
-        extras = list(extras)
-        without_time = []
-        while extras and not self.clock.allows(self._cost([*core, *extras], SEEDS_BEFORE_EXTRAS)):
-            without_time.append(extras.pop().name)
+        groups, without_time = [list(group) for group in extras], list[str]()
+        while groups and not self.clock.allows(self._cost([*core, *chain(*groups)], SEEDS_BEFORE_EXTRAS)):
+            without_time = [method.name for method in groups.pop()] + without_time
         if without_time:
-            self.note(f"there was no time for {', '.join(reversed(without_time))}")
-        finalists, seeds, costs = [*core, *extras], list[int](), list[float]()
+            self.note(f"there was no time for {', '.join(without_time)}")
+        finalists, seeds, costs = [*core, *chain(*groups)], list[int](), list[float]()
         self.n_planned = self.clock.units + self._cost(finalists, len(self.seeds))
         for seed in self.seeds:
             start = self.clock.elapsed

@@ -330,11 +330,13 @@ def add_synthetic(
     shares : list of TrainingMethod
         One for each share.
     others : list of TrainingMethod
-        Synthetic images first, and in the recognized classes only, both with the share in the middle.
+        Synthetic images first, and the share in the middle in the recognized classes only.
     """
     middle = sorted(shares)[len(shares) // 2]
-    others = [replace(base, share=middle, recognized_only=True)] if has_unrecognized else []
-    others.append(replace(base, share=middle, synthetic_first=True))
+    # half of the steps have synthetic images only, so this counts as the largest share
+    others = [replace(base, share=max(shares), synthetic_first=True)]
+    if has_unrecognized:
+        others.append(replace(base, share=middle, recognized_only=True))
     return [replace(base, share=share) for share in shares], others
 
 

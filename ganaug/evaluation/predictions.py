@@ -131,6 +131,11 @@ class Predictions:
         return tables
 
     @property
+    def has_recognized(self) -> bool:
+        """Whether there is a class whose synthetic images are recognized, or it was not tested."""
+        return len(self.unrecognized) < len(self.log_prior)
+
+    @property
     def n_seeds(self) -> int:
         """Number of seeds S."""
         return len(next(iter(self.baselines.values())))

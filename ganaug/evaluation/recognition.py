@@ -7,6 +7,7 @@ import numpy as np
 from ganaug.images import LabeledImages
 
 MIN_RECOGNIZED = 0.5  # fraction of the samples of a class that classifiers of the real images assign to it
+MIN_LIFT = 2.0  # this fraction relative to that of the samples of other classes: noise looks like one class in all
 
 
 def find_unrecognized(samples: LabeledImages, predicted: np.ndarray) -> frozenset[str]:
@@ -22,7 +23,8 @@ def find_unrecognized(samples: LabeledImages, predicted: np.ndarray) -> frozense
     Returns
     -------
     frozenset of str
-        Classes of which less than half of the samples are recognized. Classes without samples are not among them.
+        Classes of which less than half of the samples are recognized, or less than twice as many as the samples of
+        other classes are taken for it. Classes without samples are not among them.
 
     Examples
     --------
@@ -35,12 +37,14 @@ def find_unrecognized(samples: LabeledImages, predicted: np.ndarray) -> frozense
     ['dog']
     """
     labels = samples.labels.numpy()
-    is_right = predicted == labels
-    return frozenset(
-        name
-        for label, name in enumerate(samples.classes)
-        if (labels == label).any() and is_right[labels == label].mean() < MIN_RECOGNIZED
-    )
+    unrecognized = set()
+    for label in np.unique(labels):
+        is_of_class, is_taken_for_it = labels == label, predicted == label
+        recognized = is_taken_for_it[is_of_class].mean()
+        mistaken = is_taken_for_it[~is_of_class].mean() if not is_of_class.all() else 0.0
+        if recognized < max(MIN_RECOGNIZED, MIN_LIFT * mistaken):
+            unrecognized.add(samples.classes[label])
+    return frozenset(unrecognized)
 
 
 def list_mostly_unrecognized(by_fold: Sequence[Collection[str]], classes: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Train a classifier by every training method, on the same images with the same seeds, and collect its predictions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -144,7 +144,7 @@ class Trial:
         )
         for name, reason in left_out.items():
             rounds.not_applicable.setdefault(reason, []).append(name)
-        rounds.n_planned = rounds.count_planned(len(methods), len(BASELINES), len(self.shares) + 4)
+        rounds.n_planned = rounds.count_planned(len(methods), len(BASELINES), 2 * len(self.shares) + 4)
         self._report_progress(f"about {rounds.n_planned:,.0f} trainings, {len(methods)} methods in the first round")
         self._generators.prepare(self.seeds)
         self._check_samples()
@@ -162,17 +162,22 @@ class Trial:
     def _run_finals(
         self, rounds: Rounds, baselines: Sequence[TrainingMethod]
     ) -> tuple[list[TrainingMethod], list[int]]:
-        """Run the final round: the best baselines, and synthetic images with the best of them that allow it."""
+        """Run the final round: the best baselines, alone and with synthetic images."""
         bases = [method for method in baselines if can_add_synthetic(method, self.real)]
         self._unrecognized = self._find_unrecognized(bases[0]) if bases else ()
         # only where a class is recognized and another is not is the share in the recognized ones another method
         is_partial = any(0 < len(names) < len(self.real.classes) for names in self._unrecognized)
-        with_share, others = add_synthetic(bases[0], self.shares, has_unrecognized=is_partial) if bases else ([], [])
-        # of another base the share in the middle only
-        second = [replace(base, share=others[-1].share) for base in bases[1:]]
-        rest = [method for method in baselines if method not in bases[:1]]
+        core: list[TrainingMethod] = []
+        groups: list[list[TrainingMethod]] = []
+        for base in bases:
+            with_share, others = add_synthetic(base, self.shares, has_unrecognized=is_partial)
+            if core:
+                groups.append(with_share)
+            else:
+                core, groups = [base, *with_share], [[method] for method in others]
+        rest = [method for method in baselines if method not in core]
         filled = TrainingMethod(REAL_ONLY, is_filled=True)
-        return rounds.run_finals([*bases[:1], *with_share], [*rest, *others, filled, *second])
+        return rounds.run_finals(core, [rest, [filled], *groups])
 
     def _collect(
         self, rounds: Rounds, finalists: Sequence[TrainingMethod], seeds: Sequence[int], selection_folds: np.ndarray

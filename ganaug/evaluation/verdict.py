@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
-from ganaug.evaluation.bootstrap import Interval, interval
+from ganaug.evaluation.bootstrap import CONFIDENCE_LEVEL, Interval, interval
 
 HELPS, HELPS_RARE, NO_EVIDENCE, HURTS = "helps", "helps rare classes", "no evidence", "hurts"
 ADVISED = (HELPS, HELPS_RARE)  # the verdicts that advise synthetic images
@@ -182,7 +183,9 @@ def choose_share(differences: Mapping[float, Interval | np.ndarray]) -> float:
     Notes
     -----
     A share does measurable harm if its interval lies below 0. Shares above the best are not chosen, even if their harm
-    is too small to be measured: there is nothing to gain by them. Of equal shares, the smallest is the best.
+    is too small to be measured: there is nothing to gain by them. The exception are shares that chance alone may put
+    below the best: those whose interval lies above 0, within one standard error of the best. Of equal shares, the
+    smallest is the best.
 
     This rule chooses a share where synthetic images are wanted. It is no evidence that they help: see `judge_method`.
 
@@ -191,12 +194,18 @@ def choose_share(differences: Mapping[float, Interval | np.ndarray]) -> float:
     >>> from ganaug.evaluation import Interval, choose_share
     >>> choose_share({0.1: Interval(0.002, -0.01, 0.01), 0.25: Interval(0.008, -0.002, 0.019), 0.5: Interval(0, -1, 1)})
     0.25
+    >>> choose_share({0.25: Interval(0.052, 0.032, 0.072), 0.5: Interval(0.05, 0.03, 0.07)})
+    0.5
     >>> choose_share({0.1: Interval(-0.001, -0.01, 0.01), 0.25: Interval(-0.02, -0.03, -0.01)})
     0.0
     """
     intervals = {0.0: Interval(0.0, 0.0, 0.0)}
     for share, difference in differences.items():
         intervals[share] = difference if isinstance(difference, Interval) else interval(np.asarray(difference))
-    values = {share: each.value for share, each in intervals.items() if np.isfinite(each.value)}
-    best = max(values, key=lambda share: (values[share], -share))
-    return max(share for share in values if share <= best and not intervals[share].high < 0)
+    known = {share: each for share, each in intervals.items() if np.isfinite(each.value)}
+    best = max(known, key=lambda share: (known[share].value, -share))
+    # the width of a 95 % interval is about four standard errors
+    lowest = known[best].value - (known[best].high - known[best].low) / (2 * norm.ppf((1 + CONFIDENCE_LEVEL) / 2))
+    as_good = [share for share, each in known.items() if each.low > 0 and each.value >= lowest]
+    limit = max([best, *as_good])
+    return max(share for share, each in known.items() if share <= limit and not each.high < 0)

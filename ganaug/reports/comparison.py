@@ -197,6 +197,8 @@ def _sentences(comparison: Comparison, gain: Interval, gaining: list[str], losin
                 "cost to common classes."
             )
     sentences = [first]
+    if not comparison.predictions.has_recognized:
+        sentences.append("Classifiers of the real images recognize the synthetic images of no class.")
     if comparison.verdict in ADVISED and comparison.predictions.unrecognized:
         names = ", ".join(comparison.predictions.unrecognized)
         sentences.append(f"Use no synthetic images of {names}: classifiers of the real images do not recognize them.")
