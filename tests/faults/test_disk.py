@@ -13,6 +13,7 @@ import pytest
 
 from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file
+from ganaug.io.preflight import FolderInspection
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.faults.processes import run_command
 from tests.sets import MIX, hashes
@@ -251,17 +252,15 @@ def test_a_full_dev_shm_is_no_problem(data, tmp_path):
 
 def test_a_file_that_vanishes_between_checking_and_copying_is_named(data, tmp_path, monkeypatch):
     """The file was checked and trained on. OUT is not written."""
-    from ganaug.io import writing
-
     vanished = data / "dark" / "3.png"
-    read = writing._read_unchanged
+    read = FolderInspection.read_unchanged
 
-    def remove_and_read(path, expected_hash):
-        if path == vanished:
-            path.unlink(missing_ok=True)
-        return read(path, expected_hash)
+    def remove_and_read(self, entry):
+        if self.root / entry.file == vanished:
+            vanished.unlink(missing_ok=True)
+        return read(self, entry)
 
-    monkeypatch.setattr(writing, "_read_unchanged", remove_and_read)
+    monkeypatch.setattr(FolderInspection, "read_unchanged", remove_and_read)
     result = in_this_process(*MIX, data, tmp_path / "out", "--no-report", *FIT)
     assert result.exit_code == 1
     assert f"{vanished}: cannot be read any more" in result.stderr
