@@ -61,6 +61,6 @@ quick_options = {"shares": (0.25,), "n_seeds": 1, "n_folds": 2, "classifier": KN
 report = utility_report(images, translator, **(quick_options if options.smoke else {}))
 report.to_html(options.out / "utility.html")
 print(f"{report.verdict}: {report.summary[0]}")
-if report.verdict == "helps":
+if report.facts["share"] > 0:
     balanced_images, labels = translator.fit_resample(images)
     print(f"{len(balanced_images)} images, {final_counts[rare]} of them {rare}")

@@ -5,8 +5,10 @@ and synthetic images. `ganaug.utility_report` runs it. This package holds its pa
 classifier, or who compare the predictions of other models:
 
 - `BASELINES`, `ALTERATIONS` and `CLASSIFIERS`, to which entries can be added, and `TrainingSet`, which all work with;
-- `Trial`, which trains by every method and returns `Predictions`;
-- `Comparison`, which computes scores, paired bootstrap intervals and the verdict from `Predictions`.
+- `TrainingMethod`, what is varied: baseline, balance of the classes, length, synthetic share;
+- `Trial`, which trains by every method, most of them few times, and returns `Predictions`;
+- `Comparison`, which computes scores, paired bootstrap intervals and the verdict from `Predictions`;
+- `choose_share`, and `Recipe`, the best method as a program.
 """
 
 from ganaug.datasets.alterations import ALTERATIONS, Alteration, classical_augmentation

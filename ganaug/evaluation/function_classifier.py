@@ -1,5 +1,6 @@
 """A function of the user that trains any torch module, as a classifier of the utility test."""
 
+import copyreg
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,15 @@ from torch.utils.data import Dataset
 
 from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.datasets.alterations import Augment
+from ganaug.evaluation.batches import draw_batches
 from ganaug.evaluation.log_probabilities import Predict, to_log_probabilities
 from ganaug.evaluation.networks import BATCH_SIZE, n_training_steps
 from ganaug.evaluation.training_set import NotApplicableError, TrainingSet
 from ganaug.images import apply_in_batches
+
+# cloudpickle sends the module torch.classes with every function that uses torch and any attribute named `classes`, and
+# cannot pickle it
+copyreg.pickle(type(torch.classes), lambda _: (getattr, (torch, "classes")))
 
 TrainFunction = Callable[["DrawnImages", int], Callable[[Tensor], Any]]
 
@@ -62,7 +68,7 @@ class DrawnImages(Dataset[tuple[Tensor, int]]):
     def __init__(self, training: TrainingSet, augment: Augment, seed: int, steps: int | None = None) -> None:
         self.training, self.augment, self.seed = training, augment, seed
         n_steps = n_training_steps(training, steps)
-        self._rows = training.draw_batches(n_steps, BATCH_SIZE, generator(seed, "classifier", "batches")).flatten()
+        self._rows = draw_batches(training, n_steps, BATCH_SIZE, generator(seed, "classifier", "batches")).flatten()
         self.classes = training.images.classes
         self.targets: list[int] = training.images.labels[self._rows].tolist()
 

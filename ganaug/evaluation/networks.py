@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 from ganaug._runtime.allocator import retain_freed_memory
 from ganaug._runtime.randomness import derive, generator, temporary_seed
 from ganaug.datasets.alterations import Augment
+from ganaug.evaluation.batches import draw_batches
 from ganaug.evaluation.log_probabilities import Predict
 from ganaug.evaluation.training_set import TrainingSet
 from ganaug.images import apply_in_batches, to_signed
@@ -183,7 +184,7 @@ def _train_network(
     n_classes, n_steps = len(images.classes), n_training_steps(training, steps)
     with temporary_seed(derive(seed, "classifier")):
         net = to_memory_format(build(images.shape, n_classes), images.shape)
-    rows = training.draw_batches(n_steps, BATCH_SIZE, generator(seed, "classifier", "batches"))
+    rows = draw_batches(training, n_steps, BATCH_SIZE, generator(seed, "classifier", "batches"))
     # a loss weight is a factor of the target, so that mixed images have the mixture of both
     targets = one_hot(images.labels, n_classes) * training.loss_weights.float()[:, None]
     optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.01)

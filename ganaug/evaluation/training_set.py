@@ -137,56 +137,6 @@ class TrainingSet:
         if not mixes_labels and self.operations.mix is not None:
             raise NotApplicableError(f"{classifier} takes one class for each image, and mixed images have two")
 
-    def draw_batches(self, n_steps: int, batch_size: int, random: torch.Generator) -> Tensor:
-        """Draw the images of each training step by their sampling weights, with replacement.
-
-        Parameters
-        ----------
-        n_steps : int
-            Training steps.
-        batch_size : int
-            Images of a step.
-        random : torch.Generator
-            Source of the draws.
-
-        Returns
-        -------
-        Tensor of shape (n_steps, batch_size), int64
-            Indices of images. With `synthetic_first`, those of the first ``n_steps // 2`` steps are synthetic and the
-            others real.
-
-        Raises
-        ------
-        NotApplicableError
-            If synthetic images come first and there are none.
-        """
-        phases = [(n_steps, self.sampling_weights)]
-        if self.synthetic_first:
-            if not self.is_synthetic.any():
-                raise NotApplicableError("there are no synthetic images to train on first")
-            n_first = n_steps // 2
-            phases = [
-                (n_first, self._weights_within(self.is_synthetic)),
-                (n_steps - n_first, self._weights_within(~self.is_synthetic)),
-            ]
-        rows = [
-            torch.multinomial(weights, steps * batch_size, replacement=True, generator=random)
-            for steps, weights in phases
-            if steps
-        ]
-        return torch.cat(rows).view(n_steps, batch_size)
-
-    def _weights_within(self, mask: Tensor) -> Tensor:
-        """Sampling weights of some images, among which each class is drawn as often as among all images."""
-        labels, n_classes = self.images.labels, len(self.images.classes)
-        class_weights = torch.bincount(labels, self.sampling_weights, minlength=n_classes)
-        weights = torch.where(mask, self.sampling_weights, 0.0)
-        totals = torch.bincount(labels, weights, minlength=n_classes)
-        # a share of 0 gives synthetic images no weight; then they are drawn equally often
-        counts = torch.bincount(labels[mask], minlength=n_classes)
-        within_class = torch.where(totals[labels] > 0, weights / totals[labels], mask / counts[labels].double())
-        return torch.where(mask, class_weights[labels] * within_class, 0.0)
-
     def sample_weights(self) -> Tensor:
         """Return `sample_weight` for a scikit-learn classifier: sampling weights times loss weights.
 

@@ -10,7 +10,7 @@ from ganaug.evaluation import CLASSIFIERS, CNN
 from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
 from tests.planted.test_utility_verdict import digits
 
-ONE_TRAINING = ("--seeds", "1", "--shares", "0.25", "--steps", "4", *QUICK)
+ONE_TRAINING = ("--seeds", "1", "--shares", "0.25", "--steps", "4", "--time-budget", "6s", *QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_translators_can_be_evaluated(folders, tmp_path):
     small = ["--param", "recipe.width=4", "--param", "batch_size=2", "--param", "filters=null", "--param", "source='0'"]
     result = in_this_process(
         *("evaluate", tmp_path / "data", "--method", "cyclegan", "--out", tmp_path / "page.html", "--folds", "2"),
-        *("--seeds", "1", "--shares", "0.25", "--steps", "4", "--device", "cpu", *small),
+        *("--seeds", "1", "--shares", "0.25", "--steps", "4", "--time-budget", "6s", "--device", "cpu", *small),
     )
     assert result.exit_code in (0, 3, 4), result.output
     assert (tmp_path / "page.html").exists()
@@ -98,7 +98,7 @@ def test_a_generator_is_fitted_in_each_fold(folders, tmp_path, monkeypatch):
 def test_a_run_is_tested_on_separate_images_or_refitted_in_each_fold(folders, tmp_path):
     trained = in_this_process("fit", folders / "train", "--run", tmp_path / "run", "--steps", "4", *QUICK)
     assert trained.exit_code == 0, trained.output
-    common = ("--run", tmp_path / "run", "--seeds", "1", "--shares", "0.25")
+    common = ("--run", tmp_path / "run", "--seeds", "1", "--shares", "0.25", "--time-budget", "6s")
     separate = ("--test", folders / "test", "--out", tmp_path / "separate.html")
     assert in_this_process("evaluate", folders / "train", *common, *separate).exit_code in (0, 3, 4)
     folds = ("--folds", "2", "--out", tmp_path / "folds.html")

@@ -69,6 +69,7 @@ def sets():
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch):
     monkeypatch.setattr(measurement, "MIN_STEPS", 80)
+    monkeypatch.setattr(selection, "MAX_SEEDS", 1)
     monkeypatch.setattr(measurement, "CLASSIFIER", CNN(width=8))
 
 

@@ -1,5 +1,6 @@
 """Every classifier of the utility test with every alteration, and the classifiers of users."""
 
+import inspect
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import cloudpickle
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -16,8 +18,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ganaug import LabeledImages, utility_report
+from ganaug._runtime.parallel import run_parallel
 from ganaug.evaluation import (
     ALTERATIONS,
+    BASELINES,
     CLASSIFIERS,
     CNN,
     DrawnImages,
@@ -183,6 +187,20 @@ def test_two_threads_train_functions_and_nets_as_one_does():
     alone = [train(seed) for seed in range(4)]
     with ThreadPoolExecutor(2) as pool:
         assert np.array_equal(alone, list(pool.map(train, range(4))))
+
+
+def test_functions_of_a_program_train_in_other_processes():
+    # a function of a program, unlike one of a module, is sent as code
+    program = {"torch": torch, "DataLoader": DataLoader, "__name__": "__main__"}
+    source = inspect.getsource(train_linear).replace("nn.", "torch.nn.")
+    exec(compile(source, "program", "exec"), program)
+    classifier = FunctionClassifier(program["train_linear"], "linear", steps=2)
+    jobs = [(classifier, BASELINES[name](SMALL, 0), None, SMALL.images, 0) for name in ("oversampling", "RandAugment")]
+    here = list(run_parallel(train_and_predict, jobs))
+    with joblib.parallel_config("loky", n_jobs=2):
+        assert np.array_equal(here, list(run_parallel(train_and_predict, jobs)))
+    again = cloudpickle.loads(cloudpickle.dumps(classifier))
+    assert np.array_equal(again(jobs[0][1], None, _train_seed(0))(SMALL.images), here[0])
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,14 @@ def test_a_clear_gain_helps_and_its_share_is_recommended():
     assert comparison.gain(comparison.best_with_synthetic).low > 0
 
 
-def test_the_smaller_of_two_equal_shares_is_recommended():
+def test_the_larger_of_two_equal_shares_is_recommended():
     predictions = simulate_predictions((0.9,), shares=(0.5,))
     with_synthetic = {
         0.1: {"10% synthetic": predictions.with_synthetic[0.5]["50% synthetic"]},
         **predictions.with_synthetic,
     }
     comparison = Comparison(replace(predictions, with_synthetic=with_synthetic), resamples=400)
-    assert (comparison.verdict, comparison.recommended_share) == (HELPS, 0.1)
+    assert (comparison.verdict, comparison.recommended_share) == (HELPS, 0.5)
 
 
 def test_harm_at_every_share_hurts_and_no_share_is_recommended():

@@ -29,6 +29,7 @@ from ganaug.evaluation import (
     resolve_classifier,
     weight_classes,
 )
+from ganaug.evaluation.batches import draw_batches
 from ganaug.evaluation.classifiers import train_and_predict
 from ganaug.io.image_tensors import to_pillow, to_tensor
 from tests.sets import noise
@@ -81,7 +82,7 @@ def test_a_wrong_value_is_named(change, message):
 
 def test_synthetic_first_never_draws_a_real_image_in_the_first_half_and_no_synthetic_one_after():
     training = replace(mix_synthetic(REAL, SYNTHETIC, 0.25, 0.5), synthetic_first=True)
-    rows = training.draw_batches(101, 64, torch.Generator().manual_seed(0))
+    rows = draw_batches(training, 101, 64, torch.Generator().manual_seed(0))
     assert rows.shape == (101, 64)
     assert training.is_synthetic[rows[:50]].all()
     assert not training.is_synthetic[rows[50:]].any()
@@ -96,7 +97,7 @@ def test_synthetic_first_never_draws_a_real_image_in_the_first_half_and_no_synth
 def test_synthetic_first_needs_synthetic_images():
     training = replace(balance_classes(REAL), synthetic_first=True)
     with pytest.raises(NotApplicableError, match="no synthetic images"):
-        training.draw_batches(2, 4, torch.Generator())
+        draw_batches(training, 2, 4, torch.Generator())
 
 
 def test_each_way_of_training_has_a_fingerprint_of_its_own():
