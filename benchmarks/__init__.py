@@ -11,6 +11,7 @@ PROGRAMS = (
     "augment_run",
     "sample_quality",
     "utility_verdict",
+    "plain_training",
     "uses_of_synthetic",
     "uses_of_features",
     "sharpness",

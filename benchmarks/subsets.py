@@ -18,7 +18,7 @@ from ganaug import LabeledImages
 from ganaug.images import image_hashes
 
 MAX_TEST_IMAGES, MAX_VALIDATION_IMAGES = 300, 2000  # of a class, of the sets that have many
-DRAWN_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "sign-digits", "smoke")
+DRAWN_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "skin", "sign-digits", "smoke")
 
 
 class SetSpec(NamedTuple):
@@ -103,6 +103,9 @@ def draw_subset(
         train, validation, test = split_slides(root, seed, validation=1 / 2, image_size=image_size)
         limits = [max(8, round(n_max * part)) for part in (0.15, 1.0, 0.3)]  # Platelets, RBC, WBC
         return train.take(at_most(train, limits, seed)), validation, test
+    if name == "skin":
+        train, validation, test = split_groups(read_images(root, "ham10000-128", image_size), seed, validation=1 / 2)
+        return train.take(at_most(train, [n_max] * len(train.classes), seed)), validation, test
     if name in ("sign-digits", "smoke"):
         whole = smoke_images() if name == "smoke" else read_images(root, "sign-digits", image_size)
         order = random.permutation(len(whole))
@@ -126,11 +129,19 @@ def split_slides(
     """The blood cells of half of the slides, of the part `validation` of the other half, and of the rest."""
     whole = read_images(root, "bccd_crops", image_size)
     slides = np.array([str(path).split("_")[1] for path in whole.metadata["file_name"]])
-    whole = replace(whole, metadata=pd.DataFrame({"group_id": slides}))
-    order = np.random.default_rng(seed).permutation(np.unique(slides))
+    return split_groups(replace(whole, metadata=pd.DataFrame({"group_id": slides})), seed, validation=validation)
+
+
+def split_groups(
+    images: LabeledImages, seed: int, *, validation: float
+) -> tuple[LabeledImages, LabeledImages, LabeledImages]:
+    """The images of half of the groups, of the part `validation` of the other half, and of the rest."""
+    assert images.metadata is not None
+    groups = images.metadata["group_id"].to_numpy(str)
+    order = np.random.default_rng(seed).permutation(np.unique(groups))
     half = len(order) // 2
     ends = [half, half + int(validation * (len(order) - half))]
-    train, second, third = (whole.take(np.flatnonzero(np.isin(slides, part))) for part in np.split(order, ends))
+    train, second, third = (images.take(np.flatnonzero(np.isin(groups, part))) for part in np.split(order, ends))
     return train, second, third
 
 

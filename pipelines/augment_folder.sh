@@ -6,7 +6,7 @@
 # DATA holds one folder per class. OUT must not exist yet.
 set -euo pipefail
 data=$1 out=$2 options=(--time-budget 15m)
-[ "${3:-}" = --smoke ] && options=(--steps 3 --param filters=null)
+[ "${3:-}" = --smoke ] && options=(--steps 3 --no-evaluate --param filters=null)
 
 ganaug check "$data"                                  # counts, sizes, each unusable file with its cause
 ganaug augment "$data" "$out" --dry-run "${options[@]}" # what would be added, time and memory

@@ -11,6 +11,11 @@ from ganaug.images import LabeledImages
 SMALL = {"batch_size": 16, "width": 8, "latent_size": 8, "device": "cpu", "random_state": 0, "filters": None}
 
 
+# commands that fill every class up to the largest: with synthetic images, and with as many altered copies
+FILL = ("augment", "--strategy", "full", "--synthetic-share", "1")
+MIX = ("augment", "--strategy", "full", "--synthetic-share", "0.5")
+
+
 def _with_recipe(cls, recipe_cls, arguments, params):
     """An estimator from flat parameters: those of the recipe go into it."""
     inner = {name: params.pop(name) for name in recipe_cls().get_params() if name in params}

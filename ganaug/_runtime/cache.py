@@ -89,9 +89,8 @@ def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[s
     dict of str to Tensor
         The result of `make`, from this call or an earlier one.
     """
-    try:
-        path = cache_folder() / kind / f"{key}.safetensors"
-    except RuntimeError:  # the user has no home folder
+    path = _entry_path(kind, key)
+    if path is None:
         return make()
     with suppress(RunError):  # the entry is missing or damaged
         entry = {name: value for name, value in read_tree(path).items() if isinstance(value, Tensor)}
@@ -102,3 +101,29 @@ def cached(kind: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[s
         with suppress(OutputError, OSError):  # a full disk or a read-only home folder must not stop a report
             write_tree(path, entry)
     return entry
+
+
+def is_cached(kind: str, key: str) -> bool:
+    """Return whether the cache has an entry. It may be damaged.
+
+    Parameters
+    ----------
+    kind : str
+        Subfolder of the cache, as for `cached`.
+    key : str
+        What identifies the result within `kind`.
+
+    Returns
+    -------
+    bool
+    """
+    path = _entry_path(kind, key)
+    return path is not None and path.is_file()
+
+
+def _entry_path(kind: str, key: str) -> Path | None:
+    """File of an entry, or None if the user has no home folder."""
+    try:
+        return cache_folder() / kind / f"{key}.safetensors"
+    except RuntimeError:
+        return None

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,15 @@ import pandas as pd
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.progress import events_shown
+from ganaug.augmentation.result import counts_table
+from ganaug.augmentation.selection import default_selection, make_request
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
 from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
+from ganaug.sampling.composition import split_additions, target_counts
+from ganaug.sampling.strategy import Strategy
 
 TRIAL_STEPS = 25
 TRIAL_SAMPLES = 256
@@ -22,12 +25,13 @@ TRIAL_SAMPLES = 256
 
 @dataclass(frozen=True)
 class Forecast:
-    """What augmenting a folder would add and cost. Filters, redraws and reports come on top.
+    """What augmenting a folder would add and cost. Measurements, filters, redraws and reports come on top.
 
     Attributes
     ----------
     counts : DataFrame
-        A row for each class: "class", "original", "added", "total".
+        A row for each class: "class", "original", "altered", "synthetic", "total". What is measured by `augment_folder`
+        has its default here.
     plan : Plan
         What would be chosen where a parameter leaves it open.
     training_seconds, sampling_seconds : float
@@ -41,10 +45,11 @@ class Forecast:
     Examples
     --------
     >>> from ganaug.augmentation import Forecast
-    >>> from ganaug.augmentation.forecast import counts_table
-    >>> counts = counts_table({"cat": 50, "dog": 20}, {"dog": 30})
+    >>> from ganaug.augmentation.result import counts_table
+    >>> from ganaug.sampling.composition import Additions
+    >>> counts = counts_table({"cat": 50, "dog": 20}, Additions({"dog": 20}, {"dog": 10}))
     >>> print(Forecast(counts, None, 120.0, 1.5, 1000, 500.0, None))
-    Expected: 2.0 min of training (1,000 steps, 500 images/s), 1.5 s for 30 images, an unknown amount of memory.
+    Expected: 2.0 min of training (1,000 steps, 500 images/s), 1.5 s for 10 synthetic images, ... of memory.
     Filters and redraws come on top. Nothing was written.
     """
 
@@ -58,11 +63,11 @@ class Forecast:
 
     def __str__(self) -> str:
         memory = "an unknown amount of" if self.peak_memory is None else f"about {self.peak_memory:,.0f} MiB of"
-        n_added = int(self.counts["added"].sum())
+        n_synthetic = int(self.counts["synthetic"].sum())
         return (
             f"Expected: {self.training_seconds / 60:.1f} min of training ({self.n_steps:,} steps, "
-            f"{self.images_per_second:,.0f} images/s), {self.sampling_seconds:.1f} s for {n_added:,} images, "
-            f"{memory} memory. Filters and redraws come on top. Nothing was written."
+            f"{self.images_per_second:,.0f} images/s), {self.sampling_seconds:.1f} s for {n_synthetic:,} synthetic "
+            f"images, {memory} memory. Filters and redraws come on top. Nothing was written."
         )
 
 
@@ -71,6 +76,8 @@ def forecast_augmentation(
     data: str | Path,
     augmenter: GANAugmenter | None = None,
     *,
+    sampling_strategy: Strategy = "auto",
+    synthetic_share: str | float = "auto",
     image_size: SizeLike | None = None,
     skip_bad: bool = False,
     subfolder_groups: bool = False,
@@ -84,6 +91,8 @@ def forecast_augmentation(
         Folder with a folder for each class.
     augmenter : GANAugmenter, optional
         None: `GANAugmenter()`.
+    sampling_strategy, synthetic_share
+        As in `augment_folder`. "auto" is not measured here: the default is shown.
     image_size : int or tuple, optional
         Resize images to this size, (height, width) or (height, width, aspect).
     skip_bad : bool, default=False
@@ -116,7 +125,10 @@ def forecast_augmentation(
         data, image_size=image_size, skip_bad=skip_bad, subfolder_groups=subfolder_groups, follow_links=follow_links
     )
     check_labels(name for name, count in images.counts.items() if count)
-    counts = augmenter.plan_counts(images)
+    request = make_request(images, augmenter, sampling_strategy, synthetic_share, evaluate=False)
+    selection = default_selection(request, "")
+    targets = target_counts(images.counts, selection.balance, request.growth)
+    additions = split_additions(images.counts, targets, selection.share)
     plan = augmenter.plan(images)
     trial = GANAugmenter(**augmenter.get_params(deep=False))
     # no filters, because they would train a classifier first
@@ -132,20 +144,14 @@ def forecast_augmentation(
     n_steps = plan.n_steps or sys.maxsize
     training_seconds = min(n_steps * seconds_per_step, augmenter.time_budget or float("inf"))
     return Forecast(
-        counts=counts_table(images.counts, counts),
+        counts=counts_table(images.counts, additions),
         plan=plan,
         training_seconds=training_seconds,
-        sampling_seconds=seconds_per_sample * sum(counts.values()),
+        sampling_seconds=seconds_per_sample * sum(additions.synthetic.values()),
         n_steps=min(n_steps, round(training_seconds / seconds_per_step)),
         images_per_second=plan.batch_size / seconds_per_step,
         peak_memory=_peak_memory(),
     )
-
-
-def counts_table(before: Mapping[str, int], added: Mapping[str, int]) -> pd.DataFrame:
-    """Return a row for each class: "class", "original", "added", "total"."""
-    rows = [(name, count, added.get(name, 0), count + added.get(name, 0)) for name, count in before.items()]
-    return pd.DataFrame(rows, columns=["class", "original", "added", "total"])
 
 
 def _peak_memory() -> float | None:

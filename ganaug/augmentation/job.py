@@ -1,5 +1,6 @@
-"""augment_folder: check, read, train, sample, write and judge, in one call."""
+"""augment_folder: check, read, measure, train, sample, write and judge, in one call."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.library_defaults import library_defaults
@@ -17,84 +19,34 @@ from ganaug._runtime.progress import count_shown, events_shown, logger, steps_sh
 from ganaug._runtime.storage import write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
-from ganaug.augmentation.forecast import counts_table
 from ganaug.augmentation.methods import Sampler, fit_nearest, fit_sampler, make_sampler
+from ganaug.augmentation.result import AugmentedFolder, counts_table
+from ganaug.augmentation.selection import (
+    Request,
+    Selection,
+    default_selection,
+    make_request,
+    select_composition,
+)
+from ganaug.augmentation.target_folder import TargetFolder, written_additions
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
-from ganaug.io.folder import (
-    add_to_folder,
-    check_addable,
-    check_not_augmented,
-    check_output,
-    read_and_inspect,
-    write_augmented_folder,
-)
+from ganaug.io.folder import check_not_augmented, check_output, read_and_inspect
 from ganaug.io.names import escape_cell
-from ganaug.io.output import bytes_on_disk, check_free_space
 from ganaug.io.preflight import FolderInspection
-from ganaug.io.resizing import SizeLike, aspect_of
-from ganaug.io.table import check_labels
+from ganaug.io.resizing import SizeLike
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
+from ganaug.sampling.composition import Additions, split_additions, target_counts
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
+from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 MAX_REPORT_IMAGES_PER_CLASS = 100
 ORIGINALS = ("copy", "resize")
-MAX_MARK_BYTES = 4096  # upper bound for the marks in one PNG
-
-
-@dataclass(frozen=True)
-class AugmentedFolder:
-    """Result of `augment_folder`.
-
-    Attributes
-    ----------
-    out : Path
-        The augmented folder.
-    run_dir : Path or None
-        The run folder. None if nothing was trained.
-    counts : DataFrame
-        A row for each class: "class", "original", "added", "total".
-    unlearned : list of str
-        Classes that were to be filled up and were not, because too few of their samples pass the filters.
-    method : str or None
-        "conditional", "cyclegan", or the class name of the over-sampler that was passed. None if nothing was trained.
-    sampler : OverSampler or None
-        The fitted over-sampler.
-    comparison : DataFrame or None
-        For method "auto": the distances from real images of both methods.
-    report : Report or None
-        The diversity report on the synthetic images.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from ganaug.augmentation import AugmentedFolder
-    >>> from ganaug.augmentation.forecast import counts_table
-    >>> counts = counts_table({"cat": 50, "dog": 20}, {"dog": 30})
-    >>> print(AugmentedFolder(Path("out"), None, counts, [], "conditional", None, None, None))
-    out: 30 synthetic images added to 70.
-    """
-
-    out: Path
-    run_dir: Path | None
-    counts: pd.DataFrame
-    unlearned: list[str]
-    method: str | None
-    sampler: Sampler | None
-    comparison: pd.DataFrame | None
-    report: Report | None
-
-    def __str__(self) -> str:
-        n_added = int(self.counts["added"].sum())
-        lines = [f"{self.out}: {n_added:,} synthetic images added to {int(self.counts['original'].sum()):,}."]
-        if self.unlearned:
-            lines.append(f"Not learned, and not filled up: {', '.join(self.unlearned)}.")
-        if self.report is not None:
-            lines.append(f"The synthetic images: {self.report.verdict}.")
-        return "\n".join(lines)
+DEFAULT_TIME_BUDGET = 900.0  # seconds
+MIN_GENERATOR_SHARE = 0.5  # of the time budget, that a measurement leaves for the generator
 
 
 @library_defaults()
@@ -104,6 +56,8 @@ def augment_folder(
     *,
     method: str | Sampler = "conditional",
     sampling_strategy: Strategy = "auto",
+    synthetic_share: str | float = "auto",
+    evaluate: bool = True,
     n_steps: int | None = None,
     time_budget: float | None = None,
     image_size: SizeLike | None = None,
@@ -120,11 +74,12 @@ def augment_folder(
     random_state: int | np.random.RandomState | None = 0,
     callbacks: Sequence[Callback] = (),
 ) -> AugmentedFolder:
-    """Fill up the rare classes of a folder of images with synthetic ones.
+    """Fill up the rare classes of a folder of images with altered copies and synthetic images.
 
-    The augmented folder holds the images of `data` byte for byte (or resized, see `originals`), the synthetic images
-    beside them, and metadata.csv with a row for each image. torchvision's ImageFolder, Hugging Face datasets and timm
-    can read it.
+    The augmented folder holds the images of `data` byte for byte (or resized, see `originals`), altered copies of them,
+    synthetic images, and metadata.csv with a row for each image. torchvision's ImageFolder, Hugging Face datasets and
+    timm can read it. Train on it with any program, without class weights: by default, the composition of the folder is
+    the one from which classifiers learned most when they were trained on a part of the images and tested on the rest.
 
     Parameters
     ----------
@@ -135,14 +90,23 @@ def augment_folder(
     method : {"conditional", "cyclegan", "auto"}, GANAugmenter or ClassTranslator, default="conditional"
         "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples
         have the smaller energy distance to real images. If an estimator is passed, an unfitted clone of it is used with
-        its own `sampling_strategy`, `n_steps`, `time_budget`, `device` and `random_state`; those passed here are
-        ignored. The larger of the two values of `verbose` applies.
+        its own `n_steps`, `time_budget`, `device` and `random_state`; those passed here are ignored. Its
+        `sampling_strategy` is used if the one passed here is "auto". The larger of the two values of `verbose`
+        applies.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Target counts, as in imbalanced-learn.
+        Target counts. "auto": measured. "as-is", "square-root", "full" or "double": see
+        `ganaug.sampling.composition.BALANCES`. Others as in imbalanced-learn.
+    synthetic_share : "auto" or float in [0, 1], default="auto"
+        Synthetic fraction of the images of each class; the other additions are altered copies. A class with few
+        additions can have less. "auto": measured; the largest share without measurable harm, at or below the best one.
+    evaluate : bool, default=True
+        Whether "auto" is measured, on folds of `data`. It takes up to 40 % of the time budget. False, or with too few
+        images: "auto" is "full" with a share of 0.1.
     n_steps : int, optional
-        Training steps. None: chosen by the method.
+        Training steps of each generator. None: `time_budget` ends the fit.
     time_budget : float, optional
-        Seconds of training, split between the methods for "auto".
+        Seconds for measurements and training, split between the methods for "auto". None: 15 minutes, unless
+        `n_steps` is given.
     image_size : int or tuple, optional
         Resize images to this size, (height, width) or (height, width, aspect).
     originals : {"copy", "resize"}, default="copy"
@@ -157,7 +121,8 @@ def augment_folder(
     follow_links : bool, default=False
         Follow links that lead out of `data`. Nothing is written through such a link.
     run_dir : path, optional
-        Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended.
+        Run folder, outside of `data` and `out`. None: `out` (or `data`) with ".run" appended. Its subfolder
+        "evaluation" holds what was measured.
     resume : bool, default=False
         Continue the run in `run_dir`.
     report : bool, default=True
@@ -178,8 +143,8 @@ def augment_folder(
     Raises
     ------
     DataError
-        If the folder cannot be trained on, or if a class has a name that other readers of metadata.csv take for a
-        missing label, such as "NA".
+        If the folder cannot be trained on, if a class has a name that other readers of metadata.csv take for a missing
+        label, such as "NA", or if metadata.csv has a column "origin" of yours.
     OutputError
         If `out` is not empty, there is not enough space for it, or a folder lies inside another one.
     RunError
@@ -202,13 +167,14 @@ def augment_folder(
     ...     n_steps=2, batch_size=4, filters=None, random_state=0,
     ...     recipe=TrainingRecipe(width=2),
     ... )
+    >>> options = {"sampling_strategy": "full", "synthetic_share": 0.25, "report": False}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_folder(images, f"{folder}/photos")
-    ...     result = augment_folder(f"{folder}/photos", f"{folder}/augmented", method=tiny, report=False)
+    ...     result = augment_folder(f"{folder}/photos", f"{folder}/augmented", method=tiny, **options)
     >>> result.counts
-      class  original  added  total
-    0   cat        40      0     40
-    1   dog        24     16     40
+      class  original  altered  synthetic  total
+    0   cat        40        0          0     40
+    1   dog        24        6         10     40
     """
     data, out = expand_user(data), None if out is None else expand_user(out)
     target = (data if out is None else out).resolve()
@@ -217,9 +183,8 @@ def augment_folder(
     if originals not in ORIGINALS:
         raise ValueError(f"originals must be one of {', '.join(ORIGINALS)}; got {originals!r}.")
     params = {
-        "sampling_strategy": sampling_strategy,
         "n_steps": n_steps,
-        "time_budget": time_budget,
+        "time_budget": DEFAULT_TIME_BUDGET if time_budget is None and n_steps is None else time_budget,
         "device": device,
         "verbose": verbose,
         "random_state": random_state,
@@ -227,6 +192,7 @@ def augment_folder(
     samplers = _samplers(method, params)
     first = next(iter(samplers.values()))
     verbosity = max(int(verbose), int(first.verbose))
+    began = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(events_shown(verbosity))
         images, inspection = read_folder_with_progress(
@@ -237,69 +203,36 @@ def augment_folder(
             subfolder_groups=subfolder_groups,
             follow_links=follow_links,
         )
-        resized = images if originals == "resize" and out is not None else None
-        counts = first.plan_counts(images)
-        _check_writable(inspection, images, counts, out, resized)
-        sampler, method_name, comparison = None, None, None
-        if counts:
-            method_name, sampler, comparison = _fit(samplers, images, counts, run_dir, resume, tuple(callbacks))
-            write_skipped(inspection, run_dir)
-        else:
-            logger.info("Every class has as many images as requested: nothing is trained, nothing is added.")
-        unlearned = [] if sampler is None else [name for name in sampler.unlearned_classes_ if name in counts]
-        counts = {name: count for name, count in counts.items() if name not in unlearned}
-        synthetic = images.take([]) if sampler is None else sampler.sample(counts)
-        _write_images(inspection, synthetic, out, sign, verbosity, resized)
-        if len(synthetic):
-            _warn_of_sharpness(inspection, images, are_resized=resized is not None)
+        folder = TargetFolder(inspection, images, out, is_resized=originals == "resize" and out is not None)
+        request = make_request(images, first, sampling_strategy, synthetic_share, evaluate=evaluate)
+        folder.check_writable(request)
+        seed = _seed(first.random_state)
+        run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began)
+        selection = run.select(images, request, seed, evaluate=evaluate)
+        targets = target_counts(images.counts, selection.balance, request.growth)
+        without = set(selection.unrecognized)
+        planned = split_additions(images.counts, targets, selection.share, without)
+        method_name, sampler, comparison = run.fit(images, planned)
+        write_skipped(inspection, run_dir)
+        unlearned = [] if sampler is None else list(sampler.unlearned_classes_)
+        additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
+        synthetic = images.take([]) if sampler is None else sampler.sample(additions.synthetic)
+        copies = folder.plan_copies(additions.altered, seed, is_altered=selection.is_altered)
+        folder.write(synthetic, copies, sign, verbosity)
+        additions = written_additions(additions, copies, inspection)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
     return AugmentedFolder(
         out=data if out is None else out,
-        run_dir=run_dir if sampler is not None else None,
-        counts=counts_table(images.counts, counts),
-        unlearned=unlearned,
+        run_dir=run_dir if run_dir.exists() else None,
+        counts=counts_table(images.counts, additions),
+        unlearned=[name for name in unlearned if targets.get(name, 0) > images.counts[name]] if selection.share else [],
+        selection=selection,
         method=method_name,
         sampler=sampler,
         comparison=comparison,
         report=diversity,
-    )
-
-
-def _write_images(
-    inspection: FolderInspection,
-    synthetic: LabeledImages,
-    out: Path | None,
-    sign: Callable[[bytes], bytes] | None,
-    verbosity: int,
-    resized: LabeledImages | None,
-) -> None:
-    """Write the augmented folder, or add the synthetic images to the folder itself."""
-    with count_shown(verbosity, "write") as progress:
-        if out is None:
-            add_to_folder(inspection, synthetic, sign=sign, progress=progress)
-        else:
-            write_augmented_folder(inspection, synthetic, out, resized=resized, sign=sign, progress=progress)
-
-
-def _warn_of_sharpness(inspection: FolderInspection, images: LabeledImages, *, are_resized: bool) -> None:
-    """Warn if original images are larger than synthetic ones, so that sharpness tells them apart."""
-    height, width = images.shape[1:]
-    n_larger = sum(entry.height > height or entry.width > width for entry in inspection.entries)
-    if not n_larger:
-        return
-    aspect = aspect_of(inspection.image_size)
-    chain = f"Compose([Resize(({height}, {width})), Resize(SIZE)])"
-    if aspect != "stretch":  # torchvision has no transform that does the same
-        chain = f"MixedDataset(..., resize={aspect!r}, transform=Resize(SIZE))"
-    if are_resized:
-        warn_user(f"original images were resized to {height}x{width}. Resize test images in the same way: {chain}.")
-        return
-    warn_user(
-        f"{n_larger:,} original images are larger than the synthetic ones, which have {height}x{width} pixels, so a "
-        "classifier can tell them apart by their sharpness. In training and testing, resize all images to the same "
-        f"size first: {chain}."
     )
 
 
@@ -346,6 +279,13 @@ def _check_folders(data: Path, out: Path | None, run_dir: Path) -> None:
     check_run_folder(run_dir, data)
 
 
+def _seed(random_state: Any) -> int:
+    """Return the seed of measurements and copies: `random_state` itself where it is a whole number."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
 def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sampler]:
     """Return the unfitted over-samplers of a method, by name."""
     if not isinstance(method, str):
@@ -357,37 +297,76 @@ def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sample
     return {name: make_sampler(name, params) for name in ("cyclegan", "conditional")}
 
 
-def _check_writable(
-    inspection: FolderInspection,
-    images: LabeledImages,
-    counts: dict[str, int],
-    out: Path | None,
-    resized: LabeledImages | None,
-) -> None:
-    """Raise DataError or OutputError before training if the augmented folder cannot be written."""
-    if out is None:
-        check_addable(inspection)
-    check_labels(name for name, count in inspection.counts.items() if count)
-    bytes_per_file = images.images[:1].numel() + MAX_MARK_BYTES  # PNG pixels are at most as large as raw ones
-    originals = [] if out is None else [entry.n_bytes for entry in inspection.entries]
-    if resized is not None:
-        originals = [max(n_bytes, bytes_per_file) for n_bytes in originals]
-    check_free_space(out or inspection.root, bytes_on_disk([*originals, *[bytes_per_file] * sum(counts.values())]))
+@dataclass(frozen=True)
+class _Run:
+    """The measurement and the fit of one call, in one run folder.
 
+    Attributes
+    ----------
+    samplers : dict
+        Name -> unfitted over-sampler.
+    run_dir : Path
+    resume : bool
+    verbosity : int
+    callbacks : tuple of callable
+        For fits.
+    began : float
+        Time of the monotonic clock when the time budget began.
+    """
 
-def _fit(
-    samplers: dict[str, Sampler],
-    images: LabeledImages,
-    counts: dict[str, int],
-    run_dir: Path,
-    resume: bool,
-    callbacks: tuple[Callback, ...],
-) -> tuple[str, Sampler, pd.DataFrame | None]:
-    """Fit the only over-sampler, or the nearest of several."""
-    if len(samplers) > 1:
-        return fit_nearest(samplers, images, counts, run_dir, resume=resume, callbacks=callbacks)
-    ((name, sampler),) = samplers.items()
-    return name, fit_sampler(sampler, images, run_dir, resume=resume, callbacks=callbacks), None
+    samplers: dict[str, Sampler]
+    run_dir: Path
+    resume: bool
+    verbosity: int
+    callbacks: tuple[Callback, ...]
+    began: float
+
+    def select(self, images: LabeledImages, request: Request, seed: int, *, evaluate: bool) -> Selection:
+        """Choose the composition of the folder, by measuring where something is open and may be measured."""
+        if request.is_open and not evaluate:
+            return default_selection(request, "Not measured on your images; the default is used.")
+        # the generator of the folds: that of "conditional" where both methods are fitted
+        sampler = list(self.samplers.values())[-1]
+        selection = select_composition(
+            images,
+            request,
+            sampler,
+            self.run_dir,
+            seed=seed,
+            resume=self.resume,
+            verbose=self.verbosity,
+            callbacks=self.callbacks,
+        )
+        for sentence in selection.sentences:
+            logger.info("%s", sentence)
+        return selection
+
+    def fit(
+        self, images: LabeledImages, additions: Additions
+    ) -> tuple[str | None, Sampler | None, pd.DataFrame | None]:
+        """Fit the only over-sampler, or the nearest of several, if synthetic images are to be added."""
+        if not additions.synthetic:
+            logger.info("No generator is trained, because no synthetic images are added.")
+            return None, None, None
+        elapsed = time.monotonic() - self.began
+        for sampler in self.samplers.values():
+            if sampler.time_budget is not None and elapsed > 1:
+                part = elapsed / len(self.samplers)
+                rest = max(MIN_GENERATOR_SHARE * sampler.time_budget, sampler.time_budget - part)
+                sampler.set_params(time_budget=rest)
+        if len(self.samplers) > 1:
+            return fit_nearest(
+                self.samplers,
+                images,
+                additions.synthetic,
+                self.run_dir,
+                resume=self.resume,
+                callbacks=self.callbacks,
+            )
+        ((name, sampler),) = self.samplers.items()
+        # a run that was interrupted while it measured has no generator yet
+        resume = self.resume and not (is_unstarted(self.run_dir) and (self.run_dir / EVALUATION).exists())
+        return name, fit_sampler(sampler, images, self.run_dir, resume=resume, callbacks=self.callbacks), None
 
 
 def _write_diversity_report(

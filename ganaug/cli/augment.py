@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import StopSignals, exit_on_error, print_message, table, warnings_to_stderr
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler, signer, signing_options, strategy
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler, share, signer, signing_options, strategy
 from ganaug.cli.summaries import print_filters, print_fit
 
 if TYPE_CHECKING:
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from ganaug.augmentation import AugmentedFolder
 
 MAX_SENTENCES = 3  # of the report that are printed
+DEFAULT_SECONDS = 900.0
+
+
+evaluation_option = click.option(
+    "--evaluate/--no-evaluate",
+    "evaluates",
+    default=True,
+    help="Measure what auto leaves open, on folds of DATA, in up to 40 % of the time budget.",
+)
 
 
 @click.command()
@@ -25,8 +34,17 @@ MAX_SENTENCES = 3  # of the report that are printed
     "strategy_text",
     default="auto",
     show_default=True,
-    help="Which classes to fill up: auto, minority, 'not minority', all, a ratio, or final counts 'cat=500,dog=500'.",
+    help="How far to fill up: auto (measured), as-is, square-root, full, double (twice the largest class), "
+    "a strategy of imbalanced-learn, or final counts 'cat=500,dog=500'.",
 )
+@click.option(
+    "--synthetic-share",
+    "share_text",
+    default="auto",
+    show_default=True,
+    help="Synthetic fraction of each class: auto (measured), or a number from 0 to 1. The rest are altered copies.",
+)
+@evaluation_option
 @click.option(
     "--method",
     type=click.Choice(["conditional", "cyclegan", "auto"]),
@@ -54,7 +72,6 @@ MAX_SENTENCES = 3  # of the report that are printed
 def augment(
     data: Path,
     out: Path | None,
-    strategy_text: str,
     method: str,
     run: Path | None,
     in_place: bool,
@@ -62,13 +79,14 @@ def augment(
     with_report: bool,
     undoing: bool,
     options: FitOptions,
-    **writing: Any,
+    **others: Any,
 ) -> None:
-    """Write OUT: the images of DATA byte for byte, and synthetic ones that fill up the rare classes.
+    """Write OUT: the images of DATA byte for byte, with altered copies and synthetic images for the rare classes.
 
-    OUT holds a folder for each class and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm.
-    Prints class, original, added and total as CSV. RUN/report.html says whether the synthetic images are diverse and
-    are no copies. It judges 100 images of each class; `ganaug report` judges more.
+    Train on OUT with any program, without class weights. How far the classes are filled up and the share of synthetic
+    images are those from which classifiers learned most on held-out images of DATA. OUT holds a folder for each class
+    and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm. Prints class, original, altered,
+    synthetic and total as CSV. RUN/report.html says whether the synthetic images are diverse and are no copies.
     """
     if in_place == (out is not None):
         raise click.UsageError("pass either OUT or --in-place.")
@@ -76,15 +94,20 @@ def augment(
         if undoing:
             _undo((data if out is None else out).resolve())
             return
-        sampler, named = _sampler(options, method, strategy_text)
-        originals, sign = writing.pop("originals"), signer(writing)
+        sampler, named = _sampler(options, method)
+        requested = {
+            "sampling_strategy": strategy(others.pop("strategy_text")),
+            "synthetic_share": share(others.pop("share_text")),
+        }
+        named |= {"evaluate": others.pop("evaluates"), "originals": others.pop("originals"), **requested}
+        sign = signer(others)
         if dry_run:
-            _forecast(data, sampler, options)
+            _forecast(data, sampler, options, **requested)
             return
-        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, originals=originals, **named)
+        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
 
 
-def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any, dict[str, Any]]:
+def _sampler(options: FitOptions, method: str) -> tuple[Any, dict[str, Any]]:
     """Return the method for `augment_folder`, and the parameters that it needs beside its name."""
     if method == "auto":
         if options.param or options.config:
@@ -92,7 +115,6 @@ def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any,
                 "--param and --config need one method: pass --method conditional or --method cyclegan."
             )
         named = {
-            "sampling_strategy": strategy(strategy_text),
             "n_steps": options.steps,
             "time_budget": options.time_budget,
             "device": options.device or "auto",
@@ -100,8 +122,8 @@ def _sampler(options: FitOptions, method: str, strategy_text: str) -> tuple[Any,
         }
         return "auto", named
     sampler = make_sampler(options, method)
-    if strategy_text != "auto":
-        sampler.set_params(sampling_strategy=strategy(strategy_text))
+    if options.steps is None and options.time_budget is None:
+        sampler.set_params(time_budget=DEFAULT_SECONDS)
     return sampler.set_params(verbose=1), {}
 
 
@@ -164,19 +186,13 @@ def _print_result(result: "AugmentedFolder", data: Path, out: Path | None) -> No
         else:
             _print_translators(result)
     for name in result.unlearned:
-        print_message(
-            f"warning: class {name!r} was not learned and is not filled up. Train longer, or add images of it."
-        )
+        print_message(f"warning: class {name!r} was not learned and is filled up with altered copies. Train longer.")
     _print_counts(result.counts)
     run = f"; the run is in {result.run_dir}" if result.run_dir is not None else ""
     print_message(f"Written to {result.out}{run}.")
     print_message(f"To undo: ganaug augment {data} {out or '--in-place'} --undo")
-    if result.sampler is None:
-        return
-    print_message(
-        "Not measured here: whether these images help a classifier. `ganaug evaluate` measures it, on real images that "
-        "neither the generator nor the classifier was trained on."
-    )
+    for sentence in result.selection.sentences:
+        print_message(sentence)
     if result.report is not None and result.run_dir is not None:
         page = result.run_dir / "report.html"
         print_message(
@@ -201,7 +217,7 @@ def _print_counts(counts: "pd.DataFrame") -> None:
     table([tuple(counts.columns), *counts.itertuples(index=False)])
 
 
-def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
+def _forecast(data: Path, sampler: Any, options: FitOptions, **requested: Any) -> None:
     """Print counts, time and memory from a short trial."""
     from ganaug.augmentation import forecast_augmentation
     from ganaug.estimators.augmenter import GANAugmenter
@@ -210,7 +226,7 @@ def _forecast(data: Path, sampler: Any, options: FitOptions) -> None:
         raise click.UsageError("--dry-run supports --method conditional only.")
     print_message("Trial of a few training steps ...")
     with warnings_to_stderr():
-        forecast = forecast_augmentation(data, sampler, **options.reading)
+        forecast = forecast_augmentation(data, sampler, **requested, **options.reading)
     _print_counts(forecast.counts)
     print_message(f"Plan:\n{forecast.plan}")
     print_message(str(forecast))

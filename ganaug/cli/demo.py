@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ganaug.cli.augment import run_augment
+from ganaug.cli.augment import evaluation_option, run_augment
 from ganaug.cli.console import exit_on_error
 from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
 
@@ -14,11 +14,13 @@ DEFAULT_SECONDS = 300.0
 
 @click.command()
 @click.argument("out", type=FOLDER, default=Path("ganaug-demo"))
+@evaluation_option
 @partial(fit_options, without=("subfolder_groups", "follow_links"))
-def demo(out: Path, options: FitOptions) -> None:
-    """Augment 1,401 images of Fashion-MNIST (500 to 10 per class) in OUT, with five minutes of training.
+def demo(out: Path, evaluates: bool, options: FitOptions) -> None:
+    """Augment 1,401 images of Fashion-MNIST (500 to 10 per class) in OUT, in about five minutes.
 
-    OUT/real holds the real images, OUT/augmented the balanced set, and OUT/augmented.run the training run.
+    OUT/real holds the real images, OUT/augmented the augmented set, and OUT/augmented.run what was measured and the
+    training run.
     """
     with exit_on_error():
         from ganaug.datasets.embedded import fashion_mnist_lt
@@ -31,4 +33,4 @@ def demo(out: Path, options: FitOptions) -> None:
             # before the time of training is spent
             check_output(out)
             write_folder(fashion_mnist_lt(), out / "real")
-        run_augment(out / "real", out / "augmented", augmenter, options)
+        run_augment(out / "real", out / "augmented", augmenter, options, evaluate=evaluates)

@@ -69,13 +69,10 @@ def evaluate(
     test: Path | None,
     classifier: str,
     shares: str,
-    objective: str,
-    margin: float,
-    groups: str | None,
     seeds: int,
     folds: int,
-    n_jobs: int | None,
     options: FitOptions,
+    **judging: Any,
 ) -> None:
     """Train classifiers on DATA with and without synthetic images, and compare them on real images held out.
 
@@ -102,16 +99,13 @@ def evaluate(
                 source,
                 classifier=classifier,
                 test=test_images,
-                groups=groups,
                 shares=_parse_shares(shares),
-                objective=objective,
-                margin=margin / 100,
                 n_seeds=seeds,
                 n_folds=folds,
                 time_budget=budget,
-                n_jobs=n_jobs,
                 random_state=options.seed or 0,
                 progress=progress,
+                **{**judging, "margin": judging["margin"] / 100},
             )
         _show_and_write(report, out, as_json)
     sys.exit(EXIT_STATUS[report.verdict])

@@ -313,6 +313,16 @@ def strategy(text: str) -> str | float | dict[str, int]:
         return text
 
 
+def share(text: str) -> str | float:
+    """Return the synthetic share that a text names: "auto", or a number."""
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.UsageError(f"--synthetic-share {text!r}: write auto, or a number from 0 to 1.") from error
+
+
 def new_file(path: Path | None) -> None:
     """Raise OutputError before any work where `path` cannot be written or would overwrite something."""
     from ganaug.errors import OutputError

@@ -66,6 +66,22 @@ class ClassicalAugmentation:
         altered, operations = self._apply(images, seed)
         return altered, [_to_json(each) for each in operations]
 
+    def draw(self, shape: tuple[int, int], seed: int) -> str:
+        """Draw what is done to one image of a size, without an image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (height, width) of the image.
+        seed : int
+
+        Returns
+        -------
+        str
+            For `repeat_alteration`.
+        """
+        return _to_json(draw_operations(1, *shape, flip=self.flip, seed=derive(seed, "operations"))[0])
+
     def _apply(self, images: Tensor, seed: int) -> tuple[Tensor, list[list[Operation]]]:
         """Draw the operations of each image and apply them."""
         operations = draw_operations(len(images), *images.shape[2:], flip=self.flip, seed=derive(seed, "operations"))

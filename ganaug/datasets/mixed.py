@@ -24,7 +24,7 @@ from ganaug.io.items import encode_labels, label_value, split_item
 from ganaug.io.paths import shorten
 from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb, is_16_bit
 from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
-from ganaug.io.synthetic import synthetic_mask
+from ganaug.io.synthetic import added_mask, synthetic_mask
 
 MAX_LISTED = 20  # labels or class names in an error message
 
@@ -69,7 +69,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         keep their size; then sharpness can tell the classifier which images are synthetic, and so which class they are
         likely to have.
     validation : bool or None
-        True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic. None: detected from
+        True: leave out `synthetic`, and the items of `real` whose metadata marks them as synthetic or altered.
+        None: detected from
         `real.train` (False), or from `real.split` or a metadata column `split` that names a validation or test split.
     seed : int
         Selects the synthetic images that are used once more than others, or used at all.
@@ -151,10 +152,11 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.validation = is_validation_split(real) if validation is None else validation
         self._read_labels()
-        marked_synthetic = synthetic_mask(getattr(real, "metadata", None), len(self._real_targets))
+        metadata = getattr(real, "metadata", None)
+        marked_synthetic = synthetic_mask(metadata, len(self._real_targets))
         real_rows = torch.arange(len(self._real_targets))
-        # a data set that ganaug augmented earlier may hold synthetic images, which must not be validated on
-        self._real_rows = real_rows[~marked_synthetic] if self.validation else real_rows
+        # a data set that ganaug augmented earlier holds images that must not be validated on
+        self._real_rows = real_rows[~added_mask(metadata, len(real_rows))] if self.validation else real_rows
         self._marked_synthetic = marked_synthetic[self._real_rows]
         self._requested_share = requested_share
         # without synthetic images, real ones need not lose detail

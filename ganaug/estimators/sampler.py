@@ -20,6 +20,7 @@ from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
+from ganaug.datasets.alterations import classical_augmentation
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -27,6 +28,7 @@ from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.io.resizing import SizeLike
+from ganaug.sampling.composition import alter_images, join_additions, split_additions
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
@@ -115,13 +117,17 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         self._fit(self._prepare(self._convert(X, y)), callbacks, resume=True)
         return self
 
-    def fit_resample(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit, and return X and y with synthetic images after the originals.
+    def fit_resample(self, X: Any, y: Any = None, *, synthetic_share: float = 1.0, **fit_params: Any) -> Any:
+        """Fit, and return X and y with altered copies and synthetic images after the originals.
 
         Parameters
         ----------
         X, y
             As in `fit`.
+        synthetic_share : float in [0, 1], default=1.0
+            Synthetic fraction of the images of each class; the other additions are altered copies of its real images
+            (`ganaug.datasets.alterations.ClassicalAugmentation`), which classes that are not learned get as well. 1:
+            all additions are synthetic. A share of 0.1 to 0.25 rarely hurts a classifier; 1 often does.
         **fit_params
             Passed to `fit`.
 
@@ -130,7 +136,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         X, y
             In the container and dtype that came in. A data set that holds its labels is returned as one object.
         """
-        return self._fit_resample(X, y, **fit_params)
+        return self._fit_resample(X, y, synthetic_share, **fit_params)
 
     def sample_blocks(
         self,
@@ -275,13 +281,20 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         }
 
     @library_defaults()
-    def _fit_resample(self, X: Any, y: Any, *, callbacks: Sequence[Callback] = ()) -> Any:
+    def _fit_resample(self, X: Any, y: Any, share: float = 1.0, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
+        images = converted.images
+        _check_share(share, images)
         data = self._prepare(converted)
         self._fit(data, callbacks, resume=False)
-        unlearned = set(self.model_.unlearned)
-        counts = {self.model_.classes[k]: count for k, count in data.resolve_strategy.items() if k not in unlearned}
-        return converted.append(self.sample(counts))
+        names, unlearned = images.classes, self.unlearned_classes_
+        if share == 1:
+            counts = {names[k]: count for k, count in data.resolve_strategy.items() if names[k] not in unlearned}
+            return converted.append(self.sample(counts))
+        targets = {names[k]: images.counts[names[k]] + count for k, count in data.resolve_strategy.items()}
+        additions = split_additions(images.counts, targets, share, unlearned)
+        copies = alter_images(images, additions.altered, classical_augmentation(images), self.model_.seed)
+        return converted.append(join_additions(copies, self.sample(additions.synthetic)))
 
     @abstractmethod
     def sample(self, counts: int | Mapping[Any, int], *, start: int | None = None) -> LabeledImages:
@@ -374,6 +387,17 @@ def check_trainable(images: LabeledImages) -> None:
             f"images are {images.shape[1]}x{images.shape[2]} pixels; up to "
             f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with "
             "read_folder(..., image_size=128)."
+        )
+
+
+def _check_share(share: float, images: LabeledImages) -> None:
+    """Raise ValueError for a share that is not in [0, 1], or for altered copies of plain vectors."""
+    if isinstance(share, bool | str) or not 0 <= share <= 1:
+        raise ValueError(f"synthetic_share must be a number from 0 to 1; got {share!r}.")
+    if share < 1 and min(images.shape[1:]) == 1:
+        raise ValueError(
+            f"synthetic_share={share!r} needs images, of which altered copies are made, and X holds plain vectors. Set "
+            "image_shape, or use synthetic_share=1."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ganaug._runtime.cache import cached, content_key
+from ganaug._runtime.cache import cached, content_key, is_cached
 from ganaug._runtime.parallel import run_parallel, uses_threads
 from ganaug._runtime.randomness import derive
 from ganaug.evaluation.augmenters import Augmenter, clone_unfitted, get_cache_key, is_fitted, sample_learned_classes
@@ -136,13 +136,16 @@ class Generators:
 
     def _fit_in_processes(self, seeds: Sequence[int]) -> None:
         """Fit generators and sample in workers, where samples are not in the cache of this machine."""
-        self.report(f"fitting {len(self.trains)} generators")
-        rows = [
-            (clone_unfitted(self.source), train, self._counts(fold), list(seeds))
-            for fold, train in enumerate(self.trains)
-        ]
-        for fold, samples in enumerate(run_parallel(_fit_and_sample, rows, self.n_jobs)):
+        missing = [fold for fold in range(len(self.trains)) if not self._is_cached(fold, seeds)]
+        if not missing:
+            return
+        self.report(f"fitting {len(missing)} generators")
+        rows = [(clone_unfitted(self.source), self.trains[fold], self._counts(fold), list(seeds)) for fold in missing]
+        for fold, samples in zip(missing, run_parallel(_fit_and_sample, rows, self.n_jobs), strict=True):
             self._samples |= {(fold, seed): tensors for seed, tensors in zip(seeds, samples, strict=True)}
+
+    def _is_cached(self, fold: int, seeds: Sequence[int]) -> bool:
+        return self._key is not None and all(is_cached("synthetic", self._cache_key(fold, seed)) for seed in seeds)
 
 
 def is_used_as_it_is(source: Augmenter | LabeledImages, test: LabeledImages | None) -> bool:

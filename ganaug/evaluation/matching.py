@@ -14,7 +14,7 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.items import folded, text_value
 from ganaug.io.paths import shorten
-from ganaug.io.synthetic import select_synthetic, synthetic_mask
+from ganaug.io.synthetic import added_mask, select_synthetic
 
 
 def match_classes(images: LabeledImages, like: LabeledImages, what: str) -> LabeledImages:
@@ -127,7 +127,7 @@ def match_synthetic(synthetic: LabeledImages, real: LabeledImages) -> LabeledIma
 def drop_synthetic(
     images: LabeledImages, groups: np.ndarray | None = None, *, what: str = "real", warn: bool = False
 ) -> tuple[LabeledImages, np.ndarray | None]:
-    """Leave out the real images that their metadata mark as synthetic.
+    """Leave out the images that their metadata mark as synthetic, or as altered copies of others.
 
     Parameters
     ----------
@@ -150,13 +150,15 @@ def drop_synthetic(
     DataError
         If all images are marked.
     """
-    is_real = ~synthetic_mask(images.metadata, len(images))
+    is_real = ~added_mask(images.metadata, len(images))
     if is_real.all():
         return images, groups
     if not is_real.any():
-        raise DataError(f"all {what} images are marked as synthetic in their metadata (column is_synthetic).")
+        raise DataError(
+            f"all {what} images are marked as synthetic or altered in their metadata (columns is_synthetic and origin)."
+        )
     if warn:
-        warn_user(f"{int((~is_real).sum()):,} images marked as synthetic are left out of the {what} images.")
+        warn_user(f"{int((~is_real).sum()):,} images marked as synthetic or altered are left out of the {what} images.")
     return images.take(is_real), None if groups is None else groups[is_real.numpy()]
 
 

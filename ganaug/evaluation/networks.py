@@ -38,6 +38,8 @@ class CNN:
         all training methods take the same number of steps.
     width : int
         Channels of the first convolution.
+    first_stride : int
+        Stride of the first convolution; see `ganaug.models.networks.classifier.Classifier`.
     lr : float
         Initial learning rate.
     precision : str
@@ -61,6 +63,7 @@ class CNN:
 
     steps: int | None = None
     width: int = 32
+    first_stride: int = 1
     lr: float = 2e-3
     precision: str = "fp32"
     name: str = "cnn"
@@ -77,7 +80,7 @@ class CNN:
 
     def __call__(self, training: TrainingSet, augment: Augment, seed: int) -> Predict:
         def build(shape: Shape, n_classes: int) -> nn.Module:
-            return SmallNetwork(shape, n_classes, self.width)
+            return SmallNetwork(shape, n_classes, self.width, self.first_stride)
 
         return _train_network(build, training, augment, seed, steps=self.steps, lr=self.lr, dtype=self.dtype)
 

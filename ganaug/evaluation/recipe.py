@@ -83,8 +83,8 @@ def write_recipe(
     --------
     >>> from ganaug.datasets.embedded import fashion_mnist_lt
     >>> from ganaug.evaluation import CLASSIFIERS, TrainingMethod, write_recipe
-    >>> write_recipe(TrainingMethod("mixup", share=0.25), fashion_mnist_lt(), CLASSIFIERS["cnn"]).text
-    'Train with real images altered by the classical augmentation and mixup; 25 % synthetic images in each class.'
+    >>> write_recipe(TrainingMethod("mixup", balance=0.5), fashion_mnist_lt(), CLASSIFIERS["cnn"]).name
+    'mixup, square-root balance'
     """
     text = method.describe()
     if tau:

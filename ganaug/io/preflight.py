@@ -18,7 +18,7 @@ from ganaug.io.dataset_checks import (
     find_errors,
     find_warnings,
 )
-from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, decode, strict_pillow_warnings
+from ganaug.io.decoding import GRAY_MODES, Pixels, UnusableImage, content_hash, decode, strict_pillow_warnings
 from ganaug.io.listing import Candidate, Listing, Problem, list_images
 from ganaug.io.pillow_modes import MAX_16_BIT, scale_message, white_value
 from ganaug.io.provenance import info_is_marked
@@ -90,6 +90,27 @@ class FolderInspection:
         """(channels, height, width) of the images when read; one channel only if all are gray. Needs one size."""
         height, width = self.image_size or next(iter(self.sizes))
         return (1 if all(mode in GRAY_MODES for mode in self.modes) else 3), height, width
+
+    def read_unchanged(self, entry: ImageEntry) -> bytes:
+        """Read a file that was inspected.
+
+        Raises
+        ------
+        DataError
+            If it vanished or changed since then.
+        """
+        path = self.root / entry.file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read any more: {error.strerror or error}. Restore it, or check again."
+            ) from error
+        if content_hash(content) != entry.content_hash:
+            raise DataError(
+                f"{path}: changed since it was checked. Do not change files while ganaug works, and start again."
+            )
+        return content
 
     def raise_for_errors(self, *, skip_bad: bool = False) -> None:
         """Raise an exception if the folder cannot be used.

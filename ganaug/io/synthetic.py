@@ -1,4 +1,4 @@
-"""Which images of a data set are synthetic, according to the column `is_synthetic` of their metadata."""
+"""Which images of a data set ganaug added to it, according to its metadata: synthetic images and altered copies."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganaug.images import LabeledImages
-from ganaug.io.table import is_true
+from ganaug.io.table import ALTERED, ORIGIN, is_true
 
 COLUMN = "is_synthetic"
 
@@ -36,6 +36,22 @@ def synthetic_mask(metadata: Any, n: int) -> Tensor:
     if metadata is None or COLUMN not in getattr(metadata, "columns", ()):
         return torch.zeros(n, dtype=torch.bool)
     return torch.tensor([is_true(value) for value in metadata[COLUMN]], dtype=torch.bool)
+
+
+def added_mask(metadata: Any, n: int) -> Tensor:
+    """Return a mask of the images that are synthetic, or altered copies of others.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from ganaug.io.synthetic import added_mask
+    >>> added_mask(pd.DataFrame({"origin": ["original", "altered"]}), 2)
+    tensor([False,  True])
+    """
+    mask = synthetic_mask(metadata, n)
+    if metadata is None or ORIGIN not in getattr(metadata, "columns", ()):
+        return mask
+    return mask | torch.tensor([value == ALTERED for value in metadata[ORIGIN]], dtype=torch.bool)
 
 
 def select_synthetic(images: LabeledImages) -> LabeledImages:

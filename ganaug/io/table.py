@@ -9,7 +9,10 @@ import pandas as pd
 from ganaug.errors import DataError
 from ganaug.io.names import escape_cell, is_formula
 
-STANDARD_COLUMNS = ("file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version")
+ORIGIN, ALTERED_FROM, OPERATIONS = "origin", "altered_from", "operations"  # where an image comes from
+ORIGINAL, ALTERED, SYNTHETIC = "original", "altered", "synthetic"  # values of the column origin
+ORIGINS = (ORIGINAL, ALTERED, SYNTHETIC)
+STANDARD_COLUMNS = ("file_name", "label", "is_synthetic", ORIGIN, "class_index", "seed", "model_hash", "ganaug_version")
 
 # texts that pandas, and Hugging Face datasets by way of it, read as missing: pandas._libs.parsers.STR_NA_VALUES
 MISSING_TEXTS = frozenset(
@@ -38,19 +41,39 @@ def make_row(file: str, label: str, class_index: int, metadata: Row) -> Row:
     -------
     dict
 
+    Raises
+    ------
+    DataError
+        If the metadata has a column "origin" of the user's.
+
     Examples
     --------
     >>> from ganaug.io.table import make_row
-    >>> make_row("cat/1.png", "cat", 0, {"site": "A"})
-    {'site': 'A', 'file_name': 'cat/1.png', 'label': 'cat', 'class_index': 0, 'is_synthetic': False}
+    >>> row = make_row("cat/1.png", "cat", 0, {"site": "A"})
+    >>> row["label"], row["is_synthetic"], row["origin"]
+    ('cat', False, 'original')
     """
+    check_origin(metadata, file)
+    is_synthetic = is_true(metadata.get("is_synthetic"))
+    origin = SYNTHETIC if is_synthetic else metadata.get(ORIGIN)
     return {
         **metadata,
         "file_name": file,
         "label": label,
         "class_index": class_index,
-        "is_synthetic": is_true(metadata.get("is_synthetic")),
+        "is_synthetic": is_synthetic,
+        ORIGIN: ORIGINAL if is_missing(origin) else origin,
     }
+
+
+def check_origin(metadata: Row, file: str) -> None:
+    """Raise DataError if the metadata of an image has a column "origin" that ganaug did not write."""
+    origin = metadata.get(ORIGIN)
+    if not is_missing(origin) and origin not in ORIGINS:
+        raise DataError(
+            f"{file}: its metadata has the column {ORIGIN!r} with {str(origin)!r}. ganaug writes {', '.join(ORIGINS)} "
+            "there. Rename your column."
+        )
 
 
 def encode_table(rows: Iterable[Row]) -> bytes:
@@ -65,7 +88,7 @@ def encode_table(rows: Iterable[Row]) -> bytes:
     -------
     bytes
         CSV in UTF-8. `STANDARD_COLUMNS` come first, then all others in order of appearance. Missing values become empty
-        cells. The first rows contain every combination of class and `is_synthetic`.
+        cells. The first rows contain every combination of class and origin.
 
     Notes
     -----
@@ -76,8 +99,8 @@ def encode_table(rows: Iterable[Row]) -> bytes:
     --------
     >>> from ganaug.io.table import encode_table, make_row
     >>> print(encode_table([make_row("cat/1.png", "cat", 0, {"site": "=A"})]).decode())
-    file_name,label,is_synthetic,class_index,seed,model_hash,ganaug_version,site
-    cat/1.png,cat,False,0,,,,'=A
+    file_name,label,is_synthetic,origin,class_index,seed,model_hash,ganaug_version,site
+    cat/1.png,cat,False,original,0,,,,'=A
     <BLANKLINE>
     """
     ordered = _representatives_first(list(rows))
@@ -156,14 +179,14 @@ def as_integer(value: object) -> int | None:
 
 
 def _representatives_first(rows: Sequence[Row]) -> list[Row]:
-    """Move the first row of each combination of class and `is_synthetic` to the top."""
-    # Hugging Face datasets infers column types from the first 10,000 rows. Without every class, and synthetic rows
-    # beside original ones, a column that is empty there gets a type that later rows do not fit.
+    """Move the first row of each combination of class and origin to the top."""
+    # Hugging Face datasets infers column types from the first 10,000 rows. Without every class and every origin, a
+    # column that is empty there gets a type that later rows do not fit.
     combinations: set[tuple[object, object]] = set()
     first: list[Row] = []
     rest: list[Row] = []
     for row in rows:
-        combination = (row["label"], row["is_synthetic"])
+        combination = (row["label"], row[ORIGIN])
         (rest if combination in combinations else first).append(row)
         combinations.add(combination)
     return first + rest

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ganaug._runtime.locks import directory_lock
-from ganaug.errors import DataError, OutputError
+from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
-from ganaug.io.decoding import content_hash
+from ganaug.io.altered_copies import AlteredCopies, altered_files
 from ganaug.io.encoding import png
 from ganaug.io.image_files import image_files, max_overhead
 from ganaug.io.items import folded
@@ -125,11 +125,12 @@ def write_augmented_folder(
     synthetic: LabeledImages,
     out: str | Path,
     *,
+    altered: AlteredCopies | None = None,
     resized: LabeledImages | None = None,
     sign: Sign | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a new folder with the original images, byte for byte, and synthetic images.
+    """Write a new folder with the original images, byte for byte, altered copies of them, and synthetic images.
 
     Parameters
     ----------
@@ -140,6 +141,8 @@ def write_augmented_folder(
         Its classes must be among those of `data`.
     out : path
         The new folder. Must not exist, or be empty.
+    altered : AlteredCopies, optional
+        Altered copies of original images.
     resized : LabeledImages, optional
         The original images as they were read, in the order of `data.entries`. Those that were resized are written as
         PNG files of these pixels instead of copies.
@@ -165,21 +168,28 @@ def write_augmented_folder(
     originals = []
     for number, (row, entry) in enumerate(zip(_original_rows(data), data.entries, strict=True)):
         folder, name = folders[entry.label], PurePosixPath(entry.file)
-        content, n_bytes = partial(_read_unchanged, data.root / entry.file, entry.content_hash), entry.n_bytes
+        content, n_bytes = partial(data.read_unchanged, entry), entry.n_bytes
         # an image that is marked as synthetic keeps its marks, which are in its bytes
         if resized is not None and not entry.is_marked and (entry.height, entry.width) != resized.shape[1:]:
             content, name = partial(_encode_row, resized, number), name.with_suffix(".png")
             n_bytes = resized.images[0].numel() + max_overhead(None)
         file = f"{folder}/{unique_name(safe_name(name.name), used_names[folder])}"
         originals.append(NewFile(file, content, n_bytes, {**row, "file_name": file}))
+    rows = [new.row for new in originals]
+    copies = [] if altered is None else altered_files(data, altered, rows, folders, used_names, resized)
     new_files = image_files(synthetic, data.classes, folders, used_names, sign)
-    return publish(Contents.from_files([*originals, *new_files]), out, progress)
+    return publish(Contents.from_files([*originals, *copies, *new_files]), out, progress)
 
 
 def add_to_folder(
-    data: FolderInspection, synthetic: LabeledImages, *, sign: Sign | None = None, progress: Progress | None = None
+    data: FolderInspection,
+    synthetic: LabeledImages,
+    *,
+    altered: AlteredCopies | None = None,
+    sign: Sign | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Add synthetic images and metadata.csv to a data folder. `undo` removes them.
+    """Add altered copies, synthetic images and metadata.csv to a data folder. `undo` removes them.
 
     No original image is changed. The manifest is written first, so that `undo` works after a kill. If writing fails,
     everything is undone.
@@ -190,6 +200,8 @@ def add_to_folder(
         The folder to add to.
     synthetic : LabeledImages
         Its classes must be among those of `data`.
+    altered : AlteredCopies, optional
+        Altered copies of original images.
     sign, progress
         As in `write_folder`.
 
@@ -211,10 +223,11 @@ def add_to_folder(
     root = data.root
     with directory_lock(root):
         check_addable(data)
-        files = _files_to_add(data, synthetic, sign)
+        rows = _original_rows(data)
+        files = _files_to_add(data, synthetic, altered, rows, sign)
         check_free_space(root, bytes_on_disk(new.n_bytes for new in files))
-        contents = list(map_in_threads(lambda new: new.content(), files))  # smaller than `synthetic`, also in memory
-        metadata = encode_table([*_original_rows(data), *(new.row for new in files)])
+        contents = list(map_in_threads(lambda new: new.content(), files))  # smaller than the pixels, also in memory
+        metadata = encode_table([*rows, *(new.row for new in files)])
         _add(root, {new.file: content for new, content in zip(files, contents, strict=True)}, metadata, progress)
     return root
 
@@ -251,13 +264,20 @@ def _class_folders(data: FolderInspection) -> dict[str, str]:
     return folder_names(data.classes, existing=[path.name for path in data.root.iterdir() if path.is_dir()])
 
 
-def _files_to_add(data: FolderInspection, synthetic: LabeledImages, sign: Sign | None) -> list[NewFile]:
-    """Name the synthetic images so that they collide with no file of the data folder."""
+def _files_to_add(
+    data: FolderInspection,
+    synthetic: LabeledImages,
+    altered: AlteredCopies | None,
+    rows: Sequence[Row],
+    sign: Sign | None,
+) -> list[NewFile]:
+    """Name the new images so that they collide with no file of the data folder."""
     folders = _class_folders(data)
     used_names = defaultdict(
         set, {folder: set(map(folded, _names_in(data.root / folder))) for folder in folders.values()}
     )
-    return list(image_files(synthetic, data.classes, folders, used_names, sign))
+    copies = [] if altered is None else altered_files(data, altered, rows, folders, used_names, None)
+    return [*copies, *image_files(synthetic, data.classes, folders, used_names, sign)]
 
 
 def _add(root: Path, contents: Mapping[str, bytes], metadata: bytes, progress: Progress | None) -> None:
@@ -298,21 +318,6 @@ def _original_rows(data: FolderInspection) -> list[Row]:
 def _encode_row(images: LabeledImages, row: int) -> bytes:
     """Encode one image as PNG."""
     return png(images.images[row])
-
-
-def _read_unchanged(path: Path, expected_hash: str) -> bytes:
-    """Read a file that was inspected. Raises DataError if it vanished or changed since then."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read any more: {error.strerror or error}. Restore it, or check again."
-        ) from error
-    if content_hash(content) != expected_hash:
-        raise DataError(
-            f"{path}: changed since it was checked. Do not change files while ganaug works, and start again."
-        )
-    return content
 
 
 def _names_in(folder: Path) -> set[str]:

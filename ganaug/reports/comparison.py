@@ -62,13 +62,11 @@ def report_on(
     best = comparison.best_with_synthetic if comparison.shares else baseline
     changes, p_values = comparison.classes(best)
     gain = comparison.gain(best)
-    significant = [
-        (name, change.value)
-        for name, change, p in zip(real.classes, changes, p_values, strict=True)
-        if p < SIGNIFICANCE
-    ]
-    gaining = [name for name, change in significant if change > 0]
-    losing = [name for name, change in significant if change < 0]
+    significant = {
+        name: change.value for name, change, p in zip(real.classes, changes, p_values, strict=True) if p < SIGNIFICANCE
+    }
+    gaining = [name for name, change in significant.items() if change > 0]
+    losing = [name for name, change in significant.items() if change < 0]
     notes = [*notes, *_reliability_notes(comparison)]
     recipe, balance = _find_recipe(comparison, real, classifier)
     facts = {

@@ -8,6 +8,7 @@ import torch
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
+from ganaug._runtime.parallel import keep_workers
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -15,6 +16,7 @@ from ganaug.evaluation.comparison import Comparison
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
 from ganaug.evaluation.matching import check_image_set, check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.evaluation.objectives import MARGIN, OBJECTIVES
+from ganaug.evaluation.predictions import Predictions
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
 from ganaug.evaluation.trial import Progress, Trial
 from ganaug.images import LabeledImages, image_hashes
@@ -124,6 +126,7 @@ def utility_report(
     >>> report.verdict, report.facts["share"]
     ('helps', 0.5)
     """
+    shares = checked_shares(shares)
     _check_options(n_seeds, n_folds, objective, margin)
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
@@ -132,7 +135,7 @@ def utility_report(
     source = _check_source(augmenter_or_synthetic, real, test)
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
-    _check_rare_classes(objective, real, real if test is None else test)
+    _check_rare_classes(real, test or real, objective)
     trial = Trial(
         real,
         source,
@@ -140,7 +143,7 @@ def utility_report(
         test=test,
         folds=splits,
         groups=test_groups,
-        shares=checked_shares(shares),
+        shares=shares,
         seeds=range(random_state, random_state + n_seeds),
         objective=objective,
         margin=margin,
@@ -150,27 +153,21 @@ def utility_report(
         notes=notes,
     )
     trial.check_leaks()
-    predictions = trial.run(place)
-    settings = _settings(trainer.name, real, test, splits, test_groups, predictions.n_seeds)
+    with keep_workers(n_jobs):
+        predictions = trial.run(place)
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
-    return report_on(comparison, real, real if test is None else test, settings, notes, classifier=trainer)
+    return report_on(comparison, real, test or real, _describe(trial, predictions), notes, classifier=trainer)
 
 
-def _settings(
-    classifier: str,
-    real: LabeledImages,
-    test: LabeledImages | None,
-    splits: Sequence[Fold],
-    groups: np.ndarray | None,
-    n_seeds: int,
-) -> dict[str, Any]:
-    """What was trained and tested, as facts of the report."""
+def _describe(trial: Trial, predictions: Predictions) -> dict[str, Any]:
+    """What was trained and tested on, as facts of the report."""
+    n_real = len(trial.real)
     return {
-        "classifier": classifier,
-        "training images": len(real),
-        "test images": len(test) if test is not None else f"{len(real)}, cross-fitted over {len(splits)} folds",
-        "seeds": n_seeds,
-        "groups": None if groups is None else len(np.unique(groups)),
+        "classifier": trial.classifier.name,
+        "training images": n_real,
+        "test images": len(trial.test) if trial.test else f"{n_real}, cross-fitted over {len(trial.folds)} folds",
+        "groups": None if trial.groups is None else len(np.unique(trial.groups)),
+        "seeds": predictions.n_seeds,
     }
 
 
@@ -183,12 +180,12 @@ def _check_options(n_seeds: int, n_folds: int, objective: str, margin: float) ->
     lookup(OBJECTIVES, objective, "objective")
 
 
-def _check_rare_classes(objective: str, real: LabeledImages, tested: LabeledImages) -> None:
-    """Raise ValueError if the objective needs a class smaller than the mean class, and none has test images."""
+def _check_rare_classes(real: LabeledImages, tested: LabeledImages, objective: str) -> None:
+    """Raise ValueError for the recall of rare classes if no class smaller than the mean class has test images."""
+    if objective != "rare_recall":
+        return
     mean = len(real) / len(real.classes)
-    if objective == "rare_recall" and not any(
-        count < mean and tested.counts[name] for name, count in real.counts.items()
-    ):
+    if not any(count < mean and tested.counts[name] for name, count in real.counts.items()):
         raise ValueError(
             "objective='rare_recall' needs a class with fewer images than the mean class, and test images of it: "
             f"the real images have {shorten([f'{name}: {count}' for name, count in real.counts.items()])}. "

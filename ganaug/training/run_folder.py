@@ -20,6 +20,7 @@ from ganaug.io.output import name_os_errors
 
 FORMAT = 5
 CONFIG = "config.json"
+EVALUATION = "evaluation"  # subfolder of what was measured before the run of an augmentation
 # A resumed run may differ in these parameters, nested or not; the seed is compared by `stored_seed`.
 MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state", "verbose"})
 FIT_FOLDER = re.compile(r"fit-[0-9a-f]{16}(-\d+)?")  # of one fit of a clone
@@ -28,12 +29,12 @@ FIT_FOLDER = re.compile(r"fit-[0-9a-f]{16}(-\d+)?")  # of one fit of a clone
 def is_unstarted(folder: Path) -> bool:
     """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything.
 
-    Folders of clones do not count, because each is another run.
+    Folders of clones and of the evaluation do not count, because each is another run.
     """
     if not os.path.isdir(folder):  # noqa: PTH112  # Path's own method raises for long names
         return True
     names = [path.name for path in folder.iterdir() if not is_temporary_file(path)]
-    return all(name == LOCK_FILE or FIT_FOLDER.fullmatch(name) for name in names)
+    return all(name in (LOCK_FILE, EVALUATION) or FIT_FOLDER.fullmatch(name) for name in names)
 
 
 def create_fit_folder(parent: Path, name: str) -> Path:

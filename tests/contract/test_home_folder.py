@@ -143,7 +143,9 @@ CASES = {
     "model_folder": lambda home: model_folder("~/run") == home / "run/model",
     "write_shard": lambda home: written("shards", lambda out: write_shard(contents, Shard(0, 1), out, {})),
     "augment_folder": lambda home: (
-        augment_folder("~/photos", "~/filled", run_dir="~/filled-run", report=False, method=augmenter(**TINY))
+        augment_folder(
+            "~/photos", "~/filled", evaluate=False, run_dir="~/filled-run", report=False, method=augmenter(**TINY)
+        )
         and (home / "filled/b").is_dir()
         and (home / "filled-run/model").is_dir()
     ),

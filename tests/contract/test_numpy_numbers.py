@@ -134,6 +134,7 @@ def fit_classifier(kind):
 def fill_folder(kind, tmp_path):
     photos = write_folder(noise((24, 22)), tmp_path / "photos")
     params = {"image_size": (8, 9), "n_steps": 2, "random_state": 1, "verbose": 0, "sampling_strategy": {"b": 26}}
+    params["synthetic_share"] = 0.5
     result = augment_folder(photos, tmp_path / "filled", report=False, device="cpu", **kind(params))
     forecast = forecast_augmentation(photos, augmenter(n_steps=1, **SMALL), image_size=kind((8, 9)))
     return [

@@ -110,7 +110,8 @@ def read(folder):
     store = build_store(photos, folder / "store")
     mixed = MixedDataset(REAL, SYNTHETIC.take([5, 0, 3]), share=0.2, fade_epochs=2)
     mixed.set_epoch(1)
-    filled = augment_folder(photos, folder / "out", method=augmenter(n_steps=1, **SMALL), report=False)
+    mix = {"sampling_strategy": "full", "synthetic_share": 0.5, "report": False}
+    filled = augment_folder(photos, folder / "out", method=augmenter(n_steps=1, **SMALL), **mix)
     converted = to_labeled_images(list(REAL.images.numpy()[:, 0]), REAL.labels.numpy())
     classifier = AugmentedClassifier(
         LogisticRegression(), augmenter(n_steps=1, image_shape=(8, 8), **SMALL), share=0.5, n_samples=5, random_state=0

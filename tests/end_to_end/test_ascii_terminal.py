@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.sets import FILL
+
 ASCII = {"PYTHONIOENCODING": "ascii", "LANG": "C", "PYTHONUTF8": "0", "LC_ALL": "", "LC_CTYPE": ""}
 TINY = ("--steps", "1", "--param", "recipe.width=2", "--param", "filters=", "--device", "cpu")
 
@@ -38,14 +40,14 @@ def test_check_and_dry_run_print_names_with_escapes(data):
     assert code == 0
     assert "K\\xe4se,24" in stdout
     assert "\\u732b,20" in stdout
-    code, stdout, _ = ganaug("augment", data, "out", "--dry-run", *TINY)
+    code, stdout, _ = ganaug(*FILL, data, "out", "--dry-run", *TINY)
     assert code == 0
     assert "\\u732b,20,4,24" in stdout
 
 
 @pytest.mark.slow
 def test_augment_and_report_print_escapes_and_write_utf_8(data):
-    code, stdout, _ = ganaug("augment", data, "out", *TINY)
+    code, stdout, _ = ganaug(*FILL, data, "out", *TINY)
     assert code == 0
     assert "\\u732b,20,4,24" in stdout
     assert "猫" in Path("out/metadata.csv").read_text(encoding="utf-8")
@@ -56,6 +58,6 @@ def test_augment_and_report_print_escapes_and_write_utf_8(data):
 
 
 def test_a_verb_that_fails_names_the_class_with_escapes(data):
-    code, _, stderr = ganaug("augment", data, "out", "--strategy", "Kase=30", *TINY)
+    code, _, stderr = ganaug(*FILL, data, "out", "--strategy", "Kase=30", *TINY)
     assert code == 1
     assert "Known classes: K\\xe4se, \\u732b" in stderr

@@ -20,7 +20,7 @@ from ganaug import GANAugmenter, LabeledImages, read_folder, write_folder
 from ganaug.cli.main import main
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.io.provenance import is_marked
-from tests.sets import hashes, tones
+from tests.sets import FILL, hashes, tones
 
 QUICK = (
     *("--param", "recipe.width=8", "--param", "batch_size=16", "--param", "recipe.latent_size=8"),
@@ -98,8 +98,8 @@ def test_sampling_twice_from_a_fitted_model_writes_the_same_files(data, tmp_path
         assert done.stdout == f"{tmp_path / out}\n"
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
     table = pd.read_csv(tmp_path / "one" / "metadata.csv")
-    assert list(table.columns[:7]) == [
-        "file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version",
+    assert list(table.columns[:8]) == [
+        "file_name", "label", "is_synthetic", "origin", "class_index", "seed", "model_hash", "ganaug_version",
     ]  # fmt: skip
     assert Counter(table["label"]) == {"dark": 3, "bright": 2}
     model = GANAugmenter.load(run, "cpu")
@@ -129,9 +129,9 @@ def test_a_store_is_built_verified_and_trained_on(data, tmp_path):
 
 def test_augment_balances_the_classes_keeps_the_originals_and_can_be_undone(data, tmp_path):
     before, out = hashes(data), tmp_path / "out"
-    done = ganaug("augment", data, out, "--steps", 6, *QUICK)
+    done = ganaug(*FILL, data, out, "--steps", 6, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "class,original,added,total\nbright,6,8,14\ndark,14,0,14\n"
+    assert done.stdout == "class,original,altered,synthetic,total\nbright,6,0,8,14\ndark,14,0,0,14\n"
     assert hashes(data) == before
     after = hashes(out)
     assert before.items() <= after.items()
@@ -150,7 +150,7 @@ def test_augment_balances_the_classes_keeps_the_originals_and_can_be_undone(data
     assert str(page) in messages[first]
     assert report["verdict"] in messages[first]
     assert messages[first + 1 :] == [f"- {sentence}" for sentence in report["summary"][:3]]
-    undone = ganaug("augment", data, out, "--undo")
+    undone = ganaug(*FILL, data, out, "--undo")
     assert undone.returncode == 0, undone.stderr
     assert not out.exists() or not hashes(out)
     assert hashes(data) == before
@@ -158,21 +158,21 @@ def test_augment_balances_the_classes_keeps_the_originals_and_can_be_undone(data
 
 def test_augmenting_in_place_and_undoing_leaves_the_folder_as_it_was(data):
     before = hashes(data)
-    done = ganaug("augment", data, "--in-place", "--steps", 4, "--strategy", "bright=9", *UNJUDGED)
+    done = ganaug(*FILL, data, "--in-place", "--steps", 4, "--strategy", "bright=9", *UNJUDGED)
     assert done.returncode == 0, done.stderr
     assert read_folder(data).counts == {"bright": 9, "dark": 14}
     assert before.items() <= hashes(data).items()
     (data / "bright" / "mine.png").write_bytes((data / "dark" / "3.png").read_bytes())
-    assert ganaug("augment", data, "--in-place", "--undo").returncode == 0
+    assert ganaug(*FILL, data, "--in-place", "--undo").returncode == 0
     (data / "bright" / "mine.png").unlink()
     assert hashes(data) == before
 
 
 def test_a_balanced_folder_is_copied_without_training(tmp_path):
     data = folder_of(tmp_path / "data", counts=(6, 6))
-    done = in_this_process("augment", data, tmp_path / "out", *QUICK)
+    done = in_this_process(*FILL, data, tmp_path / "out", *QUICK)
     assert done.exit_code == 0, done.stderr
-    assert "nothing is trained" in done.stderr
+    assert "No generator is trained" in done.stderr
     assert hashes(data).items() <= hashes(tmp_path / "out").items()
     assert not (tmp_path / "out.run").exists()
 
@@ -182,13 +182,13 @@ def test_unusual_names_relative_paths_and_links_work(tmp_path):
     (data / "dark").rename(data / 'dârk "ones", it\'s')
     (data / "loop").symlink_to("loop")
     (tmp_path / "link").symlink_to(data)
-    done = ganaug("augment", "../link/", "../out/", "--steps", 2, *UNJUDGED, cwd=data)
+    done = ganaug(*FILL, "../link/", "../out/", "--steps", 2, *UNJUDGED, cwd=data)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1:] == ["bright,6,8,14", '"dârk ""ones"", it\'s",14,0,14']
-    done = ganaug("augment", ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data)
+    assert done.stdout.splitlines()[1:] == ["bright,6,0,8,14", '"dârk ""ones"", it\'s",14,0,0,14']
+    done = ganaug(*FILL, ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data)
     assert done.returncode == 0, done.stderr
-    assert ganaug("augment", ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data).returncode == 1
-    assert ganaug("augment", ".", "--in-place", "--undo", cwd=data).returncode == 0
+    assert ganaug(*FILL, ".", "--in-place", "--steps", 2, *UNJUDGED, cwd=data).returncode == 1
+    assert ganaug(*FILL, ".", "--in-place", "--undo", cwd=data).returncode == 0
 
 
 def test_class_indices_equal_those_of_image_folder(tmp_path):
@@ -199,9 +199,9 @@ def test_class_indices_equal_those_of_image_folder(tmp_path):
 
 
 def test_a_dry_run_prints_counts_time_and_memory_and_writes_nothing(data, tmp_path):
-    done = ganaug("augment", data, tmp_path / "out", "--dry-run", "--steps", 1000, *QUICK)
+    done = ganaug(*FILL, data, tmp_path / "out", "--dry-run", "--steps", 1000, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "class,original,added,total\nbright,6,8,14\ndark,14,0,14\n"
+    assert done.stdout == "class,original,altered,synthetic,total\nbright,6,0,8,14\ndark,14,0,0,14\n"
     assert "min of training (1,000 steps" in done.stderr
     assert "MiB of memory" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -217,7 +217,7 @@ def test_a_folder_with_metadata_keeps_the_columns_of_the_user(tmp_path):
         (data / name).write_bytes(path.read_bytes())
         rows.append({"file_name": name, "label": path.parent.name, "attr_site": "007", "note": 'a "b", c'})
     pd.DataFrame(rows).to_csv(data / "metadata.csv", index=False)
-    done = ganaug("augment", data, tmp_path / "out", "--steps", 3, *UNJUDGED)
+    done = ganaug(*FILL, data, tmp_path / "out", "--steps", 3, *UNJUDGED)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "out" / "metadata.csv", dtype=str)
     originals = table[table["is_synthetic"].str.lower() == "false"]
@@ -270,14 +270,14 @@ def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_pat
 
 def test_a_killed_augment_resumes(data, tmp_path):
     out, options = tmp_path / "out", ("--param", "recipe.check_every=10", *UNJUDGED)
-    command = [sys.executable, "-m", "ganaug", "augment", data, out, "--steps", "1000000", *options]
+    command = [sys.executable, "-m", "ganaug", *FILL, data, out, "--steps", "1000000", *options]
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for(tmp_path / "out.run" / "checkpoints" / "00000020.safetensors")
     process.kill()
     process.wait(60)
     assert not out.exists()
     step = max(int(path.stem) for path in (tmp_path / "out.run" / "checkpoints").glob("*.safetensors"))
-    resumed = ganaug("augment", data, out, "--resume", "--steps", step + 5, *options)
+    resumed = ganaug(*FILL, data, out, "--resume", "--steps", step + 5, *options)
     assert resumed.returncode == 0, resumed.stderr
     assert read_folder(out).counts == {"bright": 14, "dark": 14}
 
@@ -376,7 +376,7 @@ def test_bad_data_gets_one_message_and_nothing_is_written(data, tmp_path, fault,
 
 def test_skip_bad_leaves_bad_files_out_and_lists_them(data, tmp_path):
     (data / "dark" / "0.png").write_bytes(b"")
-    done = ganaug("augment", data, tmp_path / "out", "--skip-bad", "--steps", 3, *UNJUDGED)
+    done = ganaug(*FILL, data, tmp_path / "out", "--skip-bad", "--steps", 3, *UNJUDGED)
     assert done.returncode == 0, done.stderr
     assert read_folder(tmp_path / "out").counts == {"bright": 13, "dark": 13}
     assert pd.read_csv(tmp_path / "out.run" / "skipped.csv")["file_name"].tolist() == ["dark/0.png"]
@@ -399,19 +399,19 @@ def test_skip_bad_leaves_bad_files_out_and_lists_them(data, tmp_path):
         (["fit", "{data}", "--run", "{tmp}/run", "--param", "run_dir=x"], 2, "use --run"),
         (["fit", "{data}", "--run", "{tmp}/run", "--param", "recipe.betas=5"], 1, "betas must be"),
         (["fit", "{data}", "--run", "{tmp}/run", "--config", "{data}/dark/0.png"], 2, "cannot be read as text"),
-        (["augment", "{data}", "{tmp}/full/thesis.txt/out"], 1, "is a file"),
-        (["augment", "{data}", "{tmp}/out", "--run", "{data}/run"], 1, "read as a class"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "dark=20,dark=30"], 2, "twice"),
-        (["augment", "{data}", "{data}/dark/out"], 1, "lies inside"),
-        (["augment", "{data}", "{data}"], 1, "inside"),
-        (["augment", "{data}", "{tmp}/out", "--run", "{tmp}/out/run"], 1, "read as a class"),
-        (["augment", "{data}", "{tmp}/full"], 1, "not empty"),
-        (["augment", "{data}"], 2, "--in-place"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "drak=20"], 1, "drak"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "dark=2"], 1, "greater or equal to the original"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "bird=30"], 1, "Known classes: bright, dark"),
-        (["augment", "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "Unknown sampling_strategy 'mojority'"),
-        (["augment", "{data}", "{data}", "--undo"], 1, "nothing to undo"),
+        ([*FILL, "{data}", "{tmp}/full/thesis.txt/out"], 1, "is a file"),
+        ([*FILL, "{data}", "{tmp}/out", "--run", "{data}/run"], 1, "read as a class"),
+        ([*FILL, "{data}", "{tmp}/out", "--strategy", "dark=20,dark=30"], 2, "twice"),
+        ([*FILL, "{data}", "{data}/dark/out"], 1, "lies inside"),
+        ([*FILL, "{data}", "{data}"], 1, "inside"),
+        ([*FILL, "{data}", "{tmp}/out", "--run", "{tmp}/out/run"], 1, "read as a class"),
+        ([*FILL, "{data}", "{tmp}/full"], 1, "not empty"),
+        ([*FILL, "{data}"], 2, "--in-place"),
+        ([*FILL, "{data}", "{tmp}/out", "--strategy", "drak=20"], 1, "drak"),
+        ([*FILL, "{data}", "{tmp}/out", "--strategy", "dark=2"], 1, "greater or equal to the original"),
+        ([*FILL, "{data}", "{tmp}/out", "--strategy", "bird=30"], 1, "Known classes: bright, dark"),
+        ([*FILL, "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "Unknown sampling_strategy 'mojority'"),
+        ([*FILL, "{data}", "{data}", "--undo"], 1, "nothing to undo"),
         (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "not found"),
         (["sample", "{tmp}/no-run", "{tmp}/out"], 2, "--counts"),
         (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--shard", "0"], 2, "--shards"),
@@ -464,26 +464,29 @@ def test_a_full_disk_is_named_and_leaves_no_incomplete_files(data, tmp_path):
 
 
 def test_the_demo_runs(tmp_path):
-    done = ganaug("demo", tmp_path / "demo", "--steps", 4, *QUICK)
+    done = ganaug("demo", tmp_path / "demo", "--steps", 4, "--no-evaluate", *QUICK)
     assert done.returncode == 0, done.stderr
-    assert set(read_folder(tmp_path / "demo" / "augmented").counts.values()) == {500}
+    assert set(read_folder(tmp_path / "demo" / "augmented").counts.values()) == {1000}
     again = ganaug("demo", tmp_path / "demo", "--steps", 4, *QUICK)
     assert again.returncode == 1
     assert "not empty" in again.stderr
 
 
-def test_a_class_that_is_not_learned_is_left_as_it_is_and_named(data, tmp_path):
+def test_a_class_that_is_not_learned_is_filled_with_altered_copies_and_named(data, tmp_path):
     """After one step all classes look alike, so at most one of two passes the filters."""
     quick = [part for part in QUICK if part != "filters=null"]
     del quick[quick.index("--device") - 1]
     strategy = ("--strategy", "dark=20,bright=20")
-    done = in_this_process("augment", data, tmp_path / "out", "--steps", "1", "--no-report", *quick, *strategy)
+    done = in_this_process(*FILL, data, tmp_path / "out", "--steps", "1", "--no-report", *quick, *strategy)
     assert done.exit_code == 0
     unlearned = [name for name in ("dark", "bright") if f"class '{name}' was not learned" in done.stderr]
     assert unlearned
-    before = {"dark": 14, "bright": 6}
-    after = {name: count if name in unlearned else 20 for name, count in before.items()}
-    assert read_folder(tmp_path / "out").counts == after
+    images = read_folder(tmp_path / "out")
+    assert images.counts == {"bright": 20, "dark": 20}
+    added = images.metadata[images.metadata["origin"] != "original"].groupby("label")["origin"].unique()
+    assert {name: list(origins) for name, origins in added.items()} == {
+        name: ["altered" if name in unlearned else "synthetic"] for name in ("bright", "dark")
+    }
     counts = ("--counts", f"{unlearned[0]}=3")
     refused = ganaug("sample", tmp_path / "out.run", tmp_path / "filtered", *counts)
     assert refused.returncode == 1

@@ -37,3 +37,18 @@ def test_two_processes_train_the_same_networks_as_one(cluster, predictions_of_on
     assert len(processes) == 2
     np.testing.assert_array_equal(np.load(tmp_path / "predictions.npy"), predictions_of_one_process)
     assert len(np.unique(predictions_of_one_process, axis=0)) == 8  # each seed another network
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_give_the_same_report_as_one(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    pytest.importorskip("ray")
+    reports = []
+    for cluster, n_processes in (("one process", 0), ("dask", 2), ("ray", 2)):
+        monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / f"cache of {cluster}"))  # nothing is read from another run
+        (tmp_path / cluster).mkdir()
+        processes = run("report_on_cluster.py", cluster, tmp_path / cluster / "report.json").split()
+        assert len(processes) == n_processes
+        reports.append((tmp_path / cluster / "report.json").read_text())
+    assert reports[0] == reports[1] == reports[2]

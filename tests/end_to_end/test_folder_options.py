@@ -9,6 +9,7 @@ from PIL import Image
 
 from ganaug import read_folder
 from tests.end_to_end.test_cli import UNJUDGED, folder_of, in_this_process
+from tests.sets import FILL
 
 FIT = ("--steps", 2, *UNJUDGED)
 
@@ -27,7 +28,7 @@ def test_subfolders_become_groups(tmp_path):
     result = in_this_process("check", data, "--subfolder-groups")
     assert result.exit_code == 0, result.stderr
     assert "have the class of the outer folder" in result.stderr
-    result = in_this_process("augment", data, out, "--subfolder-groups", *FIT)
+    result = in_this_process(*FILL, data, out, "--subfolder-groups", *FIT)
     assert result.exit_code == 0, result.stderr
     table = pd.read_csv(out / "metadata.csv")
     assert set(table.loc[~table["is_synthetic"], "group_id"]) == {"p0", "p1"}
@@ -46,7 +47,7 @@ def test_links_are_followed_on_request(tmp_path):
     commands = [
         ["check", data],
         ["store", data, tmp_path / "store"],
-        ["augment", data, tmp_path / "out", *FIT],
+        [*FILL, data, tmp_path / "out", *FIT],
         ["fit", data, "--run", tmp_path / "run", *FIT[:-1]],
         ["sample", tmp_path / "run", tmp_path / "samples", "--balance", data],
         ["translate", "fit", data / "dark", data / "bright", "--run", tmp_path / "gan", "--steps", 1, "--device", "cpu",
@@ -65,7 +66,7 @@ def test_links_are_followed_on_request(tmp_path):
 def test_a_class_name_that_other_readers_cannot_read_is_refused_before_sampling(tmp_path):
     data, run = folder_of(tmp_path / "data"), tmp_path / "run"
     (data / "dark").rename(data / "NA")
-    assert in_this_process("augment", data, tmp_path / "out", "--steps", 10**6).exit_code == 1
+    assert in_this_process(*FILL, data, tmp_path / "out", "--steps", 10**6).exit_code == 1
     result = in_this_process("fit", data, "--run", run, *FIT[:-1])
     assert result.exit_code == 0, result.stderr
     assert "warning: pandas and Hugging Face datasets read this class name as a missing label" in result.stderr
@@ -84,11 +85,11 @@ def test_paths_with_brackets_and_asterisks(tmp_path, name):
     data, run = folder_of(root / "data [1]"), root / "run"
     for command in (
         ["check", data],
-        ["augment", data, root / "out [2]", "--run", run, *FIT],
+        [*FILL, data, root / "out [2]", "--run", run, *FIT],
         ["sample", run, root / "shards [3]", "--per-class", 4, "--shards", 2, "--as", "parquet"],
         ["store", root / "shards [3]", root / "store [4]"],
         ["fit", root / "store [4]", "--run", root / "again", *FIT[:-1]],
-        ["augment", data, root / "out [2]", "--undo"],
+        [*FILL, data, root / "out [2]", "--undo"],
     ):
         result = in_this_process(*command)
         assert result.exit_code == 0, result.stderr
@@ -100,7 +101,7 @@ def test_16_bit_images_are_announced(tmp_path):
     for path in data.glob("*/*.png"):
         pixels = np.asarray(Image.open(path)).astype(np.uint16) * 16
         Image.fromarray(pixels).save(path)
-    for command in (["check", data], ["store", data, tmp_path / "store"], ["augment", data, tmp_path / "out", *FIT]):
+    for command in (["check", data], ["store", data, tmp_path / "store"], [*FILL, data, tmp_path / "out", *FIT]):
         result = in_this_process(*command)
         assert result.exit_code == 0, result.stderr
         assert "16-bit images use 12 bits, scaled by 4,095" in result.stderr

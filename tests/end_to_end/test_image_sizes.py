@@ -29,7 +29,8 @@ def photos(tmp_path):
 
 def run(photos, out, **options):
     tiny = augmenter(n_steps=1, batch_size=4, width=2, latent_size=4, filters=None, device="cpu", random_state=0)
-    return augment_folder(photos, out, method=tiny, report=False, **options)
+    mix = {"sampling_strategy": "full", "synthetic_share": 1.0}
+    return augment_folder(photos, out, method=tiny, report=False, **mix, **options)
 
 
 @pytest.mark.parametrize("aspect", ["stretch", "crop", "pad"])
@@ -38,7 +39,7 @@ def test_originals_are_resized_on_request_in_one_chain_with_the_synthetic_images
     advice = "Compose" if aspect == "stretch" else f"MixedDataset.*resize='{aspect}'"
     with pytest.warns(UserWarning, match=rf"resized to 16x16. Resize test images in the same way: {advice}"):
         result = run(photos, out, image_size=(16, 16, aspect), originals="resize")
-    assert result.counts["added"].tolist() == [0, 3]
+    assert result.counts["synthetic"].tolist() == [0, 3]
     assert (out / "common" / "0.jpg").read_bytes() == (photos / "common" / "0.jpg").read_bytes()
     folder = ImageFolder(out, transform=v2.Compose([v2.Resize((24, 24)), v2.PILToTensor()]))
     assert {tuple(image.shape) for image, _ in folder} == {(3, 24, 24)}

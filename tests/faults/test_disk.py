@@ -13,9 +13,10 @@ import pytest
 
 from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file
+from ganaug.io.preflight import FolderInspection
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.faults.processes import run_command
-from tests.sets import hashes
+from tests.sets import MIX, hashes
 
 ROOT = os.geteuid() == 0
 needs_mount = pytest.mark.skipif(not ROOT, reason="mounting a small file system needs root")
@@ -87,8 +88,8 @@ def command(verb, data, run, disk):
     """The command that writes to `disk`, with a finished `run` elsewhere."""
     shards = ["--per-class", 40, "--shards", 2]
     return {
-        "augment": ["augment", data, disk / "out", "--run", run, "--resume", "--no-report", *FIT],
-        "in place": ["augment", disk / "data", "--in-place", "--run", run, "--resume", "--no-report", *FIT],
+        "augment": [*MIX, data, disk / "out", "--run", run, "--resume", "--no-report", *FIT],
+        "in place": [*MIX, disk / "data", "--in-place", "--run", run, "--resume", "--no-report", *FIT],
         "sample": ["sample", run, disk / "out", "--per-class", 40],
         "tar": ["sample", run, disk / "out", *shards, "--as", "tar"],
         "parquet": ["sample", run, disk / "out", *shards, "--as", "parquet"],
@@ -197,8 +198,8 @@ def test_a_read_only_folder_is_named_before_training(data, tmp_path):
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         for arguments in (
             ["fit", data, "--run", disk / "run", *FIT],
-            ["augment", data, disk / "out", "--run", tmp_path / "run", *FIT],
-            ["augment", data, tmp_path / "out", "--run", disk / "run", *FIT],
+            [*MIX, data, disk / "out", "--run", tmp_path / "run", *FIT],
+            [*MIX, data, tmp_path / "out", "--run", disk / "run", *FIT],
             ["store", data, disk / "store"],
         ):
             result = in_this_process(*arguments)
@@ -236,7 +237,7 @@ def test_a_read_only_home_folder_is_no_problem(data, tmp_path, monkeypatch):
 def test_a_full_dev_shm_is_no_problem(data, tmp_path):
     """Only worker processes of torch need it; ganaug works in threads."""
     full = "mount -t tmpfs -o size=4k tmpfs /dev/shm && head -c 4096 /dev/zero > /dev/shm/full"
-    augment = [sys.executable, "-m", "ganaug", "augment", str(data), str(tmp_path / "out"), "--no-report", *FIT]
+    augment = [sys.executable, "-m", "ganaug", *MIX, str(data), str(tmp_path / "out"), "--no-report", *FIT]
     result = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f'{full} && exec "$@"', "sh", *augment],
         capture_output=True,
@@ -251,18 +252,16 @@ def test_a_full_dev_shm_is_no_problem(data, tmp_path):
 
 def test_a_file_that_vanishes_between_checking_and_copying_is_named(data, tmp_path, monkeypatch):
     """The file was checked and trained on. OUT is not written."""
-    from ganaug.io import writing
-
     vanished = data / "dark" / "3.png"
-    read = writing._read_unchanged
+    read = FolderInspection.read_unchanged
 
-    def remove_and_read(path, expected_hash):
-        if path == vanished:
-            path.unlink(missing_ok=True)
-        return read(path, expected_hash)
+    def remove_and_read(self, entry):
+        if self.root / entry.file == vanished:
+            vanished.unlink(missing_ok=True)
+        return read(self, entry)
 
-    monkeypatch.setattr(writing, "_read_unchanged", remove_and_read)
-    result = in_this_process("augment", data, tmp_path / "out", "--no-report", *FIT)
+    monkeypatch.setattr(FolderInspection, "read_unchanged", remove_and_read)
+    result = in_this_process(*MIX, data, tmp_path / "out", "--no-report", *FIT)
     assert result.exit_code == 1
     assert f"{vanished}: cannot be read any more" in result.stderr
     assert not (tmp_path / "out").exists()
@@ -288,12 +287,12 @@ def test_paths_with_unusual_characters(tmp_path, name):
     root = tmp_path / name
     root.mkdir()
     data, out, run, log = folder_of(root / name), root / f"{name}o", root / f"{name}r", tmp_path / "log"
-    status, output = run_command("augment", data, out, "--run", run, *FIT, log=log)
+    status, output = run_command(*MIX, data, out, "--run", run, *FIT, log=log)
     assert status == 0, output
     assert read_folder(out).counts == {"bright": 14, "dark": 14}
     status, output = run_command("sample", run, root / "samples", "--per-class", 3, log=log)
     assert status == 0, output
-    status, output = run_command("augment", data, out, "--undo", log=log)
+    status, output = run_command(*MIX, data, out, "--undo", log=log)
     assert status == 0, output
     assert not out.exists()
 
@@ -303,11 +302,11 @@ NOT_UTF8 = os.fsdecode(b"\xff\x80")
 
 def test_data_and_out_may_have_names_that_are_not_utf_8(tmp_path):
     data, out, run = folder_of(tmp_path / NOT_UTF8), tmp_path / f"out{NOT_UTF8}", tmp_path / "run"
-    result = in_this_process("augment", data, out, "--run", run, *FIT)
+    result = in_this_process(*MIX, data, out, "--run", run, *FIT)
     assert result.exit_code == 0, result.stderr
     assert "out\\xdcff\\xdc80" in result.stderr
     assert read_folder(out).counts == {"bright": 14, "dark": 14}
-    for arguments in (["check", out, "--json"], ["augment", data, out, "--undo"]):
+    for arguments in (["check", out, "--json"], [*MIX, data, out, "--undo"]):
         assert in_this_process(*arguments).exit_code == 0
     for arguments in (["sample", run, out, "--per-class", 3], ["store", data, tmp_path / f"store{NOT_UTF8}"]):
         result = in_this_process(*arguments)
@@ -318,7 +317,7 @@ def test_data_and_out_may_have_names_that_are_not_utf_8(tmp_path):
 
 
 def test_a_run_folder_that_is_not_utf_8_is_refused_before_training(data, tmp_path):
-    for arguments in (["fit", data, "--run", tmp_path / NOT_UTF8], ["augment", data, tmp_path / NOT_UTF8]):
+    for arguments in (["fit", data, "--run", tmp_path / NOT_UTF8], [*MIX, data, tmp_path / NOT_UTF8]):
         result = in_this_process(*arguments, *FIT)
         assert result.exit_code == 1
         assert "its name is not UTF-8" in result.stderr
@@ -333,14 +332,14 @@ def test_names_of_classes_and_files_may_have_250_bytes(tmp_path, name):
     for number in range(14):
         (data / name / f"{number}.png").rename(data / name / f"{name[:-4]}{number:02d}.png")
     before = hashes(data)
-    result = in_this_process("augment", data, out, *FIT)
+    result = in_this_process(*MIX, data, out, *FIT)
     assert result.exit_code == 0, result.stderr
     assert read_folder(out).counts == {"bright": 14, name: 14}
     assert set(before.values()) <= set(hashes(out).values())
-    result = in_this_process("augment", data, "--in-place", "--no-report", "--run", tmp_path / "run", *FIT)
+    result = in_this_process(*MIX, data, "--in-place", "--no-report", "--run", tmp_path / "run", *FIT)
     assert result.exit_code == 0, result.stderr
     assert read_folder(data).counts == {"bright": 14, name: 14}
-    assert in_this_process("augment", data, "--in-place", "--undo").exit_code == 0
+    assert in_this_process(*MIX, data, "--in-place", "--undo").exit_code == 0
     assert hashes(data) == before
 
 
@@ -348,8 +347,8 @@ def test_a_name_that_is_too_long_for_the_disk_is_refused_before_training(data, t
     """The name of OUT may have 255 bytes, but then the default run folder, OUT.run, is too long."""
     out = tmp_path / ("x" * 255)
     for arguments in (
-        ["augment", data, out],
-        ["augment", data, tmp_path / ("x" * 256)],
+        [*MIX, data, out],
+        [*MIX, data, tmp_path / ("x" * 256)],
         ["fit", data, "--run", f"{out}x"],
     ):
         result = in_this_process(*arguments, *FIT)
@@ -357,6 +356,6 @@ def test_a_name_that_is_too_long_for_the_disk_is_refused_before_training(data, t
         assert "cannot be written: File name too long." in result.stderr
         assert "choose another folder" in result.stderr.lower()
         assert "images/s" not in result.stderr
-    result = in_this_process("augment", data, out, "--run", tmp_path / "run", "--no-report", *FIT)
+    result = in_this_process(*MIX, data, out, "--run", tmp_path / "run", "--no-report", *FIT)
     assert result.exit_code == 0, result.stderr
     assert read_folder(out).counts == {"bright": 14, "dark": 14}

@@ -21,7 +21,7 @@ from ganaug.reports.report import joined
 from tests.end_to_end.test_cli import folder_of, in_this_process
 from tests.end_to_end.test_page import CHROMIUM
 from tests.faults.test_disk import FIT
-from tests.sets import hashes
+from tests.sets import MIX, hashes
 
 TAGS = ["script", "img", "svg", "iframe", "object", "embed", "body", "input", "video", "audio", "details", "math"]
 HANDLERS = ["onerror", "onload", "onclick", "onfocus", "onmouseover", "ontoggle", "onanimationstart", "onpointerenter"]
@@ -170,7 +170,7 @@ def test_a_terminal_gets_no_escape_sequence(tmp_path, capfd):
     write_folder(labeled(TERMINAL, each=2), tmp_path / "data")
     (tmp_path / "data" / "bad\x1b[2J.png").write_bytes(b"\x1b]0;x\x07")
     captured = capfd.readouterr()
-    for arguments in (["check", tmp_path / "data"], ["augment", tmp_path / "data", tmp_path / "out", "--dry-run"]):
+    for arguments in (["check", tmp_path / "data"], [*MIX, tmp_path / "data", tmp_path / "out", "--dry-run"]):
         result = in_this_process(*arguments)
         for text in (result.stdout, result.stderr, captured.out, captured.err):
             assert not re.search(CONTROL_CHARACTERS, text)
@@ -184,7 +184,7 @@ def test_file_names_are_shown_and_copied_unchanged(tmp_path):
         (data / "bright" / name).write_bytes(b"\x1b]0;x\x07")
     check = in_this_process("check", data)
     as_json = in_this_process("check", data, "--json")
-    result = in_this_process("augment", data, out, "--skip-bad", "--strategy", f"dark={len(FILES) + 3}", *FIT)
+    result = in_this_process(*MIX, data, out, "--skip-bad", "--strategy", f"dark={len(FILES) + 3}", *FIT)
     assert result.exit_code == 0, result.stderr
     for command in (check, as_json, result):
         assert not re.search(CONTROL_CHARACTERS, command.stdout + command.stderr)

@@ -15,7 +15,7 @@ from ganaug.models.losses import LOSSES
 from ganaug.training.loop import StopTraining
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
 from tests.planted.test_training_faults import small_augmenter, symptoms
-from tests.sets import SMALL, augmenter, clothes, hashes, pix2pix, tones
+from tests.sets import MIX, SMALL, augmenter, clothes, hashes, pix2pix, tones
 from tests.unit.estimators.test_translators import CUT, colored, masks
 
 STAGES = {
@@ -53,7 +53,7 @@ def test_a_memory_error_is_named_and_saved_files_are_kept(tmp_path, monkeypatch,
         monkeypatch.setattr(STAGES[stage], fail)
     except AttributeError:
         pytest.fail(f"{STAGES[stage]} does not exist: change STAGES to where {stage} happens")
-    result = in_this_process("augment", data, out, "--steps", 4, *FIT)
+    result = in_this_process(*MIX, data, out, "--steps", 4, *FIT)
     assert calls
     assert result.exit_code == 1, result.stderr
     assert "not enough memory" in result.stderr
@@ -64,7 +64,7 @@ def test_a_memory_error_is_named_and_saved_files_are_kept(tmp_path, monkeypatch,
     monkeypatch.undo()
     if not out.exists():
         resume = ["--resume"] if (tmp_path / "out.run").exists() else []
-        again = in_this_process("augment", data, out, "--steps", 4, "--no-report", *resume, *FIT)
+        again = in_this_process(*MIX, data, out, "--steps", 4, "--no-report", *resume, *FIT)
         assert again.exit_code == 0, again.stderr
 
 

@@ -119,7 +119,7 @@ def test_a_run_interrupted_before_its_first_step_can_be_resumed(data, tmp_path):
     assert status == 0, output
 
 
-MANY_IMAGES = ("--strategy", "dark=2000,bright=2000", "--steps", "3", *UNJUDGED)
+MANY_IMAGES = ("--strategy", "dark=2000,bright=2000", "--synthetic-share", "0.5", "--steps", "3", *UNJUDGED)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -97,7 +97,8 @@ def fitted(data, tmp_path):
     return data, run, log
 
 
-WRITE = ["--steps", "3", "--no-report", "--strategy", "dark=400,bright=400", "--resume", *QUICK]
+COUNTS = ("--strategy", "dark=400,bright=400", "--synthetic-share", "0.5")
+WRITE = ["--steps", "3", "--no-report", *COUNTS, "--resume", *QUICK]
 
 
 @pytest.mark.parametrize("times", [FEW, HALF])
@@ -119,6 +120,31 @@ def test_an_augment_that_is_killed_leaves_a_complete_folder_or_none(fitted, tmp_
     assert_complete(out)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert n_complete < times
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_measurement_that_is_killed_again_and_again_ends_with_the_same_folder(data, tmp_path, monkeypatch):
+    """Kills come while classifiers are trained, and while generators of the folds are."""
+    log, rng, n_kills = tmp_path / "log", random.Random(0), 0
+    options = ("--steps", 30, "--no-report", *FIT)
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache of the uninterrupted"))
+    assert run_command("augment", data, tmp_path / "whole", *options, log=log, seconds=1200)[0] == 0
+    monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
+    run = tmp_path / "out.run"
+    for _ in range(20):
+        command = ["augment", data, tmp_path / "out", *(["--resume"] if run.exists() else []), *options]
+        has_fold = lambda: (run / "evaluation" / "fold-1").exists()  # noqa: E731
+        is_ready = has_fold if n_kills % 2 else lambda: True
+        if not kill_command(*command, log=log, after=rng.uniform(0, 8), is_ready=is_ready, seconds=600):
+            break
+        n_kills += 1
+        assert not (tmp_path / "out").exists()
+    if not (tmp_path / "out").exists():
+        status, output = run_command("augment", data, tmp_path / "out", "--resume", *options, log=log, seconds=1200)
+        assert status == 0, output
+    assert n_kills > 2
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
 
 def assert_complete(out):

@@ -83,7 +83,7 @@ def test_a_clear_gain_helps_and_its_share_is_recommended():
     assert comparison.gain(comparison.best_with_synthetic).low > 0
 
 
-def test_the_larger_of_two_equal_shares_that_help_is_recommended():
+def test_the_larger_of_two_equal_shares_is_recommended():
     predictions = simulate_predictions((0.9,), shares=(0.5,))
     with_synthetic = {
         0.1: {"10% synthetic": predictions.with_synthetic[0.5]["50% synthetic"]},

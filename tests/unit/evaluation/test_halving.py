@@ -108,6 +108,8 @@ def test_trainings_are_counted_before_the_first(monkeypatch):
     assert total > 50
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_worthless_samples_rarely_help(monkeypatch):
     """Samples change nothing in any method, while the baselines differ: at most 5 % of 200 tables say "helps"."""
     verdicts = []

@@ -18,7 +18,7 @@ from ganaug.io.provenance import is_marked, read_mark
 from ganaug.io.table import MISSING_TEXTS
 from tests.sets import augmenter
 
-COLUMNS = ["file_name", "label", "is_synthetic", "class_index", "seed", "model_hash", "ganaug_version"]
+COLUMNS = ["file_name", "label", "is_synthetic", "origin", "class_index", "seed", "model_hash", "ganaug_version"]
 
 
 def rows_of(root) -> list[dict[str, str]]:

@@ -196,7 +196,7 @@ def test_images_that_are_not_marked_as_synthetic_are_not_judged(report):
 def test_real_images_that_are_marked_as_synthetic_are_left_out_with_their_groups():
     real = marked([True, False])(drawn(20))
     groups = pd.Series([*range(20), *range(20)])
-    with pytest.warns(UserWarning, match="20 images marked as synthetic are left out of the real images"):
+    with pytest.warns(UserWarning, match="20 images marked as synthetic or altered are left out of the real images"):
         report = bias_report(real, drawn(20, seed=1), groups=groups, features=None)
     assert (report.facts["real images"], report.facts["groups"]) == (20, 10)
 

@@ -69,6 +69,7 @@ def test_the_page_requests_nothing_and_runs_no_script(sets, tmp_path):
     assert "default-src 'none'" in page
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report_with_and_without_cache(sets, monkeypatch, tmp_path):
     train, validation, test = sets
     reports = []

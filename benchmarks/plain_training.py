@@ -1,0 +1,195 @@
+"""What does an ordinary training gain from the folder that `ganaug augment` writes?
+
+    python -m benchmarks.plain_training fashion-mnist-lt:500:50 cifar10-lt:500:50 sign-digits:80:8
+    python -m benchmarks.plain_training bccd:400:1 skin:1000:1 --image-size 64
+    python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifier resnet18 --seeds 0 1 2
+
+Time: for each set and seed two runs of `augment` of --seconds each, and five trainings; about 15 minutes on one core.
+An ordinary training shuffles the folder, without class weights, sampling weights or alterations of its own. All
+folders are trained on for the same number of steps with the same seeds. A seed draws the images, which classes are
+rare, the generators and the weights. What is in the cache (folder --name) is not repeated.
+
+"As it is": the data. "Plain copies": every class filled up to the largest with copies. "Synthetic": the same with
+synthetic images only, `--strategy full --synthetic-share 1`. "Altered copies": `--strategy full --synthetic-share 0`.
+"Default": `ganaug augment` without options but the time budget.
+
+How to read it: points on real test images; mean over the draws with its 95 % interval. Differences are paired. Rarest
+third: mean recall of the third of the classes with the fewest training images.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import f1_score
+
+from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page, write_whole
+from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
+from benchmarks.tables import markdown_table, mean_interval
+from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, augment_folder, read_folder, write_folder
+from ganaug._runtime.randomness import derive
+from ganaug.evaluation import CLASSIFIERS, CNN
+from ganaug.evaluation.training_set import TrainingSet
+from ganaug.sampling.composition import alter_images, balanced_targets, compose, split_additions
+
+SMOKE = {"sets": ["smoke:8:2"], "seeds": [0], "seconds": 20.0, "steps": 3, "name": "smoke"}
+AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT = "as it is", "plain copies", "synthetic", "altered copies", "default"
+FOLDERS = (AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT)
+MEASURES = ("macro F1", "balanced accuracy", "rarest third")
+Run = dict[str, Any]
+
+
+def training_images(name: str, train: LabeledImages, folder: Path, seed: int, options: argparse.Namespace) -> Any:
+    """The images of one folder, and what `augment` said about it."""
+    if name == AS_IS:
+        return replace(train, metadata=None), {}
+    if name == COPIES:
+        additions = split_additions(train.counts, balanced_targets(train.counts, "full"), 0.0)
+        return compose(train, alter_images(train, additions.altered, None, seed)), {}
+    requests: dict[str, dict[str, Any]] = {
+        SYNTHETIC: {"sampling_strategy": "full", "synthetic_share": 1.0},
+        ALTERED: {"sampling_strategy": "full", "synthetic_share": 0.0, "evaluate": False},
+        DEFAULT: {},
+    }
+    data, out = folder / "data", folder / name.replace(" ", "-")
+    if not data.exists():
+        write_folder(train, data)
+    for path in (out, out.with_name(f"{out.name}.run")):
+        shutil.rmtree(path, ignore_errors=True)
+    recipe = TrainingRecipe(width=2) if options.smoke else TrainingRecipe()
+    augmenter = GANAugmenter(time_budget=options.seconds, random_state=seed, recipe=recipe)
+    began = time.perf_counter()
+    result = augment_folder(data, out, method=augmenter, report=False, random_state=seed, **requests[name])
+    facts = {
+        "seconds": time.perf_counter() - began,
+        "balance": result.selection.balance,
+        "altered": result.selection.is_altered,
+        "share": result.selection.share,
+        "synthetic": int(result.counts["synthetic"].sum()),
+        "sentences": list(result.selection.sentences),
+        "unlearned": result.unlearned,
+    }
+    # class order of the test images
+    images = replace(read_folder(out), metadata=None)
+    shutil.rmtree(out)
+    return images, facts
+
+
+def score(
+    train: LabeledImages, test: LabeledImages, counts: dict[str, int], seed: int, options: Any
+) -> dict[str, float]:
+    """Scores, in points, of an ordinary training on `train`."""
+    classifier: Any = CLASSIFIERS[options.classifier]
+    if options.classifier == "cnn":
+        classifier = CNN(steps=options.steps)
+    predict = classifier(TrainingSet.from_images(train), None, derive(seed, "plain"))
+    order = [train.classes.index(name) for name in test.classes]
+    predictions = predict(test.images)[:, order].argmax(1)
+    labels = test.labels.numpy()
+    recall = np.array([(predictions[labels == k] == k).mean() for k in range(len(test.classes))])
+    rarest = np.argsort(list(counts.values()), kind="stable")[: max(1, round(len(counts) / 3))]
+    return {
+        "macro F1": 100 * float(f1_score(labels, predictions, average="macro")),
+        "balanced accuracy": 100 * float(recall.mean()),
+        "rarest third": 100 * float(recall[rarest].mean()),
+    }
+
+
+def run_set(spec: SetSpec, seed: int, path: Path, options: argparse.Namespace) -> Run:
+    """Scores of every folder for one draw of a set; those at `path` are kept."""
+    run: Run = json.loads(path.read_text()) if path.exists() else {"seed": seed, "scores": {}, "facts": {}}
+    missing = [name for name in FOLDERS if name not in run["scores"]]
+    if not missing:
+        return run
+    train, _, test = draw_subset(spec, seed, options)
+    for name in missing:
+        began = time.perf_counter()
+        images, facts = training_images(name, train, path.with_suffix(""), seed, options)
+        run["scores"][name] = score(images, test, train.counts, seed, options)
+        run["facts"][name] = facts
+        scores = ", ".join(f"{value:.1f}" for value in run["scores"][name].values())
+        progress(f"{path.stem} {name}: {scores}; {time.perf_counter() - began:.0f} s")
+        write_whole(path, json.dumps(run) + "\n")
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    return run
+
+
+def set_rows(spec: SetSpec, runs: Sequence[Run]) -> list[list[str]]:
+    """A row for each folder: scores, and the difference of the default from it."""
+    rows = []
+    for name in FOLDERS:
+        scores = [run["scores"][name] for run in runs]
+        cells = [mean_interval([one[measure] for one in scores], ".1f") for measure in MEASURES]
+        gains = [run["scores"][DEFAULT]["macro F1"] - run["scores"][name]["macro F1"] for run in runs]
+        rows.append(
+            [
+                f"{spec.name}, {spec.sizes}",
+                str(len(runs)),
+                name,
+                *cells,
+                "" if name == DEFAULT else mean_interval(gains),
+            ]
+        )
+    return rows
+
+
+def choice_rows(spec: SetSpec, runs: Sequence[Run]) -> list[list[str]]:
+    """What the default chose in each draw."""
+    rows = []
+    for run in runs:
+        facts = run["facts"][DEFAULT]
+        kind = "altered" if facts["altered"] else "plain"
+        cells = [
+            facts["balance"],
+            kind,
+            f"{100 * facts['share']:g} %",
+            f"{facts['synthetic']:,}",
+            f"{facts['seconds']:.0f}",
+        ]
+        rows.append([spec.name, str(run["seed"]), *cells])
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> Path:
+    """Run what is missing, and write the page."""
+    parser = program_parser("plain_training", __doc__, threads=1)
+    parser.add_argument("sets", nargs="*", default=["fashion-mnist-lt"], help="NAME or NAME:N_MAX:RATIO")
+    parser.add_argument("--seconds", type=float, default=300, help="time budget of each `augment`")
+    parser.add_argument("--classifier", choices=["cnn", "resnet18"], default="cnn")
+    parser.add_argument("--steps", type=int, default=1500, help="of the CNN")
+    parser.add_argument("--name", default="default", help="folder of these runs in the cache")
+    add_set_options(parser)
+    add_seeds(parser, [0, 1, 2, 3, 4])
+    add_folders(parser)
+    options = parse(parser, argv, SMOKE)
+    folder = options.cache / "plain_training" / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    specs = [parse_set(text, options) for text in options.sets]
+    scores: list[list[str]] = []
+    choices: list[list[str]] = []
+    runs: dict[SetSpec, list[Run]] = {spec: [] for spec in specs}
+    for seed, spec in product(options.seeds, specs):
+        path = folder / f"{spec.stem}_{options.classifier}_{seed}.json"
+        runs[spec].append(run_set(spec, seed, path, options))
+    for spec, of_set in runs.items():
+        scores += set_rows(spec, of_set)
+        choices += choice_rows(spec, of_set)
+    head = ["set", "draws", "folder", *MEASURES, "default over it, macro F1"]
+    chosen = ["set", "draw", "balance", "copies", "share", "synthetic images", "seconds"]
+    body = [*markdown_table(head, scores), "", "What the default chose:", "", *markdown_table(chosen, choices)]
+    about = (
+        f"An ordinary training ({options.classifier}, {options.steps} steps of 64 images for every folder, no weights) "
+        f"on each folder; time budget of each `augment` {options.seconds:g} s. Points, with 95 % intervals over draws."
+    )
+    return write_page(options, f"Plain training on the folder: {', '.join(options.sets)}", about, body)
+
+
+if __name__ == "__main__":
+    main()
