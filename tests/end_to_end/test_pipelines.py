@@ -19,7 +19,12 @@ NEEDED = {"cluster_evaluation.py": "ray", "ray_sampling.py": "ray"}  # extras th
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in PIPELINES.glob("*.py")))
+# the evaluation on a cluster takes minutes on two cores
+SLOW = {"cluster_evaluation.py": pytest.mark.slow}
+PROGRAMS = [pytest.param(path.name, marks=SLOW.get(path.name, ())) for path in sorted(PIPELINES.glob("*.py"))]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_python_pipeline_runs(name, tmp_path):
     if name in NEEDED:
         pytest.importorskip(NEEDED[name])
@@ -36,7 +41,7 @@ def run(name, *arguments, folder):
     command = [sys.executable, PIPELINES / name, *arguments]
     with cluster_environment() as environment:
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=folder, timeout=240, check=False, env=environment
+            command, capture_output=True, text=True, cwd=folder, timeout=600, check=False, env=environment
         )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -12,6 +12,7 @@ from ganaug.errors import DataError
 from ganaug.evaluation import CNN
 
 TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 60  # the other images are held out for the generators
+MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
 LINEAR = LogisticRegression(C=10, max_iter=300)
 
 
@@ -66,7 +67,7 @@ def mislabeled(like):
     return LabeledImages(like.images, like.labels[order], like.classes)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *MORE])
 def test_held_out_real_images_help(seed):
     train, validation, test = digits(seed)
     report = evaluate(validation, train, test, seed)
@@ -82,7 +83,7 @@ def test_noise_is_never_recommended():
     assert report.verdict != "helps"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", MORE)
 def test_wrong_labels_hurt(seed):
     train, validation, test = digits(seed)
     report = evaluate(mislabeled(validation), train, test, seed)
@@ -90,7 +91,7 @@ def test_wrong_labels_hurt(seed):
     assert (states_by_share(report)[["25% synthetic", "50% synthetic"]] == "fail").all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", MORE)
 def test_copies_of_training_images_are_no_evidence(seed):
     train, _, test = digits(seed)
     report = evaluate(train, train, test, seed)
