@@ -78,7 +78,7 @@ def test_held_out_real_images_help(seed):
 def test_noise_is_never_recommended():
     """Uniform noise is so unlike any image that a network separates it, and is hardly harmed by it."""
     train, validation, test = digits(0)
-    report = evaluate(noise(validation), train, test, 0, CNN(steps=60, width=16))
+    report = evaluate(noise(validation), train, test, 0, CNN(steps=30, width=8))
     assert report.facts["share"] == 0
     assert report.verdict != "helps"
 
