@@ -4,14 +4,14 @@
     python -m benchmarks.plain_training bccd:400:1 skin:1000:1 --image-size 64
     python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifier resnet18 --seeds 0 1 2
 
-Time: for each set and seed two runs of `augment` of --seconds each, and five trainings; about 15 minutes on one core.
+Time: for each set and seed one run of `augment` of --seconds, and five trainings of half a minute on one core.
 An ordinary training shuffles the folder, without class weights, sampling weights or alterations of its own. All
 folders are trained on for the same number of steps with the same seeds. A seed draws the images, which classes are
 rare, the generators and the weights. What is in the cache (folder --name) is not repeated.
 
 "As it is": the data. "Plain copies": every class filled up to the largest with copies. "Synthetic": the same with
-synthetic images only, `--strategy full --synthetic-share 1`. "Altered copies": `--strategy full --synthetic-share 0`.
-"Default": `ganaug augment` without options but the time budget.
+synthetic images only, from the generator of the run "default"; unlearned classes stay as they are. "Altered copies":
+`--strategy full --synthetic-share 0`. "Default": `ganaug augment` without options but the time budget.
 
 How to read it: points on real test images; mean over the draws with its 95 % interval. Differences are paired. Rarest
 third: mean recall of the third of the classes with the fewest training images.
@@ -42,6 +42,7 @@ from ganaug.sampling.composition import alter_images, balanced_targets, compose,
 SMOKE = {"sets": ["smoke:8:2"], "seeds": [0], "seconds": 20.0, "steps": 3, "name": "smoke"}
 AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT = "as it is", "plain copies", "synthetic", "altered copies", "default"
 FOLDERS = (AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT)
+MIN_FIT = 0.6  # of --seconds: the part of the generator, if the default measures everything that it can
 MEASURES = ("macro F1", "balanced accuracy", "rarest third")
 Run = dict[str, Any]
 
@@ -50,21 +51,24 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
     """The images of one folder, and what `augment` said about it."""
     if name == AS_IS:
         return replace(train, metadata=None), {}
-    if name == COPIES:
-        additions = split_additions(train.counts, balanced_targets(train.counts, "full"), 0.0)
-        return compose(train, alter_images(train, additions.altered, None, seed)), {}
+    if name in (COPIES, SYNTHETIC):
+        additions = split_additions(train.counts, balanced_targets(train.counts, "full"), float(name == SYNTHETIC))
+        if name == COPIES:
+            return compose(train, alter_images(train, additions.altered, None, seed)), {}
+        generator = fitted_generator(train, folder, seed, options)
+        unlearned = list(generator.unlearned_classes_)
+        counts = {name: count for name, count in additions.synthetic.items() if name not in unlearned}
+        return compose(train, *([generator.sample(counts)] if counts else [])), {"unlearned": unlearned}
     requests: dict[str, dict[str, Any]] = {
-        SYNTHETIC: {"sampling_strategy": "full", "synthetic_share": 1.0},
         ALTERED: {"sampling_strategy": "full", "synthetic_share": 0.0, "evaluate": False},
         DEFAULT: {},
     }
     data, out = folder / "data", folder / name.replace(" ", "-")
     if not data.exists():
         write_folder(train, data)
-    for path in (out, out.with_name(f"{out.name}.run")):
+    for path in (out, run_folder(out)):
         shutil.rmtree(path, ignore_errors=True)
-    recipe = TrainingRecipe(width=2) if options.smoke else TrainingRecipe()
-    augmenter = GANAugmenter(time_budget=options.seconds, random_state=seed, recipe=recipe)
+    augmenter = unfitted_generator(options.seconds, seed, options)
     began = time.perf_counter()
     result = augment_folder(data, out, method=augmenter, report=False, random_state=seed, **requests[name])
     facts = {
@@ -74,6 +78,7 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
         "share": result.selection.share,
         "synthetic": int(result.counts["synthetic"].sum()),
         "sentences": list(result.selection.sentences),
+        "rows": list(result.selection.rows),
         "unlearned": result.unlearned,
     }
     # class order of the test images
@@ -82,13 +87,32 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
     return images, facts
 
 
+def run_folder(out: Path) -> Path:
+    """Run folder of `augment` for an output folder."""
+    return out.with_name(f"{out.name}.run")
+
+
+def unfitted_generator(seconds: float, seed: int, options: argparse.Namespace) -> GANAugmenter:
+    """The generator that `augment` uses."""
+    recipe = TrainingRecipe(width=2) if options.smoke else TrainingRecipe()
+    return GANAugmenter(time_budget=seconds, random_state=seed, recipe=recipe)
+
+
+def fitted_generator(train: LabeledImages, folder: Path, seed: int, options: argparse.Namespace) -> Any:
+    """The generator of the run "default", which must come first; one of its own if the default uses none."""
+    model = run_folder(folder / DEFAULT) / "model.safetensors"
+    if model.exists():
+        return GANAugmenter.load(run_folder(folder / DEFAULT))
+    return unfitted_generator(MIN_FIT * options.seconds, seed, options).fit(train)
+
+
 def score(
     train: LabeledImages, test: LabeledImages, counts: dict[str, int], seed: int, options: Any
 ) -> dict[str, float]:
     """Scores, in points, of an ordinary training on `train`."""
     classifier: Any = CLASSIFIERS[options.classifier]
     if options.classifier == "cnn":
-        classifier = CNN(steps=options.steps)
+        classifier = CNN(steps=options.steps, first_stride=options.first_stride)
     predict = classifier(TrainingSet.from_images(train), None, derive(seed, "plain"))
     order = [train.classes.index(name) for name in test.classes]
     predictions = predict(test.images)[:, order].argmax(1)
@@ -109,7 +133,7 @@ def run_set(spec: SetSpec, seed: int, path: Path, options: argparse.Namespace) -
     if not missing:
         return run
     train, _, test = draw_subset(spec, seed, options)
-    for name in missing:
+    for name in sorted(missing, key=[AS_IS, COPIES, ALTERED, DEFAULT, SYNTHETIC].index):
         began = time.perf_counter()
         images, facts = training_images(name, train, path.with_suffix(""), seed, options)
         run["scores"][name] = score(images, test, train.counts, seed, options)
@@ -164,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--seconds", type=float, default=300, help="time budget of each `augment`")
     parser.add_argument("--classifier", choices=["cnn", "resnet18"], default="cnn")
     parser.add_argument("--steps", type=int, default=1500, help="of the CNN")
+    parser.add_argument("--first-stride", type=int, default=2, help="of the CNN; 2 costs a third of 1")
     parser.add_argument("--name", default="default", help="folder of these runs in the cache")
     add_set_options(parser)
     add_seeds(parser, [0, 1, 2, 3, 4])

@@ -33,6 +33,8 @@ class SetSpec(NamedTuple):
         """Images a class, as titles have them: '500 to 10', or '200, 60 and 30' of the blood cells."""
         if self.name == "bccd":
             return f"{self.n_max}, {0.3 * self.n_max:g} and {0.15 * self.n_max:g}"
+        if self.name == "skin":
+            return f"at most {self.n_max}"
         return f"{self.n_max} to {self.n_max / self.ratio:g}" if self.ratio > 1 else str(self.n_max)
 
     @property

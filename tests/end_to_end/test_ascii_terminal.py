@@ -42,14 +42,14 @@ def test_check_and_dry_run_print_names_with_escapes(data):
     assert "\\u732b,20" in stdout
     code, stdout, _ = ganaug(*FILL, data, "out", "--dry-run", *TINY)
     assert code == 0
-    assert "\\u732b,20,4,24" in stdout
+    assert "\\u732b,20,0,4,24" in stdout
 
 
 @pytest.mark.slow
 def test_augment_and_report_print_escapes_and_write_utf_8(data):
     code, stdout, _ = ganaug(*FILL, data, "out", *TINY)
     assert code == 0
-    assert "\\u732b,20,4,24" in stdout
+    assert "\\u732b,20,0,4,24" in stdout
     assert "猫" in Path("out/metadata.csv").read_text(encoding="utf-8")
     code, stdout, _ = ganaug("report", data, "out", "--out", "page.html", "--json", "page.json")
     assert code in (3, 4)
