@@ -1,4 +1,4 @@
-"""RandAugment of torchvision, with random numbers that depend on a seed alone."""
+"""RandAugment of torchvision, on batches, with random numbers that depend on a seed alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from torch.overrides import TorchFunctionMode
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import generator
-from ganaug.io.image_tensors import to_pillow, to_tensor
+
+GROUP = 8
 
 
 @dataclass(frozen=True)
 class RandAugmentation:
-    """RandAugment (Cubuk et al. 2020) as torchvision implements it, for each image separately.
+    """RandAugment (Cubuk et al. 2020) as torchvision implements it.
 
     Two random operations of fourteen (such as shear, rotation, contrast, posterize), none of which mirrors images.
+    Eight neighbors in a batch share their operations.
 
     Attributes
     ----------
@@ -50,11 +52,11 @@ class RandAugmentation:
         if not len(images):
             return images
         transform = RandAugment(self.n_operations, self.magnitude)
-        # as PIL images: operations on tensors compute in torch's default dtype, and take four times as long
-        pictures = [to_pillow(image) for image in images]
+        # as float32: operations on whole numbers compute in torch's default dtype, which the user may have changed
+        numbers = images.to(torch.float32) / 255
         with _DrawFrom(generator(seed, "randaugment")):
-            altered = [transform(picture) for picture in pictures]
-        return torch.stack([to_tensor(picture) for picture in altered])
+            altered = torch.cat([transform(group) for group in numbers.split(GROUP)])
+        return (255 * altered).round().clamp(0, 255).to(torch.uint8)
 
 
 class _DrawFrom(TorchFunctionMode):
