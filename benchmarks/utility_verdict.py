@@ -42,7 +42,17 @@ SMOKE = {
     "name": "smoke",
 }
 # What decides a run's scores beside its set and seed. Runs with other values do not go into one table.
-RUN_OPTIONS = ("known", "seconds", "threads", "classifiers", "classifier", "steps", "width", "image_size")
+RUN_OPTIONS = (
+    "known",
+    "seconds",
+    "threads",
+    "classifiers",
+    "classifier",
+    "steps",
+    "width",
+    "first_stride",
+    "image_size",
+)
 
 
 class ImagePool:
@@ -118,7 +128,9 @@ def run_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def classifier(options: argparse.Namespace) -> Any:
     """The classifier of the utility test: a name, or a CNN of the size in the options."""
-    return CNN(steps=options.steps, width=options.width) if options.classifier == "cnn" else options.classifier
+    if options.classifier != "cnn":
+        return options.classifier
+    return CNN(steps=options.steps, width=options.width, first_stride=options.first_stride)
 
 
 def main(argv: Sequence[str] | None = None) -> Path:
@@ -131,6 +143,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--classifier", default="cnn")
     parser.add_argument("--steps", type=int, help="of the CNN [default: by the number of images]")
     parser.add_argument("--width", type=int, default=32, help="of the CNN")
+    parser.add_argument("--first-stride", type=int, default=1, help="of the CNN; 2 costs a third of 1")
     parser.add_argument("--name", default="default", help="folder of these runs in the cache")
     add_set_options(parser)
     add_seeds(parser, [0, 1, 2, 3, 4])

@@ -9,7 +9,7 @@ from benchmarks.tables import markdown_table, mean_range
 GAIN, ACCURACY = "gain over best baseline", "balanced accuracy"
 FOLLOWED = "verdict followed"  # what following the verdict brings; needs four classifiers a seed
 SHARES = ("10% synthetic", "25% synthetic", "50% synthetic", "filled to balance")
-VERDICTS = ("helps", "no evidence", "hurts")
+VERDICTS = ("helps", "helps rare classes", "no evidence", "hurts")
 
 ReportDict = dict[str, Any]
 
@@ -47,7 +47,7 @@ def summary_table(runs: Sequence[dict[str, Any]]) -> list[str]:
 
 def known_table(runs: Sequence[dict[str, Any]], titles: Iterable[str]) -> list[str]:
     """A row for each known generator: its verdicts, and the gain of following them."""
-    head = ["samples of the generator", "runs", *VERDICTS, "share 0 advised"]
+    head = ["samples of the generator", "runs", *VERDICTS, "share advised"]
     head += ["hurts at 25%", "hurts at 50%", "gain, best share", "gain, verdict followed", "synthetic used"]
     rows = []
     for title in titles:
@@ -59,7 +59,7 @@ def known_table(runs: Sequence[dict[str, Any]], titles: Iterable[str]) -> list[s
         rows.append(
             [
                 *(title, str(len(reports)), *(str(verdicts.count(verdict)) for verdict in VERDICTS)),
-                *(str(sum(report["facts"]["share"] == 0 for report in reports)), *map(str, harm)),
+                *(_advised_shares(reports), *map(str, harm)),
                 *(_points(reports, method, GAIN) for method in ("best with synthetic", FOLLOWED)),
                 _synthetic_choices(reports),
             ]
@@ -71,6 +71,12 @@ def _points(reports: Iterable[ReportDict], subject: str, metric: str) -> str:
     """Mean in points over reports, with smallest and largest."""
     values = [report_value(report, subject, metric) for report in reports]
     return mean_range([None if value is None else 100 * value for value in values], ".1f")
+
+
+def _advised_shares(reports: Iterable[ReportDict]) -> str:
+    """How many reports advise each share: '18 x 50 %, 2 x 0 %'."""
+    shares = [report["facts"]["share"] for report in reports]
+    return ", ".join(f"{shares.count(share)} x {100 * share:g} %" for share in sorted(set(shares), reverse=True))
 
 
 def _synthetic_choices(reports: Iterable[ReportDict]) -> str:
