@@ -78,15 +78,18 @@ def augment_folder(
 
     The augmented folder holds the images of `data` byte for byte (or resized, see `originals`), altered copies of them,
     synthetic images, and metadata.csv with a row for each image. torchvision's ImageFolder, Hugging Face datasets and
-    timm can read it. Train on it with any program, without class weights: by default, the composition of the folder is
-    the one from which classifiers learned most when they were trained on a part of the images and tested on the rest.
+    timm can read it. Train on it with any program, without class weights. By default every class is filled up to twice
+    the largest class, unless classifiers learn measurably more from another composition. The share of synthetic images
+    is the largest one that does no measurable harm. Both are measured on images that neither classifiers nor generators
+    were trained on. This is no evidence that synthetic images help; `utility_report` tests that.
 
     Parameters
     ----------
     data : path
         Folder with a folder for each class.
     out : path, optional
-        The augmented folder, which must be empty or not exist. None: add the synthetic images to `data` itself.
+        The augmented folder, which must be empty or not exist. None: add the copies and synthetic images to `data`
+        itself.
     method : {"conditional", "cyclegan", "auto"}, GANAugmenter or ClassTranslator, default="conditional"
         "conditional": GANAugmenter. "cyclegan": ClassTranslator. "auto": fit both and use the one whose samples
         have the smaller energy distance to real images. If an estimator is passed, an unfitted clone of it is used with
@@ -94,16 +97,18 @@ def augment_folder(
         `sampling_strategy` is used if the one passed here is "auto". The larger of the two values of `verbose`
         applies.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Target counts. "auto": measured. "as-is", "square-root", "full" or "double": see
+        Target counts. "auto": measured; the default is "double", or "full" where "double" would give more than 20,000
+        images. "as-is", "square-root", "full" or "double": see
         `ganaug.sampling.composition.BALANCES`. Others as in imbalanced-learn.
     synthetic_share : "auto" or float in [0, 1], default="auto"
         Synthetic fraction of the images of each class; the other additions are altered copies. A class with few
-        additions can have less. "auto": measured; the largest share without measurable harm, at or below the best one.
+        additions can have less. "auto": measured; the largest share without measurable harm, at or below that with the
+        highest balanced accuracy.
     evaluate : bool, default=True
-        Whether "auto" is measured, on folds of `data`. It takes up to 40 % of the time budget. False, or with too few
-        images: "auto" is "full" with a share of 0.1.
+        Whether "auto" is measured, on two folds of `data`. It takes up to 40 % of the time budget. If False, if a class
+        has too few images, or if the time budget is too short: the default balance with a share of 0.1.
     n_steps : int, optional
-        Training steps of each generator. None: `time_budget` ends the fit.
+        Training steps of each generator, also of those of the folds. None: `time_budget` ends the fit.
     time_budget : float, optional
         Seconds for measurements and training, split between the methods for "auto". None: 15 minutes, unless
         `n_steps` is given.

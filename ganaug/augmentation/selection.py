@@ -18,7 +18,7 @@ from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.bootstrap import Interval
 from ganaug.evaluation.groups import resolve_groups
-from ganaug.evaluation.splits import split_folds
+from ganaug.evaluation.splits import ADVICE, split_folds
 from ganaug.evaluation.verdict import choose_share
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import format_points
@@ -28,7 +28,7 @@ from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 AUTO = "auto"
-DEFAULT_BALANCE, DEFAULT_SHARE = "double", 0.1  # where nothing is measured
+DEFAULT_SHARE = 0.1  # where nothing is measured
 SHARES = (0.1, 0.25, 0.5)
 N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
@@ -86,7 +86,7 @@ class Request:
     Attributes
     ----------
     balances : tuple of (str or None)
-        Candidates. One: it is not chosen but given; None: the target counts of `growth`.
+        Candidates, the default last. One: it is not chosen but given; None: the target counts of `growth`.
     share : float or None
         None: it is measured.
     growth : mapping
@@ -134,7 +134,8 @@ def make_request(
     number = None if isinstance(share, str) else float(share)
     strategy = sampler.sampling_strategy if strategy == AUTO else strategy
     if strategy == AUTO:
-        return Request(measured_balances(images.counts) if evaluate else (DEFAULT_BALANCE,), number, {})
+        balances = measured_balances(images.counts)
+        return Request(balances if evaluate else balances[-1:], number, {})
     if isinstance(strategy, str) and strategy in BALANCES:
         return Request((strategy,), number, {})
     additions = clone(sampler).set_params(sampling_strategy=strategy).plan_counts(images)
@@ -144,9 +145,8 @@ def make_request(
 
 def default_selection(request: Request, reason: str) -> Selection:
     """Return the documented choice without a measurement."""
-    balance = request.balances[0] if len(request.balances) == 1 else DEFAULT_BALANCE
     share = DEFAULT_SHARE if request.share is None else request.share
-    return Selection(balance, True, share, (), (reason,) if request.is_open else (), ())
+    return Selection(request.balances[-1], True, share, (), (reason,) if request.is_open else (), ())
 
 
 def select_composition(
@@ -203,7 +203,9 @@ def select_composition(
         groups = resolve_groups(measured, None)
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)
     except DataError as error:
-        return default_selection(request, f"Nothing was measured, and the default is used: {error}")
+        # there are no test images to give
+        cause = str(error).removesuffix(ADVICE)
+        return default_selection(request, f"Nothing was measured, and the default is used: {cause}")
     with steps_shown(verbose, "measure") as progress:
         measurement = Measurement(measured, folds, groups, request.growth, seed, progress)
         n_seeds = _affordable_seeds(measurement, request, sampler)
@@ -270,7 +272,7 @@ def _choose_share(
 ) -> tuple[float, tuple[str, ...], str]:
     """Fit a generator for each fold, and choose the synthetic share, and the classes that get none."""
     if base.balance == "as-is":
-        return 0.0, (), "No synthetic images are added, because the images as they are are best."
+        return 0.0, (), "No synthetic images are added, because no class is filled up (as-is)."
     copies = "altered copies" if base.is_altered else "plain copies"
     samples = [fits.sample(measurement, base, number) for number in range(len(measurement.folds))]
     measurement.samples, unlearned = zip(*samples, strict=True)

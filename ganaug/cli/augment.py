@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import StopSignals, exit_on_error, print_message, table, warnings_to_stderr
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler, share, signer, signing_options, strategy
+from ganaug.cli.options import (
+    FOLDER,
+    FitOptions,
+    fit_options,
+    limits_training,
+    make_sampler,
+    share,
+    signer,
+    signing_options,
+    strategy,
+)
 from ganaug.cli.summaries import print_filters, print_fit
 
 if TYPE_CHECKING:
@@ -42,7 +52,8 @@ evaluation_option = click.option(
     "share_text",
     default="auto",
     show_default=True,
-    help="Synthetic fraction of each class: auto (measured), or a number from 0 to 1. The rest are altered copies.",
+    help="Synthetic fraction of each class: auto (measured), or a number from 0 to 1. The other additions are altered "
+    "copies.",
 )
 @evaluation_option
 @click.option(
@@ -61,7 +72,7 @@ evaluation_option = click.option(
     show_default=True,
     help="Write the images of DATA into OUT byte for byte, or resized to the size of the synthetic images.",
 )
-@click.option("--in-place", is_flag=True, help="Add the synthetic images to DATA itself instead of a copy.")
+@click.option("--in-place", is_flag=True, help="Add the copies and synthetic images to DATA itself.")
 @click.option("--dry-run", is_flag=True, help="Print counts, expected time and memory; write nothing.")
 @click.option(
     "--report/--no-report", "with_report", default=True, help="Judge the synthetic images in RUN/report.html."
@@ -81,12 +92,13 @@ def augment(
     options: FitOptions,
     **others: Any,
 ) -> None:
-    """Write OUT: the images of DATA byte for byte, with altered copies and synthetic images for the rare classes.
+    """Write OUT: the images of DATA byte for byte, altered copies of them, and synthetic images.
 
-    Train on OUT with any program, without class weights. How far the classes are filled up and the share of synthetic
-    images are those from which classifiers learned most on held-out images of DATA. OUT holds a folder for each class
-    and metadata.csv, and reads with ImageFolder, Hugging Face datasets and timm. Prints class, original, altered,
-    synthetic and total as CSV. RUN/report.html says whether the synthetic images are diverse and are no copies.
+    Train on OUT with any program, without class weights. Every class is filled up to twice the largest class, unless
+    classifiers learn measurably more from another composition; the share of synthetic images is the largest one without
+    measurable harm. Both are measured on held-out images of DATA. OUT holds a folder for each class and metadata.csv,
+    and reads with ImageFolder, Hugging Face datasets and timm. Prints class, original, altered, synthetic and total as
+    CSV. RUN/report.html says whether the synthetic images are diverse, and whether they copy training images.
     """
     if in_place == (out is not None):
         raise click.UsageError("pass either OUT or --in-place.")
@@ -122,7 +134,7 @@ def _sampler(options: FitOptions, method: str) -> tuple[Any, dict[str, Any]]:
         }
         return "auto", named
     sampler = make_sampler(options, method)
-    if options.steps is None and options.time_budget is None:
+    if not limits_training(sampler, options):
         sampler.set_params(time_budget=DEFAULT_SECONDS)
     return sampler.set_params(verbose=1), {}
 

@@ -7,7 +7,7 @@ import click
 
 from ganaug.cli.augment import evaluation_option, run_augment
 from ganaug.cli.console import exit_on_error
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
+from ganaug.cli.options import FOLDER, FitOptions, fit_options, limits_training, make_sampler
 
 DEFAULT_SECONDS = 300.0
 
@@ -27,7 +27,7 @@ def demo(out: Path, evaluates: bool, options: FitOptions) -> None:
         from ganaug.io.folder import check_output, write_folder
 
         augmenter = make_sampler(options, "conditional").set_params(verbose=1)
-        if options.steps is None and options.time_budget is None:
+        if not limits_training(augmenter, options):
             augmenter.set_params(time_budget=DEFAULT_SECONDS)
         if not options.resume:
             # before the time of training is spent

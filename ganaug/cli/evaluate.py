@@ -9,7 +9,17 @@ import click
 
 from ganaug._runtime.terminal import printable
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
-from ganaug.cli.options import FILE, FOLDER, FitOptions, fit_options, make_estimator, make_sampler, new_file, parameters
+from ganaug.cli.options import (
+    FILE,
+    FOLDER,
+    FitOptions,
+    fit_options,
+    limits_training,
+    make_estimator,
+    make_sampler,
+    new_file,
+    parameters,
+)
 from ganaug.cli.reading import read, reader_like
 
 # 1 and 2 are taken by failures and by click's usage errors
@@ -56,7 +66,7 @@ GENERATORS = 1 / 3  # part of the time budget for generators
 )
 @click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
 @click.option(
-    "--n-jobs", type=int, help="Classifiers trained at once, -1 for one a core.  [default: one for each core]"
+    "--n-jobs", type=int, help="Classifiers trained at once, -1: one for each core.  [default: the same, at most 8]"
 )
 @partial(fit_options, without=("resume",))
 def evaluate(
@@ -74,13 +84,13 @@ def evaluate(
     options: FitOptions,
     **judging: Any,
 ) -> None:
-    """Train classifiers on DATA with and without synthetic images, and compare them on real images held out.
+    """Train classifiers on DATA with and without synthetic images, and compare them on held-out real images.
 
     Without --run and --synthetic a generator is fitted in each fold. The last lines are the best training method found,
     with or without synthetic images, as a program. Exit status: 0 if synthetic images are advised, because they help or
-    help rare classes; 3 if there is no evidence that they do; 4 if they hurt. --time-budget (20m, without --steps and
-    --run): a third of it is for generators, the rest for classifiers. Samples and predictions are cached, so that a
-    second evaluation of the same images is quick.
+    help rare classes; 3 if there is no evidence that they do; 4 if they hurt. --time-budget (20m): a third of it is
+    for generators, the rest for classifiers; with --steps or --run there is no limit unless it is given. Samples and
+    predictions are cached, so that a second evaluation of the same images is quick.
     """
     _check_sources(run, synthetic, method, test)
     with exit_on_error(), warnings_to_stderr():
@@ -114,8 +124,8 @@ def evaluate(
 def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: int) -> float | None:
     """Give generators their part of the time budget; return what remains for classifiers. None: no limit."""
     budget = options.time_budget
-    # a number of steps, or a run, says how long a generator is trained
-    if budget is None and run is None and getattr(sampler, "n_steps", None) is None:
+    # a number of steps, a run or --param says how long a generator is trained
+    if budget is None and run is None and not limits_training(sampler, options):
         budget = DEFAULT_BUDGET
     if budget is None or not n_fits:
         return budget

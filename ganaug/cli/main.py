@@ -15,7 +15,7 @@ VERBS = {
     "store": "Pack images into one file, to train on data sets larger than memory.",
     "fit": "Train a generator on a data folder.",
     "sample": "Write synthetic images into class folders.",
-    "augment": "Check, fit and sample: write a balanced copy of a data folder.",
+    "augment": "Write a copy of a data folder, filled up with altered copies and synthetic images.",
     "evaluate": "Measure whether synthetic images help a classifier.",
     "report": "Compare synthetic images with real ones: diversity, copies, labels, bias.",
     "translate": "Train and apply image-to-image translation (Pix2Pix, CycleGAN).",

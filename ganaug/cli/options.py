@@ -115,7 +115,11 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
             "recipe.generator_lr=2e-4; may be repeated.",
         ),
         click.option("--config", type=UserPath(exists=True, dir_okay=False), help="YAML file of parameters."),
-        click.option("--steps", type=click.IntRange(1), help="Total number of training steps.  [default: planned]"),
+        click.option(
+            "--steps",
+            type=click.IntRange(1),
+            help="Total number of training steps.  [default: planned, unless there is a time budget]",
+        ),
         click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
         click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width)."),
         click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]"),
@@ -249,6 +253,12 @@ def make_sampler(options: FitOptions, method: str) -> Any:
     outer = {name: value for name, value in params.items() if name in outer_names}
     inner = {name: value for name, value in params.items() if name not in outer_names}
     return ClassTranslator(make_estimator(CycleGAN, {"augmentation": "auto", **inner}), **outer)
+
+
+def limits_training(sampler: Any, options: FitOptions) -> bool:
+    """Whether --steps, --time-budget, --param or --config say how long an over-sampler is trained."""
+    given = (options.steps, getattr(sampler, "n_steps", None), sampler.time_budget)
+    return any(value is not None for value in given)
 
 
 def _flat(params: dict[str, Any]) -> dict[str, Any]:

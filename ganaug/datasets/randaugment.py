@@ -55,7 +55,7 @@ class RandAugmentation:
         # as float32: operations on whole numbers compute in torch's default dtype, which the user may have changed
         numbers = images.to(torch.float32) / 255
         with _DrawFrom(generator(seed, "randaugment")):
-            altered = torch.cat([transform(group) for group in numbers.split(GROUP)])
+            altered = torch.cat([transform(group) for group in torch.split(numbers, GROUP)])
         return (255 * altered).round().clamp(0, 255).to(torch.uint8)
 
 

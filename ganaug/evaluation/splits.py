@@ -15,6 +15,7 @@ from ganaug.evaluation.groups import name_groups
 from ganaug.images import LabeledImages
 
 MIN_IMAGES_TO_SPLIT = 4  # of a class: two to train on and one to test on in each of two folds
+ADVICE = " Give test images (test=, --test), or leave the class out."  # end of errors of `split_folds`
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,7 @@ def split_folds(
     """
     name, fewest = min(images.counts.items(), key=lambda pair: pair[1])
     if fewest < MIN_IMAGES_TO_SPLIT:
-        raise DataError(
-            f"class {name!r} has {fewest} images: too few to train on some and test on others. Give test images "
-            f"(test=, --test), or leave the class out."
-        )
+        raise DataError(f"class {name!r} has {fewest} images: too few to train on some and test on others.{ADVICE}")
     n = max(2, min(n, fewest // 2))  # two test images of the rarest class in each fold, where it has enough
     if groups is not None:
         groups = name_groups(groups, len(images))
@@ -95,7 +93,7 @@ def split_folds(
             if int((images.labels[fold.train] == label).sum()) < 2:
                 raise DataError(
                     f"class {name!r} lies in too few groups: with whole groups held out, a fold has fewer than two of "
-                    "its images left to train on. Give test images (test=, --test), or leave the class out."
+                    f"its images left to train on.{ADVICE}"
                 )
     return splits
 

@@ -62,8 +62,8 @@ def utility_report(
         An augmenter, of which a clone is fitted inside each fold (with `test`: on `real`, or used as it is if it is
         fitted already). Or synthetic images, which need `test`.
     classifier : str, estimator or callable
-        "cnn", "features" (EfficientNet-lite0 and a logistic regression), a scikit-learn classifier, or a function that
-        returns one.
+        "cnn", "resnet18", "features" (EfficientNet-lite0 and a logistic regression), a scikit-learn classifier or
+        skorch net, a function without parameters that returns one, or a function ``(dataset, seed) -> predict``.
     test : LabeledImages, optional
         Real images that nothing was trained on.
     groups : str or array of shape (N,), optional

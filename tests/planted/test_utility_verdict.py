@@ -12,7 +12,7 @@ from ganaug.errors import DataError
 from ganaug.evaluation import CNN
 
 TRAIN_PER_CLASS, TEST_PER_CLASS = 8, 60  # the other images are held out for the generators
-MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
+SEEDS = [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
 LINEAR = LogisticRegression(C=10, max_iter=300)
 
 
@@ -67,7 +67,7 @@ def mislabeled(like):
     return LabeledImages(like.images, like.labels[order], like.classes)
 
 
-@pytest.mark.parametrize("seed", [0, *MORE])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_held_out_real_images_help(seed):
     train, validation, test = digits(seed)
     report = evaluate(validation, train, test, seed)
@@ -83,7 +83,7 @@ def test_noise_is_never_recommended():
     assert report.verdict != "helps"
 
 
-@pytest.mark.parametrize("seed", MORE)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_wrong_labels_hurt(seed):
     train, validation, test = digits(seed)
     report = evaluate(mislabeled(validation), train, test, seed)
@@ -91,7 +91,7 @@ def test_wrong_labels_hurt(seed):
     assert (states_by_share(report)[["25% synthetic", "50% synthetic"]] == "fail").all()
 
 
-@pytest.mark.parametrize("seed", MORE)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_copies_of_training_images_are_no_evidence(seed):
     train, _, test = digits(seed)
     report = evaluate(train, train, test, seed)
