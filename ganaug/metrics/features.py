@@ -17,7 +17,7 @@ from ganaug.images import apply_in_batches, downsample
 from ganaug.metrics import efficientnet
 from ganaug.metrics.torch_hub import DINOV2, INCEPTION
 
-IMAGES_PER_PASS = 32
+IMAGES_PER_PASS = 16  # more do not fit into the cache of a core
 MAX_SIDE = 32  # pixels a side of the images that `pixel_features` gives
 
 Extractor = Callable[[Tensor], Tensor]
