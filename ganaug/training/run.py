@@ -20,6 +20,7 @@ from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
 from ganaug.training.processes import SINGLE_PROCESS, Processes
 
+SECONDS_BETWEEN_PLOTS = 60  # of losses.png
 NO_BETTER, INTERRUPTED = "no better score", "interrupted"
 Row = dict[str, float | int | str | None]
 
@@ -128,21 +129,25 @@ class Run:
         # a roll-back before the first good check returns to the initial weights
         if not self.done:
             self._save()
-        self._started = time.perf_counter()
+        self._started = self._plotted = time.perf_counter()
         if resume and self._is_out_of_patience():
             self.stop_reason = NO_BETTER
         else:
-            self.stop_reason = train(
-                self.step,
-                self.batches,
-                n_steps=n_steps,
-                start=self.done,
-                callbacks=(self._record, self._check, *callbacks),
-                agree=self.processes.first_reason,
-            )
-        if self.done % self.check_every:
-            self._save()
-            self._measure()  # after saving, so that a run that is resumed from here equals one that was not interrupted
+            try:
+                self.stop_reason = train(
+                    self.step,
+                    self.batches,
+                    n_steps=n_steps,
+                    start=self.done,
+                    callbacks=(self._record, self._check, *callbacks),
+                    agree=self.processes.first_reason,
+                )
+                if self.done % self.check_every:
+                    self._save()
+                    # after saving, so that a run that is resumed from here equals one that was not interrupted
+                    self._measure()
+            finally:  # also after an error, which the curves may explain
+                self._plot()
         self._conclude()
 
     def summary(self) -> dict[str, object]:
@@ -273,8 +278,15 @@ class Run:
             with atomic_write(self.folder / "history.csv") as temporary:
                 pd.DataFrame(self.rows).to_csv(temporary, index=False, float_format="%.6g")
             save_picture(self.picture(), self.folder / "previews" / f"{self.done:08d}.png")
-            save_curves(self.rows, self.folder / "losses.png")
+            if time.perf_counter() - self._plotted > SECONDS_BETWEEN_PLOTS:
+                self._plot()
         return finding
+
+    def _plot(self) -> None:
+        """Write losses.png. It takes as long as several steps."""
+        if self.folder is not None and self.rows:
+            save_curves(self.rows, self.folder / "losses.png")
+            self._plotted = time.perf_counter()
 
     def _report(self, row: Row, finding: Finding | None) -> None:
         """Send the check, and the finding if there is one, to the logger."""
