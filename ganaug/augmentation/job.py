@@ -47,6 +47,7 @@ MAX_REPORT_IMAGES_PER_CLASS = 100
 ORIGINALS = ("copy", "resize")
 DEFAULT_TIME_BUDGET = 900.0  # seconds
 MIN_GENERATOR_SHARE = 0.5  # of the time budget, that a measurement leaves for the generator
+FINISHING_SHARE = 0.08  # of the time budget, for drawing and filtering samples, writing, and the report
 
 
 @library_defaults()
@@ -110,8 +111,8 @@ def augment_folder(
     n_steps : int, optional
         Training steps of each generator, also of those of the folds. None: `time_budget` ends the fit.
     time_budget : float, optional
-        Seconds for measurements and training, split between the methods for "auto". None: 15 minutes, unless
-        `n_steps` is given.
+        Seconds for everything: measurements, training (at least half of it), sampling and the report. Training is split
+        between the methods for "auto". None: 15 minutes, unless `n_steps` is given.
     image_size : int or tuple, optional
         Resize images to this size, (height, width) or (height, width, aspect).
     originals : {"copy", "resize"}, default="copy"
@@ -355,10 +356,10 @@ class _Run:
             return None, None, None
         elapsed = time.monotonic() - self.began
         for sampler in self.samplers.values():
-            if sampler.time_budget is not None and elapsed > 1:
+            if sampler.time_budget is not None:
                 part = elapsed / len(self.samplers)
-                rest = max(MIN_GENERATOR_SHARE * sampler.time_budget, sampler.time_budget - part)
-                sampler.set_params(time_budget=rest)
+                rest = (1 - FINISHING_SHARE) * sampler.time_budget - part
+                sampler.set_params(time_budget=max(MIN_GENERATOR_SHARE * sampler.time_budget, rest))
         if len(self.samplers) > 1:
             return fit_nearest(
                 self.samplers,
