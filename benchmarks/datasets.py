@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug import LabeledImages, read_folder
@@ -69,6 +70,13 @@ def smoke_images() -> LabeledImages:
     rows = torch.cat([shipped.rows_of(name)[:SMOKE_IMAGES_PER_CLASS] for name in names])
     pixels = adaptive_avg_pool2d(shipped.images[rows].float(), SMOKE_SIZE).to(torch.uint8)
     return LabeledImages(pixels, torch.arange(3).repeat_interleave(SMOKE_IMAGES_PER_CLASS), names)
+
+
+def digits_images() -> LabeledImages:
+    """The 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
+    data = load_digits()
+    pixels = torch.from_numpy((data.images[:, None] * 15.9).astype(np.uint8))
+    return LabeledImages(pixels, torch.from_numpy(data.target.astype(np.int64)), tuple("0123456789"))
 
 
 def read_camvid(root: Path, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

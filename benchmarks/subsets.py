@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.datasets import read_fashion_mnist, read_images, smoke_images
+from benchmarks.datasets import digits_images, read_fashion_mnist, read_images, smoke_images
 from ganaug import LabeledImages
 from ganaug.images import image_hashes
 
 MAX_TEST_IMAGES, MAX_VALIDATION_IMAGES = 300, 2000  # of a class, of the sets that have many
-DRAWN_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "skin", "sign-digits", "smoke")
+DRAWN_SETS = ("fashion-mnist-lt", "cifar10-lt", "bccd", "skin", "sign-digits", "digits", "smoke")
+EMBEDDED = {"digits": digits_images, "smoke": smoke_images}
 
 
 class SetSpec(NamedTuple):
@@ -108,8 +109,8 @@ def draw_subset(
     if name == "skin":
         train, validation, test = split_groups(read_images(root, "ham10000-128", image_size), seed, validation=1 / 2)
         return train.take(at_most(train, [n_max] * len(train.classes), seed)), validation, test
-    if name in ("sign-digits", "smoke"):
-        whole = smoke_images() if name == "smoke" else read_images(root, "sign-digits", image_size)
+    if name in ("sign-digits", "digits", "smoke"):
+        whole = read_images(root, name, image_size) if name == "sign-digits" else EMBEDDED[name]()
         order = random.permutation(len(whole))
         test, rest = whole.take(order[: len(order) // 3]), whole.take(order[len(order) // 3 :])
     else:

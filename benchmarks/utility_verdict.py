@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.generators import stored_generator
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
@@ -128,6 +129,8 @@ def run_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def classifier(options: argparse.Namespace) -> Any:
     """The classifier of the utility test: a name, or a CNN of the size in the options."""
+    if options.classifier == "linear":
+        return LogisticRegression(C=10, max_iter=300)
     if options.classifier != "cnn":
         return options.classifier
     return CNN(steps=options.steps, width=options.width, first_stride=options.first_stride)
@@ -140,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--known", action="store_true", help="generators with a known verdict instead of ganaug")
     parser.add_argument("--seconds", type=float, default=600, help="training of each generator")
     parser.add_argument("--classifiers", type=int, default=2, help="trainings of each method and draw")
-    parser.add_argument("--classifier", default="cnn")
+    parser.add_argument("--classifier", default="cnn", help="cnn, features, resnet18, or linear on pixels")
     parser.add_argument("--steps", type=int, help="of the CNN [default: by the number of images]")
     parser.add_argument("--width", type=int, default=32, help="of the CNN")
     parser.add_argument("--first-stride", type=int, default=1, help="of the CNN; 2 costs a third of 1")
