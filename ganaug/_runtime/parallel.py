@@ -58,8 +58,7 @@ def run_parallel(
     >>> list(run_parallel(pow, [(2, 3), (3, 2)], n_jobs=2))
     [8, 9]
     """
-    if n_jobs == 0:
-        raise ValueError("n_jobs must be a number of workers, -1 for one a core, or None; got 0.")
+    check_n_jobs(n_jobs)
     # read now: the caller's parallel_config may end before the first result is taken
     if uses_threads():
         backend, _ = get_active_backend(prefer="threads")
@@ -69,6 +68,12 @@ def run_parallel(
     pool = getattr(_local, "pool", None) or _make_pool(n_jobs)
     task = delayed(partial(_run_in_process, function, _Settings.read_for_workers()))
     return _retrieve(iter(pool(task(*row) for row in arguments)))
+
+
+def check_n_jobs(n_jobs: int | None) -> None:
+    """Raise ValueError for 0 workers."""
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be a number of workers, -1 for one a core, or None; got 0.")
 
 
 @contextmanager

@@ -19,7 +19,14 @@ from ganaug._runtime.progress import count_shown, events_shown, logger, steps_sh
 from ganaug._runtime.storage import write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
-from ganaug.augmentation.methods import Sampler, fit_nearest, fit_sampler, make_sampler
+from ganaug.augmentation.methods import (
+    Sampler,
+    fit_nearest,
+    fit_sampler,
+    is_attempted,
+    make_sampler,
+    sample_planned,
+)
 from ganaug.augmentation.result import AugmentedFolder, counts_table
 from ganaug.augmentation.selection import (
     Request,
@@ -41,11 +48,12 @@ from ganaug.reports.report import Report
 from ganaug.sampling.composition import Additions, split_additions, target_counts
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
-from ganaug.training.run_folder import EVALUATION, is_unstarted
+from ganaug.training.run_folder import EVALUATION, check_unused, is_unstarted
 
 MAX_REPORT_IMAGES_PER_CLASS = 100
 ORIGINALS = ("copy", "resize")
 DEFAULT_TIME_BUDGET = 900.0  # seconds
+SEED = "seed.txt"
 MIN_GENERATOR_SHARE = 0.5  # of the time budget, that a measurement leaves for the generator
 FINISHING_SHARE = 0.08  # of the time budget, for drawing and filtering samples, writing, and the report
 
@@ -185,7 +193,7 @@ def augment_folder(
     data, out = expand_user(data), None if out is None else expand_user(out)
     target = (data if out is None else out).resolve()
     run_dir = target.with_name(f"{target.name}.run") if run_dir is None else expand_user(run_dir)
-    _check_folders(data, out, run_dir)
+    _check_folders(data, out, run_dir, resume=resume)
     if originals not in ORIGINALS:
         raise ValueError(f"originals must be one of {', '.join(ORIGINALS)}; got {originals!r}.")
     params = {
@@ -212,7 +220,7 @@ def augment_folder(
         folder = TargetFolder(inspection, images, out, is_resized=originals == "resize" and out is not None)
         request = make_request(images, first, sampling_strategy, synthetic_share, evaluate=evaluate)
         folder.check_writable(request)
-        seed = _seed(first.random_state)
+        seed = _seed(first.random_state, run_dir / EVALUATION, resume=resume)
         run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began)
         selection = run.select(images, request, seed, evaluate=evaluate)
         targets = target_counts(images.counts, selection.balance, request.growth)
@@ -222,7 +230,11 @@ def augment_folder(
         write_skipped(inspection, run_dir)
         unlearned = [] if sampler is None else list(sampler.unlearned_classes_)
         additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
-        synthetic = images.take([]) if sampler is None else sampler.sample(additions.synthetic)
+        synthetic = images.take([])
+        if sampler is not None:
+            synthetic, failed = sample_planned(sampler, additions.synthetic)
+            unlearned += failed
+            additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
         copies = folder.plan_copies(additions.altered, seed, is_altered=selection.is_altered)
         folder.write(synthetic, copies, sign, verbosity)
         additions = written_additions(additions, copies, inspection)
@@ -233,7 +245,7 @@ def augment_folder(
         out=data if out is None else out,
         run_dir=run_dir if run_dir.exists() else None,
         counts=counts_table(images.counts, additions),
-        unlearned=[name for name in unlearned if targets.get(name, 0) > images.counts[name]] if selection.share else [],
+        unlearned=[name for name in unlearned if name in planned.synthetic and is_attempted(sampler, name)],
         selection=selection,
         method=method_name,
         sampler=sampler,
@@ -276,7 +288,9 @@ def write_skipped(inspection: FolderInspection, run_dir: Path) -> None:
     logger.info("%s unusable files were left out; they are listed in %s.", f"{len(rows):,}", run_dir / "skipped.csv")
 
 
-def _check_folders(data: Path, out: Path | None, run_dir: Path) -> None:
+def _check_folders(data: Path, out: Path | None, run_dir: Path, *, resume: bool) -> None:
+    if not resume and rank_and_world_size()[0] == 0:
+        check_unused(run_dir)
     if out is None:
         check_not_augmented(data)
     else:
@@ -285,11 +299,16 @@ def _check_folders(data: Path, out: Path | None, run_dir: Path) -> None:
     check_run_folder(run_dir, data)
 
 
-def _seed(random_state: Any) -> int:
-    """Return the seed of measurements and copies: `random_state` itself where it is a whole number."""
+def _seed(random_state: Any, folder: Path, *, resume: bool) -> int:
+    """Return the seed of measurements and copies: `random_state` itself where it is a whole number, else stored."""
     if isinstance(random_state, int | np.integer):
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    path = folder / SEED
+    if resume and path.exists():
+        return int(path.read_text())
+    seed = int(check_random_state(random_state).randint(2**31 - 1))
+    write_bytes(path, str(seed).encode())
+    return seed
 
 
 def _samplers(method: str | Sampler, params: dict[str, Any]) -> dict[str, Sampler]:
@@ -332,7 +351,9 @@ class _Run:
         if request.is_open and not evaluate:
             return default_selection(request, "Not measured on your images; the default is used.")
         # the generator of the folds: that of "conditional" where both methods are fitted
-        sampler = list(self.samplers.values())[-1]
+        sampler = clone(list(self.samplers.values())[-1])
+        if sampler.time_budget is not None:  # of all methods together
+            sampler.set_params(time_budget=len(self.samplers) * sampler.time_budget)
         selection = select_composition(
             images,
             request,

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ganaug._runtime.parallel import run_parallel
 from ganaug._runtime.randomness import derive, generator
+from ganaug._runtime.workers import one_core
 from ganaug.datasets.alterations import ClassicalAugmentation, classical_augmentation
 from ganaug.evaluation.bootstrap import Interval, Resamples, interval
 from ganaug.evaluation.classifiers import train_and_predict
 from ganaug.evaluation.networks import CNN
+from ganaug.evaluation.recognition import find_unrecognized
 from ganaug.evaluation.scores import compute_recall
 from ganaug.evaluation.splits import Fold
 from ganaug.evaluation.training_set import TrainingSet
@@ -115,8 +117,8 @@ class Measurement:
         for candidate, table in zip(candidates, tables, strict=True):
             self.predictions.setdefault(candidate, []).append(table)
 
-    def recognized_fractions(self, candidate: Candidate) -> list[dict[str, float]]:
-        """Return how many samples of each class classifiers of the real images recognize, for each fold.
+    def find_unrecognized(self, candidate: Candidate) -> list[frozenset[str]]:
+        """Return the classes whose samples classifiers of the real images do not recognize, for each fold.
 
         Parameters
         ----------
@@ -125,12 +127,8 @@ class Measurement:
         """
         probes = [of_fold.take(_first_rows(of_fold, MAX_PROBES)) for of_fold in self.samples]
         arguments = (self._arguments(candidate, fold, 0, probe.images) for fold, probe in enumerate(probes))
-        fractions = []
-        for probe, table in zip(probes, run_parallel(_train_and_predict, arguments), strict=True):
-            is_right = torch.from_numpy(table.argmax(1)) == probe.labels
-            counts = {name: int(count) for name, count in probe.counts.items() if count}
-            fractions.append({name: float(is_right[probe.rows_of(name)].float().mean()) for name in counts})
-        return fractions
+        tables = run_parallel(_train_and_predict, arguments)
+        return [find_unrecognized(probe, table.argmax(1)) for probe, table in zip(probes, tables, strict=True)]
 
     def _arguments(self, candidate: Candidate, fold: int, number: int, test: Tensor) -> tuple[Any, ...]:
         """Return the arguments of `_train_and_predict`."""
@@ -139,10 +137,12 @@ class Measurement:
 
     def seconds_per_training(self) -> float:
         """Measure how long one training of a classifier takes on one core."""
-        training = TrainingSet.from_images(self.images)
-        began = time.monotonic()
-        replace(CLASSIFIER, steps=TIMED_STEPS)(training, self._augmentation(0), self.seed)
-        return (time.monotonic() - began) / TIMED_STEPS * self._n_steps
+        training, augmentation = TrainingSet.from_images(self.images), self._augmentation(0)
+        with one_core():
+            replace(CLASSIFIER, steps=1)(training, augmentation, self.seed)  # what the first step loads does not count
+            began = time.monotonic()
+            replace(CLASSIFIER, steps=TIMED_STEPS)(training, augmentation, self.seed)
+            return (time.monotonic() - began) / TIMED_STEPS * self._n_steps
 
     @property
     def _n_steps(self) -> int:

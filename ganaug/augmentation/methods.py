@@ -13,7 +13,7 @@ from ganaug._runtime.lookup import unknown_name_message
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import generator
 from ganaug.datasets.holdout import split_validation
-from ganaug.errors import RunInterruptedError
+from ganaug.errors import ClassNotLearnedError, RunInterruptedError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.class_translator import ClassTranslator
 from ganaug.estimators.cyclegan import CycleGAN
@@ -115,6 +115,26 @@ def fit_nearest(
     return best, fitted[best], comparison
 
 
+def is_attempted(sampler: Any, name: str) -> bool:
+    """Whether a fitted over-sampler was to learn a class: ClassTranslator leaves out those that it translates from."""
+    return name in getattr(sampler, "sources_", (name,))
+
+
+def sample_planned(sampler: Sampler, counts: Mapping[str, int]) -> tuple[LabeledImages, list[str]]:
+    """Draw what was planned. Returns the samples, and the classes of which too few samples pass the filters."""
+    failed: list[str] = []
+    try:
+        return sampler.sample(counts), failed
+    except ClassNotLearnedError:
+        # it ends at the first such class
+        for name, count in counts.items():
+            try:
+                sampler.sample({name: count}, start=0)
+            except ClassNotLearnedError:
+                failed.append(name)
+    return sampler.sample({name: count for name, count in counts.items() if name not in failed}, start=0), failed
+
+
 def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, classes: list[str]) -> pd.DataFrame:
     """Compare fitted over-samplers by the distance of their samples from real images.
 
@@ -129,7 +149,8 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
     Returns
     -------
     DataFrame
-        A row for each over-sampler, the best first, with columns "method", "unlearned" (number of classes) and
+        Of the classes that every over-sampler was to learn. A row for each, the best first, with columns "method",
+        "unlearned" (number of classes) and
         "distance": the mean, over classes that all have learned, of the energy distance between synthetic and real
         images in EfficientNet-lite0's features. Real images are the validation images where a class has them. An
         over-sampler with fewer unlearned classes comes first, then the one with the smaller distance.
@@ -138,6 +159,7 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
     first = next(iter(fitted.values()))
     seed = first.model_.seed
     _, validation = split_validation(images, first.validation_fraction, seed=seed)
+    classes = [name for name in classes if all(is_attempted(sampler, name) for sampler in fitted.values())]
     unlearned = {
         method: [name for name in classes if name in sampler.unlearned_classes_] for method, sampler in fitted.items()
     }

@@ -1,10 +1,12 @@
 """Choose what a folder is filled up with: how far to balance, how to copy, and the share of synthetic images."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
@@ -18,6 +20,9 @@ from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.bootstrap import Interval
 from ganaug.evaluation.groups import resolve_groups
+from ganaug.evaluation.matching import drop_synthetic
+from ganaug.evaluation.predictions import MIN_GROUPS
+from ganaug.evaluation.recognition import list_mostly_unrecognized
 from ganaug.evaluation.splits import ADVICE, split_folds
 from ganaug.evaluation.verdict import choose_share
 from ganaug.images import LabeledImages
@@ -32,10 +37,10 @@ DEFAULT_SHARE = 0.1  # where nothing is measured
 SHARES = (0.1, 0.25, 0.5)
 N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
-MAX_FOLDER_IMAGES = 20_000  # of "double"
+MAX_FOLDER_IMAGES = 20_000  # of "double"; "full" may also have twice as many as there are real images
 CLASSIFIER_SHARE, GENERATOR_SHARE = 0.2, 0.2  # of the time budget, for all trainings of classifiers and all folds
-FILE = "selection.json"
-MIN_RECOGNIZED = 0.5  # of the samples of a class
+FILE, QUESTION = "selection.json", "chosen_for"
+MIN_GAIN = 0.02  # of balanced accuracy, from which another balance is used: several are tried, in few trainings
 AS_IS = Candidate("as-is", is_altered=True)
 
 
@@ -137,7 +142,7 @@ def make_request(
         balances = measured_balances(images.counts)
         return Request(balances if evaluate else balances[-1:], number, {})
     if isinstance(strategy, str) and strategy in BALANCES:
-        return Request((strategy,), number, {})
+        return Request((strategy,), 0.0 if strategy == "as-is" else number, {})
     additions = clone(sampler).set_params(sampling_strategy=strategy).plan_counts(images)
     growth = {name: 1 + count / images.counts[name] for name, count in additions.items()}
     return Request((None,), number, growth)
@@ -196,11 +201,13 @@ def select_composition(
     if not request.is_open:
         return default_selection(request, "")
     folder = run_dir / EVALUATION
-    if resume and (folder / FILE).exists():
-        return _read(folder / FILE)
-    measured = _some_images(images, seed)
+    question = {"images": images.fingerprint(), "seed": seed, **asdict(request)}
+    if resume and (stored := _read(folder / FILE, question)):
+        return stored
     try:
+        measured = _some_images(drop_synthetic(images)[0], seed)
         groups = resolve_groups(measured, None)
+        _check_groups(groups)
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)
     except DataError as error:
         # there are no test images to give
@@ -221,14 +228,15 @@ def select_composition(
             share, unrecognized = request.share, ()
     rows = tuple(_rows(measurement, chosen))
     selection = Selection(chosen.balance, chosen.is_altered, share, unrecognized, tuple(sentences), rows)
-    write_json(folder / FILE, asdict(selection))
+    write_json(folder / FILE, {**asdict(selection), QUESTION: question})
     return selection
 
 
 def measured_balances(counts: Mapping[str, int]) -> tuple[str | None, ...]:
     """Return the balances that are tried for a set, the default last: none that would make the folder very large."""
-    n_images = sum(balanced_targets(counts, "double").values())
-    return ("as-is", "square-root", "full", *(("double",) if n_images <= MAX_FOLDER_IMAGES else ()))
+    limits = {"full": max(MAX_FOLDER_IMAGES, 2 * sum(counts.values())), "double": MAX_FOLDER_IMAGES}
+    large = (name for name, limit in limits.items() if sum(balanced_targets(counts, name).values()) <= limit)
+    return ("as-is", "square-root", *large)
 
 
 def _candidates(request: Request) -> list[Candidate]:
@@ -257,7 +265,8 @@ def _choose_base(measurement: Measurement, request: Request, n_seeds: int) -> tu
     candidates = _candidates(request)
     measurement.run(candidates, n_seeds)
     default = candidates[-1]
-    better = [each for each in candidates[:-1] if measurement.difference(each, default).low > 0]
+    changes = {each: measurement.difference(each, default) for each in candidates[:-1]}
+    better = [each for each, change in changes.items() if change.low > 0 and change.value >= MIN_GAIN]
     best = measurement.best(better or [default])
     other = candidates[0] if len(request.balances) == 1 else AS_IS
     if best == other:
@@ -278,10 +287,9 @@ def _choose_share(
     measurement.samples, unlearned = zip(*samples, strict=True)
     if not all(len(of_fold) for of_fold in measurement.samples):
         return 0.0, (), f"The generators of the folds learned no class: {copies} alone are used."
-    fractions = measurement.recognized_fractions(base)
-    unrecognized = [[name for name, fraction in each.items() if fraction < MIN_RECOGNIZED] for each in fractions]
+    unrecognized = measurement.find_unrecognized(base)
     names = [name for name, count in measurement.images.counts.items() if count]
-    left_out = tuple(name for name in names if 2 * sum(name in each for each in unrecognized) >= len(fractions))
+    left_out = list_mostly_unrecognized(unrecognized, names)
     if 2 * len(left_out) > len(names):
         return (
             0.0,
@@ -299,12 +307,13 @@ def _choose_share(
     shown = chosen or max(changes, key=lambda share: changes[share].value)
     used = f"{100 * chosen:g} % is used" if chosen else f"{copies.capitalize()} alone are used"
     without = f", without {', '.join(left_out)}, which are not recognized" if chosen and left_out else ""
+    once = " Each composition was trained once: a difference of a point or two can be chance." if n_seeds == 1 else ""
     return (
         chosen,
         left_out,
         (
             f"On your images, {100 * shown:g} % synthetic in each class changes balanced accuracy by "
-            f"{format_points(changes[shown])} compared with {copies} alone. {used}{without}."
+            f"{format_points(changes[shown])} compared with {copies} alone. {used}{without}.{once}"
         ),
     )
 
@@ -331,7 +340,8 @@ class _FoldFits:
         targets = target_counts(train.counts, base.balance, measurement.growth)
         counts = {name: -(-int(max(SHARES) * 1000) * target // 1000) for name, target in targets.items() if target}
         seed = derive(measurement.seed, "fold", number) % 2**31
-        return sample_learned_classes(fitted, counts, seed, train), list(fitted.unlearned_classes_)
+        samples = sample_learned_classes(fitted, counts, seed, train)
+        return samples, [name for name in counts if not samples.counts[name]]
 
 
 def _announce(request: Request, sampler: Sampler) -> None:
@@ -384,9 +394,20 @@ def _some_images(images: LabeledImages, seed: int) -> LabeledImages:
     return images.take(torch.cat(parts).sort().values)
 
 
-def _read(path: Path) -> Selection:
-    """Read a stored selection."""
+def _check_groups(groups: np.ndarray | None) -> None:
+    """Raise DataError for so few groups that intervals would be too narrow."""
+    n_groups = MIN_GROUPS if groups is None else len(np.unique(groups))
+    if n_groups < MIN_GROUPS:
+        raise DataError(f"the images form {n_groups} groups (group_id), and measuring needs {MIN_GROUPS}.")
+
+
+def _read(path: Path, question: Mapping[str, Any]) -> Selection | None:
+    """Read a stored selection; None if there is none, or it was made for other images or another request."""
+    if not path.exists():
+        return None
     stored: Any = read_json(path)
+    if stored.get(QUESTION) != json.loads(json.dumps(question)):
+        return None
     return Selection(
         stored["balance"],
         bool(stored["is_altered"]),

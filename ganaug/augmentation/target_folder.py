@@ -13,6 +13,7 @@ from ganaug.augmentation.selection import Request
 from ganaug.datasets.alterations import classical_augmentation, repeat_alteration
 from ganaug.images import LabeledImages
 from ganaug.io.altered_copies import AlteredCopies, AlteredCopy, copy_bytes, copy_shape
+from ganaug.io.decoding import strict_pillow_warnings
 from ganaug.io.folder import add_to_folder, check_addable, write_augmented_folder
 from ganaug.io.image_files import max_overhead
 from ganaug.io.output import bytes_on_disk, check_free_space
@@ -95,7 +96,7 @@ class TargetFolder:
 
     def write(self, synthetic: LabeledImages, altered: AlteredCopies, sign: Sign | None, verbosity: int) -> None:
         """Write the new folder, or add the images to the data folder."""
-        with count_shown(verbosity, "write") as progress:
+        with count_shown(verbosity, "write") as progress, strict_pillow_warnings():
             if self.out is None:
                 add_to_folder(self.data, synthetic, altered=altered, sign=sign, progress=progress)
             else:

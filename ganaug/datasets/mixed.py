@@ -139,8 +139,9 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         requested_share = _resolve_share(share, report)
         facts = report.facts if share == "auto" else {}
         self._balance = 1.0 if facts.get("balance") is None else float(facts["balance"])
-        without = {name for name, each in facts.get("class_shares", {}).items() if requested_share and not each}
-        left_out = torch.tensor([label for label, name in enumerate(synthetic.classes) if name in without])
+        shares = facts.get("class_shares", {}) if requested_share else {}
+        self._without = {name for name, each in shares.items() if not each}
+        left_out = torch.tensor([label for label, name in enumerate(synthetic.classes) if name in self._without])
         self._usable_rows = torch.nonzero(~torch.isin(synthetic.labels, left_out)).flatten()
         if synthetic_weight is not None and not synthetic_weight > 0:
             raise ValueError(f"synthetic_weight must be a number above 0; got {synthetic_weight!r}.")
@@ -209,13 +210,19 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             return 0
         share, count = self._requested_share, len(self._usable_rows)
         if share is not None:
-            count = round(share / (1 - share) * len(self._real_rows))
+            count = round(share / (1 - share) * self._n_real_beside())
+        without = f" of other classes than {', '.join(sorted(self._without))}" if self._without else ""
         if count and not len(self._usable_rows):
             raise DataError(
-                f"share={share} needs {count} synthetic images, and `synthetic` is empty. Pass samples, such as "
-                "those of GANAugmenter.sample, or share=0."
+                f"share={share} needs {count} synthetic images, and `synthetic` has none{without}. Pass samples, such "
+                "as those of GANAugmenter.sample, or share=0."
             )
         return count
+
+    def _n_real_beside(self) -> int:
+        """Return the number of real images of the classes that a share is for: those that `share="auto"` leaves."""
+        left_out = {self.class_to_idx[name] for name in self._without if name in self.class_to_idx}
+        return sum(self._real_targets[row] not in left_out for row in self._real_rows.tolist())
 
     @library_defaults()
     def _select(self) -> None:

@@ -93,6 +93,8 @@ class Predictions:
         Methods that were tried in fewer trainings, from the best to the worst.
     unrecognized : tuple of str
         Classes whose synthetic images classifiers of the real images do not recognize.
+    unsampled : tuple of str
+        Classes without synthetic images.
 
     Examples
     --------
@@ -121,6 +123,7 @@ class Predictions:
     methods: Mapping[str, TrainingMethod] = field(default_factory=dict)
     left_behind: tuple[LeftBehind, ...] = ()
     unrecognized: tuple[str, ...] = ()
+    unsampled: tuple[str, ...] = ()
 
     @cached_property
     def candidates(self) -> dict[str, np.ndarray]:
@@ -133,7 +136,7 @@ class Predictions:
     @property
     def has_recognized(self) -> bool:
         """Whether there is a class whose synthetic images are recognized, or it was not tested."""
-        return len(self.unrecognized) < len(self.log_prior)
+        return len({*self.unrecognized, *self.unsampled}) < len(self.log_prior)
 
     @property
     def n_seeds(self) -> int:

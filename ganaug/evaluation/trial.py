@@ -103,6 +103,7 @@ class Trial:
     notes: list[str] = field(default_factory=list)
     _rounds: Rounds | None = None
     _unrecognized: tuple[frozenset[str], ...] = ()
+    _unsampled: list[list[str]] = field(default_factory=list)  # classes without synthetic images, in each fold
 
     def check_leaks(self) -> None:
         """Check that the source of synthetic images was not trained on the test images.
@@ -175,6 +176,9 @@ class Trial:
                 groups.append(with_share)
             else:
                 core, groups = [base, *with_share], [[method] for method in others]
+        # the best baselines are always compared, also those that synthetic images cannot be added to
+        better = baselines[: baselines.index(bases[0])] if bases else []
+        core += [method for method in better if method not in core]
         rest = [method for method in baselines if method not in core]
         filled = TrainingMethod(REAL_ONLY, is_filled=True)
         return rounds.run_finals(core, [rest, [filled], *groups])
@@ -200,6 +204,7 @@ class Trial:
             methods={method.name: method for method in finalists},
             left_behind=self._left_behind(rounds, finalists),
             unrecognized=list_mostly_unrecognized(self._unrecognized, self.real.classes),
+            unsampled=list_mostly_unrecognized(self._unsampled, self.real.classes) if self._unsampled else (),
         )
 
     def _left_behind(self, rounds: Rounds, finalists: Sequence[TrainingMethod]) -> tuple[LeftBehind, ...]:
@@ -310,6 +315,7 @@ class Trial:
             # the first samples of each class; test images are not looked at
             of_class = [torch.nonzero(samples.labels == label).flatten() for label in range(len(samples.classes))]
             probes = samples.take(torch.cat([indices[:MAX_PROBES] for indices in of_class]))
+            self._unsampled.append([name for name, count in probes.counts.items() if not count])
             rows.append(self._arguments(method, Cell(fold, self.seeds[0]), probes.images))
             all_probes.append(probes)
         results = run_parallel(train_job, rows, self.n_jobs)

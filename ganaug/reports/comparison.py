@@ -125,9 +125,10 @@ def class_shares(comparison: Comparison, classes: Sequence[str]) -> dict[str, fl
     Returns
     -------
     dict of str to float
-        `recommended_share`, or 0 for classes whose samples classifiers of the real images do not recognize.
+        `recommended_share`, or 0 for classes without samples, or whose samples classifiers of the real images do not
+        recognize.
     """
-    without = comparison.predictions.unrecognized
+    without = {*comparison.predictions.unrecognized, *comparison.predictions.unsampled}
     return {name: 0.0 if name in without else comparison.recommended_share for name in classes}
 
 

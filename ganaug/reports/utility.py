@@ -8,7 +8,7 @@ import torch
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
-from ganaug._runtime.parallel import keep_workers
+from ganaug._runtime.parallel import check_n_jobs, keep_workers
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -127,7 +127,7 @@ def utility_report(
     ('helps', 0.5)
     """
     shares = checked_shares(shares)
-    _check_options(n_seeds, n_folds, objective, margin)
+    _check_options(n_seeds, n_folds, n_jobs, objective, margin)
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
     check_image_set(real, "real")
@@ -171,8 +171,9 @@ def _describe(trial: Trial, predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _check_options(n_seeds: int, n_folds: int, objective: str, margin: float) -> None:
+def _check_options(n_seeds: int, n_folds: int, n_jobs: int | None, objective: str, margin: float) -> None:
     """Raise ValueError for an invalid option."""
+    check_n_jobs(n_jobs)
     if n_seeds < 1 or n_folds < 2:
         raise ValueError(f"n_seeds must be at least 1 and n_folds at least 2; got {n_seeds} and {n_folds}.")
     if not 0 <= margin < 1:

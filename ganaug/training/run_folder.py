@@ -37,6 +37,17 @@ def is_unstarted(folder: Path) -> bool:
     return all(name in (LOCK_FILE, EVALUATION) or FIT_FOLDER.fullmatch(name) for name in names)
 
 
+def check_unused(folder: Path) -> None:
+    """Raise RunError if `folder` has a run, or what was measured before one."""
+    evaluation = folder / EVALUATION
+    if not is_unstarted(folder) or (os.path.isdir(evaluation) and any(evaluation.iterdir())):  # noqa: PTH112
+        raise _not_empty(folder)
+
+
+def _not_empty(folder: Path) -> RunError:
+    return RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+
+
 def create_fit_folder(parent: Path, name: str) -> Path:
     """Create a folder for one fit of a clone: `name`, or `name`-2 and so on if there are such fits.
 
@@ -94,7 +105,7 @@ def run_folder(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Iter
     if not is_utf8(str(folder)):
         raise RunError(f"{folder}: its name is not UTF-8, and safetensors cannot read there. Choose another folder.")
     if not resume and not is_unstarted(folder):
-        raise RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+        raise _not_empty(folder)
     with locked(folder):
         if resume:
             _check_same_run(folder, config)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,10 @@ import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from ganaug import augment_folder, read_folder
+from ganaug import GANAugmenter, augment_folder, read_folder
 from ganaug.cli.main import main
 from ganaug.datasets.alterations import repeat_alteration
-from ganaug.errors import DataError
+from ganaug.errors import ClassNotLearnedError, DataError, RunError
 from ganaug.io.folder import read_files, undo
 from ganaug.io.provenance import is_marked
 from tests.sets import augmenter, hashes
@@ -176,3 +177,39 @@ def test_copies_are_left_out_where_real_images_are_needed(photos, tmp_path):
     assert len(real) == 12
     assert set(real.metadata["origin"]) == {"original"}
     assert torch.equal(real.images.sort(0).values, read_folder(photos).images.sort(0).values)
+
+
+def test_a_run_folder_in_use_is_refused_before_anything_is_measured(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(RunError, match="is not empty"):
+        augment_folder(photos, tmp_path / "out", synthetic_share=0.0)
+    (tmp_path / "new.run" / "evaluation").mkdir(parents=True)
+    (tmp_path / "new.run" / "evaluation" / "selection.json").write_text("{}")
+    with pytest.raises(RunError, match="is not empty"):
+        augment_folder(photos, tmp_path / "new", synthetic_share=0.0)
+
+
+def test_without_a_seed_a_resumed_run_makes_the_same_copies(photos, tmp_path):
+    options = {"sampling_strategy": "double", "synthetic_share": 0.0, "run_dir": tmp_path / "run", "random_state": None}
+    for out, resume in (("first", False), ("again", True), ("other", False)):
+        if not resume:
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        augment_folder(photos, tmp_path / out, resume=resume, **options)
+    first, again, other = (read_folder(tmp_path / out).fingerprint() for out in ("first", "again", "other"))
+    assert first == again != other
+
+
+def test_a_class_that_runs_out_of_samples_is_filled_with_copies(photos, tmp_path, monkeypatch):
+    """It passed the trial, but hardly any sample passes the filters."""
+    sample = GANAugmenter.sample
+
+    def failing(self, counts, **options):
+        if isinstance(counts, dict) and "rare" in counts:
+            raise ClassNotLearnedError("class 'rare' is not learned.")
+        return sample(self, counts, **options)
+
+    monkeypatch.setattr(GANAugmenter, "sample", failing)
+    result = run(photos, tmp_path / "out")
+    assert result.counts.values.tolist() == [["common", 8, 4, 4, 16], ["rare", 4, 12, 0, 16]]
+    assert result.unlearned == ["rare"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import BaseEstimator
@@ -11,8 +12,9 @@ from ganaug.augmentation import measurement, selection
 from ganaug.augmentation.selection import make_request, select_composition
 from ganaug.datasets.alterations import ClassicalAugmentation
 from ganaug.datasets.embedded import fashion_mnist_lt
-from ganaug.errors import RunInterruptedError
+from ganaug.errors import ClassNotLearnedError, RunInterruptedError
 from ganaug.evaluation import CNN
+from ganaug.images import concatenate
 from ganaug.sampling.composition import balanced_targets
 from tests.sets import tones
 
@@ -144,3 +146,62 @@ def test_a_folder_is_not_doubled_where_it_would_be_very_large():
     large = {"a": 50_000, "b": 50}
     assert selection.measured_balances(large)[-1] == "full"
     assert sum(balanced_targets(large, "double").values()) > selection.MAX_FOLDER_IMAGES
+
+
+def test_many_small_classes_beside_a_very_large_one_are_not_filled_up_to_it():
+    counts = {"large": 5000, **{f"small {number}": 50 for number in range(100)}}
+    assert selection.measured_balances(counts) == ("as-is", "square-root")
+
+
+def test_resuming_with_another_request_or_other_images_measures_again(sets, tmp_path):
+    log = []
+    select(sets[0], PoolSampler(sets[1], log=log), tmp_path)
+    fixed = select(sets[0], PoolSampler(sets[1], log=log), tmp_path, share=0.4, strategy="full", resume=True)
+    assert (fixed.balance, fixed.share) == ("full", 0.4)
+    other = select(sets[0], PoolSampler(sets[1], log=log), tmp_path, strategy="square-root", resume=True)
+    assert other.balance == "square-root"
+    assert len(log) == 4
+    select(sets[1], PoolSampler(sets[0], log=log), tmp_path, strategy="square-root", resume=True)
+    assert len(log) == 6
+
+
+def test_copies_and_marked_images_are_not_measured_as_real_ones(sets, tmp_path):
+    """A copy and its source would be in different folds."""
+    log = []
+    real = replace(sets[0], metadata=pd.DataFrame({"origin": ["original"] * len(sets[0])}))
+    copies = replace(sets[0], metadata=pd.DataFrame({"origin": ["altered"] * len(sets[0])}))
+    select(concatenate(real, copies), PoolSampler(sets[1], log=log), tmp_path)
+    assert sum(log) == len(real)
+
+
+def test_noise_that_looks_like_one_of_two_classes_is_not_used(sets, tmp_path):
+    two, others = (
+        LabeledImages(part.images[part.labels < 2], part.labels[part.labels < 2], CLASSES[:2]) for part in sets
+    )
+    chosen = select(two, PoolSampler(noise_like(others)), tmp_path)
+    assert chosen.share == 0
+    assert "recognize synthetic images of 0 of 2 classes" in chosen.sentences[-1]
+
+
+def test_few_groups_are_not_measured(sets, tmp_path):
+    groups = pd.DataFrame({"group_id": [f"slide {row % 4}" for row in range(len(sets[0]))]})
+    chosen = select(replace(sets[0], metadata=groups), PoolSampler(sets[1]), tmp_path)
+    assert chosen.share == 0.1
+    assert "4 groups" in chosen.sentences[0]
+
+
+def test_nothing_is_measured_if_nothing_is_filled_up(sets, tmp_path):
+    log = []
+    chosen = select(sets[0], PoolSampler(sets[1], log=log), tmp_path, strategy="as-is")
+    assert (chosen.balance, chosen.share, log) == ("as-is", 0.0, [])
+
+
+def test_a_class_that_the_generator_cannot_fill_is_measured_with_copies(sets, tmp_path, monkeypatch):
+    def sample(self, counts, *, random_state=None):
+        if CLASSES[2] in counts:
+            raise ClassNotLearnedError(f"class {CLASSES[2]!r} is not learned.")
+        return PoolSampler.sample(self, counts, random_state=random_state)
+
+    failing = type("Failing", (PoolSampler,), {"sample": sample})
+    chosen = select(sets[0], failing(sets[1]), tmp_path)
+    assert chosen.share > 0
