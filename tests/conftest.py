@@ -1,7 +1,10 @@
 """What every test runs under: few threads, no network, seeded global generators and an empty cache."""
 
+import atexit
 import os
 import random
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,9 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # test workers run in parallel, so each gets one core, as do its subprocesses
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+# not that of the user, which may have results of other versions; fixtures of modules come before `empty_cache`
+os.environ["GANAUG_CACHE"] = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, os.environ["GANAUG_CACHE"], ignore_errors=True)
 OFFLINE = str(Path(__file__).with_name("offline"))  # blocks the network for subprocesses
 os.environ["PYTHONPATH"] = os.pathsep.join([OFFLINE, *filter(None, [os.environ.get("PYTHONPATH")])])
 

@@ -133,21 +133,18 @@ class Run:
         if resume and self._is_out_of_patience():
             self.stop_reason = NO_BETTER
         else:
-            try:
-                self.stop_reason = train(
-                    self.step,
-                    self.batches,
-                    n_steps=n_steps,
-                    start=self.done,
-                    callbacks=(self._record, self._check, *callbacks),
-                    agree=self.processes.first_reason,
-                )
-                if self.done % self.check_every:
-                    self._save()
-                    # after saving, so that a run that is resumed from here equals one that was not interrupted
-                    self._measure()
-            finally:  # also after an error, which the curves may explain
-                self._plot()
+            self.stop_reason = train(
+                self.step,
+                self.batches,
+                n_steps=n_steps,
+                start=self.done,
+                callbacks=(self._record, self._check, *callbacks),
+                agree=self.processes.first_reason,
+            )
+        if self.done % self.check_every:
+            self._save()
+            self._measure()  # after saving, so that a run that is resumed from here equals one that was not interrupted
+        self._plot()
         self._conclude()
 
     def summary(self) -> dict[str, object]:
@@ -298,6 +295,7 @@ class Run:
     def _act(self, finding: Finding) -> None:
         """Do what a finding asks for: return to the best state, lower learning rates, or fail."""
         if finding.action == "fail":
+            self._plot()
             n_rollbacks = sum(each.action.startswith("return") for each in self.findings)
             raise TrainingError(
                 f"Training diverged to numbers that are not finite at step {finding.step:,} ({finding.subject}), "
