@@ -213,7 +213,10 @@ def main(argv: Sequence[str] | None = None) -> Path:
         f"An ordinary training ({options.classifier}, {options.steps} steps of 64 images for every folder, no weights) "
         f"on each folder; time budget of each `augment` {options.seconds:g} s. Points, with 95 % intervals over draws."
     )
-    return write_page(options, f"Plain training on the folder: {', '.join(options.sets)}", about, body)
+    page = write_page(options, f"Plain training on the folder: {', '.join(options.sets)}", about, body)
+    stored = {f"{spec.stem}_{options.classifier}": of_set for spec, of_set in runs.items()}
+    write_whole(page.with_suffix(".json"), json.dumps(stored, separators=(",", ":")) + "\n")
+    return page
 
 
 if __name__ == "__main__":
