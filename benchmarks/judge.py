@@ -23,6 +23,7 @@ from ganaug.metrics.copies import copy_radius, near_copies
 from ganaug.metrics.distance import kernel_distance
 from ganaug.metrics.features import efficientnet_features
 from ganaug.metrics.precision_recall import coverage, density
+from ganaug.metrics.spectrum import detail_score, grid_score
 
 FEATURE_IMAGES = 100  # images of a class whose features are computed, at 30 ms each
 NULL_DRAWS = 200
@@ -140,6 +141,10 @@ class Judge:
             rarest = sorted(classes.values(), key=lambda row: row["n"])[:3]
             overall["kid_rarest"] = fmean([row["kid"] for row in rarest])
             overall["kid"] = fmean([row["kid"] for row in classes.values()])
+            ratios = [row["coverage"] / max(row["coverage_null"], 1e-9) for row in classes.values()]
+            overall["coverage_ratio"] = fmean(ratios)
+        overall["grid"] = max(grid_score(samples.images, self.split.test.images).values(), default=1.0)
+        overall["detail"] = detail_score(samples.images, self.split.test.images)
         return {"overall": overall, "classes": classes}
 
     def feature_scores(self, label: int, features: Tensor) -> ClassScores:

@@ -17,6 +17,9 @@ OVERALL = {
     "worst_label_accuracy_ratio": "worst class",
     "kid_rarest": "KID, three rarest",
     "kid": "KID",
+    "coverage_ratio": "coverage / its null",
+    "grid": "grid",
+    "detail": "detail",
 }
 COST = {
     "steps": "steps",

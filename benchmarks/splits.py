@@ -8,6 +8,7 @@ python -m benchmarks.splits bccd OUT --whole            every image of the set
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from benchmarks.datasets import SMOKE_IMAGES_PER_CLASS, read_fashion_mnist, read_images, smoke_images
 from benchmarks.runner import add_folders
-from benchmarks.subsets import at_most, long_tailed, split_slides, without
+from benchmarks.subsets import at_most, long_tailed, split_groups, split_slides, without
 from ganaug import LabeledImages, read_folder, write_folder
 
 
@@ -75,14 +76,33 @@ def _split_bccd(root: Path, seed: int) -> Split:
     return Split("bccd", train, judge_train, test, flip=True, judge_steps=1500)
 
 
-def _split_sign_digits(root: Path, seed: int) -> Split:
-    """20 images of each digit; half of the others train the judge and half test."""
+def _split_sign_digits(root: Path, seed: int, per_class: int = 20) -> Split:
+    """`per_class` images of each digit; half of the others train the judge and half test."""
     whole = read_images(root, "sign-digits")
-    rows = at_most(whole, [20] * len(whole.classes), seed)
+    rows = at_most(whole, [per_class] * len(whole.classes), seed)
     rest = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(len(whole)), rows))
     half = len(rest) // 2
     parts = whole.take(rows), whole.take(rest[:half]), whole.take(rest[half:])
-    return Split("sign-digits", *parts, judge_steps=1500)
+    return Split("sign-digits" if per_class == 20 else f"sign-digits-{per_class}", *parts, judge_steps=1500)
+
+
+def _split_cells(root: Path, seed: int) -> Split:
+    """All cells of half of the slides train the generator, naturally rare classes included."""
+    return Split("cells", *split_slides(root, seed, validation=2 / 3), flip=True, judge_steps=1500)
+
+
+def _split_skin(root: Path, seed: int, size: int) -> Split:
+    """Half of the lesions train the generator; of the others, two thirds train the judge and a third tests."""
+    parts = split_groups(read_images(root, "ham10000-128", size), seed, validation=2 / 3)
+    return Split(f"skin-{size}", *parts, flip=True, judge_steps=3000)
+
+
+def _split_faces(root: Path, seed: int) -> Split:
+    """Half of the faces train the generator, a third the judge, a sixth tests."""
+    whole = read_images(root, "utkface-64")
+    order = np.random.default_rng(seed).permutation(len(whole))
+    parts = np.split(order, [len(order) // 2, len(order) * 5 // 6])
+    return Split("faces", *(whole.take(rows) for rows in parts), flip=True, judge_steps=3000)
 
 
 def _split_horse_deer(root: Path, seed: int) -> Split:
@@ -111,6 +131,11 @@ SPLITS: dict[str, Callable[[Path, int], Split]] = {
     "cifar10-lt": _split_cifar10_lt,
     "bccd": _split_bccd,
     "sign-digits": _split_sign_digits,
+    "sign-digits-80": partial(_split_sign_digits, per_class=80),
+    "cells": _split_cells,
+    "skin-64": partial(_split_skin, size=64),
+    "skin-128": partial(_split_skin, size=128),
+    "faces": _split_faces,
     "horse-deer": _split_horse_deer,
     "smoke": _split_smoke,
 }

@@ -1,8 +1,8 @@
 """Metrics of real and synthetic images: pure functions of features, pixels or counts.
 
 They know no model and no report. Most take features, (N, D), which the functions in `FEATURES` compute from images.
-Those of copies, membership and mirror symmetry take the images themselves, uint8 (N, C, H, W). Those of attributes take
-counts.
+Those of copies, membership, mirror symmetry and spectra take the images themselves, uint8 (N, C, H, W). Those of
+attributes take counts.
 """
 
 from ganaug.metrics.aligned_copies import copy_ratios, copy_threshold
@@ -45,6 +45,7 @@ from ganaug.metrics.precision_recall import (
     recall,
 )
 from ganaug.metrics.predicted_attributes import CorrectedShares, corrected_shares, predicted_share_test
+from ganaug.metrics.spectrum import detail_score, grid_score
 from ganaug.metrics.two_sample_tests import (
     classifier_test,
     coverage_test,
@@ -88,12 +89,14 @@ __all__ = [
     "covered",
     "density",
     "dependence_test",
+    "detail_score",
     "efficientnet_features",
     "energy_distance",
     "expected_coverage",
     "find_modes",
     "frechet_distance",
     "get_extractor",
+    "grid_score",
     "group_coverage_test",
     "is_mirror_symmetric",
     "kernel_distance",
