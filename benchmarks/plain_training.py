@@ -4,14 +4,16 @@
     python -m benchmarks.plain_training bccd:400:1 skin:1000:1 --image-size 64
     python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifier resnet18 --seeds 0 1 2
 
-Time: for each set and seed one run of `augment` of --seconds, and five trainings of half a minute on one core.
+Time: for each set and seed one run of `augment` of --seconds, a generator of 0.6 times --seconds, and five trainings of
+half a minute on one core.
 An ordinary training shuffles the folder, without class weights, sampling weights or alterations of its own. All
 folders are trained on for the same number of steps with the same seeds. A seed draws the images, which classes are
 rare, the generators and the weights. What is in the cache (folder --name) is not repeated.
 
 "As it is": the data. "Plain copies": every class filled up to the largest with copies. "Synthetic": the same with
-synthetic images only, from the generator of the run "default"; unlearned classes stay as they are. "Altered copies":
-`--strategy full --synthetic-share 0`. "Default": `ganaug augment` without options but the time budget.
+synthetic images only, of a generator that is trained for 0.6 times --seconds; unlearned classes stay as they are.
+"Altered copies": `--strategy full --synthetic-share 0`. "Default": `ganaug augment`, with the time budget as its only
+option.
 
 How to read it: points on real test images; mean over the draws with its 95 % interval. Differences are paired. Rarest
 third: mean recall of the third of the classes with the fewest training images.
@@ -42,7 +44,7 @@ from ganaug.sampling.composition import alter_images, balanced_targets, compose,
 SMOKE = {"sets": ["smoke:8:2"], "seeds": [0], "seconds": 20.0, "steps": 3, "name": "smoke"}
 AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT = "as it is", "plain copies", "synthetic", "altered copies", "default"
 FOLDERS = (AS_IS, COPIES, SYNTHETIC, ALTERED, DEFAULT)
-MIN_FIT = 0.6  # of --seconds: the part of the generator, if the default measures everything that it can
+FIT = 0.6  # of --seconds: what measuring leaves for a generator
 MEASURES = ("macro F1", "balanced accuracy", "rarest third")
 Run = dict[str, Any]
 
@@ -51,14 +53,15 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
     """The images of one folder, and what `augment` said about it."""
     if name == AS_IS:
         return replace(train, metadata=None), {}
-    if name in (COPIES, SYNTHETIC):
-        additions = split_additions(train.counts, balanced_targets(train.counts, "full"), float(name == SYNTHETIC))
-        if name == COPIES:
-            return compose(train, alter_images(train, additions.altered, None, seed)), {}
-        generator = fitted_generator(train, folder, seed, options)
+    targets = balanced_targets(train.counts, "full")
+    if name == COPIES:
+        return compose(train, alter_images(train, split_additions(train.counts, targets, 0.0).altered, None, seed)), {}
+    if name == SYNTHETIC:
+        generator = unfitted_generator(FIT * options.seconds, seed, options).fit(train)
         unlearned = list(generator.unlearned_classes_)
-        counts = {name: count for name, count in additions.synthetic.items() if name not in unlearned}
-        return compose(train, *([generator.sample(counts)] if counts else [])), {"unlearned": unlearned}
+        additions = split_additions(train.counts, targets, 1.0, unlearned)
+        samples = [generator.sample(additions.synthetic)] if additions.synthetic else []
+        return compose(train, *samples), {"unlearned": unlearned}
     requests: dict[str, dict[str, Any]] = {
         ALTERED: {"sampling_strategy": "full", "synthetic_share": 0.0, "evaluate": False},
         DEFAULT: {},
@@ -66,7 +69,7 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
     data, out = folder / "data", folder / name.replace(" ", "-")
     if not data.exists():
         write_folder(train, data)
-    for path in (out, run_folder(out)):
+    for path in (out, out.with_name(f"{out.name}.run")):
         shutil.rmtree(path, ignore_errors=True)
     augmenter = unfitted_generator(options.seconds, seed, options)
     began = time.perf_counter()
@@ -87,23 +90,10 @@ def training_images(name: str, train: LabeledImages, folder: Path, seed: int, op
     return images, facts
 
 
-def run_folder(out: Path) -> Path:
-    """Run folder of `augment` for an output folder."""
-    return out.with_name(f"{out.name}.run")
-
-
 def unfitted_generator(seconds: float, seed: int, options: argparse.Namespace) -> GANAugmenter:
     """The generator that `augment` uses."""
     recipe = TrainingRecipe(width=2) if options.smoke else TrainingRecipe()
     return GANAugmenter(time_budget=seconds, random_state=seed, recipe=recipe)
-
-
-def fitted_generator(train: LabeledImages, folder: Path, seed: int, options: argparse.Namespace) -> Any:
-    """The generator of the run "default", which must come first; one of its own if the default uses none."""
-    model = run_folder(folder / DEFAULT) / "model.safetensors"
-    if model.exists():
-        return GANAugmenter.load(run_folder(folder / DEFAULT))
-    return unfitted_generator(MIN_FIT * options.seconds, seed, options).fit(train)
 
 
 def score(
@@ -133,7 +123,7 @@ def run_set(spec: SetSpec, seed: int, path: Path, options: argparse.Namespace) -
     if not missing:
         return run
     train, _, test = draw_subset(spec, seed, options)
-    for name in sorted(missing, key=[AS_IS, COPIES, ALTERED, DEFAULT, SYNTHETIC].index):
+    for name in missing:
         began = time.perf_counter()
         images, facts = training_images(name, train, path.with_suffix(""), seed, options)
         run["scores"][name] = score(images, test, train.counts, seed, options)
