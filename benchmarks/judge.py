@@ -25,7 +25,7 @@ from ganaug.metrics.features import efficientnet_features
 from ganaug.metrics.precision_recall import coverage, density
 from ganaug.metrics.spectrum import detail_score, grid_score
 
-FEATURE_IMAGES = 100  # images of a class whose features are computed, at 30 ms each
+FEATURE_IMAGES = 100  # images of a class whose features are computed, at 20 ms each
 NULL_DRAWS = 200
 REFERENCE_SEEDS = 3
 

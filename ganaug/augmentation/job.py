@@ -107,8 +107,8 @@ def augment_folder(
         applies.
     sampling_strategy : str, float, dict or callable, default="auto"
         Target counts. "auto": measured; the default is "double", or "full" where "double" would give more than 20,000
-        images. "as-is", "square-root", "full" or "double": see
-        `ganaug.sampling.composition.BALANCES`. Others as in imbalanced-learn.
+        images. "as-is", "square-root", "full" or "double": see `ganaug.sampling.composition.BALANCES`. Others as in
+        imbalanced-learn.
     synthetic_share : "auto" or float in [0, 1], default="auto"
         Synthetic fraction of the images of each class; the other additions are altered copies. A class with few
         additions can have less. "auto": measured; the largest share without measurable harm, at or below that with the
@@ -233,8 +233,9 @@ def augment_folder(
         synthetic = images.take([])
         if sampler is not None:
             synthetic, failed = sample_planned(sampler, additions.synthetic)
-            unlearned += failed
-            additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
+            if failed:
+                unlearned += failed
+                additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
         copies = folder.plan_copies(additions.altered, seed, is_altered=selection.is_altered)
         folder.write(synthetic, copies, sign, verbosity)
         additions = written_additions(additions, copies, inspection)
@@ -307,7 +308,8 @@ def _seed(random_state: Any, folder: Path, *, resume: bool) -> int:
     if resume and path.exists():
         return int(path.read_text())
     seed = int(check_random_state(random_state).randint(2**31 - 1))
-    write_bytes(path, str(seed).encode())
+    if rank_and_world_size()[0] == 0:
+        write_bytes(path, str(seed).encode())
     return seed
 
 

@@ -149,11 +149,11 @@ def compare_samplers(fitted: Mapping[str, Sampler], images: LabeledImages, class
     Returns
     -------
     DataFrame
-        Of the classes that every over-sampler was to learn. A row for each, the best first, with columns "method",
-        "unlearned" (number of classes) and
+        A row for each over-sampler, the best first, with columns "method", "unlearned" (number of classes) and
         "distance": the mean, over classes that all have learned, of the energy distance between synthetic and real
-        images in EfficientNet-lite0's features. Real images are the validation images where a class has them. An
-        over-sampler with fewer unlearned classes comes first, then the one with the smaller distance.
+        images in EfficientNet-lite0's features. Real images are the validation images where a class has them. Classes
+        that an over-sampler was not to learn do not count. An over-sampler with fewer unlearned classes comes first,
+        then the one with the smaller distance.
     """
     _, features = get_extractor("auto")
     first = next(iter(fitted.values()))

@@ -211,8 +211,8 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         share, count = self._requested_share, len(self._usable_rows)
         if share is not None:
             count = round(share / (1 - share) * self._n_real_beside())
-        without = f" of other classes than {', '.join(sorted(self._without))}" if self._without else ""
         if count and not len(self._usable_rows):
+            without = f" of other classes than {', '.join(sorted(self._without))}" if self._without else ""
             raise DataError(
                 f"share={share} needs {count} synthetic images, and `synthetic` has none{without}. Pass samples, such "
                 "as those of GANAugmenter.sample, or share=0."

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import generator
 
-GROUP = 8
+GROUP = 8  # images of a batch that share their operations, which is faster than drawing for each
 
 
 @dataclass(frozen=True)

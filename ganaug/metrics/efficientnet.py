@@ -69,7 +69,7 @@ class ConvUnit(nn.Module):
         self.activation = nn.ReLU6(inplace=True) if activation else nn.Identity()
 
     def fold_norm(self) -> None:
-        """Put the normalization, as it is in evaluation, into the convolution: half of the time of a forward pass."""
+        """Put the normalization, as it is in evaluation, into the convolution, which saves a pass over its output."""
         norm: Any = self.norm
         self.conv, self.norm = fuse_conv_bn_eval(self.conv, norm), nn.Identity()
 

@@ -20,8 +20,7 @@ def grid_score(images: Tensor, real: Tensor) -> dict[int, float]:
     -------
     dict of int to float
         Period in pixels -> power at this period relative to the two next frequencies on each side, divided by the same
-        ratio of the real images. 1: no grid; above about 1.5 it is visible. Periods for which the images are too small
-        are left out.
+        ratio of the real images. 1: no grid. Periods for which the images are too small are left out.
 
     Notes
     -----
@@ -43,15 +42,14 @@ def grid_score(images: Tensor, real: Tensor) -> dict[int, float]:
     >>> scores[2] > 2, scores[4] < 1.5
     (True, True)
     """
-    spectra = [_axis_spectra(part) for part in (images, real)]
-    scores: dict[int, float] = {}
-    for period in PERIODS:
-        ratios = [_peak_ratio(spectrum, period) for of_set in spectra for spectrum in of_set]
-        known = [ratio for ratio in ratios if ratio is not None]
-        if len(known) == len(ratios):
-            half = len(known) // 2
-            scores[period] = sum(known[:half]) / max(sum(known[half:]), 1e-12)
-    return scores
+    of_images, of_real = _axis_spectra(images), _axis_spectra(real)
+    sizes = [2 * (len(spectrum) - 1) for spectrum in of_real]
+    periods = [p for p in PERIODS if all(size % p == 0 and size // p > N_NEIGHBORS for size in sizes)]
+    return {
+        period: sum(_peak_ratio(spectrum, period) for spectrum in of_images)
+        / max(sum(_peak_ratio(spectrum, period) for spectrum in of_real), 1e-12)
+        for period in periods
+    }
 
 
 def detail_score(images: Tensor, real: Tensor) -> float:
@@ -103,12 +101,10 @@ def _axis_spectra(images: Tensor) -> list[Tensor]:
     return spectra
 
 
-def _peak_ratio(spectrum: Tensor, period: int) -> float | None:
-    """Power at a period relative to its neighbors; None if the image is too small to have them."""
-    size = 2 * (len(spectrum) - 1)
-    place = size // period
-    if size % period or place <= N_NEIGHBORS:
-        return None
-    beside = [place + shift for shift in range(-N_NEIGHBORS, N_NEIGHBORS + 1) if shift and place + shift <= size // 2]
+def _peak_ratio(spectrum: Tensor, period: int) -> float:
+    """Power at a period relative to its neighbors."""
+    place = 2 * (len(spectrum) - 1) // period
+    shifts = [shift for shift in range(-N_NEIGHBORS, N_NEIGHBORS + 1) if shift]
+    beside = [place + shift for shift in shifts if place + shift < len(spectrum)]
     neighbors = spectrum[beside].clamp_min(1e-12).log().mean().exp()
     return float(spectrum[place] / neighbors)
