@@ -186,7 +186,8 @@ class AdaptiveStrength:
 
     The probability starts at 0. Every `interval` batches it moves one step up if the discriminator overfits, and one
     step down if not. Overfitting is measured by the mean sign of the discriminator's output on real images, compared
-    with `target` (section 3.2, heuristic r_t).
+    with `target` (section 3.2, heuristic r_t). The sign is that of the difference to the middle between the means
+    for real and for fake images, because the level of the outputs can drift.
 
     Parameters
     ----------

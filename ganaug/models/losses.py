@@ -51,10 +51,6 @@ class AdversarialLoss:
         generator's loss then takes the real logits too.
     allows_batch_norm : bool, default=True
         False if the discriminator must score each image independently of the rest of the batch.
-    decision_threshold : float or None, default=0.0
-        Logit above which the discriminator is counted as predicting "real"; its accuracy is measured with it. None for
-        a loss that is invariant to a shift of all logits, such as Wasserstein: the threshold is then the midpoint
-        between the mean logit of real and that of fake images.
 
     Examples
     --------
@@ -74,7 +70,6 @@ class AdversarialLoss:
     discriminator_steps: int = 1
     relativistic: bool = False
     allows_batch_norm: bool = True
-    decision_threshold: float | None = 0.0
 
 
 def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -304,12 +299,10 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
 LOSSES: dict[str, AdversarialLoss] = {
     "vanilla": AdversarialLoss(logistic_discriminator, minimax_generator),
     "non-saturating": AdversarialLoss(logistic_discriminator, non_saturating_generator),
-    "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, decision_threshold=0.5),
+    "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator),
     "hinge": AdversarialLoss(hinge_discriminator, negated_mean),
     # spectral normalization of the discriminator replaces weight clipping (Miyato et al. 2018)
-    "wgan": AdversarialLoss(
-        wasserstein_discriminator, negated_mean, discriminator_steps=5, allows_batch_norm=False, decision_threshold=None
-    ),
+    "wgan": AdversarialLoss(wasserstein_discriminator, negated_mean, discriminator_steps=5, allows_batch_norm=False),
     # the penalty acts on each image by itself; batch norm would couple those of a batch (Gulrajani et al. 2017, sec. 4)
     "wgan-gp": AdversarialLoss(
         wasserstein_discriminator,
@@ -317,14 +310,12 @@ LOSSES: dict[str, AdversarialLoss] = {
         penalties=(PENALTIES["gradient-penalty"],),
         discriminator_steps=5,
         allows_batch_norm=False,
-        decision_threshold=None,
     ),
-    # converges only with both penalties (Huang et al. 2024, section 2.2); only differences of its logits have a meaning
+    # converges only with both penalties (Huang et al. 2024, section 2.2)
     "relativistic": AdversarialLoss(
         relativistic_discriminator,
         relativistic_generator,
         penalties=(PENALTIES["r1"], PENALTIES["r2"]),
         relativistic=True,
-        decision_threshold=None,
     ),
 }

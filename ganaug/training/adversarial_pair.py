@@ -96,6 +96,46 @@ class AdversarialPair:
         self.factors = {name: float(factor) for name, factor in state["factors"].items()}
 
 
+def discrimination(real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
+    """Return how well a discriminator tells real from fake images: what is logged of its logits.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : Tensor of shape (N,)
+        Detached.
+    means : Tensor of shape (2,)
+        Mean logits of real and of fake images in all processes.
+
+    Returns
+    -------
+    dict of str to Tensor
+        "gap": the difference of the means. "accuracy_real" and "accuracy_fake": fractions on the right side of the
+        middle between the means; 0.5 is at chance. The sign of a logit would say little: within the margin of the
+        hinge loss, and for Wasserstein losses, the level of logits has no gradient and drifts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug.training.adversarial_pair import discrimination
+    >>> real, fake = torch.tensor([5.0, 7.0]), torch.tensor([3.0, 6.5])
+    >>> discrimination(real, fake, torch.stack([real.mean(), fake.mean()]))
+    {'gap': tensor(1.2500), 'accuracy_real': tensor(0.5000), 'accuracy_fake': tensor(0.5000)}
+    """
+    middle = means.mean()
+    return {
+        "gap": means[0] - means[1],
+        "accuracy_real": (real_logits > middle).float().mean(),
+        "accuracy_fake": (fake_logits < middle).float().mean(),
+    }
+
+
+def norm_of_images(gradient: Tensor | None) -> Tensor:
+    """Return the root mean square, over images, of the norms of gradients (N, C, H, W)."""
+    assert gradient is not None
+    norm: Tensor = gradient.norm() / len(gradient) ** 0.5
+    return norm
+
+
 def _in_memory_format_of(value: Tensor, parameter: Tensor) -> Tensor:
     """Return a moment in the memory format of its parameter; scalars as they are."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

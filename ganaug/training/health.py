@@ -12,6 +12,7 @@ Action = Literal[
     "return to the best state, halve both learning rates",
     "return to the best state, halve the discriminator's learning rate",
     "halve the discriminator's learning rate",
+    "halve the generator's learning rate",
 ]
 
 
@@ -47,7 +48,11 @@ class Symptom:
 MAX_RETRIES = 3
 GRACE_CHECKS = 10  # after the start or a roll-back, before a class may be judged without having been diverse
 COLLAPSED_DIVERSITY = 0.05  # below it a class has collapsed after the grace checks, even if its diversity grows
-RECOVERY_CHECKS = 2 * GRACE_CHECKS  # checks in a row without a symptom that reset the count of retries
+RECOVERY_CHECKS = 2 * GRACE_CHECKS  # checks in a row without a symptom that reset retries and raise learning rates
+STALLED_CHECKS = 2  # checks without a better score, before a fading signal is a symptom
+
+SIGNAL = ("gap", "gradient_images")  # logged numbers that say what the discriminator tells the generator
+RELATIVE = ("gradient_generator", *SIGNAL)
 
 SYMPTOMS: dict[str, Symptom] = {
     "nan": Symptom(
@@ -74,8 +79,16 @@ SYMPTOMS: dict[str, Symptom] = {
     "discriminator-ahead": Symptom(
         "the discriminator is nearly always right",
         "accuracy",
-        0.98,
+        0.998,
         "halve the discriminator's learning rate",
+        "continue",
+        excluded_from_best=False,
+    ),
+    "standstill": Symptom(
+        "the discriminator hardly tells real from synthetic images, and these do not improve",
+        "its signal relative to the largest of this run",
+        0.1,
+        "halve the generator's learning rate",
         "continue",
         excluded_from_best=False,
     ),
@@ -149,8 +162,13 @@ class Health:
     ----------
     findings : list of Finding
         All symptoms so far, in order.
-    largest_gradient : float
-        Largest gradient norm of the generator at a check without a symptom.
+    largest : dict of str to float
+        Largest value, at a check without a symptom, of the generator's gradient norm, and of the two parts of the
+        discriminator's signal: the gap between its mean logits of real and of synthetic images, and the norm of the
+        gradient at a synthetic image.
+    best_score : float
+    stalled_checks : int
+        Checks in a row without a better score.
     best_diversity : dict of str to float
         Largest diversity of each class.
     checks : int
@@ -170,7 +188,9 @@ class Health:
     """
 
     def __init__(self) -> None:
-        self.largest_gradient = 0.0
+        self.largest: dict[str, float] = {}
+        self.best_score = math.inf
+        self.stalled_checks = 0
         self.best_diversity: dict[str, float] = {}
         self.checks = 0
         self.healthy_checks = 0
@@ -194,13 +214,16 @@ class Health:
         """
         self.checks += 1
         # before the records are updated: a value is compared with earlier checks only
+        self.stalled_checks = 0 if evaluation.score < self.best_score else self.stalled_checks + 1
+        self.best_score = min(self.best_score, evaluation.score)
         most_severe = self._most_severe(means, evaluation)
         for name, ratio in evaluation.diversity.items():
             self.best_diversity[name] = max(ratio, self.best_diversity.get(name, 0.0))
         self.healthy_checks = self.healthy_checks + 1 if most_severe is None else 0
         if most_severe is None:
             # healthy checks only: after an exploding gradient, normal ones would look vanished
-            self.largest_gradient = max(self.largest_gradient, means.get("gradient_generator", 0.0))
+            for name in RELATIVE:
+                self.largest[name] = max(self.largest.get(name, 0.0), means.get(name, 0.0))
             self.retries = {} if self.healthy_checks >= RECOVERY_CHECKS else self.retries
             return None
         name, value, subject = most_severe
@@ -235,9 +258,10 @@ class Health:
         not_finite = [name for name, value in means.items() if not math.isfinite(value)]
         if not_finite or not math.isfinite(evaluation.score):
             return "nan", math.nan, not_finite[0] if not_finite else "samples"
-        gradient = means.get("gradient_generator")
-        if gradient is not None and gradient <= SYMPTOMS["vanishing-gradient"].threshold * self.largest_gradient:
-            return "vanishing-gradient", gradient / max(self.largest_gradient, 1e-30), ""
+        relative = {name: means[name] / max(self.largest.get(name, 0.0), 1e-30) for name in RELATIVE if name in means}
+        gradient = relative.get("gradient_generator", math.inf)
+        if gradient <= SYMPTOMS["vanishing-gradient"].threshold:
+            return "vanishing-gradient", gradient, ""
         collapsed = {
             name: ratio
             for name, ratio in evaluation.diversity.items()
@@ -247,11 +271,16 @@ class Health:
             worst = min(collapsed, key=lambda name: collapsed[name])
             return "mode-collapse", collapsed[worst], worst
         accuracy = min(means.get("accuracy_real", 0.0), means.get("accuracy_fake", 0.0))
-        # once its final action, a warning, was recorded, it is not repeated at every check
-        is_new = self.retries.get("discriminator-ahead", 0) <= MAX_RETRIES
-        if accuracy > SYMPTOMS["discriminator-ahead"].threshold and is_new:
+        if accuracy > SYMPTOMS["discriminator-ahead"].threshold and self._is_new("discriminator-ahead"):
             return "discriminator-ahead", accuracy, ""
+        signal = max(relative.get(name, math.inf) for name in SIGNAL)
+        if signal < SYMPTOMS["standstill"].threshold and self.stalled_checks >= STALLED_CHECKS:
+            return ("standstill", signal, "") if self._is_new("standstill") else None
         return None
+
+    def _is_new(self, name: str) -> bool:
+        """Whether the final action of a symptom, a warning, was not recorded yet: it is not repeated at every check."""
+        return self.retries.get(name, 0) <= MAX_RETRIES
 
     def _has_collapsed(self, name: str, ratio: float) -> bool:
         """Decide whether a class of low diversity was diverse before, or does not improve after the grace checks."""
@@ -263,7 +292,10 @@ class Health:
     def state_dict(self) -> dict[str, object]:
         """Return everything that later judgments depend on."""
         return {
-            "largest_gradient": self.largest_gradient,
+            "largest": self.largest,
+            # standard JSON has no infinity
+            "best_score": self.best_score if math.isfinite(self.best_score) else None,
+            "stalled_checks": self.stalled_checks,
             "best_diversity": self.best_diversity,
             "checks": self.checks,
             "healthy_checks": self.healthy_checks,
@@ -273,7 +305,9 @@ class Health:
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Restore what `state_dict` returned."""
-        self.largest_gradient = float(state["largest_gradient"])  # type: ignore[arg-type]
+        self.largest = dict(state["largest"])  # type: ignore[call-overload]
+        self.best_score = math.inf if state["best_score"] is None else float(state["best_score"])  # type: ignore[arg-type]
+        self.stalled_checks = int(state["stalled_checks"])  # type: ignore[call-overload]
         self.best_diversity = dict(state["best_diversity"])  # type: ignore[call-overload]
         self.checks = int(state["checks"])  # type: ignore[call-overload]
         self.healthy_checks = int(state["healthy_checks"])  # type: ignore[call-overload]

@@ -15,7 +15,7 @@ from ganaug._runtime.progress import logger
 from ganaug._runtime.storage import Tree, atomic_write
 from ganaug.errors import RunError, TrainingError
 from ganaug.training.checkpoint import Checkpoints, all_finite
-from ganaug.training.health import SYMPTOMS, Evaluation, Finding, Health
+from ganaug.training.health import RECOVERY_CHECKS, SYMPTOMS, Evaluation, Finding, Health
 from ganaug.training.loop import Callback, Step, StopTraining, train
 from ganaug.training.pictures import save_curves, save_picture
 from ganaug.training.processes import SINGLE_PROCESS, Processes
@@ -232,7 +232,9 @@ class Run:
         if done % self.check_every:
             return
         finding = self._measure()
-        if finding is not None:
+        if finding is None:
+            self._recover()
+        else:
             self._act(finding)
         # after acting, so that a run resumed from here has the rolled-back weights and the lowered rates
         self._save()
@@ -305,11 +307,23 @@ class Run:
         if finding.action.startswith("return"):
             self.step.load_state_dict(self._load(self.best_step)["step"])
             self.rolled_back = self.done
-        names = ("generator", "discriminator") if "both" in finding.action else ("discriminator",)
         if "halve" in finding.action:
-            for name in names:
-                self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2
-        for name, factor in self.rate_factors.items():  # the restored state has its old learning rates
+            for name in ("generator", "discriminator"):
+                if "both" in finding.action or name in finding.action:
+                    self.rate_factors[name] = self.rate_factors.get(name, 1.0) / 2
+        self._scale_rates()  # also because the restored state has its old learning rates
+
+    def _recover(self) -> None:
+        """Double learning rates that were halved, up to their first value, after many checks without a symptom."""
+        is_lowered = any(factor < 1 for factor in self.rate_factors.values())
+        if is_lowered and self.health.healthy_checks % RECOVERY_CHECKS == 0:
+            self.rate_factors = {name: min(1.0, 2 * factor) for name, factor in self.rate_factors.items()}
+            self._scale_rates()
+            factors = ", ".join(f"{name} {factor:g}" for name, factor in self.rate_factors.items())
+            logger.info("step %s: learning rates rise again, to these parts: %s", f"{self.done:,}", factors)
+
+    def _scale_rates(self) -> None:
+        for name, factor in self.rate_factors.items():
             self.step.scale_rate(name, factor)
 
     def _is_finite(self) -> bool:

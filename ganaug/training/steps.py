@@ -17,7 +17,7 @@ from ganaug.models.augmentations import AdaptiveStrength, Augmentation
 from ganaug.models.losses import AdversarialLoss
 from ganaug.models.networks.blocks import ConditionalBatchNorm, Projection
 from ganaug.models.penalties import Penalty, PenaltyInputs, effective_numbers, resolve_penalties
-from ganaug.training.adversarial_pair import AdversarialPair
+from ganaug.training.adversarial_pair import AdversarialPair, discrimination, norm_of_images
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.batches import Batch
@@ -195,8 +195,10 @@ class AdversarialStep:
             real_logits, fake_logits = self._discriminate(augmented, batch.labels.repeat(2)).chunk(2)
         loss = self.loss.discriminator(real_logits, fake_logits)
         means = self.processes.all_reduce_mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
-        accuracy = self._accuracy(real_logits.detach(), fake_logits.detach(), means)
-        logs = {"loss_discriminator": loss.detach(), **accuracy}
+        logs = {
+            "loss_discriminator": loss.detach(),
+            **discrimination(real_logits.detach(), fake_logits.detach(), means),
+        }
         real, fake = augmented.chunk(2)
         inputs = PenaltyInputs(
             self.discriminator,
@@ -224,6 +226,7 @@ class AdversarialStep:
         for part in parts:
             fake, batch = fakes.pop() if fakes and len(parts) == 1 else self._generate(part), part.batch
             fakes.clear()  # else a second attempt, in more parts, would hold two graphs
+            fake.retain_grad()
             fake_logits = self._discriminate(self._augment(fake, batch), batch.labels)
             if self.loss.relativistic:
                 real_logits = self._discriminate(self._augment(batch.images, batch), batch.labels)
@@ -238,6 +241,8 @@ class AdversarialStep:
                 logs["shortfall"] = shortfall.detach()
                 loss = loss + self.recipe.guidance * shortfall
             backward(loss, part.fraction)
+            # of one image: the loss is a mean over the batch
+            logs["gradient_images"] = norm_of_images(fake.grad) * (len(fake) / part.fraction)
             part_logs.append(logs)
         self.pair.descend("generator")
         return {**mean_of_logs(part_logs), "gradient_generator": self.pair.gradient_norm("generator")}
@@ -316,18 +321,6 @@ class AdversarialStep:
         self.decay = 1.0 if total is None else (1 + math.cos(math.pi * min(1.0, n_images / total))) / 2
         if final != 1:
             self.pair.decay(final + (1 - final) * self.decay)
-
-    def _accuracy(self, real_logits: Tensor, fake_logits: Tensor, means: Tensor) -> dict[str, Tensor]:
-        """Return the discriminator's accuracy on real and on fake images; 0.5 is at chance.
-
-        means: mean logits (2,) of real and fake images. Their mean is the threshold for a Wasserstein loss, whose
-        logits have no fixed one.
-        """
-        threshold = self.loss.decision_threshold if self.loss.decision_threshold is not None else means.mean()
-        return {
-            "accuracy_real": (real_logits > threshold).float().mean(),
-            "accuracy_fake": (fake_logits < threshold).float().mean(),
-        }
 
 
 def backward(loss: Tensor, fraction: float) -> None:

@@ -15,7 +15,7 @@ from ganaug.errors import TrainingError
 from ganaug.models.augmentations import Augmentation
 from ganaug.models.augmentations import apply as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
-from ganaug.training.adversarial_pair import AdversarialPair
+from ganaug.training.adversarial_pair import AdversarialPair, discrimination
 from ganaug.training.averaging import MovingAverage
 from ganaug.training.engine import resolve_precision
 from ganaug.training.processes import SINGLE_PROCESS, Processes
@@ -124,17 +124,9 @@ class TranslationStep(ABC):
         loss = torch.stack(losses).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         self.pair.descend("discriminator")
-        real_logits, fake_logits, threshold = torch.cat(all_real), torch.cat(all_fake), self.loss.decision_threshold
-        level = (
-            self.processes.all_reduce_mean(real_logits.mean() + fake_logits.mean()) / 2
-            if threshold is None
-            else threshold
-        )
-        return {
-            "loss_discriminator": loss.detach(),
-            "accuracy_real": (real_logits > level).float().mean(),
-            "accuracy_fake": (fake_logits < level).float().mean(),
-        }
+        real_logits, fake_logits = torch.cat(all_real), torch.cat(all_fake)
+        means = self.processes.all_reduce_mean(torch.stack([real_logits.mean(), fake_logits.mean()]))
+        return {"loss_discriminator": loss.detach(), **discrimination(real_logits, fake_logits, means)}
 
     def update_generators(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Update the generators by the weighted sum of `losses`: "adversarial", and those of `weights`."""

@@ -42,7 +42,7 @@ def test_every_network_has_the_shape_and_range_of_images(network, shape, normali
 def test_every_network_depends_on_the_class_and_the_latent_vector(network):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        generator = NETWORKS[network].generator((1, 16, 16), 2, 8, 8).eval()
+        generator = NETWORKS[network].generator((1, 16, 16), 2, 8, 16).eval()
         discriminator = NETWORKS[network].discriminator((1, 16, 16), 2, 8, "spectral").eval()
         latent = torch.randn(2, 8)
         for name, parameter in generator.named_parameters():

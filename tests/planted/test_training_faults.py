@@ -9,8 +9,9 @@ from torch import nn
 from ganaug import LabeledImages
 from ganaug.errors import TrainingError
 from ganaug.models import LOSSES, NETWORKS
-from ganaug.models.networks.dcgan import DCGANGenerator
-from ganaug.training.health import MAX_RETRIES
+from ganaug.models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganaug.training.checkpoint import Checkpoints
+from ganaug.training.health import MAX_RETRIES, RECOVERY_CHECKS
 from tests.sets import SMALL, augmenter, clothes
 
 HINGE = LOSSES["hinge"]
@@ -115,6 +116,43 @@ def test_a_discriminator_that_is_far_ahead_is_slowed_down():
     assert symptoms(gan)[0] == "discriminator-ahead"
     assert gan.health_[0].action == "halve the discriminator's learning rate"
     assert gan.stop_reason_ == "finished"
+
+
+class FadingDiscriminator(DCGANDiscriminator):
+    """A discriminator whose logits fade to nothing, as if spectral norms of many layers had shrunk the signal."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.n_calls = 0
+
+    def forward(self, images, labels):
+        self.n_calls += 1
+        return super().forward(images, labels) * (0.01 if self.n_calls > 80 else 1.0)
+
+
+def test_a_standstill_is_found_and_the_generator_slowed_down():
+    fading = dataclasses.replace(NETWORKS["dcgan"], discriminator=FadingDiscriminator)
+    # Adam undoes a constant factor of the loss: only a rate of nearly 0 keeps the discriminator where it is
+    gan = small_augmenter(network=fading, steps=200, discriminator_lr=1e-7).fit(clothes())
+    assert "standstill" in symptoms(gan)
+    first = next(finding for finding in gan.health_ if finding.symptom == "standstill")
+    assert first.action == "halve the generator's learning rate"
+    assert first.step <= 120
+    assert gan.stop_reason_ == "finished"
+
+
+def test_learning_rates_recover_after_a_nan(tmp_path):
+    factors = {}
+
+    def record(done, logs):
+        steps = (60, 30 + 10 * RECOVERY_CHECKS)
+        if done in steps:
+            factors[done] = Checkpoints(tmp_path / "run" / "checkpoints").load(done)["rate_factors"]
+
+    gan = small_augmenter(faulty(25, 25, float("nan")), steps=30 + 10 * RECOVERY_CHECKS, run_dir=tmp_path / "run")
+    gan.fit(clothes(), callbacks=[record])
+    assert symptoms(gan) == ["nan"]
+    assert list(factors.values()) == [{"generator": 0.5, "discriminator": 0.5}, {"generator": 1, "discriminator": 1}]
 
 
 def test_a_run_without_a_finite_check_is_an_error():

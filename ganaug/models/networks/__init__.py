@@ -7,9 +7,10 @@ Examples
 --------
 >>> from ganaug.models import NETWORKS
 >>> list(NETWORKS)
-['mlp', 'dcgan', 'dcgan-shared-low', 'resnet', 'resnet-plain']
+['mlp', 'dcgan', 'dcgan-smooth', 'dcgan-halved', 'dcgan-shared-low', 'resnet', 'resnet-plain']
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +58,11 @@ class Network:
 NETWORKS: dict[str, Network] = {
     "mlp": Network(MLPGenerator, MLPDiscriminator),
     "dcgan": Network(DCGANGenerator, DCGANDiscriminator),
+    "dcgan-smooth": Network(partial(DCGANGenerator, upsampling="smooth"), DCGANDiscriminator),
+    "dcgan-halved": Network(
+        partial(DCGANGenerator, upsampling="smooth", is_halved=True),
+        partial(DCGANDiscriminator, is_halved=True, gain=math.sqrt(2)),
+    ),
     "dcgan-shared-low": Network(partial(DCGANGenerator, shared_stages=1), DCGANDiscriminator),
     "resnet": Network(ResNetGenerator, ResNetDiscriminator),
     "resnet-plain": Network(partial(ResNetGenerator, conditional_norm=False), ResNetDiscriminator),

@@ -4,16 +4,21 @@ The class enters the generator through conditional batch norm and the discrimina
 
 References
 ----------
+- Odena et al. (2016), "Deconvolution and Checkerboard Artifacts".
 - Radford et al. (2016), "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks".
+- Shi et al. (2016), "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
+  Neural Network".
 - Khorram et al. (2024), "Taming the Tail in Class-Conditional GANs: Knowledge Sharing via Unconditional Training at
   Lower Resolutions" (UTLO).
 """
 
 import math
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv_transpose2d, leaky_relu_, pad, pixel_unshuffle
 
 from ganaug.models.networks.blocks import (
     ConditionalBatchNorm,
@@ -25,9 +30,69 @@ from ganaug.models.networks.blocks import (
     with_normalization,
 )
 
+INITIAL_STD = 0.02  # of weights (Radford et al. 2016, section 4)
+
+
+class SmoothUpsampling(nn.Module):
+    """Nearest-neighbor upsampling by 2 and a convolution, computed as one transposed convolution.
+
+    All pixels of the output have the same weights, so the layer makes no checkerboard (Odena et al. 2016), which a
+    transposed convolution with free weights does. Both steps are linear: a kernel of k + 1 pixels a side, the sum of
+    the weights shifted by 0 and 1 pixels in each direction, gives the same output with (k + 1)^2 / 4 instead of k^2
+    multiplications for each pixel.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels.
+    size : int, default=3
+        Pixels a side of the convolution; odd.
+    bias : bool, default=False
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.nn.functional import conv2d, interpolate
+    >>> from ganaug.models.networks.dcgan import SmoothUpsampling
+    >>> layer, features = SmoothUpsampling(2, 3), torch.rand(1, 2, 4, 5)
+    >>> weight = layer.weight.transpose(0, 1).flip(2, 3)
+    >>> expected = conv2d(interpolate(features, scale_factor=2.0), weight, padding=1)
+    >>> torch.allclose(layer(features), expected, atol=1e-6)
+    True
+    """
+
+    def __init__(self, before: int, after: int, size: int = 3, *, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, size, size))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        self.padding = size // 2
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, 2 H, 2 W)."""
+        kernel = _sum_of_shifted(self.weight)
+        return conv_transpose2d(features, kernel, self.bias, stride=2, padding=self.padding)
+
+
+def _sum_of_shifted(weights: Tensor) -> Tensor:
+    """(..., k, k) -> (..., k + 1, k + 1): the sum of the weights shifted by 0 and 1 pixels in each direction."""
+    parts = (pad(weights, (x, 1 - x, y, 1 - y)) for y, x in product((0, 1), (0, 1)))
+    return sum(parts, start=torch.zeros((), dtype=weights.dtype, device=weights.device))
+
+
+def _transposed(before: int, after: int) -> nn.Module:
+    """4 x 4 transposed convolution with stride 2 (Radford et al. 2016)."""
+    # no biases in these layers: batch norm cancels them
+    layer = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
+    nn.init.normal_(layer.weight, std=INITIAL_STD)
+    return layer
+
+
+# name -> (channels before, after) -> layer that doubles height and width
+UPSAMPLING: dict[str, Callable[[int, int], nn.Module]] = {"transposed": _transposed, "smooth": SmoothUpsampling}
+
 
 class DCGANGenerator(nn.Module):
-    """Generator of transposed convolutions that double the resolution in each stage.
+    """Generator of convolutions that double the resolution in each stage.
 
     Parameters
     ----------
@@ -41,27 +106,41 @@ class DCGANGenerator(nn.Module):
     shared_stages : int, default=0
         Number of first stages, of the lowest resolutions, in which all classes share gains and biases, so rare classes
         learn coarse shapes from common ones (Khorram et al. 2024, without their second discriminator).
+    upsampling : str, default="transposed"
+        A key of `UPSAMPLING`.
+    is_halved : bool, default=False
+        Whether all layers but the last work at half the resolution, at a quarter of the cost. The last one is then a
+        5 x 5 `SmoothUpsampling`.
     """
 
-    def __init__(self, shape: Shape, n_classes: int, latent_size: int, width: int, *, shared_stages: int = 0) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        n_classes: int,
+        latent_size: int,
+        width: int,
+        *,
+        shared_stages: int = 0,
+        upsampling: str = "transposed",
+        is_halved: bool = False,
+    ) -> None:
         super().__init__()
-        self.shape, self.shared_stages = shape, shared_stages
-        n_doublings, self.start = upsampling_plan(shape)
+        self.shape, self.shared_stages, self.is_halved = shape, shared_stages, is_halved
+        n_doublings, self.start = upsampling_plan(_halved(shape) if is_halved else shape)
         # the last stage has the most pixels, and its element-wise operations cost more than its convolutions
         channels = [width * 2 ** min(3, n_doublings - stage) for stage in range(n_doublings)] + [max(1, width // 2)]
         self.first = nn.Linear(latent_size, channels[0] * self.start[0] * self.start[1], bias=False)
         self.norms = nn.ModuleList(
             ConditionalBatchNorm(size, 1 if stage < shared_stages else n_classes) for stage, size in enumerate(channels)
         )
-        self.ups = nn.ModuleList(
-            # no biases: batch norm cancels them
-            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
-            for before, after in pairwise(channels)
+        self.ups = nn.ModuleList(UPSAMPLING[upsampling](before, after) for before, after in pairwise(channels))
+        self.last = (
+            SmoothUpsampling(channels[-1], shape[0], 5, bias=True)
+            if is_halved
+            else nn.Conv2d(channels[-1], shape[0], 3, padding=1)
         )
-        self.last = nn.Conv2d(channels[-1], shape[0], 3, padding=1)
-        # initial weights as in Radford et al. (2016), section 4
-        for layer in (self.first, *self.ups, self.last):
-            nn.init.normal_(layer.weight, std=0.02)
+        for layer in (self.first,) if is_halved else (self.first, self.last):
+            nn.init.normal_(layer.weight, std=INITIAL_STD)
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         """Latent vectors (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1]."""
@@ -70,7 +149,10 @@ class DCGANGenerator(nn.Module):
         features = torch.relu_(self.norms[0](features, zeros if self.shared_stages else labels))
         for stage, (up, norm) in enumerate(zip(self.ups, self.norms[1:], strict=True), start=1):
             features = torch.relu_(norm(up(features), zeros if stage < self.shared_stages else labels))
-        return torch.tanh(self.last(center_crop(features, self.shape[1], self.shape[2])))
+        # before the last layer where it keeps the size, because that is cheaper
+        rows, columns = (-(-size // 2) if self.is_halved else size for size in self.shape[1:])
+        images = self.last(center_crop(features, rows, columns))
+        return torch.tanh(center_crop(images, self.shape[1], self.shape[2]))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -85,12 +167,29 @@ class DCGANDiscriminator(nn.Module):
         Channels of the first layer. They double in each layer, up to 8 times `width`.
     normalization : {"spectral", "batch", "none"}
         "batch" leaves the first layer without normalization (Radford et al. 2016, section 3).
+    is_halved : bool, default=False
+        Whether the first layer sees blocks of 2 x 2 pixels as one pixel with four times the channels, at half the
+        resolution (the inverse of Shi et al. 2016, section 2.2).
+    gain : float, default=1.0
+        Factor of each layer's output. Spectral normalization and leaky ReLU halve a signal in about two layers, and
+        with it the generator's gradient; sqrt(2) keeps it.
     """
 
-    def __init__(self, shape: Shape, n_classes: int, width: int, normalization: Normalization) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        n_classes: int,
+        width: int,
+        normalization: Normalization,
+        *,
+        is_halved: bool = False,
+        gain: float = 1.0,
+    ) -> None:
         super().__init__()
-        n_halvings = max(1, round(math.log2(min(shape[1:]) / 4)))
-        channels = [shape[0], *(width * 2 ** min(3, stage) for stage in range(n_halvings))]
+        self.is_halved, self.gain = is_halved, gain
+        inner = _halved(shape) if is_halved else shape
+        n_halvings = max(1, round(math.log2(min(inner[1:]) / 4)))
+        channels = [inner[0], *(width * 2 ** min(3, stage) for stage in range(n_halvings))]
         self.downs = nn.ModuleList(
             with_normalization(
                 nn.Conv2d(before, after, 4, stride=2, padding=1),
@@ -107,12 +206,22 @@ class DCGANDiscriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> flattened features (N, D) before the projection head."""
+        if self.is_halved:
+            height, width = images.shape[2:]
+            even = pad(images, (0, width % 2, 0, height % 2), mode="replicate") if height % 2 or width % 2 else images
+            images = pixel_unshuffle(even, 2)
         for down in self.downs:
             # in place to save memory: no layer needs its output in the backward pass
-            images = nn.functional.leaky_relu_(down(images), 0.2)
+            images = leaky_relu_(down(images), 0.2)
+            images = images if self.gain == 1 else images * self.gain
         return images.flatten(1)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] and labels (N,) -> logits (N,)."""
         logits: Tensor = self.head(self.features(images), labels)
         return logits
+
+
+def _halved(shape: Shape) -> Shape:
+    """Return the shape of images whose blocks of 2 x 2 pixels, the last ones padded, are one pixel."""
+    return 4 * shape[0], -(-shape[1] // 2), -(-shape[2] // 2)

@@ -4,9 +4,17 @@ import math
 
 import pytest
 
-from ganaug.training.health import GRACE_CHECKS, MAX_RETRIES, SYMPTOMS, Evaluation, Health
+from ganaug.training.health import GRACE_CHECKS, MAX_RETRIES, STALLED_CHECKS, SYMPTOMS, Evaluation, Health
 
-GOOD = {"accuracy_real": 0.6, "accuracy_fake": 0.5, "gradient_generator": 1.0, "loss_generator": 0.3}
+GOOD = {
+    "accuracy_real": 0.6,
+    "accuracy_fake": 0.5,
+    "gap": 1.0,
+    "gradient_images": 1.0,
+    "gradient_generator": 1.0,
+    "loss_generator": 0.3,
+}
+FADED = {**GOOD, "gap": 0.05, "gradient_images": 0.05, "gradient_generator": 0.05}
 DIVERSE = Evaluation(0.1, {"cat": 0.9, "dog": 0.8})
 
 
@@ -27,8 +35,8 @@ def test_good_numbers_show_no_symptom():
         (GOOD, Evaluation(math.nan, {"cat": 0.9}), "nan"),
         ({**GOOD, "gradient_generator": 1e-4}, DIVERSE, "vanishing-gradient"),
         (GOOD, Evaluation(0.1, {"cat": 0.9, "dog": 0.2}), "mode-collapse"),
-        ({**GOOD, "accuracy_real": 0.99, "accuracy_fake": 0.99}, DIVERSE, "discriminator-ahead"),
-        ({**GOOD, "accuracy_real": 0.99, "accuracy_fake": 0.7}, DIVERSE, None),
+        ({**GOOD, "accuracy_real": 0.999, "accuracy_fake": 0.999}, DIVERSE, "discriminator-ahead"),
+        ({**GOOD, "accuracy_real": 0.999, "accuracy_fake": 0.7}, DIVERSE, None),
         ({**GOOD, "gradient_generator": 0.01}, DIVERSE, None),
         (GOOD, Evaluation(0.1, {"cat": 0.9, "dog": 0.26}), None),
         ({}, DIVERSE, None),
@@ -36,6 +44,29 @@ def test_good_numbers_show_no_symptom():
 )
 def test_each_symptom_has_its_threshold(means, evaluation, symptom):
     assert symptoms((GOOD, DIVERSE), (means, evaluation)) == [None, symptom]
+
+
+@pytest.mark.parametrize(
+    ("means", "scores", "expected"),
+    [
+        (FADED, [0.2, 0.2, 0.2], [None, "standstill", "standstill"]),  # the first check has the best score
+        (FADED, [0.1, 0.09, 0.08], [None, None, None]),
+        ({**FADED, "gap": 0.5}, [0.2, 0.2, 0.2], [None, None, None]),
+        ({**FADED, "gradient_images": 0.5}, [0.2, 0.2, 0.2], [None, None, None]),
+        ({"loss_generator": 1.0}, [0.2, 0.2, 0.2], [None, None, None]),
+    ],
+)
+def test_a_standstill_is_a_signal_that_fades_while_the_score_does_not_improve(means, scores, expected):
+    checks = [(means, Evaluation(score, DIVERSE.diversity)) for score in scores]
+    assert symptoms((GOOD, Evaluation(0.15, DIVERSE.diversity)), *checks) == [None, *expected]
+
+
+def test_a_standstill_halves_the_rate_of_the_generator_and_is_at_last_a_warning():
+    health = Health()
+    health.judge(0, GOOD, DIVERSE)
+    findings = [health.judge(step, FADED, DIVERSE) for step in range(1, STALLED_CHECKS + MAX_RETRIES + 3)]
+    actions = [finding.action for finding in findings if finding]
+    assert actions == ["halve the generator's learning rate"] * MAX_RETRIES + ["continue"]
 
 
 def test_a_class_that_was_never_diverse_has_collapsed_after_the_grace_checks():
