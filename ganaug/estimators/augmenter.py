@@ -65,8 +65,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
 
     Parameters
     ----------
-    network : {"auto", "dcgan", "dcgan-shared-low", "mlp", "resnet", "resnet-plain"} or Network, default="auto"
-        "auto": "dcgan" for images and "mlp" for plain vectors.
+    network : str or Network, default="auto"
+        "dcgan", "dcgan-smooth", "dcgan-halved", "dcgan-shared-low", "resnet", "resnet-plain" or "mlp", the keys of
+        `ganaug.models.NETWORKS`. "auto": "dcgan" for images of up to 32 pixels, "dcgan-halved" for larger ones, and
+        "mlp" for plain vectors.
     loss : {"hinge", "lsgan", "non-saturating", "relativistic", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss
         Adversarial loss, "hinge" by default.
     sampling_strategy : str, float, dict or callable, default="auto"

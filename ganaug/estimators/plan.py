@@ -12,10 +12,14 @@ from ganaug.estimators.parameters import copy_recipe
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.metrics.mirror_symmetry import MIN_IMAGES_TO_TEST, is_mirror_symmetric
+from ganaug.training.adversarial_pair import DEFAULT_LR
 from ganaug.training.engine import resolve_precision
 from ganaug.training.recipe import TrainingRecipe
 
 OPEN_IF_AUTO = ("network", "augmentation", "patience", "precision")  # the others are open if they are None
+SMALL, MEDIUM = 32, 64  # pixels of the longer side
+LEARNING_RATES = ("generator_lr", "discriminator_lr")
+PLANNED = ("width", *LEARNING_RATES, "ema_half_life", "precision")  # settings of the recipe
 MIN_STEPS, MAX_STEPS = 2000, 100_000
 PATIENCE = 30  # checks
 
@@ -35,7 +39,7 @@ class Plan:
     patience : int or None
         Checks without a better score after which training stops. None: never.
     recipe : TrainingRecipe
-        With `width`, `ema_half_life` and `precision` chosen.
+        With `width`, `generator_lr`, `discriminator_lr`, `ema_half_life` and `precision` chosen.
     validation : mapping
         Class name -> number of images that training does not see.
     reasons : mapping
@@ -54,7 +58,7 @@ class Plan:
     def __str__(self) -> str:
         choices = {
             "network": self.network,
-            "width": self.recipe.width,
+            **{name: getattr(self.recipe, name) for name in ("width", "generator_lr", "discriminator_lr")},
             "batch_size": self.batch_size,
             "n_steps": self.n_steps,
             "augmentation": self.augmentation,
@@ -143,7 +147,7 @@ def make_plan(
         else f"no image is held out, because no class is large enough to give {MIN_VALIDATION_IMAGES}"
     )
     values = choices.values
-    chosen_recipe = recipe.set_params(**{name: values[name] for name in ("width", "ema_half_life", "precision")})
+    chosen_recipe = recipe.set_params(**{name: values[name] for name in PLANNED})
     return Plan(
         values["network"],
         batch_size,
@@ -157,15 +161,24 @@ def make_plan(
 
 
 def _choose_networks(choices: _Choices, height: int, width: int) -> None:
+    """Choose the networks, their width and learning rates."""
+    size, longer = f"{height}x{width} pixels", max(height, width)
+    rate_of_generator, reason = DEFAULT_LR, "the same for both networks"
     if min(height, width) < MIN_IMAGE_SIZE:
         choices.choose("network", "mlp", f"convolutions need {MIN_IMAGE_SIZE} pixels or more on each side")
+        choices.choose("width", 32 if longer <= SMALL else 16, f"for {size}")
+    elif longer <= SMALL:
+        choices.choose("network", "dcgan", f"convolutions for {size}; a step of the residual networks costs more")
+        choices.choose("width", 32, f"layers are cheap up to {SMALL} pixels")
     else:
-        reason = f"convolutions for {height}x{width} pixels; a step of the residual networks costs more"
-        choices.choose("network", "dcgan", reason)
-    if max(height, width) <= 32:
-        choices.choose("width", 32, "layers are cheap up to 32 pixels")
-    else:
-        choices.choose("width", 16, "half the width above 32 pixels, because the cost of a layer grows with its pixels")
+        choices.choose("network", "dcgan-halved", f"layers at half of {size}, a quarter of the cost; no checkerboard")
+        is_medium = longer <= MEDIUM
+        costs = "layers are cheap" if is_medium else "half of that for smaller images, because layers are expensive"
+        choices.choose("width", 32 if is_medium else 16, f"{costs} at half of {size}")
+        rate_of_generator = DEFAULT_LR / 2
+        reason = f"above {SMALL} pixels the generator learns half as fast, so that the discriminator can follow"
+    choices.choose("generator_lr", rate_of_generator, reason)
+    choices.choose("discriminator_lr", DEFAULT_LR, reason)
 
 
 def _choose_precision(choices: _Choices, device: torch.device, *, is_vector: bool) -> None:

@@ -9,6 +9,8 @@ from ganaug._runtime.storage import Tree
 from ganaug.training.processes import Processes, synchronize_batch_norm
 from ganaug.training.recipe import TrainingRecipe, TranslationRecipe
 
+DEFAULT_LR = 4e-4
+
 
 class AdversarialPair:
     """Networks by name, each with a fused Adam optimizer; what every training step does with them.
@@ -20,7 +22,7 @@ class AdversarialPair:
     generator, discriminator : nn.Module
         On their device. `pair["generator"]` is the module as all processes share it.
     recipe : TrainingRecipe or TranslationRecipe
-        Holds the learning rates and the decay rates of Adam's moments.
+        Holds the learning rates, None for 4e-4, and the decay rates of Adam's moments.
     processes : Processes
         Those that train together.
     """
@@ -34,7 +36,10 @@ class AdversarialPair:
     ) -> None:
         modules = {"generator": generator, "discriminator": discriminator}
         self.processes = processes
-        self.rates = {"generator": recipe.generator_lr, "discriminator": recipe.discriminator_lr}
+        self.rates = {
+            "generator": recipe.generator_lr or DEFAULT_LR,
+            "discriminator": recipe.discriminator_lr or DEFAULT_LR,
+        }
         # before the optimizers, because replaced batch norms have new parameters
         self.modules = {name: synchronize_batch_norm(module, processes) for name, module in modules.items()}
         self.factors = dict.fromkeys(modules, 1.0)

@@ -28,8 +28,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         Length of a latent vector.
     width : int, optional
         Channels of the layers of highest resolution. None: planned by image size.
-    generator_lr, discriminator_lr : float, default=4e-4
-        Learning rates of Adam.
+    generator_lr, discriminator_lr : float, optional
+        Learning rates of Adam. None: planned by image size.
     betas : (float, float), default=(0.0, 0.99)
         Decay rates of Adam's first and second moment.
     lr_decay_images : float, optional
@@ -84,8 +84,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "latent_size": [AT_LEAST_ONE],
         "width": [AT_LEAST_ONE, None],
-        "generator_lr": [POSITIVE],
-        "discriminator_lr": [POSITIVE],
+        "generator_lr": [POSITIVE, None],
+        "discriminator_lr": [POSITIVE, None],
         "lr_decay_images": [POSITIVE, None],
         "final_lr_ratio": [Interval(Real, 0, 1, closed="both")],
         "discriminator_norm": [StrOptions({"spectral", "batch", "none"})],
@@ -104,8 +104,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         *,
         latent_size: int = 64,
         width: int | None = None,
-        generator_lr: float = 4e-4,
-        discriminator_lr: float = 4e-4,
+        generator_lr: float | None = None,
+        discriminator_lr: float | None = None,
         betas: tuple[float, float] = (0.0, 0.99),
         lr_decay_images: float | None = None,
         final_lr_ratio: float = 1.0,

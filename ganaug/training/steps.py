@@ -78,7 +78,7 @@ class AdversarialStep:
     Raises
     ------
     ValueError
-        If the loss forbids batch norm and the discriminator has it.
+        If the loss forbids batch norm and the discriminator has it, or the recipe asks for it.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class AdversarialStep:
         processes: Processes = SINGLE_PROCESS,
     ) -> None:
         self.has_batch_norm = any(isinstance(module, BATCH_NORMS) for module in discriminator.modules())
-        if self.has_batch_norm and not loss.allows_batch_norm:
+        # also where a discriminator is too small to have a normalized layer
+        if (self.has_batch_norm or recipe.discriminator_norm == "batch") and not loss.allows_batch_norm:
             raise ValueError(
                 "This loss treats each image by itself, and batch norm in the discriminator mixes images (Gulrajani et "
                 "al. 2017, section 4). Use discriminator_norm='spectral' or 'none'."

@@ -4,10 +4,9 @@ The class enters the generator through conditional batch norm and the discrimina
 
 References
 ----------
+- Gal et al. (2021), "SWAGAN: A Style-based Wavelet-driven Generative Model".
 - Odena et al. (2016), "Deconvolution and Checkerboard Artifacts".
 - Radford et al. (2016), "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks".
-- Shi et al. (2016), "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
-  Neural Network".
 - Khorram et al. (2024), "Taming the Tail in Class-Conditional GANs: Knowledge Sharing via Unconditional Training at
   Lower Resolutions" (UTLO).
 """
@@ -18,7 +17,7 @@ from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d, leaky_relu_, pad, pixel_unshuffle
+from torch.nn.functional import conv_transpose2d, leaky_relu_, pad
 
 from ganaug.models.networks.blocks import (
     ConditionalBatchNorm,
@@ -29,7 +28,9 @@ from ganaug.models.networks.blocks import (
     upsampling_plan,
     with_normalization,
 )
+from ganaug.models.networks.haar import N_BANDS, merge_bands, split_bands
 
+DETAIL_SCALE = 0.25  # of the weights that draw differences of neighboring pixels: these are alike in photos
 INITIAL_STD = 0.02  # of weights (Radford et al. 2016, section 4)
 
 
@@ -37,17 +38,14 @@ class SmoothUpsampling(nn.Module):
     """Nearest-neighbor upsampling by 2 and a convolution, computed as one transposed convolution.
 
     All pixels of the output have the same weights, so the layer makes no checkerboard (Odena et al. 2016), which a
-    transposed convolution with free weights does. Both steps are linear: a kernel of k + 1 pixels a side, the sum of
-    the weights shifted by 0 and 1 pixels in each direction, gives the same output with (k + 1)^2 / 4 instead of k^2
-    multiplications for each pixel.
+    transposed convolution with free weights does. Both steps are linear: a kernel of 4 x 4 pixels, the sum of the 3 x 3
+    weights shifted by 0 and 1 pixels in each direction, gives the same output with 4 instead of 9 multiplications for
+    each pixel and pair of channels.
 
     Parameters
     ----------
     before, after : int
         Channels.
-    size : int, default=3
-        Pixels a side of the convolution; odd.
-    bias : bool, default=False
 
     Examples
     --------
@@ -61,16 +59,14 @@ class SmoothUpsampling(nn.Module):
     True
     """
 
-    def __init__(self, before: int, after: int, size: int = 3, *, bias: bool = False) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, size, size))
-        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
-        self.padding = size // 2
+        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, 3, 3))
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, before, H, W) -> (N, after, 2 H, 2 W)."""
         kernel = _sum_of_shifted(self.weight)
-        return conv_transpose2d(features, kernel, self.bias, stride=2, padding=self.padding)
+        return conv_transpose2d(features, kernel, stride=2, padding=1)
 
 
 def _sum_of_shifted(weights: Tensor) -> Tensor:
@@ -109,8 +105,8 @@ class DCGANGenerator(nn.Module):
     upsampling : str, default="transposed"
         A key of `UPSAMPLING`.
     is_halved : bool, default=False
-        Whether all layers but the last work at half the resolution, at a quarter of the cost. The last one is then a
-        5 x 5 `SmoothUpsampling`.
+        Whether all layers work at half the resolution, at a quarter of the cost. The last one draws Haar bands (Gal et
+        al. 2021), those of the details with a quarter of the weights at first.
     """
 
     def __init__(
@@ -134,13 +130,14 @@ class DCGANGenerator(nn.Module):
             ConditionalBatchNorm(size, 1 if stage < shared_stages else n_classes) for stage, size in enumerate(channels)
         )
         self.ups = nn.ModuleList(UPSAMPLING[upsampling](before, after) for before, after in pairwise(channels))
-        self.last = (
-            SmoothUpsampling(channels[-1], shape[0], 5, bias=True)
-            if is_halved
-            else nn.Conv2d(channels[-1], shape[0], 3, padding=1)
-        )
-        for layer in (self.first,) if is_halved else (self.first, self.last):
+        self.last = nn.Conv2d(channels[-1], shape[0] * (N_BANDS if is_halved else 1), 3, padding=1)
+        for layer in (self.first, self.last):
             nn.init.normal_(layer.weight, std=INITIAL_STD)
+        if is_halved:
+            # the first band is twice the mean of a block
+            scales = 2 * torch.tensor([1.0, *[DETAIL_SCALE] * (N_BANDS - 1)]).repeat(shape[0])
+            self.last.weight.data *= scales.view(-1, 1, 1, 1)
+            self.last.bias = nn.Parameter(torch.zeros(len(scales)))  # else all blocks would have the same differences
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         """Latent vectors (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1]."""
@@ -149,10 +146,10 @@ class DCGANGenerator(nn.Module):
         features = torch.relu_(self.norms[0](features, zeros if self.shared_stages else labels))
         for stage, (up, norm) in enumerate(zip(self.ups, self.norms[1:], strict=True), start=1):
             features = torch.relu_(norm(up(features), zeros if stage < self.shared_stages else labels))
-        # before the last layer where it keeps the size, because that is cheaper
-        rows, columns = (-(-size // 2) if self.is_halved else size for size in self.shape[1:])
-        images = self.last(center_crop(features, rows, columns))
-        return torch.tanh(center_crop(images, self.shape[1], self.shape[2]))
+        _, height, width = self.shape
+        if not self.is_halved:
+            return torch.tanh(self.last(center_crop(features, height, width)))
+        return torch.tanh(center_crop(merge_bands(self.last(features)), height, width))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -168,8 +165,7 @@ class DCGANDiscriminator(nn.Module):
     normalization : {"spectral", "batch", "none"}
         "batch" leaves the first layer without normalization (Radford et al. 2016, section 3).
     is_halved : bool, default=False
-        Whether the first layer sees blocks of 2 x 2 pixels as one pixel with four times the channels, at half the
-        resolution (the inverse of Shi et al. 2016, section 2.2).
+        Whether the first layer sees the Haar bands of an image, at half its resolution (Gal et al. 2021).
     gain : float, default=1.0
         Factor of each layer's output. Spectral normalization and leaky ReLU halve a signal in about two layers, and
         with it the generator's gradient; sqrt(2) keeps it.
@@ -207,9 +203,7 @@ class DCGANDiscriminator(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> flattened features (N, D) before the projection head."""
         if self.is_halved:
-            height, width = images.shape[2:]
-            even = pad(images, (0, width % 2, 0, height % 2), mode="replicate") if height % 2 or width % 2 else images
-            images = pixel_unshuffle(even, 2)
+            images = split_bands(images)
         for down in self.downs:
             # in place to save memory: no layer needs its output in the backward pass
             images = leaky_relu_(down(images), 0.2)
@@ -223,5 +217,5 @@ class DCGANDiscriminator(nn.Module):
 
 
 def _halved(shape: Shape) -> Shape:
-    """Return the shape of images whose blocks of 2 x 2 pixels, the last ones padded, are one pixel."""
-    return 4 * shape[0], -(-shape[1] // 2), -(-shape[2] // 2)
+    """Return the shape of the Haar bands of images."""
+    return N_BANDS * shape[0], -(-shape[1] // 2), -(-shape[2] // 2)

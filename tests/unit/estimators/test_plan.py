@@ -47,7 +47,10 @@ def test_none_means_none_where_auto_is_the_open_value():
 def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
     plan = augmenter(width=5, n_steps=7, augmentation="cutout").plan(noise((130, 60), shape=(1, 28, 28)))
     assert (plan.recipe.width, plan.n_steps, plan.augmentation) == (5, 7, "cutout")
-    assert set(plan.reasons) == {"network", "batch_size", "ema_half_life", "patience", "precision", "validation"}
+    assert set(plan.reasons) == {
+        *("network", "batch_size", "generator_lr", "discriminator_lr", "ema_half_life", "patience", "precision"),
+        "validation",
+    }
     text = str(plan)
     assert "width = 5: set by you" in text
     assert "13 images of 1 classes are held out" in text
@@ -55,7 +58,13 @@ def test_what_is_given_is_kept_and_what_is_chosen_has_a_reason():
 
 @pytest.mark.parametrize(
     ("shape", "network", "width"),
-    [((1, 28, 28), "dcgan", 32), ((3, 64, 64), "dcgan", 16), ((3, 32, 48), "dcgan", 16), ((1, 1, 9), "mlp", 32)],
+    [
+        ((1, 28, 28), "dcgan", 32),
+        ((3, 64, 64), "dcgan-halved", 32),
+        ((3, 32, 48), "dcgan-halved", 32),
+        ((3, 96, 64), "dcgan-halved", 16),
+        ((1, 1, 9), "mlp", 32),
+    ],
 )
 def test_the_size_decides_network_and_width(shape, network, width):
     plan = GANAugmenter().plan(noise((30, 30), shape=shape))
