@@ -28,24 +28,27 @@ from ganaug.models.networks.blocks import (
     upsampling_plan,
     with_normalization,
 )
-from ganaug.models.networks.haar import N_BANDS, merge_bands, split_bands
+from ganaug.models.networks.haar import N_BANDS, split_bands
 
-DETAIL_SCALE = 0.25  # of the weights that draw differences of neighboring pixels: these are alike in photos
 INITIAL_STD = 0.02  # of weights (Radford et al. 2016, section 4)
 
 
 class SmoothUpsampling(nn.Module):
-    """Nearest-neighbor upsampling by 2 and a convolution, computed as one transposed convolution.
+    """Upsampling by 2 and a convolution, computed as one transposed convolution.
 
     All pixels of the output have the same weights, so the layer makes no checkerboard (Odena et al. 2016), which a
-    transposed convolution with free weights does. Both steps are linear: a kernel of 4 x 4 pixels, the sum of the 3 x 3
-    weights shifted by 0 and 1 pixels in each direction, gives the same output with 4 instead of 9 multiplications for
-    each pixel and pair of channels.
+    transposed convolution with free weights does. Both steps are linear: a larger kernel, sums of the shifted weights,
+    gives the same output without multiplications at the full resolution.
 
     Parameters
     ----------
     before, after : int
         Channels.
+    size : int, default=3
+        Pixels a side of the convolution; odd for nearest-neighbor upsampling, even for linear interpolation.
+    is_linear : bool, default=False
+        Whether upsampling interpolates linearly, instead of repeating each pixel.
+    bias : bool, default=False
 
     Examples
     --------
@@ -59,14 +62,19 @@ class SmoothUpsampling(nn.Module):
     True
     """
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, size: int = 3, *, is_linear: bool = False, bias: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, 3, 3))
+        self.is_linear = is_linear
+        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, size, size))
+        self.bias = nn.Parameter(torch.zeros(after)) if bias else None
+        self.padding = size // 2
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, before, H, W) -> (N, after, 2 H, 2 W)."""
         kernel = _sum_of_shifted(self.weight)
-        return conv_transpose2d(features, kernel, stride=2, padding=1)
+        if self.is_linear:  # a triangle is two boxes
+            kernel = _sum_of_shifted(kernel) / 4
+        return conv_transpose2d(features, kernel, self.bias, stride=2, padding=self.padding)
 
 
 def _sum_of_shifted(weights: Tensor) -> Tensor:
@@ -105,8 +113,8 @@ class DCGANGenerator(nn.Module):
     upsampling : str, default="transposed"
         A key of `UPSAMPLING`.
     is_halved : bool, default=False
-        Whether all layers work at half the resolution, at a quarter of the cost. The last one draws Haar bands (Gal et
-        al. 2021), those of the details with a quarter of the weights at first.
+        Whether all layers but the last work at half the resolution, at a quarter of the cost. The last one is then a
+        `SmoothUpsampling` with linear interpolation and 4 x 4 weights.
     """
 
     def __init__(
@@ -130,14 +138,13 @@ class DCGANGenerator(nn.Module):
             ConditionalBatchNorm(size, 1 if stage < shared_stages else n_classes) for stage, size in enumerate(channels)
         )
         self.ups = nn.ModuleList(UPSAMPLING[upsampling](before, after) for before, after in pairwise(channels))
-        self.last = nn.Conv2d(channels[-1], shape[0] * (N_BANDS if is_halved else 1), 3, padding=1)
+        self.last = (
+            SmoothUpsampling(channels[-1], shape[0], 4, is_linear=True, bias=True)
+            if is_halved
+            else nn.Conv2d(channels[-1], shape[0], 3, padding=1)
+        )
         for layer in (self.first, self.last):
             nn.init.normal_(layer.weight, std=INITIAL_STD)
-        if is_halved:
-            # the first band is twice the mean of a block
-            scales = 2 * torch.tensor([1.0, *[DETAIL_SCALE] * (N_BANDS - 1)]).repeat(shape[0])
-            self.last.weight.data *= scales.view(-1, 1, 1, 1)
-            self.last.bias = nn.Parameter(torch.zeros(len(scales)))  # else all blocks would have the same differences
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         """Latent vectors (N, latent_size) and labels (N,) -> images (N, C, H, W) in [-1, 1]."""
@@ -147,9 +154,10 @@ class DCGANGenerator(nn.Module):
         for stage, (up, norm) in enumerate(zip(self.ups, self.norms[1:], strict=True), start=1):
             features = torch.relu_(norm(up(features), zeros if stage < self.shared_stages else labels))
         _, height, width = self.shape
-        if not self.is_halved:
-            return torch.tanh(self.last(center_crop(features, height, width)))
-        return torch.tanh(center_crop(merge_bands(self.last(features)), height, width))
+        if self.is_halved:
+            return torch.tanh(center_crop(self.last(features), height, width))
+        # cropped first, because that is cheaper
+        return torch.tanh(self.last(center_crop(features, height, width)))
 
 
 class DCGANDiscriminator(nn.Module):

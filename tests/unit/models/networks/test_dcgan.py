@@ -22,6 +22,13 @@ def test_smooth_upsampling_is_nearest_neighbor_upsampling_and_a_convolution():
     torch.testing.assert_close(layer(features), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_linear_interpolation_draws_ramps_between_pixels():
+    layer = SmoothUpsampling(1, 1, 2, is_linear=True)
+    nn.init.constant_(layer.weight, 1.0)
+    ramp = layer(torch.arange(8.0).expand(1, 1, 8, 8))[0, 0, 8, 2:-2]
+    torch.testing.assert_close(ramp.diff(), torch.full_like(ramp.diff(), ramp.diff().mean().item()))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_uniform_features_give_uniform_images_without_a_checkerboard(seed):
     def spread(network):
@@ -37,6 +44,7 @@ def test_uniform_features_give_uniform_images_without_a_checkerboard(seed):
         return float((inner.amax((1, 2)) - inner.amin((1, 2))).max() / inner.abs().max())
 
     assert spread("dcgan-smooth") < 1e-4
+    assert spread("dcgan-halved") < 1e-4
     assert spread("dcgan") > 0.1
 
 

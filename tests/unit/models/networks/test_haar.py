@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganaug.models.networks.haar import merge_bands, split_bands
+from ganaug.models.networks.haar import split_bands
 from tests.sets import noise
 
 
@@ -10,11 +10,18 @@ def test_bands_are_the_average_and_the_differences_of_a_block():
     assert split_bands(block).flatten().tolist() == [6.0, -2.0, -3.0, 1.0]
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 6), (1, 7, 9)])
-def test_bands_merge_to_the_image_and_keep_its_norm(shape):
-    images = noise((3,), shape=shape).images / 255
+def test_bands_keep_the_distances_between_images():
+    images = noise((4,), shape=(3, 8, 6)).images / 255
     bands = split_bands(images)
-    assert bands.shape == (3, 4 * shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
-    merged = merge_bands(bands)
-    torch.testing.assert_close(merged[:, :, : shape[1], : shape[2]], images)
-    torch.testing.assert_close(bands.norm(), merged.norm())
+    assert bands.shape == (4, 12, 4, 3)
+    torch.testing.assert_close(
+        torch.cdist(bands.flatten(1), bands.flatten(1)), torch.cdist(images.flatten(1), images.flatten(1))
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 9), (1, 8, 9)])
+def test_an_odd_side_repeats_its_last_pixels(shape):
+    bands = split_bands(torch.full((1, *shape), 2.0))
+    assert bands.shape == (1, 4, -(-shape[1] // 2), -(-shape[2] // 2))
+    assert torch.equal(bands[0, 0], torch.full(bands.shape[2:], 4.0))
+    assert not bands[0, 1:].any()
