@@ -122,7 +122,12 @@ def make_plan(
     _, height, width = train.shape
     is_vector = min(height, width) < MIN_IMAGE_SIZE
     _choose_networks(choices, height, width)
-    choices.choose("batch_size", 64 if len(train) >= 64 else 16, f"{len(train):,} images to draw from")
+    if len(train) < 64:
+        choices.choose("batch_size", 16, f"{len(train):,} images to draw from")
+    elif is_vector or max(height, width) <= SMALL:
+        choices.choose("batch_size", 64, f"{len(train):,} images to draw from")
+    else:
+        choices.choose("batch_size", 32, f"more steps in the same time for images of more than {SMALL} pixels")
     batch_size = choices.values["batch_size"]
     if params["time_budget"] is not None and params["n_steps"] is None:
         choices.values["n_steps"] = None
