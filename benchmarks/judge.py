@@ -48,25 +48,31 @@ class Judge:
         Folder in which classifiers are kept.
     quick : bool
         Whether to use smaller classifiers and no features.
+    features_only : bool
+        Whether to use features alone, without classifiers.
     smoke : bool
         Whether to use classifiers of five steps and pixels as features.
     """
 
-    def __init__(self, split: Split, cache: Path, *, quick: bool = False, smoke: bool = False) -> None:
+    def __init__(
+        self, split: Split, cache: Path, *, quick: bool = False, features_only: bool = False, smoke: bool = False
+    ) -> None:
         self.split = split
         self.cache = cache
         self.small = {"steps": 600, "width": 16} if quick else {"steps": 1500, "width": 32}
         self.small = {"steps": 5, "width": 8} if smoke else self.small
         self.features: Callable[[Tensor], Tensor] = smoke_features if smoke else efficientnet_features
         classes = split.train.classes
-        self.model = self._stored_classifier("judge", split.judge_train, steps=split.judge_steps, width=48)
-        self.real_recalls = class_recalls(self.model, split.test)
-        self.reference_recalls = [
-            class_recalls(
-                self._stored_classifier(f"reference-{seed}", split.train, seed=seed, **self.small), split.test
-            )
-            for seed in range(REFERENCE_SEEDS)
-        ]
+        self.features_only = features_only
+        if not features_only:
+            self.model = self._stored_classifier("judge", split.judge_train, steps=split.judge_steps, width=48)
+            self.real_recalls = class_recalls(self.model, split.test)
+            self.reference_recalls = [
+                class_recalls(
+                    self._stored_classifier(f"reference-{seed}", split.train, seed=seed, **self.small), split.test
+                )
+                for seed in range(REFERENCE_SEEDS)
+            ]
         self.thumbnails = [_thumbnails(split.train.of_class(name)) for name in classes]
         self.copy_radius = copy_radius(torch.cat(self.thumbnails))
         self.quick = quick
@@ -111,32 +117,14 @@ class Judge:
         seed : int
             Seed of the classifier that is trained on them.
         """
-        label_accuracy = class_recalls(self.model, samples)
-        trained = train_classifier(samples, seed=seed, flip=self.split.flip, **self.small)
-        cas = class_recalls(trained, self.split.test)
-        reference = self.reference_recalls[seed % REFERENCE_SEEDS]
         classes: dict[str, ClassScores] = {}
         for label, name in enumerate(samples.classes):
             images = samples.of_class(name)
             copies = near_copies(_thumbnails(images), self.thumbnails[label], self.copy_radius)
-            classes[name] = {
-                "n": float(self.split.train.counts[name]),
-                "label_accuracy": label_accuracy[label],
-                "label_accuracy_ratio": label_accuracy[label] / max(self.real_recalls[label], 1e-9),
-                "judge_on_real": self.real_recalls[label],
-                "cas": cas[label],
-                "cas_of_real": reference[label],
-                "copies": float(copies.float().mean()),
-            }
+            classes[name] = {"n": float(self.split.train.counts[name]), "copies": float(copies.float().mean())}
             if not self.quick:
                 classes[name] |= self.feature_scores(label, self.features(images[:FEATURE_IMAGES]))
-        overall = {
-            "label_accuracy": fmean(label_accuracy),
-            "label_accuracy_ratio": fmean(label_accuracy) / fmean(self.real_recalls),
-            "worst_label_accuracy_ratio": min(row["label_accuracy_ratio"] for row in classes.values()),
-            "cas": fmean(cas),
-            "cas_ratio": fmean(cas) / fmean(reference),
-        }
+        overall = {} if self.features_only else self.add_classifier_scores(samples, classes, seed)
         if not self.quick:
             rarest = sorted(classes.values(), key=lambda row: row["n"])[:3]
             overall["kid_rarest"] = fmean([row["kid"] for row in rarest])
@@ -146,6 +134,28 @@ class Judge:
         overall["grid"] = max(grid_score(samples.images, self.split.test.images).values(), default=1.0)
         overall["detail"] = detail_score(samples.images, self.split.test.images)
         return {"overall": overall, "classes": classes}
+
+    def add_classifier_scores(self, samples: LabeledImages, classes: dict[str, ClassScores], seed: int) -> ClassScores:
+        """Add to each class what classifiers say of its samples, and return the means."""
+        label_accuracy = class_recalls(self.model, samples)
+        trained = train_classifier(samples, seed=seed, flip=self.split.flip, **self.small)
+        cas = class_recalls(trained, self.split.test)
+        reference = self.reference_recalls[seed % REFERENCE_SEEDS]
+        for label, name in enumerate(samples.classes):
+            classes[name] |= {
+                "label_accuracy": label_accuracy[label],
+                "label_accuracy_ratio": label_accuracy[label] / max(self.real_recalls[label], 1e-9),
+                "judge_on_real": self.real_recalls[label],
+                "cas": cas[label],
+                "cas_of_real": reference[label],
+            }
+        return {
+            "label_accuracy": fmean(label_accuracy),
+            "label_accuracy_ratio": fmean(label_accuracy) / fmean(self.real_recalls),
+            "worst_label_accuracy_ratio": min(row["label_accuracy_ratio"] for row in classes.values()),
+            "cas": fmean(cas),
+            "cas_ratio": fmean(cas) / fmean(reference),
+        }
 
     def feature_scores(self, label: int, features: Tensor) -> ClassScores:
         """Coverage, density and kernel distance of features (N, D) of a class's samples."""

@@ -56,6 +56,21 @@ ABLATION: dict[str, dict[str, Any]] = {
     "learning rates: cosine to a tenth": {"lr_decay_images": SCHEDULED_IMAGES, "final_lr_ratio": 0.1},
 }
 
+# The networks and settings that were tried for photos of 64 pixels, one change at a time.
+PHOTOS: dict[str, dict[str, Any]] = {
+    "previous default": {"network": "dcgan", "width": 16, "generator_lr": 4e-4, "batch_size": 64},
+    "photos: dcgan-smooth, width 16": {"network": "dcgan-smooth", "width": 16},
+    "photos: learning rate 4e-4 for both": {"generator_lr": 4e-4},
+    "photos: batches of 64": {"batch_size": 64},
+    "photos: no colors in the augmentation": {"augmentation": "translation"},
+    "photos: lazy R1 without spectral norm": {
+        "loss": "non-saturating",
+        "penalty": "lazy-r1",
+        "discriminator_norm": "none",
+    },
+    "photos: width 48": {"width": 48},
+}
+
 # Options of `sample`: these variants are scored on the model of the default's run.
 SAMPLING: dict[str, dict[str, Any]] = {
     "filters: none": {"filtered": False},

@@ -2,6 +2,7 @@
 
     python -m benchmarks.sample_quality fashion-mnist-lt --systems ganaug plain --seconds 900
     python -m benchmarks.sample_quality fashion-mnist-lt --ablation --seconds 100 --threads 1 --parallel 2 --quick
+    python -m benchmarks.sample_quality skin-64 --systems ganaug "previous default" --seconds 250 --features-only
 
 Time: seconds x systems x seeds, and about two minutes of scoring each; the ablation about 85 minutes on two cores.
 Each run is a process: it trains for --seconds, draws samples and scores them. --marks 100 300 scores it at those
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peer_runs import PEERS, WITHOUT_SAMPLES, peer_pythons
-from benchmarks.recipes import ABLATION, PLAIN
+from benchmarks.recipes import ABLATION, PHOTOS, PLAIN
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, run_isolated
 from benchmarks.sample_quality_job import Job, run_job
 from benchmarks.sample_quality_page import write_quality_page
@@ -46,7 +47,13 @@ def plan_jobs(options: argparse.Namespace) -> list[Job]:
     """A job for each system and seed. Exits on a system that is not known, or a peer without its Python."""
     pythons = peer_pythons(options.peer_python)
     peers = [name for name in PEERS if name not in WITHOUT_SAMPLES]
-    known: dict[str, dict[str, Any]] = {"ganaug": {}, "plain": PLAIN, **ABLATION, **{name: {} for name in peers}}
+    known: dict[str, dict[str, Any]] = {
+        "ganaug": {},
+        "plain": PLAIN,
+        **ABLATION,
+        **PHOTOS,
+        **{name: {} for name in peers},
+    }
     names = [*options.systems, *(["ganaug", *ABLATION] if options.ablation else [])]
     for name in names:
         if name not in known:
@@ -63,7 +70,17 @@ def plan_jobs(options: argparse.Namespace) -> list[Job]:
         systems = {f"{name} {options.params}": {**params, **changed} for name, params in systems.items()}
     shared = {
         name: getattr(options, name)
-        for name in ("set", "seconds", "marks", "samples_per_class", "threads", "quick", "name", "smoke")
+        for name in (
+            "set",
+            "seconds",
+            "marks",
+            "samples_per_class",
+            "threads",
+            "quick",
+            "features_only",
+            "name",
+            "smoke",
+        )
     }
     return [
         Job(
@@ -107,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--marks", type=float, nargs="*", default=[], help="earlier seconds at which to score, too")
     parser.add_argument("--samples-per-class", type=int, default=500)
     parser.add_argument("--parallel", type=int, default=1, help="runs at the same time")
-    parser.add_argument("--quick", action="store_true", help="a smaller classifier and no features")
+    judged = parser.add_mutually_exclusive_group()
+    judged.add_argument("--quick", action="store_true", help="a smaller classifier and no features")
+    judged.add_argument("--features-only", action="store_true", help="no classifiers, which take minutes to train")
     parser.add_argument("--peer-python", nargs="*", default=[], metavar="NAME=PATH")
     parser.add_argument("--name", default="default", help="folder of these runs in the cache")
     parser.add_argument("--title", default="Quality of samples")

@@ -30,6 +30,7 @@ class Job:
     samples_per_class: int
     threads: int
     quick: bool
+    features_only: bool
     peer_python: str | None
     data: str
     cache: str
@@ -54,7 +55,7 @@ def run_job(fields: Mapping[str, Any]) -> dict[str, Any]:
     job = Job(**fields)
     split = load_split(job.set, Path(job.data))
     stages = train_peer(job, split) if job.peer_python else train_ganaug(job, split)
-    judge = Judge(split, Path(job.cache), quick=job.quick, smoke=job.smoke)
+    judge = Judge(split, Path(job.cache), quick=job.quick, features_only=job.features_only, smoke=job.smoke)
     curve = [about | judge.score(samples, seed=job.seed) for about, samples in stages]
     save_result(job, curve)
     if job.has_sampling_variants:

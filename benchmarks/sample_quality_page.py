@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from benchmarks.runner import write_page, write_whole
@@ -43,7 +44,18 @@ CLASS = {
 }
 INTEGERS = ("n", *COST)
 DETAILED_SYSTEMS = ("ganaug", "plain", "mimicry", "torchgan")  # with a table by class
-STORED_FIELDS = ("set", "system", "params", "seed", "seconds", "marks", "samples_per_class", "threads", "quick")
+STORED_FIELDS = (
+    "set",
+    "system",
+    "params",
+    "seed",
+    "seconds",
+    "marks",
+    "samples_per_class",
+    "threads",
+    "quick",
+    "features_only",
+)
 Run = dict[str, Any]
 
 
@@ -51,10 +63,10 @@ def write_quality_page(options: argparse.Namespace, folder: Path) -> Path:
     """Write the page and its JSON from the runs in `folder`, as they were after `options.seconds` of training."""
     files = sorted(folder.glob("*.json"))
     runs = [run for path in files for run in runs_until(options.seconds, json.loads(path.read_text()))]
-    if len({(run["job"]["threads"], run["job"]["quick"]) for run in runs}) != 1:
+    if len({tuple(run["job"][name] for name in ("threads", "quick", "features_only")) for run in runs}) != 1:
         raise SystemExit(
-            f"{folder}: has no runs of {options.seconds:g} s, or runs with different --threads or --quick, which do "
-            "not go into one table. Choose another --name."
+            f"{folder}: has no runs of {options.seconds:g} s, or runs with different --threads, --quick or "
+            "--features-only, which do not go into one table. Choose another --name."
         )
     systems: dict[str, list[Run]] = {}
     for run in runs:
@@ -84,7 +96,7 @@ def runs_until(seconds: float, run: Run) -> list[Run]:
     if seconds not in marks:
         return []
     end = marks.index(seconds)
-    job = {name: run["job"][name] for name in STORED_FIELDS}
+    job = {name: run["job"].get(name, False) for name in STORED_FIELDS}
     return [{"job": {**job, "seconds": seconds, "marks": marks[:end]}, "curve": run["curve"][: end + 1]}]
 
 
@@ -119,5 +131,6 @@ def _cell(values: Iterable[float | None], key: str) -> str:
 
 
 def _mean_cas(runs: list[Run]) -> float:
-    """Mean CAS over seeds, by which rows are sorted."""
-    return float(sum(run["curve"][-1]["overall"]["cas"] for run in runs) / len(runs))
+    """Mean CAS over seeds, by which rows are sorted; without classifiers, the negative mean KID."""
+    scores = [run["curve"][-1]["overall"] for run in runs]
+    return fmean(score["cas"] if "cas" in score else -score["kid"] for score in scores)

@@ -30,6 +30,7 @@ from ganaug.models.networks.blocks import (
 )
 from ganaug.models.networks.haar import N_BANDS, split_bands
 
+DETAIL_WEIGHT = 2.0  # in photos, differences of neighboring pixels are small
 INITIAL_STD = 0.02  # of weights (Radford et al. 2016, section 4)
 
 
@@ -173,7 +174,8 @@ class DCGANDiscriminator(nn.Module):
     normalization : {"spectral", "batch", "none"}
         "batch" leaves the first layer without normalization (Radford et al. 2016, section 3).
     is_halved : bool, default=False
-        Whether the first layer sees the Haar bands of an image, at half its resolution (Gal et al. 2021).
+        Whether the first layer sees the Haar bands of an image, at half its resolution (Gal et al. 2021); those of fine
+        details with a larger weight.
     gain : float, default=1.0
         Factor of each layer's output. Spectral normalization and leaky ReLU halve a signal in about two layers, and
         with it the generator's gradient; sqrt(2) keeps it.
@@ -211,7 +213,7 @@ class DCGANDiscriminator(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> flattened features (N, D) before the projection head."""
         if self.is_halved:
-            images = split_bands(images)
+            images = split_bands(images, DETAIL_WEIGHT)
         for down in self.downs:
             # in place to save memory: no layer needs its output in the backward pass
             images = leaky_relu_(down(images), 0.2)

@@ -8,6 +8,7 @@ from tests.sets import noise
 def test_bands_are_the_average_and_the_differences_of_a_block():
     block = torch.tensor([[1.0, 2.0], [3.0, 6.0]]).view(1, 1, 2, 2)
     assert split_bands(block).flatten().tolist() == [6.0, -2.0, -3.0, 1.0]
+    assert split_bands(block, 3.0).flatten().tolist() == [6.0, -6.0, -9.0, 3.0]
 
 
 def test_bands_keep_the_distances_between_images():
