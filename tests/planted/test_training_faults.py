@@ -141,6 +141,15 @@ def test_a_standstill_is_found_and_the_generator_slowed_down():
     assert gan.stop_reason_ == "finished"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_a_standstill_is_found_in_every_run_and_never_in_a_healthy_one(seed):
+    fading = dataclasses.replace(NETWORKS["dcgan"], discriminator=FadingDiscriminator)
+    gan = small_augmenter(network=fading, steps=200, discriminator_lr=1e-7, random_state=seed).fit(clothes())
+    assert "standstill" in symptoms(gan)
+    assert "standstill" not in symptoms(small_augmenter(steps=200, random_state=seed).fit(clothes()))
+
+
 def test_learning_rates_recover_after_a_nan(tmp_path):
     factors = {}
 
