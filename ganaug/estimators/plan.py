@@ -8,6 +8,7 @@ import torch
 
 from ganaug._runtime.python_values import as_python
 from ganaug.datasets.holdout import MIN_VALIDATION_IMAGES
+from ganaug.estimators.expected_quality import describe_expectation
 from ganaug.estimators.parameters import copy_recipe
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
@@ -44,6 +45,9 @@ class Plan:
         Class name -> number of images that training does not see.
     reasons : mapping
         Name of a choice that ganaug made -> why.
+    expected : str or None
+        What quality a measured fit of similar images had after about the same time on a CPU. None: nothing similar was
+        measured, or steps end the fit.
     """
 
     network: Any
@@ -54,6 +58,7 @@ class Plan:
     recipe: TrainingRecipe
     validation: Mapping[str, int]
     reasons: Mapping[str, str]
+    expected: str | None = None
 
     def __str__(self) -> str:
         choices = {
@@ -71,7 +76,8 @@ class Plan:
             f"{self.reasons.get(name, 'set by you')}."
             for name, value in choices.items()
         ]
-        return "\n".join([*lines, f"validation: {self.reasons['validation']}."])
+        lines.append(f"validation: {self.reasons['validation']}.")
+        return "\n".join([*lines, *([] if self.expected is None else [f"expected: {self.expected}."])])
 
 
 class _Choices:
@@ -162,6 +168,7 @@ def make_plan(
         chosen_recipe,
         counts,
         choices.reasons,
+        _expected_quality(train, device, params, values),
     )
 
 
@@ -184,6 +191,16 @@ def _choose_networks(choices: _Choices, height: int, width: int) -> None:
         reason = f"above {SMALL} pixels the generator learns half as fast, so that the discriminator can follow"
     choices.choose("generator_lr", rate_of_generator, reason)
     choices.choose("discriminator_lr", DEFAULT_LR, reason)
+
+
+def _expected_quality(
+    images: LabeledImages, device: torch.device, params: Mapping[str, Any], values: Mapping[str, Any]
+) -> str | None:
+    """Return what a fit with the default networks was measured to reach in the time budget on this many cores."""
+    has_default_networks = params["network"] == "auto" and params["loss"] == "hinge"
+    if device.type != "cpu" or values["n_steps"] is not None or not has_default_networks:
+        return None
+    return describe_expectation(images.shape, params["time_budget"] * torch.get_num_threads())
 
 
 def _choose_precision(choices: _Choices, device: torch.device, *, is_vector: bool) -> None:
