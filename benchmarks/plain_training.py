@@ -2,10 +2,10 @@
 
     python -m benchmarks.plain_training fashion-mnist-lt:500:50 cifar10-lt:500:50 sign-digits:80:8
     python -m benchmarks.plain_training bccd:400:1 skin:1000:1 --image-size 64
-    python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifier resnet18 --seeds 0 1 2
+    python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifiers cnn resnet18 --seeds 0 1 2
 
 Time: for each set and seed one run of `augment` of --seconds, a generator of 0.6 times --seconds, and five trainings of
-half a minute on one core.
+half a minute on one core (ResNet-18: three minutes at 28 pixels).
 An ordinary training shuffles the folder, without class weights, sampling weights or alterations of its own. All
 folders are trained on for the same number of steps with the same seeds. A seed draws the images, which classes are
 rare, the generators and the weights. What is in the cache (folder --name) is not repeated.
@@ -37,7 +37,8 @@ from benchmarks.subsets import SetSpec, add_set_options, draw_subset, parse_set
 from benchmarks.tables import markdown_table, mean_interval
 from ganaug import GANAugmenter, LabeledImages, TrainingRecipe, augment_folder, read_folder, write_folder
 from ganaug._runtime.randomness import derive
-from ganaug.evaluation import CLASSIFIERS, CNN
+from ganaug.evaluation import CNN
+from ganaug.evaluation.networks import ResNet18
 from ganaug.evaluation.training_set import TrainingSet
 from ganaug.sampling.composition import alter_images, balanced_targets, compose, split_additions
 
@@ -97,11 +98,11 @@ def unfitted_generator(seconds: float, seed: int, options: argparse.Namespace) -
 
 
 def score(
-    train: LabeledImages, test: LabeledImages, counts: dict[str, int], seed: int, options: Any
+    name: str, train: LabeledImages, test: LabeledImages, counts: dict[str, int], seed: int, options: Any
 ) -> dict[str, float]:
-    """Scores, in points, of an ordinary training on `train`."""
-    classifier: Any = CLASSIFIERS[options.classifier]
-    if options.classifier == "cnn":
+    """Scores, in points, of an ordinary training of classifier `name` on `train`."""
+    classifier: Any = ResNet18(steps=options.resnet_steps)
+    if name == "cnn":
         classifier = CNN(steps=options.steps, first_stride=options.first_stride)
     predict = classifier(TrainingSet.from_images(train), None, derive(seed, "plain"))
     order = [train.classes.index(name) for name in test.classes]
@@ -116,26 +117,33 @@ def score(
     }
 
 
-def run_set(spec: SetSpec, seed: int, path: Path, options: argparse.Namespace) -> Run:
-    """Scores of every folder for one draw of a set; those at `path` are kept."""
-    run: Run = json.loads(path.read_text()) if path.exists() else {"seed": seed, "scores": {}, "facts": {}}
-    missing = [name for name in FOLDERS if name not in run["scores"]]
+def run_set(spec: SetSpec, seed: int, paths: dict[str, Path], options: argparse.Namespace) -> dict[str, Run]:
+    """Scores of every folder for one draw of a set, by each classifier; those at `paths` are kept."""
+    runs: dict[str, Run] = {
+        name: json.loads(path.read_text()) if path.exists() else {"seed": seed, "scores": {}, "facts": {}}
+        for name, path in paths.items()
+    }
+    missing = [name for name in FOLDERS if any(name not in run["scores"] for run in runs.values())]
     if not missing:
-        return run
+        return runs
     train, _, test = draw_subset(spec, seed, options)
+    folder = next(iter(paths.values())).with_suffix("")
     for name in missing:
-        began = time.perf_counter()
-        images, facts = training_images(name, train, path.with_suffix(""), seed, options)
-        run["scores"][name] = score(images, test, train.counts, seed, options)
-        run["facts"][name] = facts
-        scores = ", ".join(f"{value:.1f}" for value in run["scores"][name].values())
-        progress(f"{path.stem} {name}: {scores}; {time.perf_counter() - began:.0f} s")
-        write_whole(path, json.dumps(run) + "\n")
-    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-    return run
+        images, facts = training_images(name, train, folder, seed, options)
+        for classifier, run in runs.items():
+            if name in run["scores"]:
+                continue
+            began = time.perf_counter()
+            run["scores"][name] = score(classifier, images, test, train.counts, seed, options)
+            run["facts"][name] = facts
+            scores = ", ".join(f"{value:.1f}" for value in run["scores"][name].values())
+            progress(f"{paths[classifier].stem} {name}: {scores}; {time.perf_counter() - began:.0f} s")
+            write_whole(paths[classifier], json.dumps(run) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    return runs
 
 
-def set_rows(spec: SetSpec, runs: Sequence[Run]) -> list[list[str]]:
+def set_rows(spec: SetSpec, classifier: str, runs: Sequence[Run]) -> list[list[str]]:
     """A row for each folder: scores, and the difference of the default from it."""
     rows = []
     for name in FOLDERS:
@@ -145,6 +153,7 @@ def set_rows(spec: SetSpec, runs: Sequence[Run]) -> list[list[str]]:
         rows.append(
             [
                 f"{spec.name}, {spec.sizes}",
+                classifier,
                 str(len(runs)),
                 name,
                 *cells,
@@ -176,8 +185,9 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser = program_parser("plain_training", __doc__, threads=1)
     parser.add_argument("sets", nargs="*", default=["fashion-mnist-lt"], help="NAME or NAME:N_MAX:RATIO")
     parser.add_argument("--seconds", type=float, default=300, help="time budget of each `augment`")
-    parser.add_argument("--classifier", choices=["cnn", "resnet18"], default="cnn")
+    parser.add_argument("--classifiers", nargs="+", choices=["cnn", "resnet18"], default=["cnn"])
     parser.add_argument("--steps", type=int, default=1500, help="of the CNN")
+    parser.add_argument("--resnet-steps", type=int, default=800, help="of ResNet-18")
     parser.add_argument("--first-stride", type=int, default=2, help="of the CNN; 2 costs a third of 1")
     parser.add_argument("--name", default="default", help="folder of these runs in the cache")
     add_set_options(parser)
@@ -189,22 +199,25 @@ def main(argv: Sequence[str] | None = None) -> Path:
     specs = [parse_set(text, options) for text in options.sets]
     scores: list[list[str]] = []
     choices: list[list[str]] = []
-    runs: dict[SetSpec, list[Run]] = {spec: [] for spec in specs}
+    runs: dict[tuple[SetSpec, str], list[Run]] = {key: [] for key in product(specs, options.classifiers)}
     for seed, spec in product(options.seeds, specs):
-        path = folder / f"{spec.stem}_{options.classifier}_{seed}.json"
-        runs[spec].append(run_set(spec, seed, path, options))
-    for spec, of_set in runs.items():
-        scores += set_rows(spec, of_set)
-        choices += choice_rows(spec, of_set)
-    head = ["set", "draws", "folder", *MEASURES, "default over it, macro F1"]
+        paths = {name: folder / f"{spec.stem}_{name}_{seed}.json" for name in options.classifiers}
+        for name, run in run_set(spec, seed, paths, options).items():
+            runs[spec, name].append(run)
+    for (spec, name), of_set in runs.items():
+        scores += set_rows(spec, name, of_set)
+        choices += choice_rows(spec, of_set) if name == options.classifiers[0] else []
+    head = ["set", "classifier", "draws", "folder", *MEASURES, "default over it, macro F1"]
     chosen = ["set", "draw", "balance", "copies", "share", "synthetic images", "seconds"]
     body = [*markdown_table(head, scores), "", "What the default chose:", "", *markdown_table(chosen, choices)]
+    steps = {"cnn": options.steps, "resnet18": options.resnet_steps}
+    trainings = " and ".join(f"{name}, {steps[name]} steps" for name in options.classifiers)
     about = (
-        f"An ordinary training ({options.classifier}, {options.steps} steps of 64 images for every folder, no weights) "
+        f"An ordinary training ({trainings} of 64 images for every folder, no weights) "
         f"on each folder; time budget of each `augment` {options.seconds:g} s. Points, with 95 % intervals over draws."
     )
     page = write_page(options, f"Plain training on the folder: {', '.join(options.sets)}", about, body)
-    stored = {f"{spec.stem}_{options.classifier}": of_set for spec, of_set in runs.items()}
+    stored = {f"{spec.stem}_{name}": of_set for (spec, name), of_set in runs.items()}
     write_whole(page.with_suffix(".json"), json.dumps(stored, separators=(",", ":")) + "\n")
     return page
 
