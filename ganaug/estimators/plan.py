@@ -128,23 +128,7 @@ def make_plan(
     _, height, width = train.shape
     is_vector = min(height, width) < MIN_IMAGE_SIZE
     _choose_networks(choices, height, width)
-    if len(train) < 64:
-        choices.choose("batch_size", 16, f"{len(train):,} images to draw from")
-    elif is_vector or max(height, width) <= SMALL:
-        choices.choose("batch_size", 64, f"{len(train):,} images to draw from")
-    else:
-        choices.choose("batch_size", 32, f"more steps in the same time for images of more than {SMALL} pixels")
-    batch_size = choices.values["batch_size"]
-    if params["time_budget"] is not None and params["n_steps"] is None:
-        choices.values["n_steps"] = None
-        choices.reasons["n_steps"] = f"the time budget of {params['time_budget']:g} s ends the fit"
-    else:
-        n_shown = 600_000 + 150 * len(train)
-        # a multiple of the default check_every, so that training ends with a check
-        n_steps = min(MAX_STEPS, max(MIN_STEPS, round(n_shown / batch_size / 500) * 500))
-        choices.choose(
-            "n_steps", n_steps, f"{len(train):,} images, {n_steps * batch_size:,} shown if no check stops it"
-        )
+    batch_size = _choose_length(choices, train, is_vector=is_vector)
     names, reason = (None, "plain vectors have no pixels to move") if is_vector else _augmentation(train)
     choices.choose("augmentation", names, reason)
     half_life = batch_size * 10_000 / 32
@@ -201,6 +185,27 @@ def _expected_quality(
     if device.type != "cpu" or values["n_steps"] is not None or not has_default_networks:
         return None
     return describe_expectation(images.shape, params["time_budget"] * torch.get_num_threads())
+
+
+def _choose_length(choices: _Choices, train: LabeledImages, *, is_vector: bool) -> int:
+    """Choose the batch size, which is returned, and the number of steps."""
+    if len(train) < 64:
+        choices.choose("batch_size", 16, f"{len(train):,} images to draw from")
+    elif is_vector or max(train.shape[1:]) <= SMALL:
+        choices.choose("batch_size", 64, f"{len(train):,} images to draw from")
+    else:
+        choices.choose("batch_size", 32, f"more steps in the same time for images of more than {SMALL} pixels")
+    batch_size: int = choices.values["batch_size"]
+    budget = choices.params["time_budget"]
+    if budget is not None and choices.params["n_steps"] is None:
+        choices.values["n_steps"] = None
+        choices.reasons["n_steps"] = f"the time budget of {budget:g} s ends the fit"
+        return batch_size
+    n_shown = 600_000 + 150 * len(train)
+    # a multiple of the default check_every, so that training ends with a check
+    n_steps = min(MAX_STEPS, max(MIN_STEPS, round(n_shown / batch_size / 500) * 500))
+    choices.choose("n_steps", n_steps, f"{len(train):,} images, {n_steps * batch_size:,} shown if no check stops it")
+    return batch_size
 
 
 def _choose_precision(choices: _Choices, device: torch.device, *, is_vector: bool) -> None:
