@@ -5,7 +5,7 @@
     python -m benchmarks.plain_training fashion-mnist-lt:500:50 --classifiers cnn resnet18 --seeds 0 1 2
 
 Time: for each set and seed one run of `augment` of --seconds, a generator of 0.6 times --seconds, and five trainings of
-half a minute on one core (ResNet-18: three minutes at 28 pixels).
+half a minute on one core (ResNet-18: up to 20 minutes at 28 pixels).
 An ordinary training shuffles the folder, without class weights, sampling weights or alterations of its own. All
 folders are trained on for the same number of steps with the same seeds. A seed draws the images, which classes are
 rare, the generators and the weights. What is in the cache (folder --name) is not repeated.

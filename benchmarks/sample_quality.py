@@ -27,7 +27,7 @@ from benchmarks.peer_runs import PEERS, WITHOUT_SAMPLES, peer_pythons
 from benchmarks.recipes import ABLATION, PHOTOS, PLAIN
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, run_isolated
 from benchmarks.sample_quality_job import Job, run_job
-from benchmarks.sample_quality_page import write_quality_page
+from benchmarks.sample_quality_page import RUN_OPTIONS, write_quality_page
 from benchmarks.splits import SPLITS
 
 SMOKE = {
@@ -68,20 +68,7 @@ def plan_jobs(options: argparse.Namespace) -> list[Job]:
             raise SystemExit("--params changes ganaug only: run the other systems without it.")
         changed = json.loads(options.params)
         systems = {f"{name} {options.params}": {**params, **changed} for name, params in systems.items()}
-    shared = {
-        name: getattr(options, name)
-        for name in (
-            "set",
-            "seconds",
-            "marks",
-            "samples_per_class",
-            "threads",
-            "quick",
-            "features_only",
-            "name",
-            "smoke",
-        )
-    }
+    shared = {name: getattr(options, name) for name in (*RUN_OPTIONS, "name", "smoke")}
     return [
         Job(
             system=name,

@@ -44,18 +44,8 @@ CLASS = {
 }
 INTEGERS = ("n", *COST)
 DETAILED_SYSTEMS = ("ganaug", "plain", "mimicry", "torchgan")  # with a table by class
-STORED_FIELDS = (
-    "set",
-    "system",
-    "params",
-    "seed",
-    "seconds",
-    "marks",
-    "samples_per_class",
-    "threads",
-    "quick",
-    "features_only",
-)
+RUN_OPTIONS = ("set", "seconds", "marks", "samples_per_class", "threads", "quick", "features_only")
+STORED_FIELDS = ("system", "params", "seed", *RUN_OPTIONS)
 Run = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ The rows of `MEASURED` are results of ``python -m benchmarks.sample_quality``.
 import math
 from dataclasses import dataclass
 
-MAX_SIZE_RATIO = 1.5  # between the sides of images that are compared
+MAX_SIZE_RATIO = 1.5  # of the heights and widths that are compared
 SECONDS_PER_MINUTE = 60
 
 

@@ -274,8 +274,9 @@ class Health:
         if accuracy > SYMPTOMS["discriminator-ahead"].threshold and self._is_new("discriminator-ahead"):
             return "discriminator-ahead", accuracy, ""
         signal = max(relative.get(name, math.inf) for name in SIGNAL)
-        if signal < SYMPTOMS["standstill"].threshold and self.stalled_checks >= STALLED_CHECKS:
-            return ("standstill", signal, "") if self._is_new("standstill") else None
+        is_stalled = self.stalled_checks >= STALLED_CHECKS
+        if signal < SYMPTOMS["standstill"].threshold and is_stalled and self._is_new("standstill"):
+            return "standstill", signal, ""
         return None
 
     def _is_new(self, name: str) -> bool:

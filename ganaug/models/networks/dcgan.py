@@ -13,6 +13,7 @@ References
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise, product
 
 import torch
@@ -28,7 +29,7 @@ from ganaug.models.networks.blocks import (
     upsampling_plan,
     with_normalization,
 )
-from ganaug.models.networks.haar import N_BANDS, split_bands
+from ganaug.models.networks.haar import N_BANDS, HaarTransform
 
 DETAIL_WEIGHT = 2.0  # in photos, differences of neighboring pixels are small
 INITIAL_STD = 0.02  # of weights (Radford et al. 2016, section 4)
@@ -80,8 +81,7 @@ class SmoothUpsampling(nn.Module):
 
 def _sum_of_shifted(weights: Tensor) -> Tensor:
     """(..., k, k) -> (..., k + 1, k + 1): the sum of the weights shifted by 0 and 1 pixels in each direction."""
-    parts = (pad(weights, (x, 1 - x, y, 1 - y)) for y, x in product((0, 1), (0, 1)))
-    return sum(parts, start=torch.zeros((), dtype=weights.dtype, device=weights.device))
+    return reduce(torch.add, (pad(weights, (x, 1 - x, y, 1 - y)) for y, x in product((0, 1), (0, 1))))
 
 
 def _transposed(before: int, after: int) -> nn.Module:
@@ -192,7 +192,8 @@ class DCGANDiscriminator(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.is_halved, self.gain = is_halved, gain
+        self.gain = gain
+        self.stem = HaarTransform(shape[0], DETAIL_WEIGHT) if is_halved else nn.Identity()
         inner = _halved(shape) if is_halved else shape
         n_halvings = max(1, round(math.log2(min(inner[1:]) / 4)))
         channels = [inner[0], *(width * 2 ** min(3, stage) for stage in range(n_halvings))]
@@ -212,8 +213,7 @@ class DCGANDiscriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) -> flattened features (N, D) before the projection head."""
-        if self.is_halved:
-            images = split_bands(images, DETAIL_WEIGHT)
+        images = self.stem(images)
         for down in self.downs:
             # in place to save memory: no layer needs its output in the backward pass
             images = leaky_relu_(down(images), 0.2)

@@ -7,7 +7,7 @@ References
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 N_BANDS = 4
@@ -15,34 +15,37 @@ N_BANDS = 4
 MATRIX = ((1, 1, 1, 1), (1, -1, 1, -1), (1, 1, -1, -1), (1, -1, -1, 1))
 
 
-def split_bands(images: Tensor, detail_weight: float = 1.0) -> Tensor:
-    """Transform each block of 2 x 2 pixels to its average and three differences.
+class HaarTransform(nn.Module):
+    """Transforms each block of 2 x 2 pixels to its average and three differences. Nothing is trained.
 
     Parameters
     ----------
-    images : Tensor of shape (N, C, H, W)
-        The last row and column are repeated where H or W is odd.
+    n_channels : int
+        C of the images.
     detail_weight : float, default=1.0
-        Factor of the differences.
-
-    Returns
-    -------
-    Tensor of shape (N, 4 C, H / 2, W / 2)
-        The four bands of each channel. With a weight of 1 the transform is orthonormal: it keeps distances between
-        images.
+        Factor of the differences. With 1, the transform is orthonormal: it keeps distances between images.
 
     Examples
     --------
     >>> import torch
-    >>> from ganaug.models.networks.haar import split_bands
-    >>> split_bands(torch.full((1, 1, 2, 2), 3.0)).flatten()
+    >>> from ganaug.models.networks.haar import HaarTransform
+    >>> HaarTransform(1)(torch.full((1, 1, 2, 2), 3.0)).flatten()
     tensor([6., 0., 0., 0.])
     """
-    height, width = images.shape[2:]
-    if height % 2 or width % 2:
-        images = pad(images, (0, width % 2, 0, height % 2), mode="replicate")
-    n_channels = images.shape[1]
-    matrix = torch.tensor(MATRIX, dtype=images.dtype, device=images.device) / 2
-    matrix[1:] *= detail_weight
-    filters = matrix.view(N_BANDS, 1, 2, 2).repeat(n_channels, 1, 1, 1)
-    return conv2d(images, filters, stride=2, groups=n_channels)
+
+    filters: Tensor
+
+    def __init__(self, n_channels: int, detail_weight: float = 1.0) -> None:
+        super().__init__()
+        matrix = torch.tensor(MATRIX, dtype=torch.float32) / 2
+        matrix[1:] *= detail_weight
+        filters = matrix.view(N_BANDS, 1, 2, 2).repeat(n_channels, 1, 1, 1)
+        # a buffer, so that they are on the device of the images; constant, so not part of a checkpoint
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 4 C, H / 2, W / 2). The last row and column are repeated where H or W is odd."""
+        n_channels, height, width = images.shape[1:]
+        if height % 2 or width % 2:
+            images = pad(images, (0, width % 2, 0, height % 2), mode="replicate")
+        return conv2d(images, self.filters, stride=2, groups=n_channels)
