@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 MAX_SIZE_RATIO = 1.5  # of the heights and widths that are compared
+MIN_TIME_RATIO = 0.5  # a fit of less than this part of a measured one reaches less
 SECONDS_PER_MINUTE = 60
 
 
@@ -79,12 +80,13 @@ def describe_expectation(shape: tuple[int, int, int], core_seconds: float) -> st
         return None
     # ratios of times matter, not differences
     nearest = min(similar, key=lambda fit: abs(math.log(fit.core_seconds / core_seconds)))
-    accuracy = ""
+    is_shorter = core_seconds < nearest.core_seconds * MIN_TIME_RATIO
+    word, accuracy = "below" if is_shorter else "about", ""
     if nearest.label_accuracy is not None:
-        accuracy = f", label accuracy about {nearest.label_accuracy:.2f} of theirs"
+        accuracy = f", label accuracy {word} {nearest.label_accuracy:.2f} of theirs"
     minutes, yours = (round(seconds / SECONDS_PER_MINUTE) for seconds in (nearest.core_seconds, core_seconds))
     return (
-        f"coverage about {nearest.coverage:.2f} of that of real images{accuracy}: measured on {nearest.data} "
+        f"coverage {word} {nearest.coverage:.2f} of that of real images{accuracy}: measured on {nearest.data} "
         f"({nearest.side}x{nearest.side}, {nearest.n_images:,} images) after {minutes} minutes of one core, and yours "
         f"is {yours}"
     )

@@ -45,6 +45,13 @@ def test_the_nearest_time_is_described():
     assert "yours is 50" in long
 
 
+def test_a_much_shorter_fit_is_not_promised_what_a_measured_one_reached():
+    text = describe_expectation((1, 28, 28), 60)
+    assert "coverage below 0.84" in text
+    assert "label accuracy below 1.00" in text
+    assert "about" not in text
+
+
 def test_nothing_is_said_of_other_sizes_and_channels():
     assert describe_expectation((1, 128, 128), 600) is None
     assert describe_expectation((4, 32, 32), 600) is None
