@@ -20,28 +20,30 @@ def report_value(report: ReportDict, subject: str, metric: str, field: str = "va
     return rows[0][field] if rows else None
 
 
-def summary_table(runs: Sequence[dict[str, Any]]) -> list[str]:
+def summary_table(runs: Sequence[dict[str, Any]], *, headroom: bool) -> list[str]:
     """A row for each set: the best training without synthetic images, and the gain of each use of more images."""
     cells: dict[tuple[str, int, float], list[dict[str, Any]]] = {}
     for run in runs:
         cells.setdefault((run["name"], run["n_max"], run["ratio"]), []).append(run)
     uses = ["verdict followed", "10%", "25%", "50%", "filled"]
-    head = ["set", "n_max", "ratio", "seeds", "real only", "best baseline", *uses, f"headroom: {uses[0]}", *uses[1:]]
-    head += ["verdicts", "synthetic used", "headroom: synthetic used"]
+    head = ["set", "n_max", "ratio", "seeds", "real only", "best baseline", *uses, "verdicts", "synthetic used"]
+    if headroom:
+        head += [f"headroom: {uses[0]}", *uses[1:], "headroom: synthetic used"]
     rows = []
     for (name, n_max, ratio), members in cells.items():
-        reports, headroom = [run["ganaug"] for run in members], [run["headroom"] for run in members]
+        reports = [run["ganaug"] for run in members]
         verdicts = [report["verdict"] for report in reports]
-        rows.append(
-            [
-                *(name, str(n_max), f"{ratio:g}", str(len(members))),
-                *(_points(reports, method, ACCURACY) for method in ("real only", "best baseline")),
-                *(_points(reports, use, GAIN) for use in (FOLLOWED, *SHARES)),
-                *(_points(headroom, use, GAIN) for use in (FOLLOWED, *SHARES)),
-                ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts))),
-                *(_synthetic_choices(reports), _synthetic_choices(headroom)),
-            ]
-        )
+        row = [
+            *(name, str(n_max), f"{ratio:g}", str(len(members))),
+            *(_points(reports, method, ACCURACY) for method in ("real only", "best baseline")),
+            *(_points(reports, use, GAIN) for use in (FOLLOWED, *SHARES)),
+            ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts))),
+            _synthetic_choices(reports),
+        ]
+        if headroom:
+            pools = [run["headroom"] for run in members]
+            row += [*(_points(pools, use, GAIN) for use in (FOLLOWED, *SHARES)), _synthetic_choices(pools)]
+        rows.append(row)
     return markdown_table(head, rows)
 
 

@@ -20,6 +20,7 @@ from ganaug import GANAugmenter, LabeledImages, read_folder, write_folder
 from ganaug.cli.main import main
 from ganaug.datasets.embedded import fashion_mnist_lt
 from ganaug.io.provenance import is_marked
+from tests.processes import ganaug
 from tests.sets import FILL, hashes, tones
 
 QUICK = (
@@ -28,11 +29,6 @@ QUICK = (
 )
 
 UNJUDGED = (*QUICK, "--no-report")
-
-
-def ganaug(*arguments, cwd=None, **options):
-    command = [sys.executable, "-m", "ganaug", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240, check=False, **options)
 
 
 def in_this_process(*arguments):
@@ -249,7 +245,9 @@ def test_a_time_budget_ends_training(data, tmp_path):
     assert time.monotonic() - start < 60
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_fit_is_saved_and_resumes_to_the_same_model(data, tmp_path, number, status):
     run, options = tmp_path / "run", ("--param", "recipe.check_every=1000", *QUICK)
     command = [sys.executable, "-m", "ganaug", "fit", data, "--run", run, "--steps", "1000000", *options]
@@ -282,7 +280,7 @@ def test_a_killed_augment_resumes(data, tmp_path):
     assert read_folder(out).counts == {"bright": 14, "dark": 14}
 
 
-@pytest.mark.parametrize("shard_format", ["folder", "tar"])
+@pytest.mark.parametrize("shard_format", ["folder", pytest.param("tar", marks=pytest.mark.slow)])
 def test_a_shard_killed_while_it_is_written_is_rewritten_to_the_same_bytes(data, tmp_path, shard_format):
     run, options = tmp_path / "run", ("--per-class", 3000, "--shards", 2, "--as", shard_format)
     assert ganaug("fit", data, "--run", run, "--steps", 4, *QUICK).returncode == 0

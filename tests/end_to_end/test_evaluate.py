@@ -7,8 +7,9 @@ import torch
 
 from ganaug import GANAugmenter, LabeledImages, write_folder
 from ganaug.evaluation import CLASSIFIERS, CNN
-from tests.end_to_end.test_cli import QUICK, ganaug, in_this_process
+from tests.end_to_end.test_cli import QUICK, in_this_process
 from tests.planted.test_utility_verdict import digits
+from tests.processes import ganaug
 
 ONE_TRAINING = ("--seeds", "1", "--shares", "0.25", "--steps", "4", "--time-budget", "6s", *QUICK)
 
@@ -30,7 +31,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_classifier(monkeypatch):
     """Trainings in this process are short."""
-    monkeypatch.setitem(CLASSIFIERS, "cnn", CNN(steps=60, width=8))
+    monkeypatch.setitem(CLASSIFIERS, "cnn", CNN(steps=30, width=8))
 
 
 def test_harm_is_in_the_report_the_json_and_the_exit_status(folders, tmp_path):

@@ -1,8 +1,6 @@
 """`ganaug report` in a process of its own, on folders with and without attributes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +11,13 @@ from ganaug import LabeledImages, write_folder
 from ganaug.metrics.diversity import DIVERSITY_METRICS
 from tests.planted.test_bias import drawn as with_attributes
 from tests.planted.test_diversity import copies, drawn
+from tests.processes import ganaug
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ganaug", "report", *map(str, arguments), "--features", "pixels"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    return ganaug("report", *arguments, "--features", "pixels")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from ganaug import read_folder
 from ganaug.errors import DataError
 from ganaug.io.preflight import inspect_folder
 from ganaug.io.store import open_store
-from tests.faults.processes import run_command
+from tests.processes import run_command
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 THOUSAND_ZEROS = zlib.compress(b"\0" * 1000)

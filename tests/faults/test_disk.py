@@ -15,7 +15,7 @@ from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file
 from ganaug.io.preflight import FolderInspection
 from tests.end_to_end.test_cli import QUICK, folder_of, in_this_process
-from tests.faults.processes import run_command
+from tests.processes import run_command
 from tests.sets import MIX, hashes
 
 ROOT = os.geteuid() == 0

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.faults.processes import limited_memory
 from tests.faults.targets import TARGETS, seeds
+from tests.processes import limited_memory
 
 SEEDS = seeds()
 HOSTILE = [None, True, 0, -1, 2**63, 1e308, "", "../x", "/etc/passwd", "a\x00", [], {}, [[[]]], {"dict": []}, "\ud800"]

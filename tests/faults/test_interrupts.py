@@ -13,12 +13,13 @@ import pytest
 from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
 from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
-from tests.faults.processes import run_command, start_command
 from tests.faults.test_kills import steps_done
+from tests.processes import run_command, start_command
 from tests.sets import hashes
 
 # one thread as in `run_command`: sums in another order differ in their last bits
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+SIGTERM = pytest.param(signal.SIGTERM, marks=pytest.mark.slow)  # handled as SIGINT is
 ENDLESS = ["--steps", "100000", "--param", "recipe.check_every=1000", *QUICK]
 
 
@@ -85,7 +86,7 @@ def test_sigterm_to_the_whole_process_group(data, tmp_path):
     assert_resumes(data, run, tmp_path / "log")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, SIGTERM])
 def test_a_second_signal_during_saving_exits_at_once_and_damages_nothing(data, tmp_path, number):
     run, log = tmp_path / "run", tmp_path / "log"
     frequent_checks = ["--param", "recipe.check_every=4", *QUICK]
@@ -122,7 +123,7 @@ def test_a_run_interrupted_before_its_first_step_can_be_resumed(data, tmp_path):
 MANY_IMAGES = ("--strategy", "dark=2000,bright=2000", "--synthetic-share", "0.5", "--steps", "3", *UNJUDGED)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, SIGTERM])
 @pytest.mark.parametrize("moment", ["samples", "writes", "writes in place"])
 def test_a_signal_during_sampling_or_writing_leaves_nothing_behind(data, tmp_path, moment, number):
     run, log, out = tmp_path / "run", tmp_path / "log", tmp_path / "out"

@@ -11,7 +11,7 @@ from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
 from ganaug.io.store import open_store
 from tests.end_to_end.test_cli import QUICK, folder_of, model_hash
-from tests.faults.processes import kill_command, run_command
+from tests.processes import kill_command, run_command
 from tests.sets import hashes
 
 FEW, HALF, MANY = 5, *(pytest.param(n, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]) for n in (100, 200))

@@ -75,6 +75,7 @@ def test_held_out_real_images_help(seed):
     assert report.facts["share"] > 0
 
 
+@pytest.mark.slow
 def test_noise_is_never_recommended():
     """Uniform noise is so unlike any image that a network separates it, and is hardly harmed by it."""
     train, validation, test = digits(0)

@@ -4,13 +4,16 @@ import contextlib
 import multiprocessing
 import os
 import resource
+import runpy
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.processes", "tests.faults.loaded"])
+CONTEXT.set_forkserver_preload(["tests.processes", "tests.preloaded"])
 
 
 @contextlib.contextmanager
@@ -25,29 +28,48 @@ def limited_memory(n_bytes):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _main(arguments, log, disk_delay, memory):
+def _main(program, arguments, stdout, stderr, environment, cwd, disk_delay, memory):
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(environment)  # that of the process forked from is older
+    os.chdir(cwd)
     fsync = os.fsync
     os.fsync = lambda file: (time.sleep(disk_delay), fsync(file))
-    with open(log, "w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    for path, number in ((stdout, 1), (stderr, 2)):
+        with open(path, "a") as file:
+            os.dup2(file.fileno(), number)
     import torch
 
     from ganaug.cli.main import main
 
     torch.set_num_threads(1)
+    if program is not None:
+        sys.argv = [program, *arguments]
+        runpy.run_path(program, run_name="__main__")
+        return
     with contextlib.nullcontext() if memory is None else limited_memory(memory):
-        sys.exit(main(arguments, standalone_mode=True))
+        sys.exit(main(arguments, prog_name="ganaug", standalone_mode=True))
 
 
-def start_command(*arguments, log, disk_delay=0, memory=None):
+def start_command(*arguments, log, errors=None, cwd=None, disk_delay=0, memory=None, program=None):
     """Start `ganaug ARGUMENTS`, with its output in the file `log`.
 
-    disk_delay: seconds that the disk takes per file. memory: bytes it may use in addition to its imports.
+    program: path of a Python program to start instead. errors: file for stderr, if it is another one. disk_delay:
+    seconds that the disk takes per file. memory: bytes it may use in addition to its imports.
     """
+    files = [str(log), str(errors or log)]
+    for path in files:
+        Path(path).write_text("")
     parts = [str(part) for part in arguments]
-    process = CONTEXT.Process(target=_main, args=(parts, str(log), disk_delay, memory), daemon=True)
+    options = (
+        None if program is None else str(program),
+        parts,
+        *files,
+        dict(os.environ),
+        str(cwd or Path.cwd()),
+        disk_delay,
+        memory,
+    )
+    process = CONTEXT.Process(target=_main, args=options, daemon=program is None)  # a daemon can start no process
     process.start()
     return process
 
@@ -58,6 +80,18 @@ def run_command(*arguments, log, seconds=120, memory=None):
     process.join(seconds)
     assert process.exitcode is not None, f"still running after {seconds} s: {arguments}"
     return process.exitcode, log.read_text()
+
+
+def ganaug(*arguments, cwd=None, seconds=240, program=None):
+    """Run `ganaug ARGUMENTS`, or another program. Returns its exit status, stdout and stderr."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, errors = Path(folder, "stdout"), Path(folder, "stderr")
+        process = start_command(*arguments, log=log, errors=errors, cwd=cwd, program=program)
+        process.join(seconds)
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError(f"still running after {seconds} s: {arguments}\n{errors.read_text()}")
+        return subprocess.CompletedProcess(arguments, process.exitcode, log.read_text(), errors.read_text())
 
 
 def kill_command(*arguments, log, after, is_ready=lambda: True, seconds=60, disk_delay=0):
