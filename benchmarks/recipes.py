@@ -56,9 +56,15 @@ ABLATION: dict[str, dict[str, Any]] = {
     "learning rates: cosine to a tenth": {"lr_decay_images": SCHEDULED_IMAGES, "final_lr_ratio": 0.1},
 }
 
-# The networks and settings that were tried for photos of 64 pixels, one change at a time.
-PHOTOS: dict[str, dict[str, Any]] = {
+# What the defaults were before the networks at half the resolution: of images of up to 32 pixels, and of larger ones.
+PREVIOUS: dict[str, dict[str, Any]] = {
+    "previous default, up to 32 px": {"network": "dcgan"},
     "previous default": {"network": "dcgan", "width": 16, "generator_lr": 4e-4, "batch_size": 64},
+}
+
+# The networks and settings that were tried for photos, one change at a time.
+PHOTOS: dict[str, dict[str, Any]] = {
+    "photos: dcgan-smooth": {"network": "dcgan-smooth"},
     "photos: dcgan-smooth, width 16": {"network": "dcgan-smooth", "width": 16},
     "photos: learning rate 4e-4 for both": {"generator_lr": 4e-4},
     "photos: batches of 64": {"batch_size": 64},

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peer_runs import PEERS, WITHOUT_SAMPLES, peer_pythons
-from benchmarks.recipes import ABLATION, PHOTOS, PLAIN
+from benchmarks.recipes import ABLATION, PHOTOS, PLAIN, PREVIOUS
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, run_isolated
 from benchmarks.sample_quality_job import Job, run_job
 from benchmarks.sample_quality_page import RUN_OPTIONS, write_quality_page
@@ -51,6 +51,7 @@ def plan_jobs(options: argparse.Namespace) -> list[Job]:
         "ganaug": {},
         "plain": PLAIN,
         **ABLATION,
+        **PREVIOUS,
         **PHOTOS,
         **{name: {} for name in peers},
     }
