@@ -67,8 +67,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     ----------
     network : str or Network, default="auto"
         "dcgan", "dcgan-smooth", "dcgan-halved", "dcgan-shared-low", "resnet", "resnet-plain" or "mlp", the keys of
-        `ganaug.models.NETWORKS`. "auto": "dcgan-halved", for images of fewer than 24 pixels on a side "dcgan", and
-        "mlp" for plain vectors.
+        `ganaug.models.NETWORKS`. "auto": "dcgan-smooth" for images of up to 32 pixels, "dcgan-halved" for larger ones,
+        and "mlp" for plain vectors.
     loss : {"hinge", "lsgan", "non-saturating", "relativistic", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss
         Adversarial loss, "hinge" by default.
     sampling_strategy : str, float, dict or callable, default="auto"

@@ -18,7 +18,7 @@ from ganaug.training.engine import resolve_precision
 from ganaug.training.recipe import TrainingRecipe
 
 OPEN_IF_AUTO = ("network", "augmentation", "patience", "precision")  # the others are open if they are None
-TINY, SMALL, MEDIUM = 24, 32, 64  # pixels: of the shorter side, and twice of the longer side
+SMALL, MEDIUM = 32, 64  # pixels of the longer side
 LEARNING_RATES = ("generator_lr", "discriminator_lr")
 PLANNED = ("width", *LEARNING_RATES, "ema_half_life", "precision")  # settings of the recipe
 MIN_STEPS, MAX_STEPS = 2000, 100_000
@@ -163,15 +163,14 @@ def _choose_networks(choices: _Choices, height: int, width: int) -> None:
     if min(height, width) < MIN_IMAGE_SIZE:
         choices.choose("network", "mlp", f"convolutions need {MIN_IMAGE_SIZE} pixels or more on each side")
         choices.choose("width", 32 if longer <= SMALL else 16, f"for {size}")
-    elif min(height, width) < TINY:
-        choices.choose("network", "dcgan", f"convolutions for {size}, too few to halve")
-        choices.choose("width", 32 if longer <= SMALL else 16, f"for {size}")
+    elif longer <= SMALL:
+        choices.choose("network", "dcgan-smooth", f"convolutions for {size}, without a checkerboard")
+        choices.choose("width", 32, f"layers are cheap up to {SMALL} pixels")
     else:
         choices.choose("network", "dcgan-halved", f"layers at half of {size}, a quarter of the cost; no checkerboard")
         is_medium = longer <= MEDIUM
         costs = "layers are cheap" if is_medium else "half of that for smaller images, because layers are expensive"
         choices.choose("width", 32 if is_medium else 16, f"{costs} at half of {size}")
-    if longer > SMALL and min(height, width) >= MIN_IMAGE_SIZE:
         rate_of_generator = DEFAULT_LR / 2
         reason = f"above {SMALL} pixels the generator learns half as fast, so that the discriminator can follow"
     choices.choose("generator_lr", rate_of_generator, reason)
