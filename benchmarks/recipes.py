@@ -64,7 +64,6 @@ PREVIOUS: dict[str, dict[str, Any]] = {
 
 # The networks and settings that were tried for photos, one change at a time.
 PHOTOS: dict[str, dict[str, Any]] = {
-    "photos: dcgan-smooth": {"network": "dcgan-smooth"},
     "photos: dcgan-smooth, width 16": {"network": "dcgan-smooth", "width": 16},
     "photos: learning rate 4e-4 for both": {"generator_lr": 4e-4},
     "photos: batches of 64": {"batch_size": 64},
