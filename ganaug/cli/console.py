@@ -128,11 +128,12 @@ class StopSignals:
         self._handlers = {signum: signal.signal(signum, self._handle) for signum in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
-        if self.received is not None and not self.stopped_fit:
-            signal.raise_signal(self.received)  # it came after the last step: what follows the fit is not begun
+        # it came after the last step: what follows the fit is not begun. An error ends the command by itself
+        if self.received is not None and not self.stopped_fit and error is None:
+            signal.raise_signal(self.received)
 
     def __call__(self, done: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  # a callback receives both
         """Raise StopTraining if a signal was received."""

@@ -17,7 +17,6 @@ PROGRAM = Path(__file__).parent / "programs" / "train_together.py"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 QUIET = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 FIT = ["-m", "ganaug", "fit"]
-N_STEPS = 20
 
 
 def run(*command, **options):
@@ -32,14 +31,14 @@ def checkpoint(folder, step):
 
 @pytest.mark.timeout(300)
 def test_two_processes_learn_the_same_weights_as_one(tmp_path):
-    alone = run(sys.executable, PROGRAM, tmp_path / "one", N_STEPS)
+    alone = run(sys.executable, PROGRAM, tmp_path / "one", 50)
     assert alone.returncode == 0, alone.stderr
-    together = run(*TORCHRUN, PROGRAM, tmp_path / "two", N_STEPS)
+    together = run(*TORCHRUN, PROGRAM, tmp_path / "two", 50)
     assert together.returncode == 0, together.stderr
     recipes = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(recipes) == 5
     for name in recipes:
-        one, two = (checkpoint(tmp_path / folder / name, N_STEPS) for folder in ("one", "two"))
+        one, two = (checkpoint(tmp_path / folder / name, 50) for folder in ("one", "two"))
         for network in ("generator", "discriminator", "average"):
             for key, value in one["step"][network].items():
                 torch.testing.assert_close(
@@ -64,8 +63,7 @@ def test_a_dead_process_ends_the_run_and_the_checkpoint_resumes_in_one_process(t
     finally:
         training.terminate()
     assert training.returncode != 0
-    # the launcher may have ended the first process before it has noticed
-    assert "another process of this training has died" in stderr or "Stopping after this step" in stderr, stderr
+    assert "another process of this training has died" in stderr, stderr
     assert "2 processes train together" in stderr
     assert not (folder / "model").exists()
     step = max(int(path.stem) for path in (folder / "checkpoints").glob("*.safetensors"))

@@ -12,6 +12,8 @@ import pytest
 
 from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
+from ganaug.cli.console import StopSignals
+from ganaug.errors import TrainingError
 from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
 from tests.faults.test_kills import steps_done
 from tests.processes import run_command, start_command
@@ -118,6 +120,13 @@ def test_a_run_interrupted_before_its_first_step_can_be_resumed(data, tmp_path):
     assert process.exitcode == 143, log.read_text()
     status, output = run_command("fit", data, "--run", run, "--resume", "--steps", 3, *ENDLESS[2:], log=log)
     assert status == 0, output
+
+
+def test_an_error_after_a_signal_is_not_hidden_by_it():
+    """As in a training of several processes: the launcher sends a signal because another process has died."""
+    with pytest.raises(TrainingError, match="has died"), StopSignals():
+        signal.raise_signal(signal.SIGTERM)
+        raise TrainingError("another process has died")
 
 
 MANY_IMAGES = ("--strategy", "dark=2000,bright=2000", "--synthetic-share", "0.5", "--steps", "3", *UNJUDGED)
