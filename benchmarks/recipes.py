@@ -56,7 +56,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "learning rates: cosine to a tenth": {"lr_decay_images": SCHEDULED_IMAGES, "final_lr_ratio": 0.1},
 }
 
-# What the defaults were before the networks at half the resolution: of images of up to 32 pixels, and of larger ones.
+# The defaults before smooth upsampling: of images of up to 32 pixels, and of larger ones.
 PREVIOUS: dict[str, dict[str, Any]] = {
     "previous default, up to 32 px": {"network": "dcgan"},
     "previous default": {"network": "dcgan", "width": 16, "generator_lr": 4e-4, "batch_size": 64},

@@ -179,8 +179,8 @@ def main(argv: Sequence[str] | None = None) -> Path:
     )
     if not options.known:
         about += " Filled: to balance."
-    if not options.known and options.headroom:
-        about += " Headroom and the four columns after it: held-out real images instead of synthetic ones."
+        if options.headroom:
+            about += " Headroom and the four columns after it: held-out real images instead of synthetic ones."
     body = known_table(runs, list(KNOWN)) if options.known else summary_table(runs, headroom=options.headroom)
     return write_page(options, f"Utility test: {', '.join(options.sets)}; {source}", about, body)
 

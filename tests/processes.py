@@ -28,7 +28,7 @@ def limited_memory(n_bytes):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _main(program, arguments, stdout, stderr, environment, cwd, disk_delay, memory):
+def _main(arguments, program, stdout, stderr, environment, cwd, disk_delay, memory):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment)  # that of the process forked from is older
     os.chdir(cwd)
@@ -50,26 +50,26 @@ def _main(program, arguments, stdout, stderr, environment, cwd, disk_delay, memo
         sys.exit(main(arguments, prog_name="ganaug", standalone_mode=True))
 
 
-def start_command(*arguments, log, errors=None, cwd=None, disk_delay=0, memory=None, program=None):
+def start_command(*arguments, log, errors=None, program=None, cwd=None, disk_delay=0, memory=None):
     """Start `ganaug ARGUMENTS`, with its output in the file `log`.
 
-    program: path of a Python program to start instead. errors: file for stderr, if it is another one. disk_delay:
+    errors: file for stderr, if it is another one. program: path of a Python program to start instead. disk_delay:
     seconds that the disk takes per file. memory: bytes it may use in addition to its imports.
     """
-    files = [str(log), str(errors or log)]
-    for path in files:
+    stdout, stderr = str(log), str(errors or log)
+    for path in (stdout, stderr):
         Path(path).write_text("")
-    parts = [str(part) for part in arguments]
-    options = (
-        None if program is None else str(program),
-        parts,
-        *files,
-        dict(os.environ),
-        str(cwd or Path.cwd()),
-        disk_delay,
-        memory,
-    )
-    process = CONTEXT.Process(target=_main, args=options, daemon=program is None)  # a daemon can start no process
+    options = {
+        "arguments": [str(part) for part in arguments],
+        "program": program and str(program),
+        "stdout": stdout,
+        "stderr": stderr,
+        "environment": dict(os.environ),
+        "cwd": str(cwd or Path.cwd()),
+        "disk_delay": disk_delay,
+        "memory": memory,
+    }
+    process = CONTEXT.Process(target=_main, kwargs=options, daemon=program is None)  # a daemon can start no process
     process.start()
     return process
 
@@ -82,11 +82,16 @@ def run_command(*arguments, log, seconds=120, memory=None):
     return process.exitcode, log.read_text()
 
 
-def ganaug(*arguments, cwd=None, seconds=240, program=None):
-    """Run `ganaug ARGUMENTS`, or another program. Returns its exit status, stdout and stderr."""
+def ganaug(*arguments, cwd=None):
+    """Run `ganaug ARGUMENTS`. Returns its exit status, stdout and stderr."""
+    return run_program(None, *arguments, cwd=cwd)
+
+
+def run_program(program, *arguments, cwd=None, seconds=240):
+    """Run a Python program; None: `ganaug`. Returns its exit status, stdout and stderr."""
     with tempfile.TemporaryDirectory() as folder:
         log, errors = Path(folder, "stdout"), Path(folder, "stderr")
-        process = start_command(*arguments, log=log, errors=errors, cwd=cwd, program=program)
+        process = start_command(*arguments, log=log, errors=errors, program=program, cwd=cwd)
         process.join(seconds)
         if process.exitcode is None:
             process.kill()

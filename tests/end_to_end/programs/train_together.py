@@ -50,7 +50,7 @@ def main() -> None:
             batch_size=16,
             device="cpu",
             random_state=3,
-            recipe=TrainingRecipe(width=8, latent_size=8, check_every=10, precision="fp32", **inner),
+            recipe=TrainingRecipe(width=8, latent_size=8, check_every=25, precision="fp32", **inner),
             **outer,
         )
         gan.fit(images, labels)
@@ -68,7 +68,7 @@ def main() -> None:
             device="cpu",
             random_state=3,
             recipe__width=8,
-            recipe__check_every=10,
+            recipe__check_every=25,
             recipe__precision="fp32",
         )
         masks = (images // 86).astype(np.uint8)
