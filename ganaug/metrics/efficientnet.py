@@ -10,6 +10,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ganaug._runtime.meta import meta_networks
 from ganaug.errors import DataError
 
 NAME = "efficientnet-lite0"
@@ -160,7 +161,7 @@ def load_efficientnet_lite0() -> EfficientNetLite0:
             f"{WEIGHTS}: not the weights that ganaug ships: its SHA-256 is {sha256}, expected {SHA256}. "
             "Reinstall ganaug."
         )
-    with torch.device("meta"):  # parameters without memory or random initial values: the file holds all of them
+    with meta_networks():  # the file holds all values
         net = EfficientNetLite0()
     # from the bytes that were checked, because the file could change in between
     net.load_state_dict(load(content), assign=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
+from ganaug._runtime.meta import meta_networks
 from ganaug._runtime.randomness import latents, temporary_seed
 from ganaug._runtime.storage import Tree
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
@@ -177,7 +178,7 @@ class GeneratorModel(ConditionalModel):
         sizes = (shape, n_classes, description["latent_size"], description["width"])
         if network is None:
             # sizes are compared without allocating, so that a hostile description cannot exhaust memory
-            with temporary_seed(0), torch.device("meta"):
+            with meta_networks():
                 check_sizes(pair.generator(*sizes), tensors["generator"])
         with temporary_seed(0):
             generator = pair.generator(*sizes)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug._runtime.library_defaults import library_defaults
+from ganaug._runtime.meta import meta_networks
 from ganaug._runtime.randomness import image_seeds, temporary_seed
 from ganaug._runtime.storage import Tree
 from ganaug._version import __version__
@@ -256,7 +257,7 @@ class TranslationModel(StoredModel):
         first, second = description["domains"]
         domains = _domain(first), _domain(second)
         # sizes are compared without allocating, so that a hostile description cannot exhaust memory
-        with temporary_seed(0), torch.device("meta"):
+        with meta_networks():
             check_sizes(generators(kind, domains, width), tensors["generator"])
         with temporary_seed(0):
             generator = generators(kind, domains, width)

@@ -151,16 +151,18 @@ def save_curves(rows: Sequence[Mapping[str, object]], path: Path) -> None:
     }
     figure = Figure(figsize=(10, 6))
     # fixed margins, because finding them takes as long as drawing
-    figure.subplots_adjust(left=0.06, right=0.98, top=0.94, bottom=0.08, wspace=0.14, hspace=0.34)
-    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+    figure.subplots_adjust(left=0.06, right=0.98, top=0.94, bottom=0.08, wspace=0.14, hspace=0.2)
+    grid = figure.subplots(2, 2, sharex=True)
+    for axes, (title, names) in zip(grid.flat, panels.items(), strict=True):
         for name in names:
             points = [(row["images"], row[name]) for row in rows if row.get(name) is not None]
             if points:
                 axes.plot(*zip(*points, strict=True), label=name.split("_")[-1])
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("images processed", fontsize=8)
         axes.grid(alpha=0.3)
         if len(names) > 1 and axes.lines:
             axes.legend(fontsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel("images processed", fontsize=8)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)

@@ -67,7 +67,8 @@ class SmoothUpsampling(nn.Module):
     def __init__(self, before: int, after: int, size: int = 3, *, is_linear: bool = False, bias: bool = False) -> None:
         super().__init__()
         self.is_linear = is_linear
-        self.weight = nn.Parameter(INITIAL_STD * torch.randn(before, after, size, size))
+        self.weight = nn.Parameter(torch.empty(before, after, size, size))
+        nn.init.normal_(self.weight, std=INITIAL_STD)
         self.bias = nn.Parameter(torch.zeros(after)) if bias else None
         self.padding = size // 2
 
