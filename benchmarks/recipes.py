@@ -42,7 +42,6 @@ ABLATION: dict[str, dict[str, Any]] = {
     "augmentation: adaptive (ADA)": {"augmentation": "translation,cutout,color", "adaptive_augmentation": True},
     "network: resnet": {"network": "resnet"},
     "network: resnet-plain + R1": {"network": "resnet-plain", "discriminator_norm": "none", "penalty": "lazy-r1"},
-    "network: shared low resolutions (UTLO without its discriminator)": {"network": "dcgan-shared-low"},
     "conditioning: ramped in": {"conditioning_ramp": (0, SCHEDULED_IMAGES / 4)},
     "conditioning: noise alone (NoisyTwins without twins)": {"class_noise": 0.75},
     "batches: natural class frequencies": {"sampling_power": 1.0},

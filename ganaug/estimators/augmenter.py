@@ -66,7 +66,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     Parameters
     ----------
     network : str or Network, default="auto"
-        "dcgan", "dcgan-smooth", "dcgan-halved", "dcgan-shared-low", "resnet", "resnet-plain" or "mlp", the keys of
+        "dcgan", "dcgan-smooth", "dcgan-halved", "resnet", "resnet-plain" or "mlp", the keys of
         `ganaug.models.NETWORKS`. "auto": "dcgan-smooth" for images of up to 32 pixels, "dcgan-halved" for larger ones,
         and "mlp" for plain vectors.
     loss : {"hinge", "lsgan", "non-saturating", "relativistic", "vanilla", "wgan", "wgan-gp"} or AdversarialLoss

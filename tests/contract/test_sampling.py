@@ -244,7 +244,7 @@ def test_what_cannot_be_trained_on_is_refused_before_training(images, words):
 def test_wrong_parameters_are_refused_before_training():
     for wrong, words in (
         ({"loss": "hing"}, "Did you mean 'hinge'"),
-        ({"network": "dcgann"}, "Known: dcgan, dcgan-halved, dcgan-shared-low, dcgan-smooth, mlp, resnet"),
+        ({"network": "dcgann"}, "Known: dcgan, dcgan-halved, dcgan-smooth, mlp, resnet"),
         ({"augmentation": "translate"}, "Unknown augmentation"),
         ({"device": "gpu"}, "Unknown device"),
         ({"batch_size": 1}, "batch_size"),

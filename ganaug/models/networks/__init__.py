@@ -7,7 +7,7 @@ Examples
 --------
 >>> from ganaug.models import NETWORKS
 >>> list(NETWORKS)
-['mlp', 'dcgan', 'dcgan-smooth', 'dcgan-halved', 'dcgan-shared-low', 'resnet', 'resnet-plain']
+['mlp', 'dcgan', 'dcgan-smooth', 'dcgan-halved', 'resnet', 'resnet-plain']
 """
 
 import math
@@ -60,10 +60,9 @@ NETWORKS: dict[str, Network] = {
     "dcgan": Network(DCGANGenerator, DCGANDiscriminator),
     "dcgan-smooth": Network(partial(DCGANGenerator, upsampling="smooth"), DCGANDiscriminator),
     "dcgan-halved": Network(
-        partial(DCGANGenerator, upsampling="smooth", is_halved=True),
+        partial(DCGANGenerator, shared_stages=1, upsampling="smooth", is_halved=True),
         partial(DCGANDiscriminator, is_halved=True, gain=math.sqrt(2)),
     ),
-    "dcgan-shared-low": Network(partial(DCGANGenerator, shared_stages=1), DCGANDiscriminator),
     "resnet": Network(ResNetGenerator, ResNetDiscriminator),
     "resnet-plain": Network(partial(ResNetGenerator, conditional_norm=False), ResNetDiscriminator),
 }

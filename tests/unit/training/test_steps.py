@@ -123,7 +123,7 @@ def test_the_running_means_of_logits_follow_the_discriminator():
 
 def test_a_shared_stage_takes_no_noise():
     with temporary_seed(0):
-        generator = NETWORKS["dcgan-shared-low"].generator(IMAGES.shape, 3, 4, 4)
+        generator = NETWORKS["dcgan-halved"].generator(IMAGES.shape, 3, 4, 4)
         discriminator = NETWORKS["dcgan"].discriminator(IMAGES.shape, 3, 4, "spectral")
     made = AdversarialStep(
         generator, discriminator, LOSSES["hinge"], recipe(class_noise=0.75), counts=torch.tensor([20, 20, 20])
