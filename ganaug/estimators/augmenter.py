@@ -13,10 +13,10 @@ from ganaug._compat import SAMPLING_STRATEGY_CONSTRAINTS, Interval, StrOptions, 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.progress import logger
-from ganaug._runtime.randomness import derive, temporary_seed
 from ganaug._runtime.storage import digest
+from ganaug.datasets.cells import Cells
 from ganaug.datasets.holdout import split_validation
-from ganaug.errors import DataError
+from ganaug.estimators.adversarial_networks import make_step
 from ganaug.estimators.evaluators import GeneratorEvaluator
 from ganaug.estimators.fitting import (
     FitContext,
@@ -28,21 +28,19 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
+from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages
-from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.resizing import SizeLike
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network
-from ganaug.models.networks.blocks import to_memory_format
+from ganaug.models.networks.factors import merge_factors
 from ganaug.sampling.filters import filter_names, make_filters
 from ganaug.sampling.generator_model import GeneratorModel, Latent
 from ganaug.sampling.model_files import model_folder
-from ganaug.sampling.strategy import Strategy
+from ganaug.sampling.strategy import BALANCE_CELLS, Strategy
 from ganaug.training.batches import BalancedBatches
 from ganaug.training.engine import resolve_device
-from ganaug.training.processes import connect_processes
 from ganaug.training.recipe import TrainingRecipe
 from ganaug.training.steps import AdversarialStep
 
@@ -53,6 +51,7 @@ class GeneratorSetup(FitSetup):
 
     train: LabeledImages
     validation: LabeledImages
+    cells: Cells | None
     plan: Plan
     step: AdversarialStep
 
@@ -73,7 +72,12 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Adversarial loss, "hinge" by default.
     sampling_strategy : str, float, dict or callable, default="auto"
         How many images `fit_resample` adds, in every form of imbalanced-learn. A dict holds final counts by class value
-        or class name.
+        or class name. "balance-cells": every cell of `condition_on` gets as many images as the largest cell of its
+        class.
+    condition_on : str or sequence of str, optional
+        Columns of the metadata, such as "attr_sex": the generator is conditioned on the class and on their values, and
+        each combination, a *cell*, can be sampled. The weights of a cell are sums of those of its class and of its
+        values, so a cell with few images, or none, is composed of cells that have many. Missing values are allowed.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
     image_size : int or tuple, optional
@@ -174,7 +178,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     _nested: ClassVar[dict[str, type]] = {"recipe": TrainingRecipe}
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
-        "sampling_strategy": SAMPLING_STRATEGY_CONSTRAINTS,
+        "sampling_strategy": [*SAMPLING_STRATEGY_CONSTRAINTS, StrOptions({BALANCE_CELLS})],
+        "condition_on": [str, list, tuple, None],
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left"), None],
@@ -191,6 +196,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         loss: str | AdversarialLoss = "hinge",
         *,
         sampling_strategy: Strategy = "auto",
+        condition_on: str | Sequence[str] | None = None,
         image_shape: Sequence[int] | None = None,
         image_size: SizeLike | None = None,
         n_steps: int | None = None,
@@ -209,6 +215,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self.network = network
         self.loss = loss
         self.sampling_strategy = sampling_strategy
+        self.condition_on = condition_on
         self.image_shape = image_shape
         self.image_size = image_size
         self.n_steps = n_steps
@@ -243,7 +250,9 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Parameters
         ----------
         counts : int or dict
-            Images by class value or class name, or a total that is split evenly among the classes.
+            Images by class value or class name, or a total that is split evenly among the classes. With `condition_on`
+            also by cell, a tuple (class, value of each attribute); images of a class are then distributed over its
+            cells as the real ones are.
         random_state : int, optional
             Seed of the sequences. None: the seed of the fit. Image i of a class depends on the seed, the class and i
             alone.
@@ -290,8 +299,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         >>> GANAugmenter(time_budget=60).plan(fashion_mnist_lt()).batch_size
         64
         """
-        images = self._convert(X, y).images
-        check_trainable(images)
+        images = self._prepare(self._convert(X, y)).groups
         seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
         train, validation = split_validation(images, self.validation_fraction, seed=seed)
         return self._plan(train, validation, resolve_device(self.device))
@@ -351,6 +359,11 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         params = {**self.get_params(deep=False), "recipe": self._recipe}
         return make_plan(train, validation, device, params, stored)
 
+    def cells_of(self, images: LabeledImages) -> Cells | None:
+        """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
+        columns = [self.condition_on] if isinstance(self.condition_on, str) else list(self.condition_on or ())
+        return Cells.of(images, columns) if columns else None
+
     def _latent(self, std: float | None, truncation: float | None) -> Latent:
         recipe = self._recipe
         return Latent(
@@ -377,10 +390,11 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     def _set_up(
         self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
     ) -> GeneratorSetup:
-        train, validation = split_validation(data.images, self.validation_fraction, seed=seed)
+        cells = data.cells
+        train, validation = split_validation(data.groups, self.validation_fraction, seed=seed)
         plan = self._plan(train, validation, device, stored_recipe)
         logger.info("Plan:\n%s", plan)
-        step = self._make_step(train, plan, device, seed)
+        step = make_step(train, plan, self.loss, device, seed, None if cells is None else cells.design())
         return GeneratorSetup(
             batch_size=plan.batch_size,
             n_steps=plan.n_steps,
@@ -388,49 +402,19 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             planned_params={"recipe": as_json(plan.recipe)},
             train=train,
             validation=validation,
+            cells=cells,
             plan=plan,
             step=step,
         )
 
-    def _make_step(self, train: LabeledImages, plan: Plan, device: torch.device, seed: int) -> AdversarialStep:
-        """Return the networks and their training step."""
-        pair = lookup(NETWORKS, plan.network, "network")
-        shape, n_classes, recipe = train.shape, len(train.classes), plan.recipe
-        if min(shape[1:]) < MIN_IMAGE_SIZE and plan.network in NETWORKS and plan.network != "mlp":
-            raise DataError(
-                f"images of {shape[1]}x{shape[2]} pixels are too small for network {plan.network!r}, which needs "
-                f"{MIN_IMAGE_SIZE}x{MIN_IMAGE_SIZE}. Set image_shape if the rows are images, or use network='mlp'."
-            )
-        # layers draw their initial weights from torch's global generator
-        with temporary_seed(derive(seed, "weights")):
-            generator = pair.generator(shape, n_classes, recipe.latent_size, recipe.width)
-            discriminator = pair.discriminator(shape, n_classes, recipe.width, recipe.discriminator_norm)
-        return AdversarialStep(
-            to_memory_format(generator.to(device), shape),
-            to_memory_format(discriminator.to(device), shape),
-            lookup(LOSSES, self.loss, "loss"),
-            recipe,
-            augmentations=augment.resolve_augmentations(plan.augmentation),
-            counts=torch.tensor(list(train.counts.values())),
-            processes=connect_processes(device),
-        )
-
     def _train(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> FitResult:
         train, validation, plan, step = setup.train, setup.validation, setup.plan, setup.step
-        names = filter_names(self.filters)
+        names, cells = filter_names(self.filters), setup.cells
         if "label" in names or plan.recipe.guidance:
-            step.auxiliary_classifier = load_or_train_auxiliary_classifier(context, train, validation)
-        model = GeneratorModel(
-            generator=step.average.module,
-            network=plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
-            shape=data.images.shape,
-            classes=data.images.classes,
-            class_values=data.class_values,
-            latent_size=plan.recipe.latent_size,
-            width=plan.recipe.width or 0,
-            seed=context.seed,
-            filters=make_filters(names, train, step.auxiliary_classifier),
-        )
+            step.auxiliary_classifier = load_or_train_auxiliary_classifier(
+                context, train, validation, None if cells is None else cells.design()
+            )
+        model = self._model(data, setup, context)
         evaluator = GeneratorEvaluator(train, validation, model.draw, step.auxiliary_classifier, seed=context.seed)
         processes = context.processes
         batches = BalancedBatches(
@@ -453,6 +437,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             n_steps=plan.n_steps,
             patience=plan.patience,
         )
+        merge_factors(model.generator)
         return FitResult(
             model=model.with_filter_stats(self._latent(None, None)),
             history=self.history_,
@@ -463,6 +448,28 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             seconds=run.seconds,
             summary=run.summary(),
             extra={"plan_": plan, **self._attributes_of(data)},
+        )
+
+    def _model(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> GeneratorModel:
+        """Return the model of the averaged generator, which is not trained yet."""
+        plan, step, cells = setup.plan, setup.step, setup.cells
+        filters = make_filters(
+            filter_names(self.filters),
+            setup.train if cells is None else cells.with_classes(setup.train),
+            step.auxiliary_classifier,
+            None if cells is None else cells.class_labels,
+        )
+        return GeneratorModel(
+            generator=step.average.module,
+            network=plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
+            shape=data.images.shape,
+            classes=data.images.classes,
+            class_values=data.class_values,
+            latent_size=plan.recipe.latent_size,
+            width=plan.recipe.width or 0,
+            seed=context.seed,
+            filters=filters,
+            cells=cells,
         )
 
     def _extra_attributes_as_json(self) -> dict[str, object]:

@@ -258,7 +258,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         if rank_and_world_size()[1] > 1:
             raise RunError("ClassTranslator trains in one process. Launch CycleGAN().fit or `ganaug translate fit`.")
         train, validation = split_validation(data.images, self.validation_fraction, seed=seed)
-        names = [data.images.classes[label] for label, count in data.resolve_strategy.items() if count]
+        names = [data.images.classes[label] for label, count in data.additions.items() if count]
         sources = self._find_sources(names, train, data.class_values)
         return ClassTranslatorSetup(None, None, 1, {}, train, validation, sources)
 

@@ -51,13 +51,14 @@ class GeneratorEvaluator:
     ) -> None:
         self.train, self.draw, self.seed = train, draw, seed
         self.features = _pixel_features if auxiliary_classifier is None else auxiliary_classifier.features
-        self.n_each = max(4, min(64, MAX_IMAGES // len(train.classes)))
+        self.names = [name for name, count in train.counts.items() if count]  # a cell may have no image
+        self.n_each = max(4, min(64, MAX_IMAGES // len(self.names)))
         references = [
-            self._real_images(validation if count >= MIN_REAL_IMAGES else train, name, self.n_each)
-            for name, count in validation.counts.items()
+            self._real_images(validation if validation.counts[name] >= MIN_REAL_IMAGES else train, name, self.n_each)
+            for name in self.names
         ]
         features = torch.split(self.features(torch.cat(references)), [len(images) for images in references])
-        self.reference_features = dict(zip(train.classes, features, strict=True))
+        self.reference_features = dict(zip(self.names, features, strict=True))
 
     def __call__(self) -> Evaluation:
         """Return the mean energy distance over classes (lower is better), and the diversity of each class.
@@ -65,7 +66,7 @@ class GeneratorEvaluator:
         Diversity is the mean distance between samples of a class, relative to that between real images.
         """
         scores, diversity = {}, {}
-        samples = self._samples(list(self.train.classes), self.n_each)
+        samples = self._samples(self.names, self.n_each)
         features = torch.split(self.features(torch.cat(list(samples.values()))), self.n_each)
         for (name, reference), of_class in zip(self.reference_features.items(), features, strict=True):
             scores[name] = energy_distance(of_class, reference)

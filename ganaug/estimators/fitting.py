@@ -17,6 +17,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from ganaug._compat import parameter_names
 from ganaug._runtime.allocator import retain_freed_memory
@@ -414,11 +415,12 @@ def check_params_restored(estimator: BaseEstimator) -> None:
 
 
 def load_or_train_auxiliary_classifier(
-    context: FitContext, train: LabeledImages, validation: LabeledImages
+    context: FitContext, train: LabeledImages, validation: LabeledImages, design: Tensor | None = None
 ) -> AuxiliaryClassifier:
     """Return the auxiliary classifier of a run, on the run's device, in every process.
 
-    Train it in the main process and save it in the run folder; a resumed run loads it.
+    Train it in the main process and save it in the run folder; a resumed run loads it. design: as for
+    `train_auxiliary_classifier`.
     """
 
     def load_or_train() -> Any:
@@ -426,7 +428,9 @@ def load_or_train_auxiliary_classifier(
         # retrained on another machine, it could differ in the last bits, and the resumed run with it
         if context.resume and path is not None and path.exists():
             return read_tree(path)
-        classifier = train_auxiliary_classifier(train, validation, seed=context.seed, device=context.device)
+        classifier = train_auxiliary_classifier(
+            train, validation, seed=context.seed, device=context.device, design=design
+        )
         if path is not None:
             write_tree(path, classifier.tree())
         return classifier.tree()

@@ -5,6 +5,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
@@ -21,6 +22,7 @@ from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.alterations import classical_augmentation
+from ganaug.datasets.cells import Cells
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -32,7 +34,7 @@ from ganaug.sampling.composition import alter_images, join_additions, split_addi
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
-from ganaug.sampling.strategy import Strategy, resolve_counts, resolve_strategy
+from ganaug.sampling.strategy import BALANCE_CELLS, Strategy, resolve_counts, resolve_strategy
 from ganaug.training.loop import Callback
 
 Setup = TypeVar("Setup", bound=FitSetup)
@@ -52,14 +54,22 @@ class SamplerData:
         The user's value for each class.
     hashes : Tensor of shape (N,), int64
         A hash of each image.
-    resolve_strategy : dict
-        Label -> images that `sampling_strategy` adds.
+    additions : dict
+        Label of `groups` -> images that `sampling_strategy` adds.
+    cells : Cells or None
+        Combinations of classes and attribute values that the model is conditioned on.
     """
 
     images: LabeledImages
     class_values: np.ndarray
     hashes: Tensor
-    resolve_strategy: dict[int, int]
+    additions: dict[int, int]
+    cells: Cells | None = None
+
+    @cached_property
+    def groups(self) -> LabeledImages:
+        """The images with the labels that the model is trained on: classes, or cells."""
+        return self.images if self.cells is None else self.cells.relabel(self.images)
 
 
 class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
@@ -199,16 +209,23 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     @property
     def unlearned_classes_(self) -> list[str]:
-        """Names of the classes that `sample` refuses, because too few samples pass the filters."""
+        """Names of the classes (or cells) that `sample` refuses, because too few samples pass the filters."""
         check_is_fitted(self, "model_")
-        return [self.model_.classes[label] for label in self.model_.unlearned]
+        return [self.model_.label_names[label] for label in self.model_.unlearned]
 
     @property
     def filter_report_(self) -> pd.DataFrame:
         """By class, of samples drawn after training: number, near-copies, mislabeled, pass rate, learned or not."""
         check_is_fitted(self, "model_")
         rows = [
-            (self.model_.classes[label], stats.drawn, stats.copies, stats.mislabeled, stats.pass_rate, stats.is_learned)
+            (
+                self.model_.label_names[label],
+                stats.drawn,
+                stats.copies,
+                stats.mislabeled,
+                stats.pass_rate,
+                stats.is_learned,
+            )
             for label, stats in self.model_.filter_stats.items()
         ]
         return pd.DataFrame(rows, columns=FILTER_REPORT_COLUMNS)
@@ -235,7 +252,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
         """Return the requested number of images by label."""
         check_is_fitted(self, "model_")
-        return resolve_counts(counts, self.model_.class_values, self.model_.classes)
+        return resolve_counts(counts, self.model_.class_values, self.model_.classes, self.model_.cells)
 
     def _convert(self, X: Any, y: Any) -> ConvertedData:
         """Convert a user's data, after the parameters are checked."""
@@ -269,31 +286,45 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Check that a model can be fitted, and resolve the sampling strategy."""
         images, values = converted.images, converted.class_values
         check_trainable(images)
-        counts = resolve_strategy(self.sampling_strategy, values[images.labels.numpy()], values, images.classes)
-        return SamplerData(images, values, image_hashes(images.images), counts)
+        cells = self.cells_of(images)
+        if isinstance(self.sampling_strategy, str) and self.sampling_strategy == BALANCE_CELLS:
+            if cells is None:
+                raise ValueError(
+                    f"sampling_strategy={BALANCE_CELLS!r} needs condition_on, the columns that make cells."
+                )
+            additions = cells.missing_counts()
+        else:
+            names = values[images.labels.numpy()]
+            by_class = resolve_strategy(self.sampling_strategy, names, values, images.classes)
+            additions = by_class if cells is None else cells.split_all(by_class)
+        return SamplerData(images, values, image_hashes(images.images), additions, cells)
+
+    def cells_of(self, images: LabeledImages) -> Cells | None:  # noqa: ARG002  # not every over-sampler has cells
+        """Return the cells that a model of these images is conditioned on; None if it knows classes only."""
+        return None
 
     def _describe_data(self, data: SamplerData) -> dict[str, Any]:
-        images = data.images
         return {
-            "fingerprint": images.fingerprint(data.hashes),
-            "shape": list(images.shape),
-            "counts": images.counts,
+            "fingerprint": data.groups.fingerprint(data.hashes),
+            "shape": list(data.images.shape),
+            "counts": data.images.counts,
         }
 
     @library_defaults()
     def _fit_resample(self, X: Any, y: Any, share: float = 1.0, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
-        images = converted.images
-        _check_share(share, images)
+        _check_share(share, converted.images)
         data = self._prepare(converted)
         self._fit(data, callbacks, resume=False)
-        names, unlearned = images.classes, self.unlearned_classes_
+        groups, unlearned = data.groups, self.unlearned_classes_
+        names, counts = groups.classes, groups.counts
         if share == 1:
-            counts = {names[k]: count for k, count in data.resolve_strategy.items() if names[k] not in unlearned}
+            counts = {names[k]: count for k, count in data.additions.items() if names[k] not in unlearned}
             return converted.append(self.sample(counts))
-        targets = {names[k]: images.counts[names[k]] + count for k, count in data.resolve_strategy.items()}
-        additions = split_additions(images.counts, targets, share, unlearned)
-        copies = alter_images(images, additions.altered, classical_augmentation(images), self.model_.seed)
+        targets = {names[k]: counts[names[k]] + count for k, count in data.additions.items()}
+        additions = split_additions(counts, targets, share, unlearned)
+        copies = alter_images(groups, additions.altered, classical_augmentation(groups), self.model_.seed)
+        copies = copies if data.cells is None else data.cells.with_classes(copies)
         return converted.append(join_additions(copies, self.sample(additions.synthetic)))
 
     @abstractmethod
@@ -312,7 +343,11 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Return the fitted attributes that depend on the data alone."""
         return {
             "classes_": data.class_values,
-            "sampling_strategy_": {data.class_values[label]: count for label, count in data.resolve_strategy.items()},
+            "sampling_strategy_": {
+                keys[label]: count
+                for keys in [sampling_keys(data.class_values, data.cells)]
+                for label, count in data.additions.items()
+            },
             "training_images_": data.hashes,
             "n_features_in_": int(np.prod(data.images.shape)),
         }
@@ -320,7 +355,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _warn_of_findings(self, data: SamplerData, result: FitResult) -> None:
         super()._warn_of_findings(data, result)
         unlearned = set(self.model_.unlearned)
-        names = [data.images.classes[label] for label in data.resolve_strategy if label in unlearned]
+        names = [data.groups.classes[label] for label in data.additions if label in unlearned]
         if names:
             warn_user(
                 f"not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or add "
@@ -329,9 +364,9 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             )
 
     def _extra_attributes_as_json(self) -> dict[str, object]:
-        index = {value: label for label, value in enumerate(self.classes_.tolist())}
+        index = {value: label for label, value in enumerate(sampling_keys(self.classes_, self.model_.cells))}
         # by index, because keys of a JSON object are strings and class values can be numbers
-        strategy = [[index[_plain(value)], count] for value, count in self.sampling_strategy_.items()]
+        strategy = [[index[value], count] for value, count in self.sampling_strategy_.items()]
         return {"sampling_strategy": strategy}
 
     def _extra_tensors(self) -> dict[str, object]:
@@ -339,7 +374,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         self.classes_ = self.model_.class_values
-        self.sampling_strategy_ = {self.classes_[label]: count for label, count in fitted["sampling_strategy"]}
+        keys = sampling_keys(self.classes_, self.model_.cells)
+        self.sampling_strategy_ = {keys[label]: count for label, count in fitted["sampling_strategy"]}
         self.n_features_in_ = int(np.prod(self.model_.shape))
         if not isinstance(tensors[TRAINING_IMAGES], Tensor):
             raise RunError("model.safetensors has no hashes of the training images")
@@ -350,6 +386,15 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         tags.input_tags.sparse = False
         tags.non_deterministic = False
         return tags
+
+
+def sampling_keys(class_values: np.ndarray, cells: Cells | None) -> list[Any]:
+    """Return the key of each label in a request for samples: its class value, or a tuple with attribute values."""
+    if cells is None:
+        return list(class_values)
+    texts = [cells.values_of(number) for number in range(len(cells))]
+    labels = cells.class_labels.tolist()
+    return [(class_values[label], *values) for label, values in zip(labels, texts, strict=True)]
 
 
 def check_sampling_seed(random_state: object) -> int | None:
@@ -399,8 +444,3 @@ def _check_share(share: float, images: LabeledImages) -> None:
             f"synthetic_share={share!r} needs images, of which altered copies are made, and X holds plain vectors. Set "
             "image_shape, or use synthetic_share=1."
         )
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as a Python one."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,17 +1,17 @@
 """Groups of images that belong together, such as those of a patient or a slide: one name for each image."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ganaug._runtime.messages import warn_user
+from ganaug.datasets.attribute_columns import name_columns
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.class_folders import GROUP_COLUMN
-from ganaug.io.items import folded, single_value, text_value
+from ganaug.io.items import cell_text, folded
 from ganaug.io.paths import shorten
 
 NO_GROUP_PREFIX = " row "  # of the name of an image without a group; other names do not begin with a space
@@ -150,51 +150,6 @@ def check_groups_apart(training: np.ndarray | None, test: np.ndarray | None) -> 
             f"groups of training and test images differ only in case: {shorten(similar)}. If they are one group, the "
             "test is not independent."
         )
-
-
-def cell_text(value: Any) -> str | None:
-    """Return a cell of metadata as text, equal for equal values, or None if it is missing.
-
-    Parameters
-    ----------
-    value : object
-        A text, a number, or an array, tensor or list with one.
-
-    Returns
-    -------
-    str or None
-        See `text_value`.
-
-    Raises
-    ------
-    DataError
-        If the cell has several values.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ganaug.evaluation.groups import cell_text
-    >>> cell_text(np.float32(3)), cell_text([" a"]), cell_text(None)
-    ('3', 'a', None)
-    """
-    value = single_value(value)
-    if isinstance(value, list | tuple | dict | set) or hasattr(value, "__array__"):
-        raise DataError(f"a cell is a {type(value).__name__}; expected one text or number.")
-    return text_value(value)
-
-
-def name_columns(name: str, columns: Sequence[object]) -> str:
-    """Return a sentence that lists the columns of metadata, and one that suggests the most similar.
-
-    Examples
-    --------
-    >>> from ganaug.evaluation.groups import name_columns
-    >>> name_columns("attr_sx", ["file_name", "attr_sex"])
-    "Columns: attr_sex, file_name. Did you mean 'attr_sex'?"
-    """
-    known = sorted(map(str, columns))
-    similar = get_close_matches(name, known, n=1)
-    return f"Columns: {', '.join(known) or 'none'}.{f' Did you mean {similar[0]!r}?' if similar else ''}"
 
 
 def _name_group(value: Any, row: int) -> str:

@@ -256,6 +256,37 @@ def text_value(value: object) -> str | None:
     return whole_number[1] if whole_number else text or None
 
 
+def cell_text(value: Any) -> str | None:
+    """Return a cell of metadata as text, equal for equal values, or None if it is missing.
+
+    Parameters
+    ----------
+    value : object
+        A text, a number, or an array, tensor or list with one.
+
+    Returns
+    -------
+    str or None
+        See `text_value`.
+
+    Raises
+    ------
+    DataError
+        If the cell has several values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ganaug.io.items import cell_text
+    >>> cell_text(np.float32(3)), cell_text([" a"]), cell_text(None)
+    ('3', 'a', None)
+    """
+    value = single_value(value)
+    if isinstance(value, list | tuple | dict | set) or hasattr(value, "__array__"):
+        raise DataError(f"a cell is a {type(value).__name__}; expected one text or number.")
+    return text_value(value)
+
+
 def similar_names(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Group names that differ only in case, spaces at their ends, or the encoding of accents.
 

@@ -5,12 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ganaug._runtime.lookup import split_names
+from ganaug.datasets.attribute_columns import (
+    attribute_columns,
+    column_texts,
+    distinct_values,
+    has_value,
+    name_columns,
+)
 from ganaug.errors import DataError
-from ganaug.evaluation.groups import name_columns
 from ganaug.images import LabeledImages
 from ganaug.io.items import similar_names
 from ganaug.io.paths import shorten
-from ganaug.reports.attributes import attribute_columns, column_texts, distinct_values, has_value
 from ganaug.reports.rows import Row
 
 PREFIX = "attr_"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ganaug.datasets.attribute_columns import column_texts, distinct_values, encode
 from ganaug.errors import DataError
 from ganaug.evaluation.bootstrap import Interval, Resamples, interval, proportion_interval
 from ganaug.evaluation.classifiers import Classifier, train_and_predict
@@ -13,7 +14,6 @@ from ganaug.evaluation.predictions import MIN_GROUPS as MIN_CLUSTERS
 from ganaug.evaluation.training_set import balance_classes, balance_combined
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.metrics.attribute_shift import MIN_IMAGES
-from ganaug.reports.attributes import column_texts, distinct_values, encode
 from ganaug.reports.group_scores import GroupScores, group_scores
 from ganaug.reports.rows import Row
 

@@ -103,7 +103,8 @@ def split_additions(
     counts, targets : mapping
         Class name -> number of real images, and of images after filling up. Classes without a target get nothing.
     share : float
-        Synthetic fraction of all images of a class, in [0, 1]. A class with few additions can have less.
+        Synthetic fraction of all images of a class, in [0, 1]. A class with few additions can have less. A cell without
+        real images gets synthetic ones only.
     unlearned : iterable of str
         Classes that get altered copies only.
 
@@ -117,7 +118,9 @@ def split_additions(
         n_added = target - counts[name]
         if n_added <= 0:
             continue
-        n_synthetic = 0 if name in without_synthetic else min(n_added, round(share * target))
+        # without real images there is nothing to copy
+        share_of_group = share if counts[name] else 1.0
+        n_synthetic = 0 if name in without_synthetic else min(n_added, round(share_of_group * target))
         if n_synthetic:
             synthetic[name] = n_synthetic
         if n_added > n_synthetic:

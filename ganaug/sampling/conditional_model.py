@@ -16,6 +16,7 @@ from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.randomness import IMAGE_SEEDS, image_seeds
 from ganaug._runtime.workers import parallel_map
 from ganaug._version import __version__
+from ganaug.datasets.cells import Cells
 from ganaug.errors import ClassNotLearnedError
 from ganaug.images import ROWS_PER_BATCH, LabeledImages
 from ganaug.sampling.filters import PASSED, TRIAL_SAMPLES, Filters, FilterStats
@@ -47,9 +48,12 @@ class ConditionalModel(StoredModel):
     shape : (int, int, int)
         Channels, height and width of an image.
     classes : tuple of str
-        Class names, in label order.
+        Class names.
     class_values : array of shape (K,)
         Value of each class in the `y` passed to fit.
+    cells : Cells or None
+        Combinations of classes and attribute values that the model is conditioned on. A label is then the number of a
+        cell. None: a label is the index of a class.
     seed : int
         Seed of the fit, and the default seed of samples.
     filters : Filters or None
@@ -64,6 +68,12 @@ class ConditionalModel(StoredModel):
     seed: int
     filters: Filters | None
     filter_stats: Mapping[int, FilterStats]
+    cells: Cells | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Name of the class or cell of each label."""
+        return self.classes if self.cells is None else self.cells.names
 
     @property
     @abstractmethod
@@ -118,7 +128,7 @@ class ConditionalModel(StoredModel):
         """Labels that the model cannot draw, or of which too few samples pass the filters."""
         trained_labels = set(self.trained_labels)
         failed = [label for label, stats in self.filter_stats.items() if not stats.is_learned]
-        return sorted({label for label in range(len(self.classes)) if label not in trained_labels} | set(failed))
+        return sorted({label for label in range(len(self.label_names)) if label not in trained_labels} | set(failed))
 
     @library_defaults()
     @retain_freed_memory()
@@ -140,7 +150,7 @@ class ConditionalModel(StoredModel):
         )
         metadata = pd.DataFrame(
             {
-                "label": [self.classes[label] for label in samples.labels.tolist()],
+                "label": [self.label_names[label] for label in samples.labels.tolist()],
                 "is_synthetic": True,
                 "class_index": samples.labels.numpy(),
                 "seed": samples.seeds.numpy(),
@@ -150,7 +160,8 @@ class ConditionalModel(StoredModel):
                 "ganaug_version": __version__,
             }
         )
-        return LabeledImages(samples.images, samples.labels, self.classes, metadata)
+        images = LabeledImages(samples.images, samples.labels, self.label_names, metadata)
+        return images if self.cells is None else self.cells.with_classes(images)
 
     def blocks(
         self, ranges: Mapping[int, range], *, size: int | None = None, **options: Any
@@ -184,9 +195,9 @@ class ConditionalModel(StoredModel):
         """Return what the filters reject of a trial of every class that the model can draw, by label."""
         if self.filters is None or not self.trained_labels:
             return {}
-        n_each = max(20, min(TRIAL_SAMPLES, MAX_TRIAL_SAMPLES // len(self.classes)))
+        n_each = max(20, min(TRIAL_SAMPLES, MAX_TRIAL_SAMPLES // len(self.label_names)))
         labels = torch.tensor(self.trained_labels).repeat_interleave(n_each)
-        seeds = [image_seeds(self.seed, f"{self.classes[label]}/trial", 0, n_each) for label in self.trained_labels]
+        seeds = [image_seeds(self.seed, f"{self.label_names[label]}/trial", 0, n_each) for label in self.trained_labels]
         return self.filters.stats((draw or self.draw)(labels, torch.cat(seeds)), labels)
 
     def describe_classes(self) -> dict[str, object]:
@@ -195,8 +206,9 @@ class ConditionalModel(StoredModel):
             "shape": list(self.shape),
             "classes": list(self.classes),
             "class_values": self.class_values.tolist(),
+            **({} if self.cells is None else {"cells": self.cells.to_json()}),
             "seed": self.seed,
-            "filter_stats": {self.classes[label]: asdict(stats) for label, stats in self.filter_stats.items()},
+            "filter_stats": {self.label_names[label]: asdict(stats) for label, stats in self.filter_stats.items()},
         }
 
     def _draw_samples(
@@ -235,7 +247,8 @@ class ConditionalModel(StoredModel):
         seeds = torch.empty(len(labels), dtype=torch.int64)
         for label in torch.unique(labels).tolist():
             rows = labels == label
-            stream = self.classes[label] if attempt == 0 else f"{self.classes[label]}/redraw {attempt}"
+            name = self.label_names[label]
+            stream = name if attempt == 0 else f"{name}/redraw {attempt}"
             # a separate stream for each attempt: the image at an index does not depend on redraws at other indices
             seeds[rows] = (image_seeds(seed, stream, 0, 1) + indices[rows]) % IMAGE_SEEDS
         return seeds
@@ -250,7 +263,7 @@ class ConditionalModel(StoredModel):
             )
         if filtered and (failed := [label for label in self.unlearned if label in labels]):
             stats = self.filter_stats[failed[0]]
-            name = f" of {self.classes[failed[0]]!r}" if len(failed) > 1 else ""
+            name = f" of {self.label_names[failed[0]]!r}" if len(failed) > 1 else ""
             raise self._rejected_error(
                 failed, f"{stats.pass_rate:.0%} of {stats.drawn} trial samples{name} pass the filters"
             )
@@ -265,7 +278,7 @@ class ConditionalModel(StoredModel):
 
     def _not_learned_error(self, labels: list[int], cause: str) -> ClassNotLearnedError:
         """Create the error for one or more classes. cause: sentences on what happened and what to do."""
-        names = ", ".join(repr(self.classes[label]) for label in labels)
+        names = ", ".join(repr(self.label_names[label]) for label in labels)
         subject = f"class {names} is not learned" if len(labels) == 1 else f"classes not learned: {names}"
         return ClassNotLearnedError(f"{subject}. {cause}")
 
@@ -302,6 +315,10 @@ def parse_class_fields(description: Mapping[str, Any]) -> dict[str, Any]:
     classes, stored_values = tuple(description["classes"]), description["class_values"]
     if len(stored_values) != len(classes) or not all(isinstance(value, str | int | float) for value in stored_values):
         raise TypeError("class_values must hold a text or a number for each class")
+    cells = Cells.from_json(description["cells"]) if "cells" in description else None
+    if cells is not None and cells.classes != classes:
+        raise ValueError("cells must have the classes of the model")
+    label_names = classes if cells is None else cells.names
     stats = description["filter_stats"]
     if not all(isinstance(number, int | float) for numbers in stats.values() for number in numbers.values()):
         raise TypeError("filter_stats must hold numbers")
@@ -312,5 +329,6 @@ def parse_class_fields(description: Mapping[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "class_values": values if isinstance(values[0], str) else np.asarray(values.tolist()),
         "seed": description["seed"],
-        "filter_stats": {classes.index(name): FilterStats(**numbers) for name, numbers in stats.items()},
+        **({} if cells is None else {"cells": cells}),
+        "filter_stats": {label_names.index(name): FilterStats(**numbers) for name, numbers in stats.items()},
     }

@@ -70,10 +70,14 @@ class Filters:
         Judges whether a sample looks like its class. None: no filter "label".
     copy_detectors : tuple of CopyDetector or None
         For each class, detects copies of its training images. None: no filter "copies".
+    class_labels : int64 Tensor of shape (n_labels,) or None
+        If the labels are cells: the class of each. A sample of a cell must copy no image of the class. None: a label is
+        a class.
     """
 
     auxiliary_classifier: AuxiliaryClassifier | None
     copy_detectors: tuple[CopyDetector, ...] | None
+    class_labels: Tensor | None = None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return PASSED, COPY or MISLABELED for each image.
@@ -91,6 +95,7 @@ class Filters:
         if self.auxiliary_classifier is not None:
             verdicts[~self.auxiliary_classifier.recognizes(images, labels)] = MISLABELED
         if self.copy_detectors is not None:
+            labels = labels if self.class_labels is None else self.class_labels[labels]
             for label in torch.unique(labels).tolist():
                 rows = torch.nonzero(labels == label).flatten()
                 is_copy = self.copy_detectors[label].are_copies(images[rows])
@@ -117,13 +122,15 @@ class Filters:
         }
 
     @classmethod
-    def from_tree(cls, tree: Any, shape: Shape, n_classes: int) -> "Filters":
+    def from_tree(cls, tree: Any, shape: Shape, n_classes: int, class_labels: Tensor | None = None) -> "Filters":
         """Return the filters that `tree` described. shape: (C, H, W) of the images."""
         detectors, stored = tree["traces"], tree["auxiliary_classifier"]
-        classifier = None if stored is None else AuxiliaryClassifier.from_tree(stored, shape, n_classes)
+        n_labels = n_classes if class_labels is None else len(class_labels)
+        classifier = None if stored is None else AuxiliaryClassifier.from_tree(stored, shape, n_labels)
         return cls(
             classifier,
             tuple(CopyDetector(**detectors[str(label)]) for label in range(n_classes)) if detectors else None,
+            class_labels,
         )
 
 
@@ -154,7 +161,10 @@ def filter_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def make_filters(
-    names: tuple[str, ...], images: LabeledImages, auxiliary_classifier: AuxiliaryClassifier | None
+    names: tuple[str, ...],
+    images: LabeledImages,
+    auxiliary_classifier: AuxiliaryClassifier | None,
+    class_labels: Tensor | None = None,
 ) -> Filters | None:
     """Return the filters for samples of a model that was trained on `images`, or None if there are none.
 
@@ -166,6 +176,8 @@ def make_filters(
         The training images.
     auxiliary_classifier : AuxiliaryClassifier or None
         Used by the filter "label" if it recognizes at least half of the real images.
+    class_labels : Tensor of shape (n_labels,), optional
+        As for `Filters`.
     """
     is_usable = auxiliary_classifier is not None and auxiliary_classifier.recall >= MIN_RECALL
     classifier = auxiliary_classifier if "label" in names and is_usable else None
@@ -173,7 +185,7 @@ def make_filters(
         return None
     # at half precision from the start, so that a loaded model rejects the same samples as the fitted one
     detectors = tuple(_copy_detector(images, name).half() for name in images.classes) if "copies" in names else None
-    return Filters(classifier, detectors)
+    return Filters(classifier, detectors, class_labels)
 
 
 def _copy_detector(images: LabeledImages, name: str) -> CopyDetector:

@@ -15,6 +15,7 @@ from ganaug._runtime.lookup import lookup
 from ganaug._runtime.meta import meta_networks
 from ganaug._runtime.randomness import latents, temporary_seed
 from ganaug._runtime.storage import Tree
+from ganaug.datasets.cells import Cells
 from ganaug.images import ROWS_PER_BATCH, LabeledImages, apply_in_batches, to_uint8
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.blocks import Shape, to_memory_format
@@ -65,7 +66,7 @@ class GeneratorModel(ConditionalModel):
         (latent vectors (N, latent_size), labels (N,)) -> images (N, C, H, W) in [-1, 1].
     network : str
         Name of the network, or of the class of the user's own.
-    shape, classes, class_values, seed, filters, filter_stats
+    shape, classes, class_values, cells, seed, filters, filter_stats
         As in `ConditionalModel`.
     latent_size, width : int
         Length of a latent vector, and channels of the layers of highest resolution.
@@ -89,6 +90,7 @@ class GeneratorModel(ConditionalModel):
     seed: int
     filters: Filters | None = None
     filter_stats: Mapping[int, FilterStats] = field(default_factory=dict)
+    cells: Cells | None = None
 
     @property
     def device(self) -> torch.device:
@@ -98,11 +100,11 @@ class GeneratorModel(ConditionalModel):
     @property
     def trained_labels(self) -> list[int]:
         """All labels."""
-        return list(range(len(self.classes)))
+        return list(range(len(self.label_names)))
 
     def hash(self) -> str:
         """Return 16 hexadecimal digits that identify weights, classes and shape."""
-        return hash_weights((self.network, self.shape, self.classes, self.latent_size), self.generator)
+        return hash_weights((self.network, self.shape, self.label_names, self.latent_size), self.generator)
 
     @library_defaults()
     @torch.no_grad()
@@ -173,9 +175,10 @@ class GeneratorModel(ConditionalModel):
         """Return the model that a file describes. The option `network` replaces the name in the description."""
         network: Network | None = options.get("network")
         common = parse_class_fields(description)
-        shape, n_classes = common["shape"], len(common["classes"])
+        shape, cells = common["shape"], common.get("cells")
+        n_labels = len(common["classes"] if cells is None else cells)
         pair = network or lookup(NETWORKS, description["network"], "network")
-        sizes = (shape, n_classes, description["latent_size"], description["width"])
+        sizes = (shape, n_labels, description["latent_size"], description["width"])
         if network is None:
             # sizes are compared without allocating, so that a hostile description cannot exhaust memory
             with meta_networks():
@@ -189,6 +192,10 @@ class GeneratorModel(ConditionalModel):
             network=description["network"],
             latent_size=description["latent_size"],
             width=description["width"],
-            filters=None if filters is None else Filters.from_tree(filters, shape, n_classes),
+            filters=None
+            if filters is None
+            else Filters.from_tree(
+                filters, shape, len(common["classes"]), None if cells is None else cells.class_labels
+            ),
             **common,
         )

@@ -8,8 +8,10 @@ from imblearn.utils import check_sampling_strategy
 
 from ganaug._runtime.lookup import unknown_name_message
 from ganaug._runtime.python_values import as_python
+from ganaug.datasets.cells import Cells
 
 Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
+BALANCE_CELLS = "balance-cells"
 STRATEGY_NAMES = ("all", "auto", "majority", "minority", "not majority", "not minority")
 
 
@@ -67,7 +69,9 @@ def resolve_strategy(strategy: Strategy, y: np.ndarray, values: np.ndarray, name
     return {index_of[as_python(value)]: int(count) for value, count in resolved.items() if count > 0}
 
 
-def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
+def resolve_counts(
+    request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str], cells: Cells | None = None
+) -> dict[int, int]:
     """Resolve the `counts` argument of `sample`.
 
     Parameters
@@ -79,11 +83,14 @@ def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: 
         Sorted class values, (K,).
     names : sequence of str
         Class names, in the order of `values`.
+    cells : Cells, optional
+        Of a model with cells. A key of the mapping may then also be a cell, as a tuple (class, value of each attribute)
+        or by its name; the images of a class are distributed over its cells as the real ones are.
 
     Returns
     -------
     dict of int to int
-        Class index -> number of images, in class order; only classes with at least one.
+        Class index -> number of images, in class order; only classes with at least one. With cells: number of the cell.
 
     Raises
     ------
@@ -101,6 +108,8 @@ def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: 
     >>> resolve_counts({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
     {1: 4}
     """
+    if cells is not None:
+        return _resolve_cells(request, values, names, cells)
     # bool is a subclass of int, and True is hardly a request for one image
     if isinstance(request, bool) or not isinstance(request, int | np.integer | Mapping):
         raise TypeError(f"counts must be a whole number or a dict of class -> whole number; got {request!r}.")
@@ -117,6 +126,28 @@ def resolve_counts(request: int | Mapping[Any, int], values: np.ndarray, names: 
     # in class order, so that the order of the keys does not change the result
     ordered = sorted(counts.items(), key=lambda pair: index_of[pair[0]])
     return {index_of[value]: count for value, count in ordered if count}
+
+
+def _resolve_cells(
+    request: int | Mapping[Any, int], values: np.ndarray, names: Sequence[str], cells: Cells
+) -> dict[int, int]:
+    """Resolve the `counts` of a model with cells: number of the cell -> number of images."""
+    if not isinstance(request, Mapping):
+        return cells.split_all(resolve_counts(request, values, names))
+    by_class = {key: count for key, count in request.items() if not isinstance(key, tuple) and key not in cells.names}
+    counts = cells.split_all(resolve_counts(by_class, values, names))
+    known = {value: index for index, value in enumerate(values.tolist())}
+    for key, count in request.items():
+        if key in by_class:
+            continue
+        if isinstance(key, tuple):
+            name = as_python(key[0]) if key else None
+            label = known.get(name)
+            number = cells.index(str(name) if label is None else names[label], *key[1:])
+        else:
+            number = cells.names.index(key)
+        counts[number] = counts.get(number, 0) + _check_count(count, f"cell {cells.names[number]!r}")
+    return {number: counts[number] for number in sorted(counts) if counts[number]}
 
 
 def _by_value(request: Mapping[Any, int], values: np.ndarray, names: Sequence[str]) -> dict[Hashable, int]:

@@ -16,6 +16,7 @@ from ganaug.images import LabeledImages, apply_in_batches, to_signed
 from ganaug.models import augmentations as augment
 from ganaug.models.networks.blocks import Shape, to_memory_format
 from ganaug.models.networks.classifier import Classifier
+from ganaug.models.networks.factors import factorize_parameter, merge_factors
 from ganaug.training.batches import BalancedBatches
 
 WIDTH = 16
@@ -146,7 +147,12 @@ def compute_logit_margins(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def train_auxiliary_classifier(
-    train: LabeledImages, validation: LabeledImages, *, seed: int, device: torch.device
+    train: LabeledImages,
+    validation: LabeledImages,
+    *,
+    seed: int,
+    device: torch.device,
+    design: Tensor | None = None,
 ) -> AuxiliaryClassifier:
     """Train the auxiliary classifier, and set its margin thresholds on held-out images.
 
@@ -158,6 +164,9 @@ def train_auxiliary_classifier(
         images.
     seed : int
     device : torch.device
+    design : float32 Tensor of shape (K, n_factors), optional
+        If the labels are cells: the factors of each, see `ganaug.models.networks.factors`. The logit of a cell is then
+        a sum of one for its class and one for each attribute value.
 
     Returns
     -------
@@ -168,7 +177,7 @@ def train_auxiliary_classifier(
     Classes are drawn equally often, images are shifted randomly, and labels are smoothed. Training takes
     22 * sqrt(number of training images) batches of 64 images, between 30 and 1,000: seconds on a laptop.
     """
-    net = _train_network(train, seed=seed, device=device)
+    net = _train_network(train, seed=seed, device=device, design=design)
     classifier = AuxiliaryClassifier(
         net.eval().requires_grad_(False), torch.zeros(len(train.classes), dtype=torch.float32)
     )
@@ -181,10 +190,14 @@ def train_auxiliary_classifier(
     return replace(classifier, recall=_mean_recall(classifier, validation))
 
 
-def _train_network(train: LabeledImages, *, seed: int, device: torch.device) -> Classifier:
+def _train_network(train: LabeledImages, *, seed: int, device: torch.device, design: Tensor | None) -> Classifier:
     """Train the network of the auxiliary classifier."""
     n_steps = min(MAX_STEPS, max(MIN_STEPS, round(22 * len(train) ** 0.5)))
-    net = build_network(train.shape, len(train.classes), seed).to(device)
+    net = build_network(train.shape, len(train.classes), seed)
+    if design is not None:
+        for name in ("weight", "bias"):
+            factorize_parameter(net.head, name, design)
+    net = net.to(device)
     # power 0, because thresholds and recall are measured for each class: rare ones count as much as common ones
     batches = BalancedBatches(train, BATCH_SIZE, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
     # the entries of a plain vector have no positions that could be shifted
@@ -199,6 +212,7 @@ def _train_network(train: LabeledImages, *, seed: int, device: torch.device) -> 
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    merge_factors(net)
     return net
 
 
