@@ -16,7 +16,7 @@ from ganaug.estimators.plan import Plan
 from ganaug.io.folder import read_and_inspect
 from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
-from ganaug.sampling.composition import split_additions, target_counts
+from ganaug.sampling.composition import split_additions
 from ganaug.sampling.strategy import Strategy
 
 TRIAL_STEPS = 25
@@ -127,8 +127,8 @@ def forecast_augmentation(
     check_labels(name for name, count in images.counts.items() if count)
     request = make_request(images, augmenter, sampling_strategy, synthetic_share, evaluate=False)
     selection = default_selection(request, "")
-    targets = target_counts(images.counts, selection.balance, request.growth)
-    additions = split_additions(images.counts, targets, selection.share)
+    groups = request.groups(images)
+    additions = split_additions(groups.counts, request.targets(groups.counts, selection.balance), selection.share)
     plan = augmenter.plan(images)
     trial = GANAugmenter(**augmenter.get_params(deep=False))
     # no filters, because they would train a classifier first
@@ -144,7 +144,7 @@ def forecast_augmentation(
     n_steps = plan.n_steps or sys.maxsize
     training_seconds = min(n_steps * seconds_per_step, augmenter.time_budget or float("inf"))
     return Forecast(
-        counts=counts_table(images.counts, additions),
+        counts=counts_table(groups.counts, additions),
         plan=plan,
         training_seconds=training_seconds,
         sampling_seconds=seconds_per_sample * sum(additions.synthetic.values()),

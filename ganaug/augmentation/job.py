@@ -35,7 +35,7 @@ from ganaug.augmentation.selection import (
     make_request,
     select_composition,
 )
-from ganaug.augmentation.target_folder import TargetFolder, written_additions
+from ganaug.augmentation.target_folder import TargetFolder
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import OutputError
 from ganaug.images import LabeledImages
@@ -45,7 +45,7 @@ from ganaug.io.preflight import FolderInspection
 from ganaug.io.resizing import SizeLike
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
-from ganaug.sampling.composition import Additions, split_additions, target_counts
+from ganaug.sampling.composition import Additions, split_additions
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, check_unused, is_unstarted
@@ -106,9 +106,11 @@ def augment_folder(
         `sampling_strategy` is used if the one passed here is "auto". The larger of the two values of `verbose`
         applies.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Target counts. "auto": measured; the default is "double", or "full" where "double" would give more than 20,000
-        images. "as-is", "square-root", "full" or "double": see `ganaug.sampling.composition.BALANCES`. Others as in
-        imbalanced-learn.
+        Target counts. With a method whose own `sampling_strategy` is "balance-cells", every cell of its `condition_on`
+        is filled up to the largest cell of its class, at a share of 0.5 unless `synthetic_share` is a number, and
+        nothing is measured. "auto": measured; the default is "double", or "full" where "double" would give more than
+        20,000 images. "as-is", "square-root", "full" or "double": see `ganaug.sampling.composition.BALANCES`. Others as
+        in imbalanced-learn.
     synthetic_share : "auto" or float in [0, 1], default="auto"
         Synthetic fraction of the images of each class; the other additions are altered copies. A class with few
         additions can have less. "auto": measured; the largest share without measurable harm, at or below that with the
@@ -217,35 +219,36 @@ def augment_folder(
             subfolder_groups=subfolder_groups,
             follow_links=follow_links,
         )
-        folder = TargetFolder(inspection, images, out, is_resized=originals == "resize" and out is not None)
         request = make_request(images, first, sampling_strategy, synthetic_share, evaluate=evaluate)
+        groups = request.groups(images)
+        folder = TargetFolder(inspection, groups, out, is_resized=originals == "resize" and out is not None)
         folder.check_writable(request)
         seed = _seed(first.random_state, run_dir / EVALUATION, resume=resume)
         run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began)
         selection = run.select(images, request, seed, evaluate=evaluate)
-        targets = target_counts(images.counts, selection.balance, request.growth)
+        targets = request.targets(groups.counts, selection.balance)
         without = set(selection.unrecognized)
-        planned = split_additions(images.counts, targets, selection.share, without)
+        planned = split_additions(groups.counts, targets, selection.share, without)
         method_name, sampler, comparison = run.fit(images, planned)
         write_skipped(inspection, run_dir)
         unlearned = [] if sampler is None else list(sampler.unlearned_classes_)
-        additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
+        additions = split_additions(groups.counts, targets, selection.share, {*unlearned, *without})
         synthetic = images.take([])
         if sampler is not None:
             synthetic, failed = sample_planned(sampler, additions.synthetic)
             if failed:
                 unlearned += failed
-                additions = split_additions(images.counts, targets, selection.share, {*unlearned, *without})
+                additions = split_additions(groups.counts, targets, selection.share, {*unlearned, *without})
         copies = folder.plan_copies(additions.altered, seed, is_altered=selection.is_altered)
         folder.write(synthetic, copies, sign, verbosity)
-        additions = written_additions(additions, copies, inspection)
+        additions = folder.written_additions(additions, copies)
         diversity = None
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
     return AugmentedFolder(
         out=data if out is None else out,
         run_dir=run_dir if run_dir.exists() else None,
-        counts=counts_table(images.counts, additions),
+        counts=counts_table(groups.counts, additions),
         unlearned=[name for name in unlearned if name in planned.synthetic and is_attempted(sampler, name)],
         selection=selection,
         method=method_name,

@@ -16,6 +16,7 @@ from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.storage import read_json, write_json
 from ganaug.augmentation.measurement import Candidate, Measurement
 from ganaug.augmentation.methods import Sampler, fit_sampler
+from ganaug.datasets.cells import Cells
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.bootstrap import Interval
@@ -28,12 +29,13 @@ from ganaug.evaluation.verdict import choose_share
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import format_points
 from ganaug.sampling.composition import BALANCES, balanced_targets, target_counts
-from ganaug.sampling.strategy import Strategy
+from ganaug.sampling.strategy import BALANCE_CELLS, Strategy
 from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 AUTO = "auto"
 DEFAULT_SHARE = 0.1  # where nothing is measured
+CELL_SHARE = 0.5  # of cells, which is not measured on the user's images (benchmarks/results/cells.md)
 SHARES = (0.1, 0.25, 0.5)
 N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
@@ -96,16 +98,30 @@ class Request:
         None: it is measured.
     growth : mapping
         Class name -> target count relative to the number of real images, for balance None.
+    cells : Cells or None
+        Cells that are filled up, each to the largest of its class, in place of classes.
     """
 
     balances: tuple[str | None, ...]
     share: float | None
     growth: Mapping[str, float]
+    cells: Cells | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether there is anything to choose."""
         return len(self.balances) > 1 or self.share is None
+
+    def groups(self, images: LabeledImages) -> LabeledImages:
+        """Return the images with the labels of what is filled up: classes, or cells."""
+        return images if self.cells is None else self.cells.relabel(images)
+
+    def targets(self, counts: Mapping[str, int], balance: str | None) -> dict[str, int]:
+        """Return the number of images that each class or cell is filled up to. counts: those of `groups`."""
+        if self.cells is None:
+            return target_counts(counts, balance, self.growth)
+        names = self.cells.names
+        return {names[number]: counts[names[number]] + n for number, n in self.cells.missing_counts().items()}
 
 
 def make_request(
@@ -137,6 +153,8 @@ def make_request(
     if share != AUTO and (isinstance(share, str | bool) or not 0 <= share <= 1):
         raise ValueError(f"synthetic_share must be 'auto' or a number from 0 to 1; got {share!r}.")
     number = None if isinstance(share, str) else float(share)
+    if sampler.sampling_strategy == BALANCE_CELLS:
+        return _request_cells(images, sampler, strategy, number)
     strategy = sampler.sampling_strategy if strategy == AUTO else strategy
     if strategy == AUTO:
         balances = measured_balances(images.counts)
@@ -146,6 +164,16 @@ def make_request(
     additions = clone(sampler).set_params(sampling_strategy=strategy).plan_counts(images)
     growth = {name: 1 + count / images.counts[name] for name, count in additions.items()}
     return Request((None,), number, growth)
+
+
+def _request_cells(images: LabeledImages, sampler: Sampler, strategy: Strategy, share: float | None) -> Request:
+    """Return the request to fill up every cell."""
+    if strategy != AUTO:
+        raise ValueError(f"sampling_strategy={strategy!r} fills up classes and {BALANCE_CELLS!r} cells: choose one.")
+    cells = sampler.cells_of(images)
+    if cells is None:
+        raise ValueError(f"sampling_strategy={BALANCE_CELLS!r} needs condition_on.")
+    return Request((None,), CELL_SHARE if share is None else share, {}, cells)
 
 
 def default_selection(request: Request, reason: str) -> Selection:

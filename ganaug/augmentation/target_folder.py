@@ -22,7 +22,7 @@ from ganaug.io.resizing import aspect_of
 from ganaug.io.signing import Sign
 from ganaug.io.synthetic import added_mask
 from ganaug.io.table import check_labels, check_origin
-from ganaug.sampling.composition import Additions, source_rows, split_additions, target_counts
+from ganaug.sampling.composition import Additions, source_rows, split_additions
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TargetFolder:
     data : FolderInspection
         The data folder.
     images : LabeledImages
-        Its images, as they were read.
+        Its images, as they were read, with labels of what is filled up: classes, or cells.
     out : Path or None
         The new folder. None: the data folder itself.
     is_resized : bool
@@ -70,7 +70,7 @@ class TargetFolder:
             sizes = [max(n_bytes, pixels) for n_bytes in sizes]
         else:
             largest_copy = max(pixels, max((copy_bytes(entry) for entry in self.data.entries), default=0))
-        targets = target_counts(self.images.counts, balance, request.growth)
+        targets = request.targets(self.images.counts, balance)
         additions = split_additions(self.images.counts, targets, request.share or 0.0)
         n_altered, n_synthetic = sum(additions.altered.values()), sum(additions.synthetic.values())
         return bytes_on_disk([*sizes, *[largest_copy] * n_altered, *[pixels] * n_synthetic])
@@ -112,6 +112,14 @@ class TargetFolder:
         if len(synthetic):
             self._warn_of_sharpness()
 
+    def written_additions(self, requested: Additions, altered: AlteredCopies) -> Additions:
+        """Return the additions with the number of copies that could be made of each class or cell."""
+        counts: dict[str, int] = {}
+        for copy in altered.copies:
+            name = self.images.classes[int(self.images.labels[copy.source])]
+            counts[name] = counts.get(name, 0) + 1
+        return Additions(counts, requested.synthetic)
+
     def _warn_of_sharpness(self) -> None:
         """Warn if original images are larger than synthetic ones, so that sharpness tells them apart."""
         height, width = self.images.shape[1:]
@@ -130,12 +138,3 @@ class TargetFolder:
             "a classifier can tell them apart by their sharpness. In training and testing, resize all images to the "
             f"same size first: {chain}."
         )
-
-
-def written_additions(requested: Additions, altered: AlteredCopies, data: FolderInspection) -> Additions:
-    """Return the additions with the number of copies that could be made of each class."""
-    counts: dict[str, int] = {}
-    for copy in altered.copies:
-        label = data.entries[copy.source].label
-        counts[label] = counts.get(label, 0) + 1
-    return Additions(counts, requested.synthetic)

@@ -55,6 +55,13 @@ evaluation_option = click.option(
     help="Synthetic fraction of each class: auto (measured), or a number from 0 to 1. The other additions are altered "
     "copies.",
 )
+@click.option(
+    "--balance",
+    "columns_text",
+    metavar="COLUMN,...",
+    help="Columns of metadata.csv, such as attr_sex: condition the generator on them, and fill up every combination of "
+    "a class and their values to the largest of its class. Half of each is synthetic; nothing is measured.",
+)
 @evaluation_option
 @click.option(
     "--method",
@@ -107,6 +114,9 @@ def augment(
             _undo((data if out is None else out).resolve())
             return
         sampler, named = _sampler(options, method)
+        columns = others.pop("columns_text")
+        if columns is not None:
+            _balance_cells(sampler, columns, method, others["strategy_text"])
         requested = {
             "sampling_strategy": strategy(others.pop("strategy_text")),
             "synthetic_share": share(others.pop("share_text")),
@@ -137,6 +147,18 @@ def _sampler(options: FitOptions, method: str) -> tuple[Any, dict[str, Any]]:
     if not limits_training(sampler, options):
         sampler.set_params(time_budget=DEFAULT_SECONDS)
     return sampler.set_params(verbose=1), {}
+
+
+def _balance_cells(sampler: Any, columns: str, method: str, strategy_text: str) -> None:
+    """Set the parameters of a GANAugmenter with which `augment` fills up cells."""
+    if method != "conditional":
+        raise click.UsageError(f"--balance needs --method conditional; got {method}.")
+    if strategy_text != "auto":
+        raise click.UsageError("--balance fills up combinations and --strategy classes: pass one of them.")
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    if not names:
+        raise click.UsageError("--balance: name columns of metadata.csv, such as attr_sex.")
+    sampler.set_params(condition_on=names, sampling_strategy="balance-cells")
 
 
 def _undo(target: Path) -> None:

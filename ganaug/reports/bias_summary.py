@@ -1,5 +1,8 @@
 """The sentences of a bias report: what changed, how certain it is, and what to do."""
 
+import re
+from collections.abc import Sequence
+
 from ganaug.reports.attribute_selection import AttributeSelection
 from ganaug.reports.composition import AMPLIFICATION, ATTRIBUTE_SHARES
 from ganaug.reports.downstream import EQUALIZED_ODDS, GROUP_PERFORMANCE, GROUP_RECALL, LARGEST_GAP
@@ -23,8 +26,9 @@ def summarize_bias(rows: list[Row], reference: str, attributes: AttributeSelecti
     Returns
     -------
     list of str
-        A sentence for each of the five most significant alarms, then what was not judged, then attributes
-        that are left out or unknown, then the reference.
+        A sentence for each of the five most significant alarms, then the command that fills up the combinations of
+        classes and attributes, then what was not judged, then attributes that are left out or unknown, then the
+        reference.
 
     Examples
     --------
@@ -39,12 +43,26 @@ def summarize_bias(rows: list[Row], reference: str, attributes: AttributeSelecti
     sentences = [_describe(row) for row in alarms[:MAX_SENTENCES]]
     if len(alarms) > MAX_SENTENCES:
         sentences.append(f"The tables show {len(alarms) - MAX_SENTENCES} more warnings and failures.")
+    sentences += _remedy(alarms, attributes.names)
     if not alarms and attributes.names:
         sentences.append("No change of composition beyond chance.")
     n_insufficient = sum(row.state == "insufficient" for row in rows)
     if n_insufficient:
         sentences.append(f"Insufficient results: {n_insufficient}. The notes give the reasons.")
     return [*sentences, *attributes.sentences(), f"Reference: {reference}."]
+
+
+def _remedy(alarms: list[Row], names: Sequence[str]) -> list[str]:
+    """Return the sentence that says how to change the composition, if an attribute with an alarm can be changed."""
+    subjects = [row.subject for row in alarms if row.section not in (GROUP_PERFORMANCE, GROUP_RECALL)]
+    columns = [name for name in names if any(re.search(rf"\b{re.escape(name)}\b", subject) for subject in subjects)]
+    if not columns:
+        return []
+    listed = ", ".join(f'"{name}"' for name in columns)
+    return [
+        f"To draw images of each class with each value of {', '.join(columns)}: ganaug augment DATA OUT --balance "
+        f'{",".join(columns)}, or GANAugmenter(condition_on=[{listed}], sampling_strategy="balance-cells").'
+    ]
 
 
 def _describe(row: Row) -> str:
