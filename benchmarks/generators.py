@@ -50,13 +50,16 @@ def stop_after(seconds: float, threads: int) -> Callable[[int, object], None]:
 
 
 def stored_generator(
-    train: LabeledImages, seed: int, folder: Path, options: argparse.Namespace
+    train: LabeledImages, seed: int, folder: Path, options: argparse.Namespace, **parameters: Any
 ) -> tuple[GANAugmenter, dict[str, Any]]:
-    """A generator trained for `options.seconds`, and facts about its training; read from `folder` if it is there."""
+    """A generator trained for `options.seconds`, and facts about its training; read from `folder` if it is there.
+
+    parameters: of `make_augmenter`.
+    """
     about_file = folder / "about.json"
     if about_file.exists():
         return GANAugmenter.load(folder, device="cpu"), json.loads(about_file.read_text())
-    augmenter = make_augmenter(seed, smoke=options.smoke)
+    augmenter = make_augmenter(seed, smoke=options.smoke, **parameters)
     augmenter.fit(train, callbacks=[stop_after(options.seconds, options.threads)])
     augmenter.save(folder)
     about = {
