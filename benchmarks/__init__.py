@@ -17,6 +17,7 @@ PROGRAMS = (
     "sharpness",
     "training_time",
     "paired_gains",
+    "cells",
     "class_translation",
     "segmentation",
     "planted_defects",

@@ -8,9 +8,9 @@ images that are cut out stand for what a perfect generator would draw. Time: for
 the generators, then about half a minute of one core for each of the ten methods and --trainings.
 
 How to read it: "cut cells" is the mean recall over the cut cells, "all cells" over all of them, and "worst cell" the
-lowest, on test images. Every method but the first draws cells equally often and alters images classically. The
-generator "20 classes" knows a cell as a class of its own and is the control: what it gains needs no conditions on
-attributes.
+lowest, on test images. Every method but the first draws cells equally often and alters images classically. "sums": a
+generator that is conditioned on class and attributes; a share of the draws of the cut cells, or of all cells, is of its
+samples. "a class a cell": the control, a generator to which each cell is a class of its own.
 """
 
 import argparse
@@ -40,8 +40,10 @@ from ganaug.images import concatenate
 
 STYLE = "attr_style"
 N_CUT = 5  # cells
+SUMS, CONTROL = "sums", "a class a cell"
+KINDS = {SUMS: "sums", CONTROL: "control"}  # names in the cache
 BASELINES = ("as it is", "cells equally often", "histogram matching")
-SMOKE = {"sets": ["smoke"], "seeds": [0], "seconds": 0.0, "trainings": 1, "shares": [0.5], "steps": 2, "cut": 4}
+SMOKE = {"sets": ["smoke"], "seeds": [0], "seconds": 0.0, "trainings": 1, "steps": 2, "cut": 4}
 
 
 @dataclass(frozen=True)
@@ -217,11 +219,11 @@ def _bare(images: LabeledImages, draw: CellSet) -> LabeledImages:
 
 def samples_of(draw: CellSet, seed: int, kind: str, options: argparse.Namespace, name: str) -> LabeledImages:
     """As many samples of every cell as its largest has images, of a generator that is trained or read."""
-    folder = options.cache / "cells" / f"{name}_{seed}_{options.cut}_{options.seconds:g}s_{kind}"
+    folder = options.cache / "cells" / f"{name}_{seed}_{options.cut}_{options.seconds:g}s_{KINDS[kind]}"
     cells = draw.cells
     wanted = [k for k in range(len(cells)) if not cells.has_missing_value(k)]
     count = min(300, max(cells.counts))
-    if kind == "factorized":
+    if kind == SUMS:
         augmenter, _ = stored_generator(draw.train, seed, folder, options, condition_on=list(draw.columns))
         names: tuple[str, ...] = cells.names
     else:
@@ -235,7 +237,7 @@ def samples_of(draw: CellSet, seed: int, kind: str, options: argparse.Namespace,
         wanted = [k for k in wanted if k in present]
     learned = [k for k in wanted if cells.names[k] not in augmenter.unlearned_classes_]
     samples = augmenter.sample({cells.names[k]: count for k in learned}, random_state=seed)
-    if kind == "factorized":
+    if kind == SUMS:
         return samples
     numbers = torch.tensor([cells.names.index(name) for name in samples.classes])[samples.labels]
     return cells.with_classes(LabeledImages(samples.images, numbers, cells.names))
@@ -251,10 +253,14 @@ def run_draw(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
         "histogram matching": by_cells(draw, matched_histograms(draw), 0.5),
         "held-out images": by_cells(draw, draw.held_out, 0.9),
     }
-    for kind in ("factorized", "20 classes"):
+    is_cut = torch.zeros(len(cells), dtype=torch.bool)
+    is_cut[draw.cut] = True
+    for kind in (SUMS, CONTROL):
         samples = samples_of(draw, seed, kind, options, name)
-        for share in options.shares:
-            training[f"{kind}, {share:.0%}"] = by_cells(draw, samples, share)
+        of_cut_cells = samples.take(is_cut[cells.labels_of(samples)])
+        for share in (0.25, 0.5):
+            training[f"{kind}, {share:.0%} of cut cells"] = by_cells(draw, of_cut_cells, share)
+        training[f"{kind}, 25% of all cells"] = by_cells(draw, samples, 0.25)
     augment = classical_augmentation(draw.train)
     numbers = cells.labels_of(draw.test)
     recalls: dict[str, list[list[float]]] = {}
@@ -310,7 +316,6 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("sets", nargs="*", default=["fashion-styles"], help=", ".join(SETS))
     parser.add_argument("--seconds", type=float, default=240, help="training of each generator")
     parser.add_argument("--cut", type=int, default=5, help="images that are left of a cut cell")
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 0.5], help="synthetic share within each cell")
     parser.add_argument("--trainings", type=int, default=3, help="trainings of each method")
     parser.add_argument("--length", type=float, default=1, help="factor of the training steps")
     parser.add_argument("--steps", type=int, help="training steps of a classifier")
