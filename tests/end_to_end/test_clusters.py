@@ -30,7 +30,7 @@ def predictions_of_one_process(tmp_path_factory):
     return np.load(path)
 
 
-@pytest.mark.parametrize("cluster", [pytest.param("loky", marks=pytest.mark.slow), "dask", "ray"])
+@pytest.mark.parametrize("cluster", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("loky", "dask")), "ray"])
 def test_two_processes_train_the_same_networks_as_one(cluster, predictions_of_one_process, tmp_path):
     pytest.importorskip({"dask": "distributed"}.get(cluster, cluster if cluster == "ray" else "joblib"))
     processes = run("train_on_cluster.py", cluster, tmp_path / "predictions.npy").split()

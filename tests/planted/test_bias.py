@@ -13,6 +13,7 @@ from ganaug import LabeledImages
 from ganaug.errors import DataError
 from ganaug.metrics.attribute_shift import clustered_share_shift
 from ganaug.reports import bias_report
+from tests.sets import SMALL, augmenter
 
 NAMES = ("healthy", "ill")
 DARK = 40, 25  # percent of dark images in each class
@@ -81,6 +82,30 @@ def test_a_group_that_the_generator_omits_is_named():
     real, other = drawn(200), drawn(200, dark=(0, 25), seed=1)
     report = bias_report(real, other, attributes=["attr_skin"], features="pixels")
     assert ("Coverage by group", "healthy: attr_skin = dark") in alarms(report)
+    advice = " ".join(report.summary)
+    assert "ganaug augment DATA OUT --balance attr_skin," in advice
+    assert 'GANAugmenter(condition_on=["attr_skin"], sampling_strategy="balance-cells")' in advice
+
+
+def test_the_advice_is_followed_and_the_report_shows_the_cells_filled():
+    """Samples that lack dark healthy images, and samples of the cells that the report asks for."""
+    real = drawn(60)
+    gan = augmenter(n_steps=2, condition_on="attr_skin", sampling_strategy="balance-cells", **SMALL).fit(real)
+    assert gan.sampling_strategy_ == {("healthy", "dark"): 12, ("ill", "dark"): 30}
+    before = gan.sample({("healthy", "light"): 600, ("ill", "light"): 600})
+    cells = {(name, skin): 10 * n for name, skin, n in zip(*cell_counts(real), strict=True)}
+    after = gan.sample(cells)
+    reports = [bias_report(real, samples, attributes=["attr_skin"], features=None) for samples in (before, after)]
+    assert [report.verdict for report in reports] == ["fail", "pass"]
+    assert "--balance attr_skin" in " ".join(reports[0].summary)
+    assert "--balance" not in " ".join(reports[1].summary)
+
+
+def cell_counts(images):
+    """Class, skin and number of images of each cell."""
+    skin = images.metadata["attr_skin"]
+    counts = skin.groupby([[images.classes[label] for label in images.targets], skin]).size()
+    return *zip(*counts.index, strict=True), counts.tolist()
 
 
 def clustered(n_groups, each, seed):

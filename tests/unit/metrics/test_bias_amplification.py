@@ -37,7 +37,7 @@ def test_changes_that_cancel_show_in_the_sums():
     assert result.negative == pytest.approx(-0.8)
 
 
-@pytest.mark.parametrize("n", [20, 200])
+@pytest.mark.parametrize("n", [pytest.param(20, marks=pytest.mark.slow), 200])
 def test_a_faithful_generator_has_a_calibrated_amplification_of_zero(n):
     random, plain, calibrated = np.random.default_rng(2), [], []
     for trial in range(250):
