@@ -5,7 +5,7 @@
 
 A cell is a combination of a class and attribute values. In five cells that a seed draws, images are cut to --cut; the
 images that are cut out stand for what a perfect generator would draw. Time: for each set and seed twice --seconds for
-the generators, then about half a minute of one core for each of the ten methods and --trainings.
+the generators, then about a minute of one core for each of the ten methods and --trainings.
 
 How to read it: "cut cells" is the mean recall over the cut cells, "all cells" over all of them, and "worst cell" the
 lowest, on test images. Every method but the first draws cells equally often and alters images classically. "sums": a
@@ -243,8 +243,8 @@ def samples_of(draw: CellSet, seed: int, kind: str, options: argparse.Namespace,
     return cells.with_classes(LabeledImages(samples.images, numbers, cells.names))
 
 
-def run_draw(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Recall of every cell, for every method and training."""
+def run_draw(name: str, seed: int, options: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """Recall of every cell, for every method and training; methods that are in the file `path` are not repeated."""
     draw = lookup(SETS, name, "set")(options, seed)
     cells = draw.cells
     training: dict[str, TrainingSet] = {
@@ -263,8 +263,12 @@ def run_draw(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
         training[f"{kind}, 25% of all cells"] = by_cells(draw, samples, 0.25)
     augment = classical_augmentation(draw.train)
     numbers = cells.labels_of(draw.test)
-    recalls: dict[str, list[list[float]]] = {}
+    recalls: dict[str, list[list[float]]] = json.loads(path.read_text())["recalls"] if path.exists() else {}
+    run = {"set": name, "seed": seed, "cut": draw.cut, "cells": list(cells.names), "recalls": recalls}
+    path.parent.mkdir(parents=True, exist_ok=True)
     for method, training_set in training.items():
+        if method in recalls:
+            continue
         runs = []
         for number in range(options.trainings):
             classifier = CNN(steps=options.steps)
@@ -274,10 +278,11 @@ def run_draw(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any
             is_right = torch.from_numpy(predict(draw.test.images).argmax(1)) == draw.test.labels
             runs.append([float(is_right[numbers == k].float().mean()) for k in range(len(cells))])
         recalls[method] = runs
+        write_whole(path, json.dumps(run))
         progress(
             f"{name} {seed} {method}: cut {np.nanmean(np.array(runs)[:, draw.cut]):.3f} all {np.nanmean(runs):.3f}"
         )
-    return {"set": name, "seed": seed, "cut": draw.cut, "cells": list(cells.names), "recalls": recalls}
+    return run
 
 
 def scores(run: dict[str, Any], method: str) -> dict[str, float]:
@@ -327,11 +332,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
         for seed in options.seeds:
             key = f"{name}_{seed}_{options.cut}_{options.seconds:g}s_{options.length:g}_{options.trainings}.json"
             path = options.cache / "cells" / key
-            if not path.exists():
-                run = run_draw(name, seed, options)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps(run))
-            runs.append(json.loads(path.read_text()))
+            runs.append(run_draw(name, seed, options, path))
     about = (
         f"{options.seconds:g} s for each generator, {options.trainings} trainings of each method. Percent; mean over "
         "draws (smallest to largest)."

@@ -35,7 +35,7 @@ from ganaug.training.run_folder import EVALUATION, is_unstarted
 
 AUTO = "auto"
 DEFAULT_SHARE = 0.1  # where nothing is measured
-CELL_SHARE = 0.5  # of cells, which is not measured on the user's images (benchmarks/results/cells.md)
+CELL_SHARE = 0.5  # of cells, which is not measured on the user's images (benchmarks/cells.py)
 SHARES = (0.1, 0.25, 0.5)
 N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
