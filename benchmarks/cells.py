@@ -10,13 +10,14 @@ the generators, then about a minute of one core for each of the ten methods and 
 How to read it: "cut cells" is the mean recall over the cut cells, "all cells" over all of them, and "worst cell" the
 lowest, on test images. Every method but the first draws cells equally often and alters images classically. "sums": a
 generator that is conditioned on class and attributes; a share of the draws of the cut cells, or of all cells, is of its
-samples. "a class a cell": the control, a generator to which each cell is a class of its own.
+samples. "control": the same with a generator to which each cell is another class.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from torch.nn.functional import avg_pool2d
 from benchmarks.datasets import read_fashion_mnist, read_images, smoke_images
 from benchmarks.generators import stored_generator
 from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page, write_whole
+from benchmarks.subsets import at_most
 from benchmarks.tables import markdown_table, mean_range
 from ganaug import LabeledImages
 from ganaug._runtime.lookup import lookup
@@ -40,8 +42,7 @@ from ganaug.images import concatenate
 
 STYLE = "attr_style"
 N_CUT = 5  # cells
-SUMS, CONTROL = "sums", "a class a cell"
-KINDS = {SUMS: "sums", CONTROL: "control"}  # names in the cache
+SUMS, CONTROL = "sums", "control"
 BASELINES = ("as it is", "cells equally often", "histogram matching")
 SMOKE = {"sets": ["smoke"], "seeds": [0], "seconds": 0.0, "trainings": 1, "steps": 2, "cut": 4}
 
@@ -55,7 +56,6 @@ class CellSet:
     test: LabeledImages
     columns: tuple[str, ...]
     cut: list[int]
-    max_per_cell: int = 10**9
 
     @property
     def cells(self) -> Cells:
@@ -88,13 +88,6 @@ def with_styles(images: LabeledImages, camera: Callable[[Tensor, int], Tensor], 
     return LabeledImages(pixels, images.labels, images.classes, pd.DataFrame({STYLE: styles}))
 
 
-def limited(images: LabeledImages, per_class: int, seed: int, name: str) -> LabeledImages:
-    """At most `per_class` random images of each class."""
-    rows = [images.rows_of(cls) for cls in images.classes]
-    rows = [r[torch.randperm(len(r), generator=generator(seed, name, str(k)))[:per_class]] for k, r in enumerate(rows)]
-    return images.take(torch.cat(rows))
-
-
 def cut_cells(
     train: LabeledImages, test: LabeledImages, columns: Sequence[str], cut: int, candidates: list[int], seed: int
 ) -> CellSet:
@@ -113,9 +106,10 @@ def styled_set(
     train: LabeledImages, test: LabeledImages, camera: Callable[[Tensor, int], Tensor], cut: int, seed: int
 ) -> CellSet:
     """Two cameras; cells of the second are cut, in five classes that the seed draws."""
-    train, test = limited(train, 300, seed, "train"), limited(test, 400, 0, "test")
+    n_classes = len(train.classes)
+    train, test = train.take(at_most(train, [300] * n_classes, seed)), test.take(at_most(test, [400] * n_classes, 0))
     train, test = with_styles(train, camera, derive(seed, "train")), with_styles(test, camera, 0)
-    candidates = list(range(1, 2 * len(train.classes), 2))
+    candidates = list(range(1, 2 * n_classes, 2))
     return cut_cells(train, test, [STYLE], cut, candidates, seed)
 
 
@@ -177,10 +171,7 @@ def matched_histograms(draw: CellSet) -> LabeledImages:
         named = zip(draw.columns, cells.values_of(cell), strict=True)
         metadata = pd.DataFrame({name: [value] * len(sources) for name, value in named})
         parts.append(LabeledImages(pixels, sources.labels, sources.classes, metadata))
-    result = parts[0]
-    for part in parts[1:]:
-        result = concatenate(result, part)
-    return result
+    return reduce(concatenate, parts)
 
 
 def _match(images: Tensor, targets: Tensor) -> Tensor:
@@ -219,7 +210,7 @@ def _bare(images: LabeledImages, draw: CellSet) -> LabeledImages:
 
 def samples_of(draw: CellSet, seed: int, kind: str, options: argparse.Namespace, name: str) -> LabeledImages:
     """As many samples of every cell as its largest has images, of a generator that is trained or read."""
-    folder = options.cache / "cells" / f"{name}_{seed}_{options.cut}_{options.seconds:g}s_{KINDS[kind]}"
+    folder = options.cache / "cells" / f"{name}_{seed}_{options.cut}_{options.seconds:g}s_{kind}"
     cells = draw.cells
     wanted = [k for k in range(len(cells)) if not cells.has_missing_value(k)]
     count = min(300, max(cells.counts))

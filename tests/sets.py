@@ -1,7 +1,10 @@
 """Small image sets that tests share, and hashes of the files in a folder."""
 
 import hashlib
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import torch
 
 from ganaug import CycleGAN, GANAugmenter, Pix2Pix, TrainingRecipe, TranslationRecipe
@@ -50,6 +53,18 @@ def tones(count=40, shape=(1, 16, 16), seed=0):
     pixels = levels.view(-1, 1, 1, 1) + jitter + torch.randn(3 * count, *shape, generator=generator) * 4
     labels = torch.arange(3).repeat_interleave(count)
     return LabeledImages(pixels.clamp(0, 255).to(torch.uint8), labels, ("dark", "middle", "bright"))
+
+
+def sites(missing=()):
+    """Three classes; site s is rare, lacks bright images, and has a white bar over a black one at the left edge."""
+    images = tones(24)
+    names = np.array(["s" if row % 4 == 0 else "n" for row in range(len(images))], dtype=object)
+    pixels = images.images.clone()
+    of_s = torch.from_numpy(names == "s")
+    pixels[of_s, :, :8, :4], pixels[of_s, :, 8:, :4] = 255, 0
+    names[list(missing)] = None
+    images = replace(images, images=pixels, metadata=pd.DataFrame({"attr_site": names}))
+    return images.take(~(of_s & (images.labels == 2)))
 
 
 def clothes(n_per_class=12):

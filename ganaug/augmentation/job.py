@@ -106,7 +106,7 @@ def augment_folder(
         `sampling_strategy` is used if the one passed here is "auto". The larger of the two values of `verbose`
         applies.
     sampling_strategy : str, float, dict or callable, default="auto"
-        Target counts. With a method whose own `sampling_strategy` is "balance-cells", every cell of its `condition_on`
+        Target counts. With a method whose `sampling_strategy` is "balance-cells", every cell of its `condition_on`
         is filled up to the largest cell of its class, at a share of 0.5 unless `synthetic_share` is a number, and
         nothing is measured. "auto": measured; the default is "double", or "full" where "double" would give more than
         20,000 images. "as-is", "square-root", "full" or "double": see `ganaug.sampling.composition.BALANCES`. Others as

@@ -16,7 +16,7 @@ from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.storage import read_json, write_json
 from ganaug.augmentation.measurement import Candidate, Measurement
 from ganaug.augmentation.methods import Sampler, fit_sampler
-from ganaug.datasets.cells import Cells
+from ganaug.datasets.cells import Cells, group_images
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.bootstrap import Interval
@@ -29,7 +29,7 @@ from ganaug.evaluation.verdict import choose_share
 from ganaug.images import LabeledImages
 from ganaug.reports.comparison import format_points
 from ganaug.sampling.composition import BALANCES, balanced_targets, target_counts
-from ganaug.sampling.strategy import BALANCE_CELLS, Strategy
+from ganaug.sampling.strategy import BALANCE_CELLS, Strategy, fills_cells
 from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, is_unstarted
 
@@ -114,7 +114,7 @@ class Request:
 
     def groups(self, images: LabeledImages) -> LabeledImages:
         """Return the images with the labels of what is filled up: classes, or cells."""
-        return images if self.cells is None else self.cells.relabel(images)
+        return group_images(images, self.cells)
 
     def targets(self, counts: Mapping[str, int], balance: str | None) -> dict[str, int]:
         """Return the number of images that each class or cell is filled up to. counts: those of `groups`."""
@@ -153,8 +153,13 @@ def make_request(
     if share != AUTO and (isinstance(share, str | bool) or not 0 <= share <= 1):
         raise ValueError(f"synthetic_share must be 'auto' or a number from 0 to 1; got {share!r}.")
     number = None if isinstance(share, str) else float(share)
-    if sampler.sampling_strategy == BALANCE_CELLS:
-        return _request_cells(images, sampler, strategy, number)
+    cells = sampler.cells_of(images)
+    if fills_cells(sampler.sampling_strategy, cells):
+        if strategy != AUTO:
+            raise ValueError(
+                f"sampling_strategy={strategy!r} fills up classes and {BALANCE_CELLS!r} cells: choose one."
+            )
+        return Request((None,), CELL_SHARE if number is None else number, {}, cells)
     strategy = sampler.sampling_strategy if strategy == AUTO else strategy
     if strategy == AUTO:
         balances = measured_balances(images.counts)
@@ -164,16 +169,6 @@ def make_request(
     additions = clone(sampler).set_params(sampling_strategy=strategy).plan_counts(images)
     growth = {name: 1 + count / images.counts[name] for name, count in additions.items()}
     return Request((None,), number, growth)
-
-
-def _request_cells(images: LabeledImages, sampler: Sampler, strategy: Strategy, share: float | None) -> Request:
-    """Return the request to fill up every cell."""
-    if strategy != AUTO:
-        raise ValueError(f"sampling_strategy={strategy!r} fills up classes and {BALANCE_CELLS!r} cells: choose one.")
-    cells = sampler.cells_of(images)
-    if cells is None:
-        raise ValueError(f"sampling_strategy={BALANCE_CELLS!r} needs condition_on.")
-    return Request((None,), CELL_SHARE if share is None else share, {}, cells)
 
 
 def default_selection(request: Request, reason: str) -> Selection:

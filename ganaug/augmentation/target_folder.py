@@ -113,7 +113,7 @@ class TargetFolder:
             self._warn_of_sharpness()
 
     def written_additions(self, requested: Additions, altered: AlteredCopies) -> Additions:
-        """Return the additions with the number of copies that could be made of each class or cell."""
+        """Return the additions with the number of copies of each class or cell that were possible."""
         counts: dict[str, int] = {}
         for copy in altered.copies:
             name = self.images.classes[int(self.images.labels[copy.source])]

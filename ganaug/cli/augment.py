@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganaug._runtime.lookup import split_names
 from ganaug.cli.console import StopSignals, exit_on_error, print_message, table, warnings_to_stderr
 from ganaug.cli.options import (
     FOLDER,
@@ -155,7 +156,7 @@ def _balance_cells(sampler: Any, columns: str, method: str, strategy_text: str) 
         raise click.UsageError(f"--balance needs --method conditional; got {method}.")
     if strategy_text != "auto":
         raise click.UsageError("--balance fills up combinations and --strategy classes: pass one of them.")
-    names = [name.strip() for name in columns.split(",") if name.strip()]
+    names = split_names(columns, "--balance")
     if not names:
         raise click.UsageError("--balance: name columns of metadata.csv, such as attr_sex.")
     sampler.set_params(condition_on=names, sampling_strategy="balance-cells")

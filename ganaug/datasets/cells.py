@@ -241,6 +241,11 @@ class Cells:
         return cells
 
 
+def group_images(images: LabeledImages, cells: Cells | None) -> LabeledImages:
+    """Return images with the labels that a model is trained on: those of `cells`, or of the classes if it is None."""
+    return images if cells is None else cells.relabel(images)
+
+
 def _values_of(images: LabeledImages, name: str) -> tuple[str | None, ...]:
     """Return the values of a column, sorted, with None at the end if some are missing."""
     known = attribute_columns(images)

@@ -11,10 +11,10 @@ import torch
 
 from ganaug._compat import SAMPLING_STRATEGY_CONSTRAINTS, Interval, StrOptions, validate_parameters
 from ganaug._runtime.library_defaults import library_defaults
-from ganaug._runtime.lookup import lookup
+from ganaug._runtime.lookup import lookup, split_names
 from ganaug._runtime.progress import logger
 from ganaug._runtime.storage import digest
-from ganaug.datasets.cells import Cells
+from ganaug.datasets.cells import Cells, group_images
 from ganaug.datasets.holdout import split_validation
 from ganaug.estimators.adversarial_networks import make_step
 from ganaug.estimators.evaluators import GeneratorEvaluator
@@ -28,7 +28,7 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
+from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
 from ganaug.images import LabeledImages
 from ganaug.io.resizing import SizeLike
 from ganaug.models import augmentations as augment
@@ -51,7 +51,6 @@ class GeneratorSetup(FitSetup):
 
     train: LabeledImages
     validation: LabeledImages
-    cells: Cells | None
     plan: Plan
     step: AdversarialStep
 
@@ -75,7 +74,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         or class name. "balance-cells": every cell of `condition_on` gets as many images as the largest cell of its
         class.
     condition_on : str or sequence of str, optional
-        Columns of the metadata, such as "attr_sex": the generator is conditioned on the class and on their values, and
+        Columns of the metadata, such as "attr_sex", as a list or joined by commas: the generator is conditioned on the class and on their values, and
         each combination, a *cell*, can be sampled. The weights of a cell are sums of those of its class and of its
         values, so a cell with few images, or none, is composed of cells that have many. Missing values are allowed.
     image_shape : (H, W) or (H, W, C), optional
@@ -299,7 +298,9 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         >>> GANAugmenter(time_budget=60).plan(fashion_mnist_lt()).batch_size
         64
         """
-        images = self._prepare(self._convert(X, y)).groups
+        images = self._convert(X, y).images
+        check_trainable(images)
+        images = group_images(images, self.cells_of(images))
         seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
         train, validation = split_validation(images, self.validation_fraction, seed=seed)
         return self._plan(train, validation, resolve_device(self.device))
@@ -361,7 +362,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
 
     def cells_of(self, images: LabeledImages) -> Cells | None:
         """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
-        columns = [self.condition_on] if isinstance(self.condition_on, str) else list(self.condition_on or ())
+        columns = split_names(self.condition_on, "condition_on")
         return Cells.of(images, columns) if columns else None
 
     def _latent(self, std: float | None, truncation: float | None) -> Latent:
@@ -390,11 +391,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     def _set_up(
         self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
     ) -> GeneratorSetup:
-        cells = data.cells
         train, validation = split_validation(data.groups, self.validation_fraction, seed=seed)
         plan = self._plan(train, validation, device, stored_recipe)
         logger.info("Plan:\n%s", plan)
-        step = make_step(train, plan, self.loss, device, seed, None if cells is None else cells.design())
+        step = make_step(train, plan, self.loss, device, seed, data.design)
         return GeneratorSetup(
             batch_size=plan.batch_size,
             n_steps=plan.n_steps,
@@ -402,18 +402,14 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             planned_params={"recipe": as_json(plan.recipe)},
             train=train,
             validation=validation,
-            cells=cells,
             plan=plan,
             step=step,
         )
 
     def _train(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> FitResult:
         train, validation, plan, step = setup.train, setup.validation, setup.plan, setup.step
-        names, cells = filter_names(self.filters), setup.cells
-        if "label" in names or plan.recipe.guidance:
-            step.auxiliary_classifier = load_or_train_auxiliary_classifier(
-                context, train, validation, None if cells is None else cells.design()
-            )
+        if "label" in filter_names(self.filters) or plan.recipe.guidance:
+            step.auxiliary_classifier = load_or_train_auxiliary_classifier(context, train, validation, data.design)
         model = self._model(data, setup, context)
         evaluator = GeneratorEvaluator(train, validation, model.draw, step.auxiliary_classifier, seed=context.seed)
         processes = context.processes
@@ -452,7 +448,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
 
     def _model(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> GeneratorModel:
         """Return the model of the averaged generator, which is not trained yet."""
-        plan, step, cells = setup.plan, setup.step, setup.cells
+        plan, step, cells = setup.plan, setup.step, data.cells
         filters = make_filters(
             filter_names(self.filters),
             setup.train if cells is None else cells.with_classes(setup.train),

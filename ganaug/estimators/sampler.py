@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.alterations import classical_augmentation
-from ganaug.datasets.cells import Cells
+from ganaug.datasets.cells import Cells, group_images
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
@@ -34,7 +34,7 @@ from ganaug.sampling.composition import alter_images, join_additions, split_addi
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
-from ganaug.sampling.strategy import BALANCE_CELLS, Strategy, resolve_counts, resolve_strategy
+from ganaug.sampling.strategy import Strategy, fills_cells, resolve_counts, resolve_strategy
 from ganaug.training.loop import Callback
 
 Setup = TypeVar("Setup", bound=FitSetup)
@@ -69,7 +69,12 @@ class SamplerData:
     @cached_property
     def groups(self) -> LabeledImages:
         """The images with the labels that the model is trained on: classes, or cells."""
-        return self.images if self.cells is None else self.cells.relabel(self.images)
+        return group_images(self.images, self.cells)
+
+    @property
+    def design(self) -> Tensor | None:
+        """The factors of each cell, see `ganaug.models.networks.factors`; None if labels are classes."""
+        return None if self.cells is None else self.cells.design()
 
 
 class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
@@ -217,15 +222,9 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def filter_report_(self) -> pd.DataFrame:
         """By class, of samples drawn after training: number, near-copies, mislabeled, pass rate, learned or not."""
         check_is_fitted(self, "model_")
+        names = self.model_.label_names
         rows = [
-            (
-                self.model_.label_names[label],
-                stats.drawn,
-                stats.copies,
-                stats.mislabeled,
-                stats.pass_rate,
-                stats.is_learned,
-            )
+            (names[label], stats.drawn, stats.copies, stats.mislabeled, stats.pass_rate, stats.is_learned)
             for label, stats in self.model_.filter_stats.items()
         ]
         return pd.DataFrame(rows, columns=FILTER_REPORT_COLUMNS)
@@ -287,12 +286,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         images, values = converted.images, converted.class_values
         check_trainable(images)
         cells = self.cells_of(images)
-        if isinstance(self.sampling_strategy, str) and self.sampling_strategy == BALANCE_CELLS:
-            if cells is None:
-                raise ValueError(
-                    f"sampling_strategy={BALANCE_CELLS!r} needs condition_on, the columns that make cells."
-                )
-            additions = cells.missing_counts()
+        if fills_cells(self.sampling_strategy, cells):
+            additions = cast(Cells, cells).missing_counts()
         else:
             names = values[images.labels.numpy()]
             by_class = resolve_strategy(self.sampling_strategy, names, values, images.classes)
@@ -341,13 +336,10 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     def _attributes_of(self, data: SamplerData) -> dict[str, object]:
         """Return the fitted attributes that depend on the data alone."""
+        keys = sampling_keys(data.class_values, data.cells)
         return {
             "classes_": data.class_values,
-            "sampling_strategy_": {
-                keys[label]: count
-                for keys in [sampling_keys(data.class_values, data.cells)]
-                for label, count in data.additions.items()
-            },
+            "sampling_strategy_": {keys[label]: count for label, count in data.additions.items()},
             "training_images_": data.hashes,
             "n_features_in_": int(np.prod(data.images.shape)),
         }

@@ -176,7 +176,8 @@ class GeneratorModel(ConditionalModel):
         network: Network | None = options.get("network")
         common = parse_class_fields(description)
         shape, cells = common["shape"], common.get("cells")
-        n_labels = len(common["classes"] if cells is None else cells)
+        n_classes = len(common["classes"])
+        n_labels, class_labels = (n_classes, None) if cells is None else (len(cells), cells.class_labels)
         pair = network or lookup(NETWORKS, description["network"], "network")
         sizes = (shape, n_labels, description["latent_size"], description["width"])
         if network is None:
@@ -192,10 +193,6 @@ class GeneratorModel(ConditionalModel):
             network=description["network"],
             latent_size=description["latent_size"],
             width=description["width"],
-            filters=None
-            if filters is None
-            else Filters.from_tree(
-                filters, shape, len(common["classes"]), None if cells is None else cells.class_labels
-            ),
+            filters=None if filters is None else Filters.from_tree(filters, shape, n_classes, class_labels),
             **common,
         )

@@ -15,6 +15,14 @@ BALANCE_CELLS = "balance-cells"
 STRATEGY_NAMES = ("all", "auto", "majority", "minority", "not majority", "not minority")
 
 
+def fills_cells(strategy: Strategy, cells: Cells | None) -> bool:
+    """Return whether a strategy fills up cells instead of classes. Raises ValueError if there are no cells to fill."""
+    is_by_cell = strategy == BALANCE_CELLS
+    if is_by_cell and cells is None:
+        raise ValueError(f"sampling_strategy={BALANCE_CELLS!r} needs condition_on, the columns that make cells.")
+    return is_by_cell
+
+
 def resolve_strategy(strategy: Strategy, y: np.ndarray, values: np.ndarray, names: Sequence[str]) -> dict[int, int]:
     """Resolve imbalanced-learn's `sampling_strategy` to the number of images to generate for each class.
 
@@ -136,14 +144,13 @@ def _resolve_cells(
         return cells.split_all(resolve_counts(request, values, names))
     by_class = {key: count for key, count in request.items() if not isinstance(key, tuple) and key not in cells.names}
     counts = cells.split_all(resolve_counts(by_class, values, names))
-    known = {value: index for index, value in enumerate(values.tolist())}
+    known = values.tolist()
     for key, count in request.items():
         if key in by_class:
             continue
         if isinstance(key, tuple):
-            name = as_python(key[0]) if key else None
-            label = known.get(name)
-            number = cells.index(str(name) if label is None else names[label], *key[1:])
+            value = _class_value(key[0], known, names) if key else None
+            number = cells.index(names[known.index(value)] if value in known else str(value), *key[1:])
         else:
             number = cells.names.index(key)
         counts[number] = counts.get(number, 0) + _check_count(count, f"cell {cells.names[number]!r}")
@@ -155,13 +162,17 @@ def _by_value(request: Mapping[Any, int], values: np.ndarray, names: Sequence[st
     known = values.tolist()
     counts: dict[Hashable, int] = {}
     for key, count in request.items():
-        value = as_python(key)
-        if value not in known and str(value) in names:
-            value = known[list(names).index(str(value))]
+        value = _class_value(key, known, names)
         if value in counts:
             raise ValueError(f"class {key!r} is named twice.")
         counts[value] = count
     return counts
+
+
+def _class_value(key: Any, known: list[Any], names: Sequence[str]) -> Any:
+    """Return the class value that a key stands for: itself if it is known, else that of the class with this name."""
+    value = as_python(key)
+    return known[list(names).index(str(value))] if value not in known and str(value) in names else value
 
 
 def _check_count(count: object, what: str) -> int:

@@ -1,7 +1,5 @@
 """GANAugmenter with condition_on: any cell can be sampled, stored and filled up, one without images too."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,21 +8,9 @@ import torch
 from ganaug import GANAugmenter
 from ganaug.errors import DataError, RunError
 from ganaug.training.loop import StopTraining
-from tests.sets import SMALL, augmenter, tones
+from tests.sets import SMALL, augmenter, sites, tones
 
 COLUMNS = {**SMALL, "filters": "copies"}
-
-
-def sites(missing=()):
-    """Three classes; site s is rare, lacks bright images, and has a white bar over a black one at the left edge."""
-    images = tones(24)
-    names = np.array(["s" if row % 4 == 0 else "n" for row in range(len(images))], dtype=object)
-    pixels = images.images.clone()
-    of_s = torch.from_numpy(names == "s")
-    pixels[of_s, :, :8, :4], pixels[of_s, :, 8:, :4] = 255, 0
-    names[list(missing)] = None
-    images = replace(images, images=pixels, metadata=pd.DataFrame({"attr_site": names}))
-    return images.take(~(of_s & (images.labels == 2)))
 
 
 def cell_gan(**params):

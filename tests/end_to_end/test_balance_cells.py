@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from ganaug import read_folder, write_folder
-from tests.contract.test_condition_on import sites
 from tests.end_to_end.test_cli import QUICK, in_this_process
-from tests.sets import hashes
+from tests.sets import hashes, sites
 
 BALANCE = ["--balance", "attr_site", "--steps", "4", *QUICK]
 
