@@ -74,9 +74,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         or class name. "balance-cells": every cell of `condition_on` gets as many images as the largest cell of its
         class.
     condition_on : str or sequence of str, optional
-        Columns of the metadata, such as "attr_sex", as a list or joined by commas: the generator is conditioned on the class and on their values, and
-        each combination, a *cell*, can be sampled. The weights of a cell are sums of those of its class and of its
-        values, so a cell with few images, or none, is composed of cells that have many. Missing values are allowed.
+        Columns of the metadata, such as "attr_sex", as a list or joined by commas. The generator is conditioned on the
+        class and on their values, and each combination, a *cell*, can be sampled. The weights of a cell are sums of
+        those of its class and of its values, so a cell with few images, or none, is composed of cells that have many.
+        Missing values are allowed.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
     image_size : int or tuple, optional
