@@ -40,6 +40,9 @@ class PoolSampler(BaseEstimator):
         self.stop_reason_ = "interrupted" if self.stops else "n_steps"
         return self
 
+    def cells_of(self, images):
+        return None
+
     def sample(self, counts, *, random_state=None):
         draws = torch.Generator().manual_seed(random_state or 0)
         rows = [
