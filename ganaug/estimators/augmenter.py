@@ -1,7 +1,6 @@
 """GANAugmenter: fits a conditional GAN to labeled images, samples its classes, and fills them up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,12 +15,11 @@ from ganaug._runtime.progress import logger
 from ganaug._runtime.storage import digest
 from ganaug.datasets.cells import Cells, group_images
 from ganaug.datasets.holdout import split_validation
-from ganaug.estimators.adversarial_networks import make_step
+from ganaug.estimators.adversarial_networks import GeneratorSetup, make_setup
 from ganaug.estimators.evaluators import GeneratorEvaluator
 from ganaug.estimators.fitting import (
     FitContext,
     FitResult,
-    FitSetup,
     check_params_restored,
     load_estimator,
     load_or_train_auxiliary_classifier,
@@ -29,6 +27,7 @@ from ganaug.estimators.fitting import (
 from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
+from ganaug.estimators.starting_weights import StartingWeights
 from ganaug.images import LabeledImages
 from ganaug.io.resizing import SizeLike
 from ganaug.models import augmentations as augment
@@ -42,17 +41,8 @@ from ganaug.sampling.strategy import BALANCE_CELLS, Strategy
 from ganaug.training.batches import BalancedBatches
 from ganaug.training.engine import resolve_device
 from ganaug.training.recipe import TrainingRecipe
-from ganaug.training.steps import AdversarialStep
 
-
-@dataclass(frozen=True)
-class GeneratorSetup(FitSetup):
-    """What is decided before a GANAugmenter trains: the validation split, the plan, and the networks."""
-
-    train: LabeledImages
-    validation: LabeledImages
-    plan: Plan
-    step: AdversarialStep
+DISCRIMINATOR = "discriminator"  # in a model file
 
 
 class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
@@ -78,6 +68,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         class and on their values, and each combination, a *cell*, can be sampled. The weights of a cell are sums of
         those of its class and of its values, so a cell with few images, or none, is composed of cells that have many.
         Missing values are allowed.
+    init_from : path, optional
+        Run or model folder of another GANAugmenter whose weights this fit starts from. Its classes may be others, in
+        any number: a class of the same name starts from that one, a new class from the mean of all. Network, width and
+        latent size are those of the other fit, and images must have its shape. Optimizers start anew.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
     image_size : int or tuple, optional
@@ -139,8 +133,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Why training ended: "finished", "time budget", "interrupted", "no better score", or a symptom.
     n_steps_, best_step_ : int
         Steps done, and the step whose state is used.
+    discriminator_ : dict of str to Tensor
+        Weights of the discriminator of the best check, for `init_from`.
     training_images_ : Tensor of shape (N,)
-        A hash of each training image. Evaluations refuse test images that were trained on.
+        A hash of each training image, also of `init_from`. Evaluations refuse test images that were trained on.
     seconds_ : float
         Seconds of the fit, over all resumptions.
     seed_ : int
@@ -180,6 +176,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "sampling_strategy": [*SAMPLING_STRATEGY_CONSTRAINTS, StrOptions({BALANCE_CELLS})],
         "condition_on": [str, list, tuple, None],
+        "init_from": [str, Path, None],
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left"), None],
@@ -197,6 +194,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         *,
         sampling_strategy: Strategy = "auto",
         condition_on: str | Sequence[str] | None = None,
+        init_from: str | Path | None = None,
         image_shape: Sequence[int] | None = None,
         image_size: SizeLike | None = None,
         n_steps: int | None = None,
@@ -216,6 +214,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self.loss = loss
         self.sampling_strategy = sampling_strategy
         self.condition_on = condition_on
+        self.init_from = init_from
         self.image_shape = image_shape
         self.image_size = image_size
         self.n_steps = n_steps
@@ -304,7 +303,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         images = group_images(images, self.cells_of(images))
         seed = int(self.random_state) if isinstance(self.random_state, int | np.integer) else 0
         train, validation = split_validation(images, self.validation_fraction, seed=seed)
-        return self._plan(train, validation, resolve_device(self.device))
+        return self._plan(train, validation, resolve_device(self.device), self._load_start())
 
     @classmethod
     def load(
@@ -356,10 +355,22 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         train: LabeledImages,
         validation: LabeledImages,
         device: torch.device,
+        start: StartingWeights | None,
         stored: Mapping[str, Any] | None = None,
     ) -> Plan:
         params = {**self.get_params(deep=False), "recipe": self._recipe}
-        return make_plan(train, validation, device, params, stored)
+        if start is not None:
+            params |= start.fixed_params(params, train.shape)
+        plan = make_plan(train, validation, device, params, stored)
+        return plan if start is None else start.explain(plan)
+
+    def _load_start(self) -> StartingWeights | None:
+        """Return the weights that `init_from` names."""
+        if self.init_from is None:
+            return None
+        network = None if isinstance(self.network, str) else self.network
+        other = GANAugmenter.load(self.init_from, "cpu", network)
+        return StartingWeights(other.model_, other.discriminator_, other.plan_.recipe, other.training_images_)
 
     def cells_of(self, images: LabeledImages) -> Cells | None:
         """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
@@ -393,19 +404,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
     ) -> GeneratorSetup:
         train, validation = split_validation(data.groups, self.validation_fraction, seed=seed)
-        plan = self._plan(train, validation, device, stored_recipe)
+        start = self._load_start()
+        plan = self._plan(train, validation, device, start, stored_recipe)
         logger.info("Plan:\n%s", plan)
-        step = make_step(train, plan, self.loss, device, seed, data.design)
-        return GeneratorSetup(
-            batch_size=plan.batch_size,
-            n_steps=plan.n_steps,
-            min_images_per_process=2,
-            planned_params={"recipe": as_json(plan.recipe)},
-            train=train,
-            validation=validation,
-            plan=plan,
-            step=step,
-        )
+        return make_setup(train, validation, plan, self.loss, device, seed, cells=data.cells, start=start)
 
     def _train(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> FitResult:
         train, validation, plan, step = setup.train, setup.validation, setup.plan, setup.step
@@ -444,7 +446,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             best_step=run.best_step,
             seconds=run.seconds,
             summary=run.summary(),
-            extra={"plan_": plan, **self._attributes_of(data)},
+            extra={**self._attributes_of(data), "plan_": plan, **setup.trained_attributes(data.hashes)},
         )
 
     def _model(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> GeneratorModel:
@@ -473,7 +475,11 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         plan = {name: as_json(value) for name, value in vars(self.plan_).items()}
         return {**super()._extra_attributes_as_json(), "plan": plan}
 
+    def _extra_tensors(self) -> dict[str, object]:
+        return {**super()._extra_tensors(), DISCRIMINATOR: self.discriminator_}
+
     def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         super()._restore_extra_attributes(fitted, tensors)
         plan = {name: from_json(value) for name, value in fitted["plan"].items()}
+        self.discriminator_ = dict(tensors.get(DISCRIMINATOR) or {})
         self.plan_ = Plan(**{**plan, "recipe": TrainingRecipe(**plan["recipe"])})
