@@ -18,6 +18,7 @@ PROGRAMS = (
     "training_time",
     "paired_gains",
     "cells",
+    "two_sites",
     "class_translation",
     "segmentation",
     "planted_defects",

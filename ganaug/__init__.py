@@ -16,6 +16,7 @@ _HOMES = {
     "LabeledImages": "ganaug.images",
     "MixedDataset": "ganaug.datasets.mixed",
     "Pix2Pix": "ganaug.estimators.pix2pix",
+    "PretrainedSampler": "ganaug.estimators.pretrained",
     "Report": "ganaug.reports.report",
     "TrainingRecipe": "ganaug.training.recipe",
     "TranslationRecipe": "ganaug.training.recipe",
@@ -23,6 +24,7 @@ _HOMES = {
     "bias_report": "ganaug.reports.bias",
     "build_store": "ganaug.io.store",
     "diversity_report": "ganaug.reports.diversity",
+    "export_model": "ganaug.estimators.export",
     "read_folder": "ganaug.io.folder",
     "to_labeled_images": "ganaug.datasets.convert",
     "utility_report": "ganaug.reports.utility",
@@ -37,6 +39,7 @@ __all__ = [
     "LabeledImages",
     "MixedDataset",
     "Pix2Pix",
+    "PretrainedSampler",
     "Report",
     "TrainingRecipe",
     "TranslationRecipe",
@@ -45,6 +48,7 @@ __all__ = [
     "bias_report",
     "build_store",
     "diversity_report",
+    "export_model",
     "read_folder",
     "to_labeled_images",
     "utility_report",
@@ -59,7 +63,9 @@ if TYPE_CHECKING:
     from ganaug.estimators.class_translator import ClassTranslator
     from ganaug.estimators.classifier import AugmentedClassifier
     from ganaug.estimators.cyclegan import CycleGAN
+    from ganaug.estimators.export import export_model
     from ganaug.estimators.pix2pix import Pix2Pix
+    from ganaug.estimators.pretrained import PretrainedSampler
     from ganaug.images import LabeledImages
     from ganaug.io.folder import read_folder, write_folder
     from ganaug.io.store import build_store

@@ -28,6 +28,7 @@ from ganaug.sampling.composition import alter_images, compose, split_additions, 
 CLASSIFIER = CNN(width=16, first_stride=2)
 MIN_STEPS, MAX_STEPS, TIMED_STEPS = 400, 2000, 20  # with fewer steps, balance counts for too much
 RESAMPLES = 1000
+MAX_ERROR = 0.05  # probability of a loss of recall that is found where there is none
 MAX_PROBES = 100  # synthetic images of a class that show whether it is recognized
 
 
@@ -170,11 +171,24 @@ class Measurement:
 
     def accuracy(self, candidate: Candidate, n_seeds: int | None = None) -> np.ndarray:
         """Balanced accuracy of a candidate in B + 1 resamples, over its first `n_seeds` seeds."""
+        accuracy: np.ndarray = np.nanmean(self._recall(candidate, n_seeds), axis=1)
+        return accuracy
+
+    def _recall(self, candidate: Candidate, n_seeds: int | None) -> np.ndarray:
+        """Recall of each class in B + 1 resamples, (B + 1, K), over the first `n_seeds` seeds."""
         table = np.stack(self.predictions[candidate][:n_seeds])
         labels = self.images.labels.numpy()
         resamples = Resamples.draw(labels, len(table), groups=self.groups, n=RESAMPLES, seed=self.seed % 2**31)
-        accuracy: np.ndarray = np.nanmean(compute_recall(labels, table, resamples), axis=1)
-        return accuracy
+        return compute_recall(labels, table, resamples)
+
+    def find_losses(self, candidate: Candidate, baseline: Candidate) -> tuple[str, ...]:
+        """Return the classes whose recall is lower than that of a baseline, at 5 % over all classes (Bonferroni)."""
+        n_seeds = min(len(self.predictions[candidate]), len(self.predictions[baseline]))
+        changes = self._recall(candidate, n_seeds) - self._recall(baseline, n_seeds)
+        names = [name for name, count in self.images.counts.items() if count]
+        level = 1 - MAX_ERROR / (2 * len(names))
+        upper = dict(zip(self.images.classes, np.nanquantile(changes, level, axis=0), strict=True))
+        return tuple(name for name in names if upper[name] < 0)
 
     def best(self, candidates: Iterable[Candidate]) -> Candidate:
         """Return the candidate with the highest balanced accuracy, of those given."""

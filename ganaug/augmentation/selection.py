@@ -21,6 +21,7 @@ from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.bootstrap import Interval
 from ganaug.evaluation.groups import resolve_groups
+from ganaug.evaluation.leaks import check_training_images
 from ganaug.evaluation.matching import drop_synthetic
 from ganaug.evaluation.predictions import MIN_GROUPS
 from ganaug.evaluation.recognition import list_mostly_unrecognized
@@ -59,7 +60,8 @@ class Selection:
     share : float
         Synthetic fraction of each class.
     unrecognized : tuple of str
-        Classes that get no synthetic images, because classifiers of the real images do not recognize them.
+        Classes that get no synthetic images, because classifiers of the real images do not recognize these, or
+        recognize fewer real images of the class with them.
     sentences : tuple of str
         What was measured, or why nothing was.
     rows : tuple of dict
@@ -229,6 +231,8 @@ def select_composition(
         return stored
     try:
         measured = _some_images(drop_synthetic(images)[0], seed)
+        if request.share is None:
+            check_training_images(sampler.earlier_training_images(), measured)
         groups = resolve_groups(measured, None)
         _check_groups(groups)
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)
@@ -330,6 +334,10 @@ def _choose_share(
     shown = chosen or max(changes, key=lambda share: changes[share].value)
     used = f"{100 * chosen:g} % is used" if chosen else f"{copies.capitalize()} alone are used"
     without = f", without {', '.join(left_out)}, which are not recognized" if chosen and left_out else ""
+    if chosen:
+        losing = [name for name in measurement.find_losses(with_share[chosen], base) if name not in left_out]
+        without += f", without {', '.join(losing)}, which are recognized less often with them" if losing else ""
+        left_out = (*left_out, *losing)
     once = " Each composition was trained once: a difference of a point or two can be chance." if n_seeds == 1 else ""
     return (
         chosen,

@@ -18,6 +18,7 @@ from ganaug.cli.options import (
     signing_options,
     strategy,
 )
+from ganaug.cli.sources import make_pretrained, source_options
 from ganaug.cli.summaries import print_filters, print_fit
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ evaluation_option = click.option(
     help="conditional: GANAugmenter. cyclegan: translate images of a common class. auto: train both, use the one "
     "nearer to real images.",
 )
+@source_options
 @click.option("--run", "run", type=FOLDER, help="Run folder.  [default: OUT.run, or DATA.run with --in-place]")
 @click.option(
     "--originals",
@@ -114,7 +116,8 @@ def augment(
         if undoing:
             _undo((data if out is None else out).resolve())
             return
-        sampler, named = _sampler(options, method)
+        pretrained = make_pretrained(options, others.pop("sources"), others.pop("map_texts"), method)
+        sampler, named = _sampler(options, method) if pretrained is None else (_limited(pretrained), {})
         columns = others.pop("columns_text")
         if columns is not None:
             _balance_cells(sampler, columns, method, others["strategy_text"])
@@ -145,15 +148,18 @@ def _sampler(options: FitOptions, method: str) -> tuple[Any, dict[str, Any]]:
         }
         return "auto", named
     sampler = make_sampler(options, method)
-    if not limits_training(sampler, options):
-        sampler.set_params(time_budget=DEFAULT_SECONDS)
-    return sampler.set_params(verbose=1), {}
+    return (sampler if limits_training(sampler, options) else _limited(sampler)).set_params(verbose=1), {}
+
+
+def _limited(sampler: Any) -> Any:
+    """Return an over-sampler with a time budget."""
+    return sampler if sampler.time_budget is not None else sampler.set_params(time_budget=DEFAULT_SECONDS)
 
 
 def _balance_cells(sampler: Any, columns: str, method: str, strategy_text: str) -> None:
     """Set the parameters of a GANAugmenter with which `augment` fills up cells."""
-    if method != "conditional":
-        raise click.UsageError(f"--balance needs --method conditional; got {method}.")
+    if method != "conditional" or not hasattr(sampler, "condition_on"):
+        raise click.UsageError("--balance needs --method conditional, and no --from.")
     if strategy_text != "auto":
         raise click.UsageError("--balance fills up combinations and --strategy classes: pass one of them.")
     names = split_names(columns, "--balance")
@@ -218,8 +224,11 @@ def _print_result(result: "AugmentedFolder", data: Path, out: Path | None) -> No
     if result.sampler is not None and result.run_dir is not None:
         if hasattr(result.sampler, "plan_"):
             print_fit(result.sampler, result.run_dir)
-        else:
+        elif hasattr(result.sampler, "cycle_error_"):
             _print_translators(result)
+        else:
+            for name, (folder, other) in result.sampler.sources_.items():
+                print_message(f"{name}: drawn from class {other!r} of {folder}.")
     for name in result.unlearned:
         print_message(f"warning: class {name!r} was not learned and is filled up with altered copies. Train longer.")
     _print_counts(result.counts)

@@ -21,6 +21,7 @@ from ganaug.cli.options import (
     parameters,
 )
 from ganaug.cli.reading import read, reader_like
+from ganaug.cli.sources import make_pretrained, source_options
 
 # 1 and 2 are taken by failures and by click's usage errors
 EXIT_STATUS = {"helps": 0, "helps rare classes": 0, "no evidence": 3, "hurts": 4}  # 0: synthetic images are advised
@@ -33,6 +34,7 @@ GENERATORS = 1 / 3  # part of the time budget for generators
 @click.option("--out", type=FILE, required=True, help="Report to write, for example report.html.")
 @click.option("--json", "as_json", type=FILE, help="Write the report as JSON too.")
 @click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is refitted in each fold.")
+@source_options
 @click.option("--synthetic", type=FOLDER, help="Folder of synthetic images, or of real and marked synthetic images.")
 @click.option(
     "--method",
@@ -77,9 +79,6 @@ def evaluate(
     synthetic: Path | None,
     method: str,
     test: Path | None,
-    classifier: str,
-    shares: str,
-    seeds: int,
     folds: int,
     options: FitOptions,
     **judging: Any,
@@ -92,25 +91,29 @@ def evaluate(
     for generators, the rest for classifiers; with --steps or --run there is no limit unless it is given. Samples and
     predictions are cached, so that a second evaluation of the same images is quick.
     """
+    sources, map_texts = judging.pop("sources"), judging.pop("map_texts")
     _check_sources(run, synthetic, method, test)
+    if sources and (run is not None or synthetic is not None):
+        raise click.UsageError("give one of --from, --run and --synthetic.")
     with exit_on_error(), warnings_to_stderr():
-        sampler = make_sampler(options, method)
+        pretrained = make_pretrained(options, sources, map_texts, method)
+        sampler = make_sampler(options, method) if pretrained is None else pretrained
         for path in (out, as_json):
             new_file(path)
         from ganaug.reports.utility import utility_report
 
         images, test_images, generated = _read_sets(data, test, synthetic, options)
-        n_fits = 0 if synthetic is not None or (run and test) else folds if test is None else 1
+        is_fitted = pretrained is not None or synthetic is not None or (run and test)
+        n_fits = 0 if is_fitted else folds if test is None else 1
         budget = _split_budget(sampler, options, run, n_fits)
         source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
                 images,
                 source,
-                classifier=classifier,
                 test=test_images,
-                shares=_parse_shares(shares),
-                n_seeds=seeds,
+                shares=_parse_shares(judging.pop("shares")),
+                n_seeds=judging.pop("seeds"),
                 n_folds=folds,
                 time_budget=budget,
                 random_state=options.seed or 0,

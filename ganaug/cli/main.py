@@ -17,6 +17,7 @@ VERBS = {
     "sample": "Write synthetic images into class folders.",
     "augment": "Write a copy of a data folder, filled up with altered copies and synthetic images.",
     "evaluate": "Measure whether synthetic images help a classifier.",
+    "export": "Prepare a generator for others: large classes only, nothing that identifies images.",
     "report": "Compare synthetic images with real ones: diversity, copies, labels, bias.",
     "translate": "Train and apply image-to-image translation (Pix2Pix, CycleGAN).",
     "demo": "Augment the small data set that ships with ganaug.",

@@ -372,6 +372,11 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         other = GANAugmenter.load(self.init_from, "cpu", network)
         return StartingWeights(other.model_, other.discriminator_, other.plan_.recipe, other.training_images_)
 
+    def earlier_training_images(self) -> torch.Tensor | None:
+        """Return hashes (N,) of the images that the model of `init_from` was fitted on."""
+        start = self._load_start()
+        return None if start is None else start.training_images
+
     def cells_of(self, images: LabeledImages) -> Cells | None:
         """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
         columns = split_names(self.condition_on, "condition_on")

@@ -284,7 +284,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     def _prepare(self, converted: ConvertedData) -> SamplerData:
         """Check that a model can be fitted, and resolve the sampling strategy."""
         images, values = converted.images, converted.class_values
-        check_trainable(images)
+        self._check_images(images)
         cells = self.cells_of(images)
         if fills_cells(self.sampling_strategy, cells):
             additions = cast(Cells, cells).missing_counts()
@@ -293,6 +293,17 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             by_class = resolve_strategy(self.sampling_strategy, names, values, images.classes)
             additions = by_class if cells is None else cells.split_all(by_class)
         return SamplerData(images, values, image_hashes(images.images), additions, cells)
+
+    def _check_images(self, images: LabeledImages) -> None:
+        """Raise DataError where nothing can be fitted to these images."""
+        check_trainable(images)
+
+    def earlier_training_images(self) -> Tensor | None:
+        """Return hashes (N,) of the images that models were fitted on which a fit starts from; None if there are none.
+
+        On these images no measurement can tell whether samples help.
+        """
+        return None
 
     def cells_of(self, images: LabeledImages) -> Cells | None:  # noqa: ARG002  # not every over-sampler has cells
         """Return the cells that a model of these images is conditioned on; None if it knows classes only."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganaug._runtime.progress import logger
 from ganaug.datasets.cells import Cells
-from ganaug.errors import DataError
+from ganaug.errors import DataError, RunError
 from ganaug.estimators.parameters import copy_recipe
 from ganaug.estimators.plan import Plan
 from ganaug.images import LabeledImages
@@ -86,14 +86,22 @@ class StartingWeights:
             Training images, labeled by class or cell.
         cells : Cells or None
             The cells of the labels.
+
+        Raises
+        ------
+        RunError
+            If the networks have other layers.
         """
         names = images.classes
         classes = names if cells is None else tuple(cells.classes[label] for label in cells.class_labels.tolist())
         rows = self._matching_rows(names, classes)
-        transfer_weights(generator, self.model.generator.state_dict(), rows)
-        if self.discriminator:
-            transfer_weights(discriminator, self.discriminator, rows)
-        else:
+        try:
+            transfer_weights(generator, self.model.generator.state_dict(), rows)
+            if self.discriminator:
+                transfer_weights(discriminator, self.discriminator, rows)
+        except ValueError as error:
+            raise RunError(f"init_from holds other networks than this fit creates: {error}.") from error
+        if not self.discriminator:
             logger.info("init_from holds no discriminator: the new one starts from scratch.")
 
     def _matching_rows(self, names: Sequence[str], classes: Sequence[str]) -> list[list[int]]:

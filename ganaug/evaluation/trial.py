@@ -111,9 +111,12 @@ class Trial:
         Raises
         ------
         DataError
-            If it was, see `check_copies` and `check_training_images`. Without separate test images there is nothing to
-            check, because augmenters are fitted inside each fold.
+            If it was, see `check_copies` and `check_training_images`. Augmenters are fitted inside each fold, so
+            without separate test images only models that they start from can have been trained on test images.
         """
+        earlier = getattr(self.source, "earlier_training_images", None)
+        if earlier is not None:
+            check_training_images(earlier(), self.real if self.test is None else self.test)
         if self.test is None:
             return
         if isinstance(self.source, LabeledImages):

@@ -24,6 +24,7 @@ READERS = {
     "pix2pix": "Pix2Pix and `ganaug translate apply`",
     "cyclegan": "CycleGAN and `ganaug translate apply`",
     "class-translator": "ClassTranslator",
+    "pretrained": "PretrainedSampler",
 }
 COMMON_FIELDS: dict[str, type | UnionType] = {
     "ganaug_version": str,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganaug import ClassTranslator, CycleGAN, GANAugmenter, Pix2Pix
+from ganaug import ClassTranslator, CycleGAN, GANAugmenter, Pix2Pix, PretrainedSampler
 from ganaug._runtime.storage import read_json, write_json
 from ganaug.errors import RunError
 from tests.hostile import FORMS, pickles
@@ -20,7 +20,13 @@ from tests.sets import SMALL, augmenter, cyclegan, noise, pix2pix, tones
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "model.schema.json").read_text())
 STORED = ROOT / "tests" / "stored"
-KINDS = {"generator": GANAugmenter, "pix2pix": Pix2Pix, "cyclegan": CycleGAN, "class-translator": ClassTranslator}
+KINDS = {
+    "generator": GANAugmenter,
+    "pix2pix": Pix2Pix,
+    "cyclegan": CycleGAN,
+    "class-translator": ClassTranslator,
+    "pretrained": PretrainedSampler,
+}
 MAKERS = {"generator": augmenter, "pix2pix": pix2pix, "cyclegan": cyclegan}
 DRAWS = np.random.default_rng(0)
 MASKS, PHOTOS = (
@@ -33,6 +39,7 @@ SETS = {
     "pix2pix": (MASKS, PHOTOS),
     "cyclegan": (PHOTOS, 255 - PHOTOS),
     "class-translator": UNEVEN,
+    "pretrained": (tones(30, (1, 8, 8)),),
 }
 OPTIONS = {
     "generator": {**SMALL, "filters": ("copies", "label"), "validation_fraction": 0.2},
@@ -45,6 +52,8 @@ def of(kind, run, n_steps=2):
     if kind == "class-translator":
         inner = cyclegan(n_steps=n_steps, check_every=1, **OPTIONS["cyclegan"])
         return ClassTranslator(inner, filters="copies", run_dir=run, device="cpu", random_state=0)
+    if kind == "pretrained":  # from the run of a generator beside it
+        return PretrainedSampler(run.parent / "generator", run_dir=run, device="cpu", random_state=0)
     return MAKERS[kind](n_steps=n_steps, check_every=1, run_dir=run, **OPTIONS[kind])
 
 
@@ -77,6 +86,7 @@ DEFINITIONS = {
     "pix2pix": "translator",
     "cyclegan": "translator",
     "class-translator": "class-translator",
+    "pretrained": "pretrained",
 }
 
 
@@ -166,6 +176,13 @@ CHANGES = {
         (("translations", "rare"), None),
         (("fit", "sources", "rare"), None),
         (("fit", "cycle_error"), []),
+    ],
+    "pretrained": [
+        (("origins", "middle"), None),
+        (("origins", "middle", 0), "x"),
+        (("sources", 0), {}),
+        (("sources", 0, "shape"), [1, 8]),
+        (("fit", "sources", "middle"), None),
     ],
 }
 

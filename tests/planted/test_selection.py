@@ -43,6 +43,9 @@ class PoolSampler(BaseEstimator):
     def cells_of(self, images):
         return None
 
+    def earlier_training_images(self):
+        return None
+
     def sample(self, counts, *, random_state=None):
         draws = torch.Generator().manual_seed(random_state or 0)
         rows = [
