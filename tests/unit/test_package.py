@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 def test_the_public_names_are_pinned():
     assert sorted(ganaug.__all__) == [
         "AugmentedClassifier", "ClassTranslator", "CycleGAN", "GANAugmenter", "LabeledImages", "MixedDataset",
-        "Pix2Pix", "Report", "TrainingRecipe", "TranslationRecipe", "__version__", "augment_folder", "bias_report",
-        "build_store", "diversity_report", "read_folder", "to_labeled_images", "utility_report", "write_folder",
+        "Pix2Pix", "PretrainedSampler", "Report", "TrainingRecipe", "TranslationRecipe", "__version__",
+        "augment_folder", "bias_report", "build_store", "diversity_report", "export_model", "read_folder",
+        "to_labeled_images", "utility_report", "write_folder",
     ]  # fmt: skip
     assert all(getattr(ganaug, name) is not None for name in ganaug.__all__)
 
