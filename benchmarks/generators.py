@@ -61,7 +61,7 @@ def stored_generator(
         return GANAugmenter.load(folder, device="cpu"), json.loads(about_file.read_text())
     augmenter = make_augmenter(seed, smoke=options.smoke, **parameters)
     augmenter.fit(train, callbacks=[stop_after(options.seconds, options.threads)])
-    augmenter.save(folder)
+    augmenter.save(folder, overwrite=True)
     about = {
         "steps": augmenter.n_steps_,
         "images_seen": augmenter.n_steps_ * augmenter.plan_.batch_size,
@@ -83,7 +83,7 @@ def stored_stages(
             augmenter = make_augmenter(seed, smoke=options.smoke, run_dir=run, patience=UNLIMITED)
             begin = augmenter.resume if (run / "config.json").exists() else augmenter.fit
             begin(train, callbacks=[stop_after(stage - previous, options.threads)])
-            augmenter.save(model)
+            augmenter.save(model, overwrite=True)
         previous = stage
     return models
 

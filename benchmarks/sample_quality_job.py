@@ -90,7 +90,7 @@ def train_ganaug(job: Job, split: Split) -> list[tuple[dict[str, Any], LabeledIm
                 "unlearned": augmenter.unlearned_classes_,
             }
             job.result.parent.mkdir(parents=True, exist_ok=True)
-            augmenter.save(job.model(mark))
+            augmenter.save(job.model(mark), overwrite=True)
             stages.append((about, sample_all(augmenter, split.train.classes, job.samples_per_class)))
     return stages
 

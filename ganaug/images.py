@@ -16,6 +16,7 @@ from ganaug._runtime.stored_rows import StoredRows
 from ganaug.errors import DataError
 
 ROWS_PER_BATCH = 64  # rows that a network gets at once on the CPU
+MAX_SHOWN_CLASSES, MAX_SHOWN_IMAGES = 10, 8  # of a set, in a terminal and a notebook
 MAX_BYTES_IN_MEMORY = 64 * 2**20  # of pixels up to which a selection of stored images is read at once
 
 
@@ -84,6 +85,21 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
             )
         if self.metadata is not None and len(self.metadata) != len(self.images):
             raise DataError(f"metadata has {len(self.metadata)} rows for {len(self.images)} images.")
+
+    def __repr__(self) -> str:
+        channels, height, width = self.shape
+        color = {1: "gray", 3: "color"}.get(channels, f"{channels} channels")
+        counts = list(self.counts.items())
+        shown = [f"{name}: {count:,}" for name, count in counts[:MAX_SHOWN_CLASSES]]
+        more = [f"{len(counts) - len(shown):,} more classes"] if len(counts) > len(shown) else []
+        return f"LabeledImages({len(self):,} images of {height}x{width} in {color}; {', '.join([*shown, *more])})"
+
+    def _repr_html_(self) -> str:
+        """Show the first images of each class in a notebook."""
+        from ganaug._runtime.contact_sheet import contact_sheet
+
+        first = {name: self.rows_of(name)[:MAX_SHOWN_IMAGES] for name in self.classes[:MAX_SHOWN_CLASSES]}
+        return contact_sheet(repr(self), ((name, self.counts[name], self.images[rows]) for name, rows in first.items()))
 
     def __len__(self) -> int:
         return len(self.images)

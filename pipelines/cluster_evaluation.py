@@ -44,7 +44,7 @@ def main():
             n_folds=2 if smoke else 3,
         )
     print(*report.summary, sep="\n")
-    report.to_html("evaluation.html")
+    report.to_html("evaluation.html", overwrite=True)
 
 
 if __name__ == "__main__":  # the workers of Dask import this file

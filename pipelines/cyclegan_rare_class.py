@@ -59,7 +59,7 @@ draw_preview({source: (real, sources), rare: (real, translated.images)}).save(op
 
 quick_options = {"shares": (0.25,), "n_seeds": 1, "n_folds": 2, "classifier": KNeighborsClassifier(3)}
 report = utility_report(images, translator, **(quick_options if options.smoke else {}))
-report.to_html(options.out / "utility.html")
+report.to_html(options.out / "utility.html", overwrite=True)
 print(f"{report.verdict}: {report.summary[0]}")
 if report.facts["share"] > 0:
     balanced_images, labels = translator.fit_resample(images)

@@ -27,7 +27,7 @@ train, validation = images.take(shuffled[200:]), images.take(shuffled[:200])
 gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "copies,label", random_state=0).fit(train)
 synthetic = gan.sample(dict.fromkeys(train.classes, 100))
 to_float = v2.ToDtype(torch.float32, scale=True)
-mixed = MixedDataset(train, synthetic, share=0.25, fade_epochs=epochs // 2, transform=to_float)
+mixed = MixedDataset(train, synthetic, share=0.25, fade_epochs=epochs // 2, transform=to_float, item_type="tensor")
 
 
 class MixedData(L.LightningDataModule):

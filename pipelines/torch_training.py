@@ -28,7 +28,7 @@ gan = GANAugmenter(n_steps=5 if smoke else 2000, filters=None if smoke else "cop
 synthetic = gan.sample({name: 100 for name, count in train.counts.items() if count < 100})
 
 transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.ToDtype(torch.float32, scale=True)])
-mixed = MixedDataset(train, synthetic, share=0.2, transform=transform)
+mixed = MixedDataset(train, synthetic, share=0.2, transform=transform, item_type="tensor")
 generator = torch.Generator().manual_seed(0)
 # as many images an epoch for every share, so that trainings with different shares are comparable
 sampler = WeightedRandomSampler(mixed.sample_weights(), len(train), generator=generator)

@@ -10,6 +10,7 @@ from ganaug.cli.console import StopSignals, exit_on_error, print_message, table,
 from ganaug.cli.options import (
     FOLDER,
     FitOptions,
+    check_exists,
     fit_options,
     limits_training,
     make_sampler,
@@ -116,6 +117,7 @@ def augment(
         if undoing:
             _undo((data if out is None else out).resolve())
             return
+        check_exists(data)
         pretrained = make_pretrained(options, others.pop("sources"), others.pop("map_texts"), method)
         sampler, named = _sampler(options, method) if pretrained is None else (_limited(pretrained), {})
         columns = others.pop("columns_text")

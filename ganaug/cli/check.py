@@ -9,7 +9,7 @@ import click
 
 from ganaug._runtime.progress import stderr
 from ganaug.cli.console import counting, exit_on_error, print_message, table
-from ganaug.cli.options import FOLDER, Size, follow_links_option, subfolder_groups_option
+from ganaug.cli.options import DATA, Size, follow_links_option, subfolder_groups_option
 from ganaug.io.resizing import SizeLike
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MAX_DUPLICATES_SHOWN = 10
 
 
 @click.command()
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=DATA)
 @click.option("--image-size", type=Size(), help="Check for this size: 64, or 48x64 (height x width).")
 @click.option("--json", "as_json", is_flag=True, help="Print the full inspection as JSON.")
 @subfolder_groups_option

@@ -10,6 +10,7 @@ import click
 from ganaug._runtime.terminal import printable
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
 from ganaug.cli.options import (
+    DATA,
     FILE,
     FOLDER,
     FitOptions,
@@ -30,7 +31,7 @@ GENERATORS = 1 / 3  # part of the time budget for generators
 
 
 @click.command()
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=DATA)
 @click.option("--out", type=FILE, required=True, help="Report to write, for example report.html.")
 @click.option("--json", "as_json", type=FILE, help="Write the report as JSON too.")
 @click.option("--run", "run", type=FOLDER, help="A run of `ganaug fit`. Without --test it is refitted in each fold.")

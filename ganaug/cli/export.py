@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from ganaug.cli.console import exit_on_error, print_message, print_path, table, warnings_to_stderr
-from ganaug.cli.options import FOLDER, Size
+from ganaug.cli.options import DATA, FOLDER, Size
 from ganaug.cli.reading import read
 
 
 @click.command()
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=DATA)
 @click.argument("out", type=FOLDER)
 @click.option(
     "--min-class-size",

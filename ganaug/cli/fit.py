@@ -6,13 +6,13 @@ import click
 
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import StopSignals, exit_on_error, print_path, warnings_to_stderr
-from ganaug.cli.options import FOLDER, FitOptions, fit_options, make_sampler
+from ganaug.cli.options import DATA, FOLDER, FitOptions, fit_options, make_sampler
 from ganaug.cli.reading import read
 from ganaug.cli.summaries import announce_processes, print_fit
 
 
 @click.command()
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=DATA)
 @click.option(
     "--run",
     "--run-dir",

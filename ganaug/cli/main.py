@@ -2,6 +2,7 @@
 
 import io
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -36,9 +37,11 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # click's signature
         if cmd_name not in VERBS:
-            return None
+            near = get_close_matches(cmd_name, VERBS, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(VERBS)}."
+            raise click.UsageError(f"No such command {cmd_name!r}. {hint}", ctx)
         # imported late, because torch takes seconds to import
         command: click.Command = getattr(import_module(f"ganaug.cli.{cmd_name}"), cmd_name)
         return command

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,21 +27,39 @@ if TYPE_CHECKING:
     from ganaug.io.resizing import SizeLike
 
 FOLDER = UserPath()
+UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}  # seconds
 FILE = UserPath(dir_okay=False)
 
 
+class ExistingFolder(UserPath):
+    """A path that must exist. It is checked before the imports of a verb, which take seconds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return check_exists(super().convert(value, param, ctx))
+
+
+def check_exists(path: Path) -> Path:
+    """Return a path that exists. Raises click.ClickException, with exit status 1, for others."""
+    if not path.exists() and not path.is_symlink():
+        raise click.ClickException(f"{printable(str(path))}: does not exist. Check the path.")
+    return path
+
+
 class Duration(click.ParamType[float]):
-    """'90', '90s', '10m' or '1.5h' -> seconds."""
+    """'90', '90s', '10m', '5min' or '1.5h' -> seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h)?", str(value).strip().lower())
+        match = re.fullmatch(rf"(\d+(?:\.\d+)?)\s*({'|'.join(UNITS)})?", str(value).strip().lower())
         if not match or float(match[1]) <= 0:
             self.fail(f"{value!r} is not a duration; write 90s, 10m or 1.5h.", param, ctx)
-        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+        seconds = float(match[1]) * UNITS[match[2] or "s"]
+        if match[2] is None:
+            click.echo(f"{param.opts[0] if param else 'duration'} {value}: {seconds:g} seconds.", err=True)
+        return seconds
 
 
 class Size(click.ParamType[Any]):
@@ -68,6 +87,8 @@ subfolder_groups_option = click.option(
 follow_links_option = click.option(
     "--follow-links", is_flag=True, help="Follow links that lead out of the folder, as in the caches of hubs."
 )
+
+DATA = ExistingFolder()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import exit_on_error, print_message, show, steps_of, warnings_to_stderr
-from ganaug.cli.options import FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
+from ganaug.cli.options import DATA, FILE, FOLDER, Size, follow_links_option, new_file, subfolder_groups_option
 from ganaug.cli.reading import read, reader_like
 from ganaug.io.resizing import SizeLike
 
@@ -26,8 +26,8 @@ EXIT = {"pass": 0, "warn": 0, "insufficient": 3, "fail": 4}
 
 
 @click.command()
-@click.argument("real", type=FOLDER)
-@click.argument("synthetic", type=FOLDER)
+@click.argument("real", type=DATA)
+@click.argument("synthetic", type=DATA)
 @click.option("--out", type=FILE, required=True, help="The page to write, for example report.html.")
 @click.option("--json", "as_json", type=FILE, help="Write all results as JSON too.")
 @click.option("--holdout", type=FOLDER, help="Real images that the generator was not trained on, as the reference.")

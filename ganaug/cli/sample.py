@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug.cli.console import counting, exit_on_error, print_message, print_path
-from ganaug.cli.options import FOLDER, counts, follow_links_option, signer, signing_options
+from ganaug.cli.options import DATA, FOLDER, counts, follow_links_option, signer, signing_options
 
 if TYPE_CHECKING:
     from ganaug.estimators.augmenter import GANAugmenter
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=DATA)
 @click.argument("out", type=FOLDER)
 @click.option("--counts", "counts_text", help="Images per class: 'cat=50,dog=20'.")
 @click.option("--per-class", type=click.IntRange(0), help="The same number of images for every class.")

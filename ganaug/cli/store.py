@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from ganaug.cli.console import counting, exit_on_error, print_message, print_path, warnings_to_stderr
-from ganaug.cli.options import FOLDER, follow_links_option
+from ganaug.cli.options import DATA, FOLDER, follow_links_option
 
 
 @click.command()
-@click.argument("source", type=FOLDER)
+@click.argument("source", type=DATA)
 @click.argument("out", type=FOLDER, metavar="STORE")
 @click.option("--image-size", type=click.IntRange(8, 256), help="Resize every image to this height and width.")
 @click.option(

@@ -11,6 +11,7 @@ from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import StopSignals, counting, exit_on_error, print_message, print_path, warnings_to_stderr
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import (
+    DATA,
     FOLDER,
     FitOptions,
     Size,
@@ -40,8 +41,8 @@ def translate(ctx: click.Context) -> None:
 
 
 @translate.command("fit")
-@click.argument("x", type=FOLDER, metavar="A")
-@click.argument("y", type=FOLDER, metavar="[B]", required=False)
+@click.argument("x", type=DATA, metavar="A")
+@click.argument("y", type=DATA, metavar="[B]", required=False)
 @click.option("--run", "--run-dir", "run", type=FOLDER, required=True, help="Folder for the run: history, model.")
 @click.option("--paired", is_flag=True, help="A and B hold pairs of equal names: Pix2Pix instead of CycleGAN.")
 @click.option("--side-by-side", is_flag=True, help="Each image of A holds a pair, X left and Y right.")
@@ -117,8 +118,8 @@ def fit(
 
 
 @translate.command("apply")
-@click.argument("run", type=FOLDER)
-@click.argument("source", type=FOLDER, metavar="IN")
+@click.argument("run", type=DATA)
+@click.argument("source", type=DATA, metavar="IN")
 @click.argument("out", type=FOLDER)
 @click.option("--direction", type=click.Choice(["x_to_y", "y_to_x"]), default="x_to_y", show_default=True)
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Photos of each mask (Pix2Pix).")

@@ -43,9 +43,7 @@ class PixelScale:
 
     @classmethod
     def per_feature(cls, array: np.ndarray) -> "PixelScale":
-        """Scale each feature of an array (N, D) by its minimum and maximum; uint8 maps to itself."""
-        if array.dtype == np.uint8:
-            return cls(np.float64(0), np.float64(255))
+        """Scale each feature of an array (N, D) by its minimum and maximum."""
         return cls(array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64))
 
     @classmethod

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.messages import warn_user
+from ganaug.datasets.row_format import RowFormat
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.items import EncodedLabels, similar_names_message
@@ -27,11 +28,14 @@ class ConvertedData:
     append : callable
         synthetic LabeledImages -> (X, y) in the user's container and dtype: the original items, then the synthetic
         ones.
+    row_format : RowFormat or None
+        Form of the array or table. None: the data came in another container.
     """
 
     images: LabeledImages
     class_values: np.ndarray
     append: Callable[[LabeledImages], tuple[Any, Any]]
+    row_format: RowFormat | None = None
 
 
 def class_value_array(values: Sequence[Any]) -> np.ndarray:

@@ -14,6 +14,7 @@ from ganaug._runtime.messages import warn_user
 from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
 from ganaug.datasets.converted import ConvertedData, check_lengths, label_images
 from ganaug.datasets.pixels import ValueRange, check_range, stack_images
+from ganaug.datasets.row_format import row_format
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.image_tensors import resize_images
@@ -102,7 +103,9 @@ def _scale(array: np.ndarray, layout: ArrayLayout, value_range: ValueRange | Non
         return scale
     if layout.is_vector:
         return PixelScale.per_feature(array)
-    known = PixelScale.known([array])
+    # rows of uint8 may be levels such as 0..16; an array of images of uint8 has 256
+    are_rows = array.ndim == 2 and array.dtype == np.uint8
+    known = PixelScale.known([array.astype(np.int16) if are_rows else array])
     if known is not None:
         return known
     warn_user(
@@ -140,7 +143,8 @@ def convert_array(
             return torch.cat([X, new_tensor]), _extend(y, new_labels)
         return np.concatenate([scaled.array, new]), _extend(y, new_labels)
 
-    return ConvertedData(label_images(scaled.pixels, encoded), class_values, append)
+    form = row_format(X, scaled.layout, scaled.scale, scaled.array.dtype)
+    return ConvertedData(label_images(scaled.pixels, encoded), class_values, append, form)
 
 
 def convert_list(

@@ -1,6 +1,5 @@
 """MixedDataset: real and synthetic images in one torch Dataset, to train a classifier on."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,18 +14,19 @@ from ganaug._runtime.randomness import generator
 from ganaug.datasets.arrays import RGBA, composite_on_white
 from ganaug.datasets.dataset_labels import DatasetLabels
 from ganaug.datasets.introspection import is_validation_split
+from ganaug.datasets.label_matching import MAX_LISTED, check_sets, match_names, match_numbers
 from ganaug.datasets.pool import Refresh, SyntheticPool
 from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
 from ganaug.io.image_tensors import to_pillow, to_tensor
 from ganaug.io.items import encode_labels, label_value, split_item
-from ganaug.io.paths import shorten
 from ganaug.io.pillow_modes import UnusableImage, gray_or_rgb, is_16_bit
 from ganaug.io.resizing import ASPECTS, ImageSize, resize_picture
 from ganaug.io.synthetic import added_mask, synthetic_mask
 
-MAX_LISTED = 20  # labels or class names in an error message
+MAX_REPEATS = 3  # uses of one synthetic image in an epoch, above which more images are advised
+ITEM_TYPES = ("pil", "tensor")
 
 
 class MixedDataset(Dataset[tuple[Any, int]]):
@@ -60,8 +60,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         epoch -> LabeledImages with the same counts of the same classes, for example
         `lambda epoch: gan.sample(counts, start=500 * epoch)`. It runs in the background between calls of `set_epoch`.
     transform : callable or None
-        Applied to every image after mixing, real or synthetic, such as a Resize to the size of the classifier. PIL
-        images arrive as mode L or RGB, the same for all.
+        Applied to every image after mixing, real or synthetic, such as a Resize to the size of the classifier.
+    item_type : {"pil", "tensor"} or None
+        What `transform` receives: PIL images of mode L or RGB, the same for all, as from torchvision's ImageFolder; or
+        uint8 tensors (C, H, W). None: "pil" with a transform; without one the type that `real` yields.
     resize : {"stretch", "crop", "pad"} or None
         How real images of another size are brought to the size of the synthetic ones first, as `image_size` of the
         augmenter did, so that real and synthetic images are equally sharp. "stretch" changes the aspect ratio, "crop"
@@ -105,7 +107,9 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     >>> classes = ("cat", "dog")
     >>> real = LabeledImages(torch.zeros(6, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 0, 1, 1]), classes)
     >>> synthetic = LabeledImages(torch.ones(9, 1, 8, 8, dtype=torch.uint8), torch.full((9,), 1), classes)
-    >>> mixed = MixedDataset(real, synthetic, share=0.25, transform=lambda image: image / 255)
+    >>> mixed = MixedDataset(real, synthetic, share=0.25, transform=lambda image: image / 255, item_type="tensor")
+    >>> mixed
+    MixedDataset(8 images, 2 of them synthetic (share 0.25); cat: 4, dog: 4)
     >>> mixed.targets
     [0, 0, 0, 0, 1, 1, 1, 1]
     >>> mixed.is_synthetic.tolist()
@@ -132,10 +136,12 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         fade_epochs: int | None = None,
         refresh: Refresh | None = None,
         transform: Callable[[Any], Any] | None = None,
+        item_type: str | None = None,
         resize: str | None = "stretch",
         validation: bool | None = None,
         seed: int = 0,
     ) -> None:
+        check_sets(real, synthetic)
         requested_share = _resolve_share(share, report)
         facts = report.facts if share == "auto" else {}
         self._balance = 1.0 if facts.get("balance") is None else float(facts["balance"])
@@ -151,6 +157,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             raise ValueError(f"resize must be one of {', '.join(ASPECTS)} or None; got {resize!r}.")
         self.real, self.synthetic, self.transform, self.resize = real, synthetic, transform, resize
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
+        self.item_type = _resolve_item_type(item_type, has_transform=transform is not None)
         self.validation = is_validation_split(real) if validation is None else validation
         self._read_labels()
         metadata = getattr(real, "metadata", None)
@@ -186,10 +193,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             by_label = sorted((int(label), name) for label, name in names.items() if label is not None)
             self.class_to_idx = {name: label for label, name in by_label}
             self.classes: tuple[str, ...] = tuple(self.class_to_idx)
-            self._real_label_of_synthetic = _match_names(self.synthetic, self.class_to_idx)
+            self._real_label_of_synthetic = match_names(self.synthetic, self.class_to_idx)
         else:
             self.classes = self.synthetic.classes
-            self._real_label_of_synthetic = _match_numbers(
+            self._real_label_of_synthetic = match_numbers(
                 self.synthetic, set(self._real_targets), is_mixed=not self.validation
             )
             self.class_to_idx = {name: self._real_label_of_synthetic[index] for index, name in enumerate(self.classes)}
@@ -217,7 +224,33 @@ class MixedDataset(Dataset[tuple[Any, int]]):
                 f"share={share} needs {count} synthetic images, and `synthetic` has none{without}. Pass samples, such "
                 "as those of GANAugmenter.sample, or share=0."
             )
+        if self._usable_rows.numel() and count > MAX_REPEATS * len(self._usable_rows):
+            n_images = len(self._usable_rows)
+            warn_user(
+                f"share={share} uses each of {n_images:,} synthetic images {count / n_images:.0f} times. Draw about "
+                f"{count:,}, or lower the share."
+            )
         return count
+
+    def __repr__(self) -> str:
+        counts = torch.bincount(torch.tensor([self._place[label] for label in self.targets], dtype=torch.int64))
+        labels = {label: name for name, label in self.class_to_idx.items()}
+        shown = [
+            f"{labels.get(label, label)}: {int(counts[place]):,}"
+            for label, place in list(self._place.items())[:MAX_LISTED]
+            if place < len(counts)
+        ]
+        more = f" and {len(self._place) - len(shown):,} more classes" if len(self._place) > len(shown) else ""
+        n_synthetic = int(self.is_synthetic.sum())
+        return (
+            f"MixedDataset({len(self):,} images, {n_synthetic:,} of them synthetic (share {self.share:.3g}); "
+            f"{', '.join(shown)}{more})"
+        )
+
+    @property
+    def _place(self) -> dict[int, int]:
+        """Label -> its position among all labels."""
+        return {label: place for place, label in enumerate(sorted(set(self.targets)))}
 
     def _n_real_beside(self) -> int:
         """Return the number of real images of the classes that a share is for: those that `share="auto"` leaves."""
@@ -291,11 +324,19 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             image, number = self._normalize(item, row), self._number(label, row)
         else:
             pixels = self._pool.images[self._synthetic_rows[index - n_real]]
+            # of the type of real images first, which is then that of all items
             image = (
                 to_pillow(pixels).convert(self._mode) if self._as_pil else pixels.expand(self._n_channels or -1, -1, -1)
             )
             number = self.targets[index]
+        image = self._of_item_type(image)
         return (image if self.transform is None else self.transform(image)), number
+
+    def _of_item_type(self, image: Any) -> Any:
+        """Convert an item to what `transform` receives."""
+        if self.item_type == "pil" and isinstance(image, Tensor) and image.dtype == torch.uint8:
+            return to_pillow(image)
+        return to_tensor(image) if self.item_type == "tensor" and isinstance(image, Image.Image) else image
 
     @property
     def samples(self) -> list[tuple[str, int]]:
@@ -417,6 +458,13 @@ def _color_error(row: int) -> DataError:
     )
 
 
+def _resolve_item_type(item_type: str | None, *, has_transform: bool) -> str | None:
+    """Return the type of the items, None for that of the real set. Raises ValueError if it is unknown."""
+    if item_type not in (None, *ITEM_TYPES):
+        raise ValueError(f"item_type must be one of {', '.join(ITEM_TYPES)} or None; got {item_type!r}.")
+    return "pil" if has_transform and item_type is None else item_type
+
+
 def _resolve_share(share: float | str | None, report: Any) -> float | None:
     """Return the share as a number, or None. Raises ValueError if it is out of range or `report` is missing."""
     if share == "auto":
@@ -429,40 +477,6 @@ def _resolve_share(share: float | str | None, report: Any) -> float | None:
             f'share is the synthetic fraction of all images, at least 0 and below 1, or "auto"; got {share!r}.'
         )
     return share
-
-
-def _match_names(synthetic: LabeledImages, class_to_idx: dict[str, int]) -> dict[int, int]:
-    """Map synthetic labels to real labels, by class name."""
-    missing = [name for name in synthetic.classes if name not in class_to_idx]
-    if missing:
-        raise DataError(f"the real set has no class {missing[0]!r}; its classes are {', '.join(class_to_idx)}.")
-    return {label: class_to_idx[name] for label, name in enumerate(synthetic.classes)}
-
-
-def _match_numbers(synthetic: LabeledImages, labels: set[int], *, is_mixed: bool) -> dict[int, int]:
-    """Map synthetic labels to real labels, where the real set has no class names.
-
-    A synthetic class named by a number, such as "10", has that label; if not all are, synthetic and real labels are the
-    same.
-    """
-    if all(re.fullmatch(r"-?\d+", name) for name in synthetic.classes):
-        label_of = {label: int(name) for label, name in enumerate(synthetic.classes)}
-    else:
-        label_of = {label: label for label in range(len(synthetic.classes))}
-        if is_mixed and set(synthetic.classes) != {"False", "True"}:
-            taken = [f"{name!r} = {label}" for label, name in enumerate(synthetic.classes)]
-            warn_user(
-                f"the real set does not name its classes, so synthetic ones are matched by position: {shorten(taken)}. "
-                "Set its attribute `classes` to match them by name."
-            )
-    missing_labels = sorted(set(label_of.values()) - labels)
-    if missing_labels:
-        raise DataError(
-            f"the real set has no label {missing_labels[0]}; its labels are "
-            f"{', '.join(map(str, sorted(labels)[:MAX_LISTED]))}. Set its attribute `classes`, to match "
-            f"{', '.join(synthetic.classes[:MAX_LISTED])} by name."
-        )
-    return label_of
 
 
 def _repeat_evenly(count: int, n_images: int, seed: int) -> Tensor:

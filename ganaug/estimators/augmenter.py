@@ -280,7 +280,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         NotFittedError
             Before `fit`.
         """
-        request = self._request(counts)
+        request = self._request(counts, filtered=filtered)
         options = self._drawing_options(
             random_state, batch_size=batch_size, latent_std=latent_std, truncation=truncation
         )

@@ -201,7 +201,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         ClassNotLearnedError
             If a class has no translator, or too few of its samples pass the filters.
         """
-        request = self._request(counts)
+        request = self._request(counts, filtered=filtered)
         options = self._drawing_options(random_state)
         starts = self._take_indices(request, start, random_state, filtered=filtered)
         return self.model_.sample(request, start=starts, filtered=filtered, **options)
@@ -230,18 +230,12 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         if self.translator is not None:
             self.translator._check_params()  # noqa: SLF001  # a translator is checked before any fit begins
 
-    def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
-        """Return the requested number of images by label; a total is split among the classes with a translator."""
-        if not isinstance(counts, int | np.integer) or isinstance(counts, bool) or not hasattr(self, "model_"):
-            return super()._request(counts)
-        model, labels = self.model_, self.model_.trained_labels
-        if not labels:
+    def _request(self, counts: int | Mapping[Any, int], *, filtered: bool = True) -> dict[int, int]:
+        if hasattr(self, "model_") and not self.model_.trained_labels:
             raise ClassNotLearnedError(
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
             )
-        names = tuple(model.classes[label] for label in labels)
-        split = resolve_counts(int(counts), model.class_values[labels], names)
-        return {labels[place]: count for place, count in split.items()}
+        return super()._request(counts, filtered=filtered)
 
     def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
         if options:

@@ -26,10 +26,10 @@ from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import FitProgress, events_shown, logger
 from ganaug._runtime.storage import read_tree, write_json, write_tree
 from ganaug._runtime.user_paths import expand_user
-from ganaug.errors import RunError, TrainingWarning
+from ganaug.errors import OutputError, RunError, TrainingWarning
 from ganaug.estimators.parameters import as_json, check_stored, from_json
 from ganaug.images import LabeledImages
-from ganaug.sampling.model_files import StoredModel
+from ganaug.sampling.model_files import DESCRIPTION, StoredModel
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier, train_auxiliary_classifier
 from ganaug.training.engine import resolve_device, warn_of_emulation
 from ganaug.training.health import Evaluation, Finding
@@ -195,7 +195,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             self.run_dir_ = folder
             if folder is not None:
                 # before the summary, whose presence tells that the run is complete
-                self.save(folder / "model")
+                self.save(folder / "model", overwrite=True)
                 write_json(folder / "summary.json", result.summary)
             logger.info("fit ended (%s) after %s steps", result.stop_reason, f"{result.n_steps:,}")
         self._warn_of_findings(data, result)
@@ -256,12 +256,25 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
         return run
 
     @library_defaults()
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted estimator into `folder`, as JSON and safetensors.
 
         `load` reads it on any device. Nothing in the files can run code.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool, default=False
+            Replace a model that is already there.
+
+        Raises
+        ------
+        OutputError
+            If a model is there, or the files cannot be written.
         """
         check_is_fitted(self, "model_")
+        if not overwrite and (expand_user(folder) / DESCRIPTION).exists():
+            raise OutputError(f"{folder}: holds a model. Choose another folder, or pass overwrite=True.")
         fitted = {
             # JSON has no NaN
             "history": self.history_.astype(object).where(self.history_.notna(), None).to_dict("records"),

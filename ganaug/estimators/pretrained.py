@@ -164,7 +164,7 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
         ClassNotLearnedError
             If no source has a class, or too few of its samples pass the filters of the source.
         """
-        request = self._request(counts)
+        request = self._request(counts, filtered=filtered)
         options = self._drawing_options(random_state)
         starts = self._take_indices(request, start, random_state, filtered=filtered)
         return self.model_.sample(request, start=starts, filtered=filtered, **options)

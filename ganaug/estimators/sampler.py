@@ -24,6 +24,7 @@ from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.alterations import classical_augmentation
 from ganaug.datasets.cells import Cells, group_images
 from ganaug.datasets.convert import ConvertedData, convert, is_table
+from ganaug.datasets.row_format import RowFormat, row_format
 from ganaug.errors import DataError, RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.estimators.parameters import as_json, is_fully_stored
@@ -58,6 +59,8 @@ class SamplerData:
         Label of `groups` -> images that `sampling_strategy` adds.
     cells : Cells or None
         Combinations of classes and attribute values that the model is conditioned on.
+    row_format : RowFormat or None
+        Form of the array or table that was passed.
     """
 
     images: LabeledImages
@@ -65,6 +68,7 @@ class SamplerData:
     hashes: Tensor
     additions: dict[int, int]
     cells: Cells | None = None
+    row_format: RowFormat | None = None
 
     @cached_property
     def groups(self) -> LabeledImages:
@@ -87,6 +91,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     image_shape: Any
     image_size: SizeLike | None
     model_: ConditionalModel
+    row_format_: RowFormat | None
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
     @library_defaults()
@@ -179,7 +184,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         **options
             Further parameters of `sample`.
         """
-        request, part_of = self._request(counts), Shard(*shard).part
+        request, part_of = self._request(counts, filtered=filtered), Shard(*shard).part
         drawing = self._drawing_options(random_state, **options)
         start = 0 if start is None and tuple(shard) != (0, 1) else start
         starts = self._take_indices(request, start, random_state, filtered=filtered)
@@ -248,10 +253,50 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             self._next_indices = {**indices, **{label: starts[label] + count for label, count in request.items()}}
         return starts
 
-    def _request(self, counts: int | Mapping[Any, int]) -> dict[int, int]:
+    def sample_rows(self, counts: int | Mapping[Any, int], **options: Any) -> tuple[Any, np.ndarray]:
+        """Draw images in the form of the X and y that were passed to `fit`, to stack them onto these.
+
+        Parameters
+        ----------
+        counts : int or dict
+            As in `sample`.
+        **options
+            Further parameters of `sample`.
+
+        Returns
+        -------
+        X : array, DataFrame or Tensor
+            In the container, shape, scale and dtype of the X that was passed to `fit`.
+        y : array of shape (n,)
+            Class values.
+
+        Raises
+        ------
+        TypeError
+            If `fit` got another container, such as a folder or a list.
+        """
+        check_is_fitted(self, "model_")
+        if self.row_format_ is None:
+            raise TypeError(
+                "sample_rows needs a fit on an array, a tensor or a table. Use sample, which returns LabeledImages."
+            )
+        images = self.sample(counts, **options)
+        return self.row_format_.rows(images.images.numpy()), self.classes_[images.labels.numpy()]
+
+    def _request(self, counts: int | Mapping[Any, int], *, filtered: bool = True) -> dict[int, int]:
         """Return the requested number of images by label."""
         check_is_fitted(self, "model_")
-        return resolve_counts(counts, self.model_.class_values, self.model_.classes, self.model_.cells)
+        model = self.model_
+        if not isinstance(counts, int | np.integer) or isinstance(counts, bool) or model.cells is not None:
+            return resolve_counts(counts, model.class_values, model.classes, model.cells)
+        left_out = set(model.unlearned) if filtered else set(range(len(model.classes))) - set(model.trained_labels)
+        labels = [label for label in range(len(model.classes)) if label not in left_out]
+        if not labels or not left_out:  # the error is raised by what draws
+            return resolve_counts(int(counts), model.class_values, model.classes)
+        names = ", ".join(model.classes[label] for label in sorted(left_out))
+        warn_user(f"not learned: {names}. The {counts:,} images are split among the other classes.", TrainingWarning)
+        split = resolve_counts(int(counts), model.class_values[labels], [model.classes[label] for label in labels])
+        return {labels[place]: count for place, count in split.items()}
 
     def _convert(self, X: Any, y: Any) -> ConvertedData:
         """Convert a user's data, after the parameters are checked."""
@@ -279,7 +324,9 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             containers: tuple[Any, Any] = transformer.transform(rows, labels)
             return containers
 
-        return ConvertedData(converted.images, converted.class_values, append)
+        inner = cast(RowFormat, converted.row_format)
+        form = row_format(X, inner.layout, inner.scale, array.dtype)
+        return ConvertedData(converted.images, converted.class_values, append, form)
 
     def _prepare(self, converted: ConvertedData) -> SamplerData:
         """Check that a model can be fitted, and resolve the sampling strategy."""
@@ -292,7 +339,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             names = values[images.labels.numpy()]
             by_class = resolve_strategy(self.sampling_strategy, names, values, images.classes)
             additions = by_class if cells is None else cells.split_all(by_class)
-        return SamplerData(images, values, image_hashes(images.images), additions, cells)
+        return SamplerData(images, values, image_hashes(images.images), additions, cells, converted.row_format)
 
     def _check_images(self, images: LabeledImages) -> None:
         """Raise DataError where nothing can be fitted to these images."""
@@ -352,6 +399,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
             "classes_": data.class_values,
             "sampling_strategy_": {keys[label]: count for label, count in data.additions.items()},
             "training_images_": data.hashes,
+            "row_format_": data.row_format,
             "n_features_in_": int(np.prod(data.images.shape)),
         }
 
@@ -370,7 +418,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         index = {value: label for label, value in enumerate(sampling_keys(self.classes_, self.model_.cells))}
         # by index, because keys of a JSON object are strings and class values can be numbers
         strategy = [[index[value], count] for value, count in self.sampling_strategy_.items()]
-        return {"sampling_strategy": strategy}
+        form = {} if self.row_format_ is None else {"row_format": self.row_format_.to_json()}
+        return {"sampling_strategy": strategy, **form}
 
     def _extra_tensors(self) -> dict[str, object]:
         return {TRAINING_IMAGES: self.training_images_}
@@ -380,6 +429,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         keys = sampling_keys(self.classes_, self.model_.cells)
         self.sampling_strategy_ = {keys[label]: count for label, count in fitted["sampling_strategy"]}
         self.n_features_in_ = int(np.prod(self.model_.shape))
+        self.row_format_ = RowFormat.from_json(fitted["row_format"]) if "row_format" in fitted else None
         if not isinstance(tensors[TRAINING_IMAGES], Tensor):
             raise RunError("model.safetensors has no hashes of the training images")
         self.training_images_ = tensors[TRAINING_IMAGES]

@@ -1,13 +1,14 @@
 """Report: results with intervals and a verdict, for a program, a terminal, a notebook and a browser."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Column
 from rich.table import Table as TerminalTable
@@ -17,10 +18,12 @@ from ganaug._runtime.storage import atomic_write, write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
 from ganaug._version import __version__
+from ganaug.errors import OutputError
 from ganaug.evaluation.recipe import Recipe
 from ganaug.reports.page import render_fragment, render_page
 from ganaug.reports.rows import Figure, Row, Table, arrange_tables
 
+PRINTED_COLUMNS = 100
 SCHEMA = "ganaug-report/3"  # docs/report.schema.json
 
 
@@ -100,23 +103,29 @@ class Report:
             "recipe": None if self.recipe is None else asdict(self.recipe),
         }
 
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Return the report as JSON text.
+    @overload
+    def to_json(self, path: None = None, *, overwrite: bool = False) -> str: ...
+    @overload
+    def to_json(self, path: str | Path, *, overwrite: bool = False) -> Path: ...
+    def to_json(self, path: str | Path | None = None, *, overwrite: bool = False) -> str | Path:
+        """Return the report as JSON text, or write it to a file.
 
         Parameters
         ----------
         path : path, optional
-            File to write the text to as well.
+            File to write the text to.
+        overwrite : bool, default=False
+            Replace a file that is already there.
 
         Returns
         -------
-        str
-            JSON by docs/report.schema.json. Numbers that do not exist are null, never NaN.
+        str or Path
+            JSON by docs/report.schema.json. Numbers that do not exist are null, never NaN. With `path`: the path.
 
         Raises
         ------
         OutputError
-            If the file cannot be written.
+            If the file exists, or cannot be written.
 
         Examples
         --------
@@ -127,31 +136,34 @@ class Report:
         """
         # NaN is not standard JSON, and other parsers reject it
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        if path is not None:
-            write_bytes(expand_user(path), text.encode())
-        return text
+        return text if path is None else _write_new(path, text, overwrite=overwrite)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return the report as one HTML page that contains its figures and needs no network.
+    @overload
+    def to_html(self, path: None = None, *, overwrite: bool = False) -> str: ...
+    @overload
+    def to_html(self, path: str | Path, *, overwrite: bool = False) -> Path: ...
+    def to_html(self, path: str | Path | None = None, *, overwrite: bool = False) -> str | Path:
+        """Return the report as one HTML page that contains its figures and needs no network, or write it to a file.
 
         Parameters
         ----------
         path : path, optional
-            File to write the page to as well.
+            File to write the page to.
+        overwrite : bool, default=False
+            Replace a file that is already there.
 
         Returns
         -------
-        str
+        str or Path
+            The page. With `path`: the path.
 
         Raises
         ------
         OutputError
-            If the file cannot be written.
+            If the file exists, or cannot be written.
         """
         text = render_page(self)
-        if path is not None:
-            write_bytes(expand_user(path), text.encode())
-        return text
+        return text if path is None else _write_new(path, text, overwrite=overwrite)
 
     def write(self, page: str | Path, as_json: str | Path | None = None) -> None:
         """Write the HTML page and the JSON. If one of them fails, neither file is written.
@@ -169,7 +181,7 @@ class Report:
             If a file cannot be written.
         """
         if as_json is None:
-            self.to_html(page)
+            self.to_html(page, overwrite=True)
             return
         with atomic_write(expand_user(page)) as html_file, atomic_write(expand_user(as_json)) as json_file:
             html_file.write_text(self.to_html(), encoding="utf-8")
@@ -184,6 +196,16 @@ class Report:
             {section: (metrics in order, {subject: {metric: row}})}.
         """
         return arrange_tables(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.kind}: {self.verdict}; {len(self.rows):,} rows. print(report) shows it>"
+
+    def __str__(self) -> str:
+        """The verdict, the summary and the tables, without pictures."""
+        console = Console(file=io.StringIO(), width=PRINTED_COLUMNS, color_system=None)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get().rstrip()
 
     def _repr_html_(self) -> str:
         return render_fragment(self)
@@ -241,6 +263,15 @@ def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
         {f"{report.kind}: {name}": value for report in reports for name, value in report.facts.items()},
         tuple(figure for report in reports for figure in report.figures),
     )
+
+
+def _write_new(path: str | Path, text: str, *, overwrite: bool) -> Path:
+    """Write a file, and return its path. Raises OutputError if it exists and is not to be replaced."""
+    target = expand_user(path)
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: exists. Choose another file, or pass overwrite=True.")
+    write_bytes(target, text.encode())
+    return target
 
 
 def _plain(text: str) -> str:

@@ -84,7 +84,7 @@ def resolve_counts(
 
     Parameters
     ----------
-    request : int or mapping
+    request : int, mapping or Series
         Total number of images, divided as evenly as possible with the remainder to the first classes; or a mapping of
         class value or name -> number of images.
     values : ndarray
@@ -116,6 +116,8 @@ def resolve_counts(
     >>> resolve_counts({"dog": 4}, np.array([0, 7]), ("cat", "dog"))
     {1: 4}
     """
+    if hasattr(request, "to_dict"):  # a Series
+        request = request.to_dict()
     if cells is not None:
         return _resolve_cells(request, values, names, cells)
     # bool is a subclass of int, and True is hardly a request for one image

@@ -205,6 +205,7 @@ def test_a_killed_worker_ends_the_epoch_with_an_error_and_the_data_set_stays_usa
         share=0.5,
         refresh=lambda epoch: tones(12, seed=epoch),
         transform=kill_second_worker,
+        item_type="tensor",
     )
     with pytest.raises(RuntimeError, match=r"worker .* exited unexpectedly"):
         list(DataLoader(mixed, batch_size=4, num_workers=2, persistent_workers=persistent))

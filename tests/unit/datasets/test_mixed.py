@@ -1,6 +1,7 @@
 import pickle
 import threading
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, WeightedRandomSampler, default_collate
+from torchvision import transforms
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from ganaug import LabeledImages, MixedDataset
+from ganaug import GANAugmenter, LabeledImages, MixedDataset
 from ganaug.errors import DataError
 from ganaug.io.resizing import ImageSize, resize_picture
 from tests.sets import noise
@@ -95,13 +97,13 @@ def test_weights_balance_the_mixed_set_not_the_real_one():
 
 
 def test_the_transform_is_applied_to_real_and_synthetic_images():
-    mixed = MixedDataset(REAL, FAKE, share=0.5, transform=lambda image: image.float().mean())
+    mixed = MixedDataset(REAL, FAKE, share=0.5, item_type="tensor", transform=lambda image: image.float().mean())
     assert all(isinstance(mixed[i][0], torch.Tensor) and mixed[i][0].ndim == 0 for i in (0, len(mixed) - 1))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_items_are_the_same_with_workers_and_cutmix_works(workers):
-    mixed = MixedDataset(REAL, FAKE, share=0.4, transform=v2.ToDtype(torch.float32, scale=True))
+    mixed = MixedDataset(REAL, FAKE, share=0.4, item_type="tensor", transform=v2.ToDtype(torch.float32, scale=True))
     mix = v2.RandomChoice([v2.CutMix(num_classes=2), v2.MixUp(num_classes=2)])
     loader = DataLoader(mixed, batch_size=6, num_workers=workers, collate_fn=lambda items: mix(*default_collate(items)))
     batches = list(loader)
@@ -340,3 +342,51 @@ def test_real_and_synthetic_images_are_equally_sharp(resize, tmp_path):
     images = torch.stack([kept[index][0] for index in range(len(kept))]).float()
     sharpness = (images[..., 1:] - images[..., :-1]).square().mean(dim=(1, 2, 3))
     assert sharpness[:6].min() > 1.5 * sharpness[6:].max()  # without resizing, sharpness tells which are synthetic
+
+
+def test_a_transform_gets_pil_images_as_with_image_folder():
+    chain = transforms.Compose([transforms.Resize(12), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
+    mixed = MixedDataset(REAL, FAKE, share=0.5, transform=chain)
+    shapes = {tuple(image.shape) for image, _ in mixed}
+    assert shapes == {(1, 12, 12)}
+    seen = []
+    MixedDataset(REAL, FAKE, share=0.5, transform=lambda image: seen.append(type(image)) or image)[0]
+    assert issubclass(seen[0], Image.Image)
+
+
+def test_pil_items_can_reach_a_transform_as_tensors(tmp_path):
+    for name in REAL.classes:
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8), 90).save(tmp_path / name / "1.png")
+    fake = LabeledImages(FAKE.images[:, :, :8, :8], FAKE.labels, FAKE.classes)
+    mixed = MixedDataset(ImageFolder(tmp_path), fake, item_type="tensor", transform=lambda image: image.dtype)
+    assert {dtype for dtype, _ in mixed} == {torch.uint8}
+    with pytest.raises(ValueError, match="item_type must be one of pil, tensor or None; got 'array'"):
+        MixedDataset(REAL, FAKE, item_type="array")
+
+
+def test_what_is_no_data_set_is_refused_with_what_to_pass():
+    for real, fake, message in (
+        (REAL, GANAugmenter(), r"synthetic is a GANAugmenter, .* Pass its samples: sample\(\{class: number\}\)"),
+        (REAL, "fake", "synthetic is a str, .* Pass LabeledImages"),
+        ("photos", FAKE, r"real is a path. Pass read_folder\('photos'\)"),
+        (3, FAKE, "real is a int, not a data set"),
+    ):
+        with pytest.raises(DataError, match=message):
+            MixedDataset(real, fake)
+
+
+def test_the_text_form_shows_counts_and_share():
+    text = repr(MixedDataset(REAL, FAKE, share=0.25))
+    assert text.startswith("MixedDataset(")
+    assert "synthetic (share 0.25)" in text
+    assert all(f"{name}: " in text for name in REAL.classes)
+
+
+def test_a_share_that_repeats_images_many_times_warns():
+    few = FAKE.take([0])
+    with pytest.warns(UserWarning, match=r"uses each of 1 synthetic images \d+ times. Draw about \d+"):
+        MixedDataset(REAL, few, share=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MixedDataset(REAL, REAL, share=0.5)

@@ -53,7 +53,9 @@ def test_every_method_is_in_the_report_and_the_json_has_no_nan(sets, tmp_path):
     assert any(name.endswith(", logit adjustment") for name in frame["subject"])
     assert not mixed & set(frame["subject"])
     assert all(any(name in note for note in report.facts["notes"]) for name in mixed)
-    content = json.loads(report.to_json(tmp_path / "report.json"), parse_constant=lambda name: pytest.fail(name))
+    content = json.loads(
+        report.to_json(tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name)
+    )
     assert content["schema"] == "ganaug-report/3"
     assert content["verdict"] == report.verdict
     assert json.loads((tmp_path / "report.json").read_text()) == content
@@ -63,7 +65,7 @@ def test_the_page_requests_nothing_and_runs_no_script(sets, tmp_path):
     train, validation, test = sets
     classes = ("<script>alert(1)</script>", *train.classes[1:])
     hostile = [replace(part, classes=classes) for part in (train, validation, test)]
-    page = quick(hostile[0], PoolGenerator(hostile[1]), test=hostile[2]).to_html(tmp_path / "page.html")
+    page = quick(hostile[0], PoolGenerator(hostile[1]), test=hostile[2]).to_html(tmp_path / "page.html").read_text()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert "default-src 'none'" in page
