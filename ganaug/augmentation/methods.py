@@ -22,8 +22,7 @@ from ganaug.images import LabeledImages
 from ganaug.metrics.distance import energy_distance
 from ganaug.metrics.features import get_extractor
 from ganaug.training.loop import Callback
-from ganaug.training.run import INTERRUPTED
-from ganaug.training.run_folder import is_unstarted
+from ganaug.training.run_folder import INTERRUPTED, finished_steps, is_unstarted
 
 METHODS = ("conditional", "cyclegan", "auto")
 MAX_COMPARED = 100  # images of a class, real and synthetic, by which methods are compared
@@ -51,7 +50,7 @@ def make_sampler(method: str, params: Mapping[str, Any]) -> Sampler:
 def fit_sampler(
     sampler: Sampler, images: LabeledImages, run_dir: Path, *, resume: bool, callbacks: tuple[Callback, ...]
 ) -> Sampler:
-    """Fit a copy of an over-sampler, or resume its run in `run_dir`.
+    """Fit a copy of an over-sampler, or resume its run in `run_dir`; a run that is finished is not trained further.
 
     Raises
     ------
@@ -59,6 +58,9 @@ def fit_sampler(
         If a callback interrupted the fit, which can be resumed.
     """
     fitted: Sampler = clone(sampler).set_params(run_dir=run_dir)
+    if resume and "n_steps" in fitted.get_params() and (steps := finished_steps(run_dir)):
+        logger.info("The generator in %s is finished (%s steps), and is used as it is.", run_dir, f"{steps:,}")
+        fitted.set_params(n_steps=steps, time_budget=None)  # else the time budget would be spent once more
     fit = fitted.resume if resume else fitted.fit
     fit(images, callbacks=callbacks)
     if fitted.stop_reason_ == INTERRUPTED:

@@ -215,8 +215,8 @@ def run_augment(
                 callbacks=[signals],
                 **named,
             )
-        except RunInterruptedError as error:
-            signals.exit_if_stopped(f"{error} Run the same command again with --resume.")
+        except RunInterruptedError:
+            signals.exit_if_stopped()
             raise
     _print_result(result, data, out)
 

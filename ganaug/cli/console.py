@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from ganaug._runtime.terminal import printable
 
 # Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
 REPEAT_WINDOW_SECONDS = 1.0
+ARGUMENTS = "arguments"  # key of those of the command line in the context of click
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
@@ -139,7 +141,7 @@ class StopSignals:
         """Raise StopTraining if a signal was received."""
         if self.received is not None:
             from ganaug.training.loop import StopTraining
-            from ganaug.training.run import INTERRUPTED
+            from ganaug.training.run_folder import INTERRUPTED
 
             self.stopped_fit = True
             raise StopTraining(INTERRUPTED)
@@ -153,8 +155,15 @@ class StopSignals:
         self.received, self.received_at = signum, now
         print_message("Stopping after this step and saving. Press Ctrl-C again to stop at once.")
 
-    def exit_if_stopped(self, hint: str) -> None:
-        """If a signal stopped the fit: print how to continue and exit with status 128 + its number."""
+    def exit_if_stopped(self) -> None:
+        """If a signal stopped the fit: print the command that continues it, and exit with status 128 + its number."""
         if self.received is not None:
-            print_message(f"Interrupted and saved. {hint}")
+            print_message("Interrupted and saved. To continue:")
+            print_message(f"  {resuming_command()}")
             sys.exit(128 + self.received)
+
+
+def resuming_command() -> str:
+    """Return the command that was given, with --resume, as a shell reads it."""
+    arguments = [os.fspath(argument) for argument in click.get_current_context().find_root().obj[ARGUMENTS]]
+    return shlex.join(["ganaug", *(each for each in arguments if each != "--resume"), "--resume"])

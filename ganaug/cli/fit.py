@@ -41,7 +41,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
             train(images, callbacks=[signals])
         if inspection is not None:
             write_skipped(inspection, run)
-        signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")
+        signals.exit_if_stopped()
         print_fit(augmenter, run)
         # one line on stdout, however many processes train
         if rank_and_world_size()[0] == 0:

@@ -10,6 +10,7 @@ import click
 
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._version import __version__
+from ganaug.cli.console import ARGUMENTS
 
 VERBS = {
     "check": "Check a data folder before training.",
@@ -32,6 +33,8 @@ class Verbs(click.Group):
         """Run the command. Characters that the terminal cannot show are printed as escapes, as on stderr."""
         if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="backslashreplace")
+        given = args[0] if args else options.get("args")
+        options["obj"] = {ARGUMENTS: list(sys.argv[1:] if given is None else given)}  # for hints that repeat them
         return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature

@@ -105,7 +105,7 @@ def fit(
         with warnings_to_stderr():
             train(*(domain.images for domain in domains), callbacks=[signals])
         _list_skipped(domains, run)
-        signals.exit_if_stopped(f"Continue with --resume and the run folder {run}.")
+        signals.exit_if_stopped()
         print_message(
             f"Training ended ({translator.stop_reason_}) after {translator.n_steps_:,} steps in "
             f"{translator.seconds_:,.0f} s; the state of step {translator.best_step_:,} is kept."

@@ -18,7 +18,6 @@ from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.messages import warn_user
 from ganaug._runtime.progress import logger
 from ganaug._runtime.randomness import derive
-from ganaug._runtime.storage import read_json
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import ClassNotLearnedError, DataError, RunError
 from ganaug.estimators.cyclegan import CycleGAN
@@ -42,8 +41,7 @@ from ganaug.sampling.filters import filter_names, make_filters
 from ganaug.sampling.model_files import model_folder
 from ganaug.sampling.strategy import Strategy, resolve_counts
 from ganaug.training.engine import resolve_device
-from ganaug.training.run import INTERRUPTED
-from ganaug.training.run_folder import is_unstarted
+from ganaug.training.run_folder import INTERRUPTED, finished_steps, is_unstarted
 from ganaug.training.translation_batches import Domain
 
 MAX_COMPARED = 200  # images of a class by which the nearest common class is found
@@ -329,7 +327,7 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         if self.time_budget is not None:
             translator.set_params(time_budget=self.time_budget / len(setup.sources))
         resume = context.resume and run_dir is not None and not is_unstarted(run_dir)
-        if resume and run_dir is not None and (n_steps := _finished_steps(run_dir)):
+        if resume and run_dir is not None and (n_steps := finished_steps(run_dir)):
             translator.set_params(n_steps=n_steps)  # else the time budget would be spent once more
         fit = translator.resume if resume else translator.fit
         sources = train.images[train.rows_of(setup.sources[name])]
@@ -411,11 +409,3 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
 def default_augmentation(images: LabeledImages) -> str:
     """Return "translation,flip" where in no class images differ from their mirror images, else "translation"."""
     return "translation,flip" if is_mirror_symmetric(images) else "translation"
-
-
-def _finished_steps(run: Path) -> int | None:
-    """Return the steps of a run that was not interrupted, else None."""
-    if not (run / "summary.json").exists():
-        return None
-    summary: dict[str, Any] = read_json(run / "summary.json")
-    return None if summary.get("stop_reason") == INTERRUPTED else int(summary["steps"])

@@ -21,7 +21,7 @@ from ganaug.training.pictures import save_curves, save_picture
 from ganaug.training.processes import SINGLE_PROCESS, Processes
 
 SECONDS_BETWEEN_PLOTS = 60  # of losses.png
-NO_BETTER, INTERRUPTED = "no better score", "interrupted"
+NO_BETTER = "no better score"
 Row = dict[str, float | int | str | None]
 
 

@@ -19,7 +19,8 @@ from ganaug.io.names import is_utf8
 from ganaug.io.output import name_os_errors
 
 FORMAT = 5
-CONFIG = "config.json"
+CONFIG, SUMMARY = "config.json", "summary.json"
+INTERRUPTED = "interrupted"  # why a run ended that a signal stopped
 EVALUATION = "evaluation"  # subfolder of what was measured before the run of an augmentation
 # A resumed run may differ in these parameters, nested or not; the seed is compared by `stored_seed`.
 MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state", "verbose"})
@@ -45,7 +46,10 @@ def check_unused(folder: Path) -> None:
 
 
 def _not_empty(folder: Path) -> RunError:
-    return RunError(f"{folder}: is not empty. Resume the run in it, or choose another folder.")
+    return RunError(
+        f"{folder}: is not empty. Resume the run in it (resume=True, --resume), which uses its generator if it is "
+        "finished; choose another folder; or remove this one."
+    )
 
 
 def create_fit_folder(parent: Path, name: str) -> Path:
@@ -115,6 +119,14 @@ def run_folder(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Iter
         yield
 
 
+def finished_steps(folder: Path) -> int | None:
+    """Return the steps of the run in `folder` if it ended and was not interrupted, else None."""
+    if not (folder / SUMMARY).exists():
+        return None
+    summary: dict[str, Any] = read_json(folder / SUMMARY)
+    return None if summary.get("stop_reason") == INTERRUPTED else int(summary["steps"])
+
+
 def stored_seed(folder: Path, random_state: object) -> int:
     """Return the seed of the run in `folder`.
 
@@ -123,6 +135,11 @@ def stored_seed(folder: Path, random_state: object) -> int:
     RunError
         If there is no run, or `random_state` is another seed.
     """
+    if not (folder / CONFIG).exists():
+        raise RunError(
+            f"{folder}: there is no run to resume. Start it without resume (--resume), or name its folder: run_dir "
+            "(--run)."
+        )
     seed = read_json(folder / CONFIG).get("seed")
     if not isinstance(seed, int):
         raise RunError(f"{folder / CONFIG}: has no seed. Start a new run in another folder.")

@@ -389,7 +389,7 @@ def test_skip_bad_leaves_bad_files_out_and_lists_them(data, tmp_path):
         (["fit", "{data}", "--run", "{tmp}/run", "--param", "batch_size=none"], 1, "batch_size"),
         (["fit", "{data}", "--run", "{tmp}/run", "--time-budget", "soon"], 2, "10m"),
         (["fit", "{data}", "--run", "{tmp}/run", "--image-size", "big"], 2, "48x64"),
-        (["fit", "{data}", "--run", "{tmp}/run", "--resume"], 1, "config.json: not found"),
+        (["fit", "{data}", "--run", "{tmp}/run", "--resume"], 1, "there is no run to resume"),
         (["fit", "{data}"], 2, "--run"),
         (["fit", "{data}", "--run", "{data}/run"], 1, "read as a class"),
         (["fit", "{data}", "--run", "{tmp}/full/thesis.txt"], 1, "thesis.txt"),

@@ -1,0 +1,80 @@
+"""Repeating, resuming and undoing `augment` and `fit`: each message names what to type next, and it works."""
+
+import os
+import shlex
+import signal
+
+import pandas as pd
+import pytest
+
+from ganaug import write_folder
+from ganaug.cli.options import Duration
+from tests.end_to_end.test_cli import QUICK, in_this_process
+from tests.processes import run_program, start_command
+from tests.sets import tones
+
+FILL = ["--strategy", "full", "--synthetic-share", "0.5", "--no-report"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    images = tones(12)
+    return write_folder(images.take(range(20)), tmp_path / "data")
+
+
+def test_after_undo_the_finished_generator_is_used_again(data, tmp_path):
+    out, run = tmp_path / "out", tmp_path / "out.run"
+    command = ["augment", data, out, *FILL, "--time-budget", "3s", *QUICK]
+    first = in_this_process(*command)
+    assert first.exit_code == 0, first.stderr
+    names = sorted(path.name for path in out.rglob("*.png"))
+    history = pd.read_csv(run / "history.csv")
+    assert in_this_process("augment", data, out, "--undo").exit_code == 0
+    again = in_this_process(*command)
+    assert again.exit_code == 1
+    assert "--resume" in again.stderr
+    resumed = in_this_process(*command, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "is finished" in resumed.stderr
+    assert pd.read_csv(run / "history.csv")["step"].tolist() == history["step"].tolist()
+    assert sorted(path.name for path in out.rglob("*.png")) == names
+
+
+@pytest.mark.parametrize("verb", ["fit", "augment"])
+def test_resuming_what_does_not_exist_says_so(verb, data, tmp_path):
+    place = ["--run", tmp_path / "nothing"]
+    options = [] if verb == "fit" else [tmp_path / "out", *FILL]
+    result = in_this_process(verb, data, *options, *place, "--resume", "--steps", "4", *QUICK)
+    assert result.exit_code == 1
+    assert "there is no run to resume" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_that_is_printed_after_ctrl_c_continues_the_run(data, tmp_path):
+    log, run = tmp_path / "log", tmp_path / "my run"
+    process = start_command("fit", data, "--run", run, "--time-budget", "20s", *QUICK, log=log)
+    while not list(run.glob("checkpoints/*")) and process.is_alive():
+        process.join(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGINT
+    command = next(line for line in log.read_text().splitlines() if line.startswith("  ganaug "))
+    words = shlex.split(command)
+    assert words[0] == "ganaug"
+    assert words[-1] == "--resume"
+    words[words.index("20s")] = "1s"  # the rest of the command as it is printed
+    resumed = run_program(None, *words[1:])
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_a_mistyped_verb_is_answered_with_the_right_one():
+    result = in_this_process("agument", "data", "out")
+    assert result.exit_code == 2
+    assert "Did you mean 'augment'?" in result.stderr
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5min", 300), ("90", 90), ("2 m", 120), ("1.5h", 5400)])
+def test_durations(text, seconds, capsys):
+    assert Duration().convert(text, None, None) == seconds
+    # a bare number could be meant as minutes
+    assert ("90 seconds." in capsys.readouterr().err) == (text == "90")
