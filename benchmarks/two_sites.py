@@ -8,7 +8,7 @@ Only the generator of B reaches A. With --absent, A has no image of its rarest c
 twice --seconds for the generators, then about a minute of one core for each method and training.
 
 How to read it: points on test images of site A, mean over the draws (smallest to largest); gains are paired, over the
-best method without samples. Every method but the first draws classes equally often and alters images classically.
+best method without samples. All methods alter images classically; with samples, classes are drawn equally often.
 "Both classifiers": probabilities of A's and B's classifiers are averaged, which needs B's classifier. "Own samples": of
 a generator that was fitted on A. "Images of B": what a perfect generator of B would give.
 """
@@ -182,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
         spec = parse_set(text, options)
         for seed in options.seeds:
             key = f"{spec.stem}_{seed}_{options.absent}_{options.seconds:g}s_{options.length:g}_{options.trainings}"
+            key += f"_{options.steps}" * (options.steps is not None)
             runs.append(run_draw(spec, seed, options, options.cache / "two_sites" / f"{key}.json"))
     about = (
         f"{options.seconds:g} s for each generator, {options.trainings} trainings of each method. Percent; mean over "

@@ -5,7 +5,7 @@
 
 Both sites have Fashion-MNIST images that ship with ganaug. What is common at one site is rare at the other. The second
 site fits a generator and exports it; only this model reaches the first site, which trains a classifier with and
-without its samples. All classes are drawn equally often in both trainings, so the second result shows what samples add.
+without its samples. All classes have the same weight in both trainings, so the second result shows what samples add.
 """
 
 import argparse
@@ -53,7 +53,7 @@ here, there, test = split(images)
 
 limits = {"n_steps": 5, "filters": None} if options.smoke else {"time_budget": 60 * options.minutes, "verbose": 1}
 with tempfile.TemporaryDirectory() as folder:
-    generator = GANAugmenter(random_state=0, **limits).fit(there)
+    generator = GANAugmenter(random_state=0, validation_fraction=0.2, **limits).fit(there)
     lent = Path(folder) / "lent"
     print(export_model(generator, lent, min_class_size=50, images=there).to_string(index=False))
     sampler = PretrainedSampler(lent, random_state=0).fit(here)

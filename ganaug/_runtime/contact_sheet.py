@@ -19,7 +19,7 @@ def contact_sheet(title: str, rows: Iterable[tuple[str, int, Tensor]]) -> str:
     ----------
     title : str
     rows : iterable of (name, number of images, images that are shown)
-        Images are uint8 of shape (N, C, H, W), C 1 or 3.
+        Images are uint8 of shape (N, C, H, W), C 1 or 3. Plain vectors, with H or W of 1, are not shown.
 
     Returns
     -------
@@ -35,10 +35,10 @@ def contact_sheet(title: str, rows: Iterable[tuple[str, int, Tensor]]) -> str:
     >>> "&lt;cat&gt;" in page, page.count("<img")
     (True, 1)
     """
-    cells = [
-        f"<tr><th>{html.escape(name)}</th><td>{count:,}</td><td>{_picture(pixels) if len(pixels) else ''}</td></tr>"
-        for name, count, pixels in rows
-    ]
+    cells = []
+    for name, count, pixels in rows:
+        picture = _picture(pixels) if len(pixels) and min(pixels.shape[2:]) > 1 else ""
+        cells.append(f"<tr><th>{html.escape(name)}</th><td>{count:,}</td><td>{picture}</td></tr>")
     return f"<p>{html.escape(title)}</p><table>{''.join(cells)}</table>"
 
 

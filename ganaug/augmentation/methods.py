@@ -58,7 +58,8 @@ def fit_sampler(
         If a callback interrupted the fit, which can be resumed.
     """
     fitted: Sampler = clone(sampler).set_params(run_dir=run_dir)
-    if resume and "n_steps" in fitted.get_params() and (steps := finished_steps(run_dir)):
+    steps = finished_steps(run_dir) if resume and "n_steps" in fitted.get_params() else None
+    if steps and (fitted.n_steps is None or fitted.n_steps <= steps):
         logger.info("The generator in %s is finished (%s steps), and is used as it is.", run_dir, f"{steps:,}")
         fitted.set_params(n_steps=steps, time_budget=None)  # else the time budget would be spent once more
     fit = fitted.resume if resume else fitted.fit
@@ -119,7 +120,7 @@ def fit_nearest(
 
 def is_attempted(sampler: Any, name: str) -> bool:
     """Whether a fitted over-sampler was to learn a class: ClassTranslator leaves out those that it translates from."""
-    return name in getattr(sampler, "sources_", (name,))
+    return not isinstance(sampler, ClassTranslator) or name in sampler.sources_
 
 
 def sample_planned(sampler: Sampler, counts: Mapping[str, int]) -> tuple[LabeledImages, list[str]]:

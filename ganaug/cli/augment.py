@@ -1,5 +1,6 @@
 """`ganaug augment DATA OUT`: fill up the rare classes of a folder; and undo."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_SENTENCES = 3  # of the report that are printed
 DEFAULT_SECONDS = 900.0
+INCOMPLETE = 3  # exit status
 
 
 evaluation_option = click.option(
@@ -132,7 +134,21 @@ def augment(
         if dry_run:
             _forecast(data, sampler, options, **requested)
             return
-        run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
+        result = run_augment(data, out, sampler, options, run=run, sign=sign, report=with_report, **named)
+    _exit_if_incomplete(result, is_share_given=requested["synthetic_share"] != "auto")
+
+
+def _exit_if_incomplete(result: "AugmentedFolder", *, is_share_given: bool) -> None:
+    """Exit with INCOMPLETE, and say what to do, if nothing was added, or requested synthetic images are missing."""
+    if not result.counts[["altered", "synthetic"]].to_numpy().any():
+        print_message("Nothing was added: choose how far to fill up, for example --strategy full.")
+        sys.exit(INCOMPLETE)
+    if is_share_given and result.unlearned:
+        print_message(
+            f"Not learned, and without the synthetic images that were requested: {', '.join(result.unlearned)}. Train "
+            "longer (--time-budget), or add images of these classes."
+        )
+        sys.exit(INCOMPLETE)
 
 
 def _sampler(options: FitOptions, method: str) -> tuple[Any, dict[str, Any]]:
@@ -191,8 +207,8 @@ def run_augment(
     sign: Any = None,
     report: bool = True,
     **named: Any,
-) -> None:
-    """Call `augment_folder` and print its result. A signal ends training, resumable, and exits."""
+) -> "AugmentedFolder":
+    """Call `augment_folder`, print its result and return it. A signal ends training, resumable, and exits."""
     from ganaug.augmentation import augment_folder
     from ganaug.errors import RunInterruptedError
 
@@ -219,6 +235,7 @@ def run_augment(
             signals.exit_if_stopped()
             raise
     _print_result(result, data, out)
+    return result
 
 
 def _print_result(result: "AugmentedFolder", data: Path, out: Path | None) -> None:

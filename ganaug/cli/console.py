@@ -158,7 +158,8 @@ class StopSignals:
     def exit_if_stopped(self) -> None:
         """If a signal stopped the fit: print the command that continues it, and exit with status 128 + its number."""
         if self.received is not None:
-            print_message("Interrupted and saved. To continue:")
+            with_launcher = ", with the launcher as before" if WORLD_SIZE > 1 else ""
+            print_message(f"Interrupted and saved. To continue{with_launcher}:")
             print_message(f"  {resuming_command()}")
             sys.exit(128 + self.received)
 

@@ -64,6 +64,7 @@ def main(ctx: click.Context) -> None:
     go to stdout, progress and messages to stderr.
 
     Exit status: 0 success, 1 an error with its cause, 2 wrong usage, 130 and 143 interrupted (the run can be resumed).
+    `augment`: 3 nothing was added, or a class lacks the synthetic images that --synthetic-share asks for.
     `evaluate`: 3 no evidence that synthetic images help, 4 they hurt. `report`: 3 too few images to tell, 4 the images
     fail.
     """

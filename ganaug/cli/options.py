@@ -40,7 +40,7 @@ class ExistingFolder(UserPath):
 
 def check_exists(path: Path) -> Path:
     """Return a path that exists. Raises click.ClickException, with exit status 1, for others."""
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):  # Path's own method raises for long names
         raise click.ClickException(f"{printable(str(path))}: does not exist. Check the path.")
     return path
 

@@ -13,15 +13,15 @@ MAX_LISTED = 20  # labels or class names in a message
 
 
 def check_sets(real: Any, synthetic: Any) -> None:
-    """Raise DataError for what is no data set of images, with what to pass instead."""
+    """Raise DataError for what is not a data set of images, with what to pass instead."""
     if not isinstance(synthetic, LabeledImages):
         kind = type(synthetic).__name__
         advice = "Pass its samples: sample({class: number})." if hasattr(synthetic, "sample") else "Pass LabeledImages."
-        raise DataError(f"synthetic is a {kind}, not a set of synthetic images. {advice}")
+        raise DataError(f"synthetic is of type {kind}, not a set of synthetic images. {advice}")
     if isinstance(real, str | Path):
         raise DataError(f"real is a path. Pass read_folder({str(real)!r}), or torchvision's ImageFolder.")
     if not hasattr(real, "__getitem__") or not hasattr(real, "__len__"):
-        raise DataError(f"real is a {type(real).__name__}, not a data set with a length and numbered items.")
+        raise DataError(f"real is of type {type(real).__name__}, not a data set with a length and numbered items.")
 
 
 def match_names(synthetic: LabeledImages, class_to_idx: dict[str, int]) -> dict[int, int]:

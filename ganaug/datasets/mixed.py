@@ -1,5 +1,6 @@
 """MixedDataset: real and synthetic images in one torch Dataset, to train a classifier on."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -233,24 +234,13 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         return count
 
     def __repr__(self) -> str:
-        counts = torch.bincount(torch.tensor([self._place[label] for label in self.targets], dtype=torch.int64))
-        labels = {label: name for name, label in self.class_to_idx.items()}
-        shown = [
-            f"{labels.get(label, label)}: {int(counts[place]):,}"
-            for label, place in list(self._place.items())[:MAX_LISTED]
-            if place < len(counts)
-        ]
-        more = f" and {len(self._place) - len(shown):,} more classes" if len(self._place) > len(shown) else ""
-        n_synthetic = int(self.is_synthetic.sum())
+        counts, names = Counter(self.targets), {label: name for name, label in self.class_to_idx.items()}
+        shown = [f"{names.get(label, label)}: {counts[label]:,}" for label in sorted(counts)[:MAX_LISTED]]
+        more = f" and {len(counts) - len(shown):,} more classes" if len(counts) > len(shown) else ""
         return (
-            f"MixedDataset({len(self):,} images, {n_synthetic:,} of them synthetic (share {self.share:.3g}); "
-            f"{', '.join(shown)}{more})"
+            f"MixedDataset({len(self):,} images, {int(self.is_synthetic.sum()):,} of them synthetic "
+            f"(share {self.share:.3g}); {', '.join(shown)}{more})"
         )
-
-    @property
-    def _place(self) -> dict[int, int]:
-        """Label -> its position among all labels."""
-        return {label: place for place, label in enumerate(sorted(set(self.targets)))}
 
     def _n_real_beside(self) -> int:
         """Return the number of real images of the classes that a share is for: those that `share="auto"` leaves."""

@@ -249,9 +249,9 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Parameters
         ----------
         counts : int or dict
-            Images by class value or class name, or a total that is split evenly among the classes. With `condition_on`
-            also by cell, a tuple (class, value of each attribute); images of a class are then distributed over its
-            cells as the real ones are.
+            Images by class value or class name, or a total that is split evenly among the learned classes. With
+            `condition_on` also by cell, a tuple (class, value of each attribute); images of a class are then
+            distributed over its cells as the real ones are.
         random_state : int, optional
             Seed of the sequences. None: the seed of the fit. Image i of a class depends on the seed, the class and i
             alone.
@@ -371,6 +371,12 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         network = None if isinstance(self.network, str) else self.network
         other = GANAugmenter.load(self.init_from, "cpu", network)
         return StartingWeights(other.model_, other.discriminator_, other.plan_.recipe, other.training_images_)
+
+    def cache_key(self) -> str | None:
+        """Return a string of everything that samples depend on except the training images; None if it is unknown."""
+        key, start = super().cache_key(), None if hasattr(self, "model_") else self._load_start()
+        # another model may have been written into the folder of `init_from`
+        return key if key is None or start is None else f"{key} {start.model.hash()}"
 
     def earlier_training_images(self) -> torch.Tensor | None:
         """Return hashes (N,) of the images that the model of `init_from` was fitted on."""

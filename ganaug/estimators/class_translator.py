@@ -229,7 +229,8 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
             self.translator._check_params()  # noqa: SLF001  # a translator is checked before any fit begins
 
     def _request(self, counts: int | Mapping[Any, int], *, filtered: bool = True) -> dict[int, int]:
-        if hasattr(self, "model_") and not self.model_.trained_labels:
+        is_total = isinstance(counts, int | np.integer) and not isinstance(counts, bool)
+        if is_total and hasattr(self, "model_") and not self.model_.trained_labels:
             raise ClassNotLearnedError(
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
             )

@@ -1,7 +1,6 @@
 """Prepare a fitted generator for others: large classes only, and nothing that identifies training images."""
 
 import math
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ganaug.errors import DataError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.images import LabeledImages
 from ganaug.io.output import check_output
+from ganaug.io.paths import shorten
 from ganaug.metrics.membership_inference import membership_advantage, nearest_synthetic_distances
 from ganaug.models.networks import NETWORKS
 from ganaug.models.networks.blocks import to_memory_format
@@ -27,10 +27,12 @@ from ganaug.sampling.generator_model import GeneratorModel
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 
 MIN_CLASS_SIZE = 100
+MAX_LISTED = 10  # classes in the title of the card
 MAX_ATTACKED = 500  # images of a class, and samples, by which membership is inferred
 MIN_HELD_OUT = 10  # images of a class that training did not see, from which an advantage is measured
 CARD = "README.md"
-COLUMNS = ("class", "images", "pass rate", "membership advantage", "by chance", "p")
+SETTINGS = ("network", "loss", "image_size", "recipe")  # parameters of the fit that an exported model keeps
+COLUMNS = ("class", "images", "pass rate", "near-copies", "membership advantage", "by chance", "p")
 
 
 @library_defaults()
@@ -52,7 +54,7 @@ def export_model(
         New or empty folder: `model.json`, `model.safetensors` and a model card, `README.md`.
     min_class_size : int, default=100
         Classes with fewer training images are left out, with their weights: a generator can repeat what it has seen
-        few images of.
+        few images of. Classes that were not learned are left out too.
     images : LabeledImages, optional
         The images that the model was fitted on. With them, the advantage of an attacker who infers from samples which
         images were trained on is measured for each class. None: the model card says that it was not measured.
@@ -62,9 +64,9 @@ def export_model(
     Returns
     -------
     DataFrame
-        A row for each class: "class", "images", "pass rate" (of the filter "label"), "membership advantage", "by
-        chance" (the mean advantage where nothing can be inferred) and "p". The last three are NaN where they were not
-        measured.
+        A row for each class: "class", "images", "pass rate" (of the filter "label"), "near-copies" (fraction of
+        samples that nearly copy a training image), "membership advantage", "by chance" (the mean advantage where
+        nothing can be inferred) and "p". NaN where it was not measured.
 
     Raises
     ------
@@ -78,9 +80,10 @@ def export_model(
     Notes
     -----
     Left out are the hashes of training images, what the filter "copies" compares samples with, the discriminator, which
-    reacts differently to images it was trained on, and paths. The generator itself remains: what it has memorized, its
-    samples can show. That is what the membership advantage measures (Yeom et al. 2018; Chen et al. 2020, the attack by
-    distance).
+    reacts differently to images it was trained on, and paths. Two networks that were trained on the images remain: the
+    generator, and the small classifier of the filter "label". What the generator has memorized, its samples can show;
+    the membership advantage measures that (Yeom et al. 2018; Chen et al. 2020, the attack by distance). It does not
+    measure what the classifier reveals.
 
     Examples
     --------
@@ -100,14 +103,21 @@ def export_model(
     out = check_output(out)
     augmenter = source if isinstance(source, GANAugmenter) else GANAugmenter.load(source, "cpu")
     if augmenter.model_.cells is not None:
-        raise ValueError("models with condition_on cannot be exported: cells of few images would remain in their sums.")
+        raise ValueError(
+            "models with condition_on cannot be exported: the weights of small groups cannot be taken out."
+        )
     counts: dict[str, int] = augmenter.data_["counts"]
-    kept = [label for label, name in enumerate(augmenter.model_.classes) if counts[name] >= min_class_size]
-    if not kept:
+    large = [label for label, name in enumerate(augmenter.model_.classes) if counts[name] >= min_class_size]
+    if not large:
         raise DataError(
             f"no class has {min_class_size} training images; the largest has {max(counts.values())}. Lower "
             "min_class_size (--min-class-size) if its images may be recognized in samples."
         )
+    # the filter "copies" is left out, so a class that it rejects would be drawn as it is
+    unlearned = set(augmenter.model_.unlearned)
+    kept = [label for label in large if label not in unlearned]
+    if not kept:
+        raise DataError("no class with enough images was learned: too few samples pass the filters. Train longer.")
     lent = prepare_for_others(augmenter, kept)
     table = _describe_classes(augmenter, lent, images)
     lent.save(out)
@@ -127,11 +137,14 @@ def prepare_for_others(augmenter: GANAugmenter, labels: list[int]) -> GANAugment
     """
     model = _keep_classes(augmenter.model_, labels)
     counts = {name: augmenter.data_["counts"][name] for name in model.classes}
-    lent = copy(augmenter)
-    lent.set_params(run_dir=None, init_from=None, filters=None if model.filters is None else "label")
-    lent.model_, lent.classes_ = model, model.class_values
+    settings = {name: getattr(augmenter, name) for name in SETTINGS}
+    lent = GANAugmenter(**settings, filters=None if model.filters is None else "label", random_state=augmenter.seed_)
+    lent.model_, lent.classes_, lent.seed_ = model, model.class_values, augmenter.seed_
+    for name in ("stop_reason_", "n_steps_", "best_step_", "seconds_", "n_features_in_"):
+        setattr(lent, name, getattr(augmenter, name))
+    lent.run_dir_, lent.row_format_, lent._next_indices = None, None, {}  # noqa: SLF001  # what a fit sets
     lent.data_ = {**augmenter.data_, "fingerprint": "", "counts": counts}
-    lent.plan_ = replace(augmenter.plan_, validation={})
+    lent.plan_ = replace(augmenter.plan_, validation={}, reasons={"validation": "not described in an exported model"})
     lent.sampling_strategy_, lent.discriminator_ = {}, {}
     lent.history_, lent.health_ = pd.DataFrame(), []  # which name classes that are left out
     lent.training_images_ = torch.empty(0, dtype=torch.int64)
@@ -162,7 +175,7 @@ def _generator_of(model: GeneratorModel, labels: list[int]) -> torch.nn.Module:
     pair = lookup(NETWORKS, model.network, "network")
     with temporary_seed(0):
         generator = pair.generator(model.shape, len(labels), model.latent_size, model.width)
-    transfer_weights(generator, model.generator.state_dict(), [[label] for label in labels])
+    transfer_weights(generator, model.generator.state_dict(), [[label] for label in labels], len(model.classes))
     return to_memory_format(generator.eval().requires_grad_(False), model.shape)
 
 
@@ -180,6 +193,8 @@ def _describe_classes(augmenter: GANAugmenter, lent: GANAugmenter, images: Label
     if images is not None and images.fingerprint() != augmenter.data_["fingerprint"]:
         raise DataError("these are not the images that the model was fitted on: pixels, labels or classes differ.")
     rows = []
+    filters = augmenter.model_.filters
+    has_detector = filters is not None and filters.copy_detectors is not None
     parts = None
     if images is not None:
         parts = split_validation(images, augmenter.validation_fraction, seed=augmenter.seed_)
@@ -193,7 +208,10 @@ def _describe_classes(augmenter: GANAugmenter, lent: GANAugmenter, images: Label
             ]
             found = membership_advantage(*distances)
             attack = (found.advantage, found.by_chance, found.p)
-        rows.append((name, lent.data_["counts"][name], math.nan if stats is None else stats.pass_rate, *attack))
+        before = augmenter.model_.filter_stats.get(augmenter.model_.classes.index(name))
+        copies = before.copies / before.drawn if has_detector and before is not None and before.drawn else math.nan
+        pass_rate = math.nan if stats is None else stats.pass_rate
+        rows.append((name, lent.data_["counts"][name], pass_rate, copies, *attack))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -203,11 +221,11 @@ def _model_card(lent: GANAugmenter, table: pd.DataFrame, min_class_size: int, de
     color = "color" if model.shape[0] == 3 else "gray"
     cells = [
         "| "
-        + " | ".join([row[0], f"{row[1]:,}", *("-" if math.isnan(x) else f"{x:.2f}" for x in row[2:5]), _p(row[5])])
+        + " | ".join([row[0], f"{row[1]:,}", *("-" if math.isnan(x) else f"{x:.2f}" for x in row[2:6]), _p(row[6])])
         + " |"
         for row in table.itertuples(index=False)
     ]
-    return f"""# Generator of {len(model.classes)} classes of images
+    return f"""# Generator of images: {shorten(list(model.classes), MAX_LISTED)}
 
 {description or "What the images show, where they are from, and under which license samples may be used: add it here."}
 
@@ -228,11 +246,15 @@ it on your images.
 |{"---|" * len(COLUMNS)}
 {chr(10).join(cells)}
 
-*images*: training images. Classes with fewer than {min_class_size:,} are left out. *pass rate*: samples that a
-classifier of the training images recognizes. *membership advantage*: true less false positive rate of an attacker who
-infers from {MAX_ATTACKED} samples which images were trained on, and its mean *by chance*; "-" was not measured.
+*images*: training images. Classes with fewer than {min_class_size:,}, and classes that were not learned, are left out.
+*pass rate*: samples that a classifier of the training images recognizes. *near-copies*: samples that nearly copy a
+training image. *membership advantage*: true positive rate minus false positive rate of an attacker who infers from
+{MAX_ATTACKED} samples which images were trained on, and its mean *by chance*. An advantage as small as by chance means
+that samples do not reveal which images were trained on. "-": not measured, because the training images were not passed,
+or fewer than {MIN_HELD_OUT} images of the class were held out.
 
-The model holds no training images, no hashes of them, no discriminator and no paths.
+The model holds no training images, no hashes of them, no discriminator and no paths. It holds two networks that were
+trained on the images: the generator, and a small classifier that rejects samples of a wrong class.
 """
 
 

@@ -1,6 +1,7 @@
 """The fitting procedure shared by all estimators: seed, validation split, run folder, training loop, evaluation."""
 
 import math
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -273,7 +274,7 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             If a model is there, or the files cannot be written.
         """
         check_is_fitted(self, "model_")
-        if not overwrite and (expand_user(folder) / DESCRIPTION).exists():
+        if not overwrite and os.path.lexists(expand_user(folder) / DESCRIPTION):
             raise OutputError(f"{folder}: holds a model. Choose another folder, or pass overwrite=True.")
         fitted = {
             # JSON has no NaN

@@ -20,6 +20,7 @@ from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.fitting import FitContext, FitResult, FitSetup, check_params_restored, load_estimator
 from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
 from ganaug.images import LabeledImages
+from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.paths import shorten
 from ganaug.io.resizing import SizeLike
 from ganaug.metrics.distance import energy_distance
@@ -44,9 +45,8 @@ class PretrainedSetup(FitSetup):
 class PretrainedSampler(OverSampler[PretrainedSetup]):
     """An over-sampler that draws from generators which were fitted on other images, such as those of another site.
 
-    Nothing is trained. Classes are matched by name. Samples bring information that the real images do not have, but
-    they may look different from them; `augment_folder` and `utility_report` measure on held-out real images whether
-    they help.
+    Nothing is trained. Classes are matched by name. Samples can bring information that the real images do not have, but
+    they may look different from them. `utility_report` measures on held-out real images whether they help.
 
     Parameters
     ----------
@@ -226,6 +226,7 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
         stored_recipe: Mapping[str, Any],  # noqa: ARG002
     ) -> PretrainedSetup:
         sources = self._load_sources()
+        check_sources(sources, data.images)
         candidates = match_sources(data.images.classes, sources, self.class_map or {})
         hashes = [source.model_.hash() for source in sources]
         return PretrainedSetup(None, None, 1, {"sources": [f"model {each}" for each in hashes]}, sources, candidates)
@@ -270,6 +271,20 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
     def _restore_extra_attributes(self, fitted: Mapping[str, Any], tensors: Any) -> None:
         super()._restore_extra_attributes(fitted, tensors)
         self.sources_ = {name: (str(folder), str(other)) for name, (folder, other) in fitted["sources"].items()}
+
+
+def check_sources(sources: Sequence[GANAugmenter], images: LabeledImages) -> None:
+    """Raise DataError for sources that cannot be drawn from for these images."""
+    shapes = [images.shape, *(source.model_.shape for source in sources)]
+    if any(min(shape[1:]) < MIN_IMAGE_SIZE for shape in shapes):
+        raise DataError(
+            "PretrainedSampler needs images, here and in the sources: rows of numbers have other scales elsewhere. Set "
+            "image_shape if the rows are images."
+        )
+    if any(source.model_.cells is not None for source in sources):
+        raise DataError(
+            "a source is conditioned on attributes (condition_on), which PretrainedSampler cannot draw from."
+        )
 
 
 def match_sources(

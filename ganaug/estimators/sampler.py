@@ -266,7 +266,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         Returns
         -------
         X : array, DataFrame or Tensor
-            In the container, shape, scale and dtype of the X that was passed to `fit`.
+            In the container, shape, scale and dtype of the X that was passed to `fit`; a tensor is on the CPU.
         y : array of shape (n,)
             Class values.
 
@@ -274,12 +274,12 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         ------
         TypeError
             If `fit` got another container, such as a folder or a list.
+        ValueError
+            If `image_size` changed the size of the images.
         """
         check_is_fitted(self, "model_")
         if self.row_format_ is None:
-            raise TypeError(
-                "sample_rows needs a fit on an array, a tensor or a table. Use sample, which returns LabeledImages."
-            )
+            raise TypeError("sample_rows needs a fit on an array or table. Use sample, which returns LabeledImages.")
         images = self.sample(counts, **options)
         return self.row_format_.rows(images.images.numpy()), self.classes_[images.labels.numpy()]
 
@@ -293,8 +293,12 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         labels = [label for label in range(len(model.classes)) if label not in left_out]
         if not labels or not left_out:  # the error is raised by what draws
             return resolve_counts(int(counts), model.class_values, model.classes)
-        names = ", ".join(model.classes[label] for label in sorted(left_out))
-        warn_user(f"not learned: {names}. The {counts:,} images are split among the other classes.", TrainingWarning)
+        failed = sorted(left_out & set(model.trained_labels))
+        if failed:
+            names = ", ".join(model.classes[label] for label in failed)
+            warn_user(
+                f"not learned: {names}. The {counts:,} images are split among the other classes.", TrainingWarning
+            )
         split = resolve_counts(int(counts), model.class_values[labels], [model.classes[label] for label in labels])
         return {labels[place]: count for place, count in split.items()}
 
@@ -346,10 +350,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         check_trainable(images)
 
     def earlier_training_images(self) -> Tensor | None:
-        """Return hashes (N,) of the images that models were fitted on which a fit starts from; None if there are none.
-
-        On these images no measurement can tell whether samples help.
-        """
+        """Return hashes (N,) of the images of earlier fits that a fit starts from; None if there are none."""
         return None
 
     def cells_of(self, images: LabeledImages) -> Cells | None:  # noqa: ARG002  # not every over-sampler has cells

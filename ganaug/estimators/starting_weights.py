@@ -55,7 +55,7 @@ class StartingWeights:
         DataError
             If the images of the other fit had another shape.
         ValueError
-            If the user asked for another network or width.
+            If the user asked for another network, width, latent size or normalization.
         """
         if tuple(shape) != tuple(self.model.shape):
             raise DataError(
@@ -65,8 +65,11 @@ class StartingWeights:
         network, recipe = params["network"], copy_recipe(params["recipe"])
         if network not in ("auto", self.model.network) and isinstance(network, str):
             raise ValueError(f"init_from has the network {self.model.network!r}; leave network={network!r} out.")
-        if recipe.width not in (None, self.recipe.width):
-            raise ValueError(f"init_from has width={self.recipe.width}; leave width={recipe.width} out.")
+        defaults = TrainingRecipe()
+        for name in RECIPE:
+            requested, value = getattr(recipe, name), getattr(self.recipe, name)
+            if requested not in (getattr(defaults, name), value):
+                raise ValueError(f"init_from has {name}={value!r}; leave {name}={requested!r} out.")
         settings = {name: getattr(self.recipe, name) for name in RECIPE}
         network = self.model.network if isinstance(network, str) else network
         return {"network": network, "recipe": recipe.set_params(**settings)}
@@ -96,9 +99,9 @@ class StartingWeights:
         classes = names if cells is None else tuple(cells.classes[label] for label in cells.class_labels.tolist())
         rows = self._matching_rows(names, classes)
         try:
-            transfer_weights(generator, self.model.generator.state_dict(), rows)
+            transfer_weights(generator, self.model.generator.state_dict(), rows, len(self.model.label_names))
             if self.discriminator:
-                transfer_weights(discriminator, self.discriminator, rows)
+                transfer_weights(discriminator, self.discriminator, rows, len(self.model.label_names))
         except ValueError as error:
             raise RunError(f"init_from holds other networks than this fit creates: {error}.") from error
         if not self.discriminator:
@@ -109,13 +112,13 @@ class StartingWeights:
         known = self.model.label_names
         cells = self.model.cells
         of_class = known if cells is None else [cells.classes[label] for label in cells.class_labels.tolist()]
-        rows = []
+        rows, n_known = [], 0
         for name, class_name in zip(names, classes, strict=True):
             same = [index for index, other in enumerate(known) if other == name]
             same_class = [index for index, other in enumerate(of_class) if other == class_name]
             rows.append(same or same_class or list(range(len(known))))
-        n_new = sum(len(each) == len(known) for each in rows)
-        logger.info("%s of %s classes start from those of the same name in init_from.", len(rows) - n_new, len(rows))
+            n_known += bool(same or same_class)
+        logger.info("%s of %s classes start from those of the same name in init_from.", n_known, len(rows))
         return rows
 
 

@@ -7,7 +7,7 @@ belongs to the original sample, so that it holds the point estimate. Two methods
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, t
@@ -145,13 +145,16 @@ def _draw_counts(
         yield members, random.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
 
 
-def interval(values: np.ndarray) -> Interval:
-    """Compute the percentile interval and the p value of a bootstrapped figure.
+def interval(values: np.ndarray, limits: tuple[float, float] = (-1.0, 1.0)) -> Interval:
+    """Compute the percentile interval and the p value of a bootstrapped difference of two scores.
 
     Parameters
     ----------
     values : array of shape (B + 1,)
         The point estimate, then the figure in each resample. Values that are not finite are left out.
+    limits : (float, float), default=(-1, 1)
+        Smallest and greatest possible value, to which the ends are clipped. Resamples can exceed them, because seed
+        weights can be negative.
 
     Returns
     -------
@@ -174,7 +177,8 @@ def interval(values: np.ndarray) -> Interval:
     point, resampled = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not len(resampled) or not np.isfinite(point):
         return Interval(point, float("nan"), float("nan"))
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    ends = np.quantile(resampled, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    low, high = np.clip(ends, *limits)
     error = float(resampled.std())
     # without spread: the smallest p value that this number of resamples could show
     p = 2 * float(norm.sf(abs(point) / error)) if error > 0 else 1.0 if point == 0 else 2 / (1 + len(resampled))
@@ -187,7 +191,7 @@ def proportion_interval(values: np.ndarray) -> Interval:
     Parameters
     ----------
     values : array of shape (B + 1,)
-        As for `interval`. Scores can leave [0, 1] in resamples, because seed weights can be negative.
+        As for `interval`.
 
     Returns
     -------
@@ -201,8 +205,7 @@ def proportion_interval(values: np.ndarray) -> Interval:
     >>> interval.high <= 1
     True
     """
-    unclipped = interval(values)
-    return replace(unclipped, low=float(np.clip(unclipped.low, 0, 1)), high=float(np.clip(unclipped.high, 0, 1)))
+    return interval(values, limits=(0.0, 1.0))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

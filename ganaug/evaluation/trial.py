@@ -115,9 +115,12 @@ class Trial:
             without separate test images only models that they start from can have been trained on test images.
         """
         earlier = getattr(self.source, "earlier_training_images", None)
-        if earlier is not None:
+        if earlier is not None and not is_fitted(self.source):  # what is fitted holds these hashes itself
             check_training_images(earlier(), self.real if self.test is None else self.test)
         if self.test is None:
+            # it is fitted again, from the models that it started from
+            if earlier is not None and is_fitted(self.source):
+                check_training_images(earlier(), self.real)
             return
         if isinstance(self.source, LabeledImages):
             check_copies(self.source, self.real, self.test)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -202,7 +203,7 @@ class Report:
 
     def __str__(self) -> str:
         """The verdict, the summary and the tables, without pictures."""
-        console = Console(file=io.StringIO(), width=PRINTED_COLUMNS, color_system=None)
+        console = Console(file=io.StringIO(), width=PRINTED_COLUMNS, color_system=None, force_jupyter=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()
@@ -268,7 +269,7 @@ def joined(kind: str, title: str, reports: Sequence[Report]) -> Report:
 def _write_new(path: str | Path, text: str, *, overwrite: bool) -> Path:
     """Write a file, and return its path. Raises OutputError if it exists and is not to be replaced."""
     target = expand_user(path)
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise OutputError(f"{target}: exists. Choose another file, or pass overwrite=True.")
     write_bytes(target, text.encode())
     return target

@@ -112,7 +112,6 @@ class PretrainedModel(ConditionalModel):
             label=self.classes[label],
             class_index=label,
             source_class=source.label_names[source_label],
-            source_model=source.hash(),
         )
         labels = torch.full((count,), label, dtype=torch.int64)
         return LabeledImages(convert_pixels(drawn.images, self.shape), labels, self.classes, metadata)
@@ -145,7 +144,7 @@ class PretrainedModel(ConditionalModel):
         origins = {}
         for name, (number, source_label) in description["origins"].items():
             if not 0 <= number < len(sources) or not 0 <= source_label < len(sources[number].label_names):
-                raise ValueError(f"class {name!r} is drawn from a source that there is not")
+                raise ValueError(f"class {name!r} is drawn from a source that does not exist")
             origins[common["classes"].index(name)] = (number, source_label)
         return cls(sources=sources, origins=origins, **common)
 

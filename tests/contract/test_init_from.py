@@ -161,3 +161,18 @@ def test_a_saved_model_keeps_its_discriminator(source, tmp_path):
     again = GANAugmenter.load(tmp_path)
     assert again.discriminator_.keys() == loaded.discriminator_.keys()
     assert all(torch.equal(again.discriminator_[name], value) for name, value in loaded.discriminator_.items())
+
+
+def test_samples_of_another_model_in_the_same_folder_are_not_taken_from_the_cache(tmp_path):
+    gan(n_steps=1).fit(tones()).save(tmp_path)
+    before = gan(init_from=tmp_path).cache_key()
+    gan(n_steps=2).fit(tones()).save(tmp_path, overwrite=True)
+    assert before is not None
+    assert gan(init_from=tmp_path).cache_key() != before
+
+
+def test_settings_that_weights_depend_on_cannot_be_changed(source):
+    with pytest.raises(ValueError, match="init_from has latent_size=8; leave latent_size=12 out"):
+        gan(init_from=source, latent_size=12).fit(reordered())
+    with pytest.raises(ValueError, match="discriminator_norm='spectral'; leave discriminator_norm='none' out"):
+        gan(init_from=source, discriminator_norm="none").fit(reordered())

@@ -11,7 +11,8 @@ from sklearn.base import clone
 from ganaug import LabeledImages, PretrainedSampler, augment_folder, read_folder, utility_report, write_folder
 from ganaug.errors import ClassNotLearnedError, DataError, RunError
 from ganaug.estimators.pretrained import choose_source
-from tests.sets import SMALL, augmenter, clothes, tones
+from ganaug.evaluation import CNN
+from tests.sets import SMALL, augmenter, clothes, sites, tones
 
 
 def fit_source(images, **params):
@@ -89,7 +90,7 @@ def test_rows_of_provenance_name_the_source(fitted):
     assert rows["label"].tolist() == ["dark", "dark", "bright"]
     assert rows["source_class"].tolist() == ["dark", "dark", "bright"]
     assert rows["is_synthetic"].all()
-    assert set(rows["source_model"]) == {fitted.model_.sources[0].hash()}
+    assert set(rows["model_hash"]) == {fitted.model_.sources[0].hash()}
 
 
 def test_each_image_depends_on_its_class_and_its_index_alone(fitted):
@@ -144,6 +145,25 @@ def test_what_does_not_fit_is_refused(source, params, error, message):
         PretrainedSampler(**{"sources": source, **params}).fit(tones(6))
 
 
+def test_rows_of_numbers_and_cells_are_refused(source, tmp_path):
+    rows, labels = tones(6).images.flatten(1).numpy(), ["dark"] * 9 + ["bright"] * 9
+    with pytest.raises(DataError, match="Set image_shape if the rows are images"):
+        PretrainedSampler(source).fit(rows, labels)
+    augmenter(**SMALL, n_steps=1, condition_on="attr_site").fit(sites()).save(tmp_path)
+    with pytest.raises(DataError, match="conditioned on attributes"):
+        PretrainedSampler(tmp_path).fit(tones(6))
+
+
+def test_a_fitted_sampler_does_not_need_its_sources_any_more(tmp_path):
+    fit_source(tones()).save(tmp_path / "source")
+    sampler = PretrainedSampler(tmp_path / "source", random_state=0).fit(tones(6, seed=1))
+    (tmp_path / "source").rename(tmp_path / "moved")
+    report = utility_report(
+        tones(6, seed=1), sampler, test=tones(8, seed=2), n_seeds=1, shares=[0.5], classifier=CNN(steps=2, width=4)
+    )
+    assert report.verdict
+
+
 def test_no_common_class_is_an_error_that_says_how_to_map(source):
     with pytest.raises(DataError, match=r"class_map=\{'a': 'bright'\} \(--map 'a=bright'\)"):
         PretrainedSampler(source).fit(renamed(tones(6), "a", "b", "c"))
@@ -158,7 +178,7 @@ def test_the_cache_key_changes_with_the_model(source, tmp_path):
     fit_source(tones(), n_steps=1).save(tmp_path)
     first = PretrainedSampler(tmp_path, random_state=0)
     before = first.cache_key()
-    fit_source(tones(), n_steps=2).save(tmp_path)
+    fit_source(tones(), n_steps=2).save(tmp_path, overwrite=True)
     assert before is not None
     assert clone(first).cache_key() != before
 

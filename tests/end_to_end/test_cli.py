@@ -167,7 +167,8 @@ def test_augmenting_in_place_and_undoing_leaves_the_folder_as_it_was(data):
 def test_a_balanced_folder_is_copied_without_training(tmp_path):
     data = folder_of(tmp_path / "data", counts=(6, 6))
     done = in_this_process(*FILL, data, tmp_path / "out", *QUICK)
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 3, done.stderr
+    assert done.stderr.rstrip().endswith("Nothing was added: choose how far to fill up, for example --strategy full.")
     assert "No generator is trained" in done.stderr
     assert hashes(data).items() <= hashes(tmp_path / "out").items()
     assert not (tmp_path / "out.run").exists()
@@ -410,16 +411,16 @@ def test_skip_bad_leaves_bad_files_out_and_lists_them(data, tmp_path):
         ([*FILL, "{data}", "{tmp}/out", "--strategy", "bird=30"], 1, "Known classes: bright, dark"),
         ([*FILL, "{data}", "{tmp}/out", "--strategy", "mojority"], 1, "Unknown sampling_strategy 'mojority'"),
         ([*FILL, "{data}", "{data}", "--undo"], 1, "nothing to undo"),
-        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "not found"),
-        (["sample", "{tmp}/no-run", "{tmp}/out"], 2, "--counts"),
-        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--shard", "0"], 2, "--shards"),
-        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--as", "tar"], 2, "--shards"),
+        (["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2"], 1, "does not exist"),
+        (["sample", "{data}", "{tmp}/out"], 2, "--counts"),
+        (["sample", "{data}", "{tmp}/out", "--per-class", "2", "--shard", "0"], 2, "--shards"),
+        (["sample", "{data}", "{tmp}/out", "--per-class", "2", "--as", "tar"], 2, "--shards"),
         (
-            ["sample", "{tmp}/no-run", "{tmp}/out", "--per-class", "2", "--shards", "2", "--shard", "2"],
+            ["sample", "{data}", "{tmp}/out", "--per-class", "2", "--shards", "2", "--shard", "2"],
             2,
             "from 0 to 1",
         ),
-        (["sample", "{tmp}/no-run", "{tmp}/out", "--counts", "dark"], 2, "class=number"),
+        (["sample", "{data}", "{tmp}/out", "--counts", "dark"], 2, "class=number"),
     ],
 )
 def test_mistakes_get_one_message_and_the_right_exit_status(data, tmp_path, arguments, status, message):

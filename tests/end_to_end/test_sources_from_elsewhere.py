@@ -45,7 +45,7 @@ def test_export_prints_the_classes_and_what_is_left_to_do(other_site, tmp_path):
     exported = in_this_process("export", other_site / "run", tmp_path / "lent", "--min-class-size", "50", *options)
     assert exported.exit_code == 0, exported.stderr
     rows = exported.stdout.splitlines()
-    assert rows[0] == "class,images,pass rate,membership advantage,by chance,p"
+    assert rows[0] == "class,images,pass rate,near-copies,membership advantage,by chance,p"
     assert [row.split(",")[:2] for row in rows[1:4]] == [["BLACK", "60"], ["bright", "60"], ["middle", "60"]]
     assert rows[-1] == str(tmp_path / "lent")
     assert "Squares." in (tmp_path / "lent" / "README.md").read_text()

@@ -10,7 +10,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 NORMALIZED = "parametrizations.weight.original"  # where a layer with spectral normalization keeps its weights
 
 
-def transfer_weights(network: nn.Module, weights: Mapping[str, Tensor], rows: Sequence[Sequence[int]]) -> None:
+def transfer_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], rows: Sequence[Sequence[int]], n_classes: int
+) -> None:
     """Copy weights into a network, in place.
 
     Parameters
@@ -21,6 +23,9 @@ def transfer_weights(network: nn.Module, weights: Mapping[str, Tensor], rows: Se
         `state_dict()` of the trained network.
     rows : sequence of sequences of int
         For each class of `network`: classes of the trained network. Its embeddings are the means of theirs.
+    n_classes : int
+        Classes of the trained network. An embedding with another number of rows is copied as it is, such as one that
+        all classes share.
 
     Raises
     ------
@@ -33,14 +38,14 @@ def transfer_weights(network: nn.Module, weights: Mapping[str, Tensor], rows: Se
     >>> from torch import nn
     >>> from ganaug.models.networks.transfer import transfer_weights
     >>> table = nn.Sequential(nn.Embedding(3, 1))
-    >>> transfer_weights(table, {"0.weight": torch.tensor([[1.0], [5.0]])}, [[1], [0], [0, 1]])
+    >>> transfer_weights(table, {"0.weight": torch.tensor([[1.0], [5.0]])}, [[1], [0], [0, 1]], n_classes=2)
     >>> table[0].weight.flatten().tolist()
     [5.0, 1.0, 3.0]
     """
     tables = {
         name: layer
         for name, layer in network.named_modules()
-        if isinstance(layer, nn.Embedding) and layer.num_embeddings == len(rows)
+        if isinstance(layer, nn.Embedding) and layer.num_embeddings == len(rows) and _n_rows(weights, name) == n_classes
     }
     own = {key: value for key, value in network.state_dict().items() if not _is_of(key, tables)}
     others = {key: value for key, value in weights.items() if not _is_of(key, tables)}
@@ -48,10 +53,19 @@ def transfer_weights(network: nn.Module, weights: Mapping[str, Tensor], rows: Se
         raise ValueError("the trained network has other layers than the new one")
     network.load_state_dict(others, strict=False)
     for name, layer in tables.items():
-        source = weights.get(f"{name}.weight", weights.get(f"{name}.{NORMALIZED}"))
-        if source is None:
-            raise ValueError(f"the trained network has no embedding {name!r}")
+        source = _table(weights, name)
+        assert source is not None
         _set_rows(layer, torch.stack([source[list(of_class)].mean(0) for of_class in rows]))
+
+
+def _table(weights: Mapping[str, Tensor], name: str) -> Tensor | None:
+    """Return the rows of an embedding of the trained network."""
+    return weights.get(f"{name}.weight", weights.get(f"{name}.{NORMALIZED}"))
+
+
+def _n_rows(weights: Mapping[str, Tensor], name: str) -> int:
+    table = _table(weights, name)
+    return 0 if table is None else len(table)
 
 
 def _is_of(key: str, layers: Mapping[str, nn.Module]) -> bool:
@@ -64,6 +78,6 @@ def _set_rows(layer: nn.Embedding, rows: Tensor) -> None:
     is_normalized = parametrize.is_parametrized(layer, "weight")
     if is_normalized:
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-    layer.weight = nn.Parameter(rows.detach().clone().to(layer.weight.dtype))
+    layer.weight = nn.Parameter(rows.detach().clone().to(layer.weight))
     if is_normalized:
         spectral_norm(layer)

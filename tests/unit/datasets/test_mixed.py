@@ -367,10 +367,10 @@ def test_pil_items_can_reach_a_transform_as_tensors(tmp_path):
 
 def test_what_is_no_data_set_is_refused_with_what_to_pass():
     for real, fake, message in (
-        (REAL, GANAugmenter(), r"synthetic is a GANAugmenter, .* Pass its samples: sample\(\{class: number\}\)"),
-        (REAL, "fake", "synthetic is a str, .* Pass LabeledImages"),
+        (REAL, GANAugmenter(), r"synthetic is of type GANAugmenter, .* Pass its samples: sample\(\{class: number\}\)"),
+        (REAL, "fake", "synthetic is of type str, .* Pass LabeledImages"),
         ("photos", FAKE, r"real is a path. Pass read_folder\('photos'\)"),
-        (3, FAKE, "real is a int, not a data set"),
+        (3, FAKE, "real is of type int, not a data set"),
     ):
         with pytest.raises(DataError, match=message):
             MixedDataset(real, fake)

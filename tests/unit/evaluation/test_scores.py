@@ -119,6 +119,8 @@ def test_the_interval_of_a_proportion_stays_between_0_and_1():
     tables[0] = simulate(n=200, n_seeds=1, skill=4.0, seed=1)[1][0]
     values = compute_scores(labels, tables, Resamples.draw(labels, 3, n=500)).balanced_accuracy
     assert values.max() > 1
-    assert interval(values).high > proportion_interval(values).high == 1.0
+    assert interval(values, limits=(-2, 2)).high > proportion_interval(values).high == 1.0
+    assert interval(values).high == 1.0  # a difference of two scores
+    assert interval(-4 * values).low == -1.0
     assert proportion_interval(values).low == interval(values).low
     assert np.isnan(proportion_interval(np.array([0.5, np.nan])).low)
