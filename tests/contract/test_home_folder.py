@@ -17,9 +17,11 @@ from ganaug import (
     CycleGAN,
     GANAugmenter,
     Pix2Pix,
+    PretrainedSampler,
     Report,
     augment_folder,
     build_store,
+    export_model,
     read_folder,
     write_folder,
 )
@@ -129,6 +131,16 @@ CASES = {
     "ClassTranslator": lambda home: translator(cyclegan, "translated") or (home / "translated/b").is_dir(),
     "ClassTranslator.load": lambda home: (
         translator(cyclegan, "translated-2") or ClassTranslator.load("~/translated-2", "cpu")
+    ),
+    "PretrainedSampler": lambda home: (
+        PretrainedSampler("~/run", run_dir="~/drawn", device="cpu").fit(IMAGES) and (home / "drawn/model").is_dir()
+    ),
+    "PretrainedSampler.load": lambda home: (
+        PretrainedSampler("~/run", device="cpu").fit(IMAGES).save("~/drawn-2")
+        or PretrainedSampler.load("~/drawn-2", "cpu")
+    ),
+    "export_model": lambda home: (
+        export_model("~/run", "~/lent", min_class_size=1) is not None and (home / "lent/model.json").is_file()
     ),
     "CycleGAN": lambda home: fit_pairs(cyclegan, "run-3") or (home / "run-3/model").is_dir(),
     "Pix2Pix": lambda home: fit_pairs(pix2pix, "run-4") or (home / "run-4/model").is_dir(),

@@ -185,7 +185,7 @@ def report(kind, tmp_path):
             classifier=LogisticRegression(),
         ),
     ]
-    return [each.to_json(tmp_path / f"{number}.json") for number, each in enumerate(reports)]
+    return [each.to_json(tmp_path / f"{number}.json").read_text() for number, each in enumerate(reports)]
 
 
 @pytest.mark.parametrize("use", [fit_classifier, fill_folder, read, mix, report])

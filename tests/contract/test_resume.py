@@ -137,7 +137,7 @@ def test_another_data_set_or_parameter_is_not_resumed(tmp_path):
         augmenter("dcgan", **(settings | {"n_steps": 3})).resume(tones(6, (1, 8, 8)))
     with pytest.raises(RunError, match="not empty"):
         fitted(tmp_path / "run", "dcgan", "hinge", 5)
-    with pytest.raises(RunError, match=r"config\.json: not found"):
+    with pytest.raises(RunError, match="there is no run to resume"):
         fitted(tmp_path / "none", "dcgan", "hinge", 5, resume=True)
 
 

@@ -477,9 +477,10 @@ def test_a_class_that_is_not_learned_is_filled_with_altered_copies_and_named(dat
     del quick[quick.index("--device") - 1]
     strategy = ("--strategy", "dark=20,bright=20")
     done = in_this_process(*FILL, data, tmp_path / "out", "--steps", "1", "--no-report", *quick, *strategy)
-    assert done.exit_code == 0
+    assert done.exit_code == 3  # synthetic images were requested
     unlearned = [name for name in ("dark", "bright") if f"class '{name}' was not learned" in done.stderr]
     assert unlearned
+    assert f"without the synthetic images that were requested: {', '.join(unlearned)}" in done.stderr.splitlines()[-1]
     images = read_folder(tmp_path / "out")
     assert images.counts == {"bright": 20, "dark": 20}
     added = images.metadata[images.metadata["origin"] != "original"].groupby("label")["origin"].unique()

@@ -221,7 +221,7 @@ def rare(tmp_path):
 def test_augment_fills_up_a_rare_class_by_translation_and_resumes(rare, tmp_path):
     options = ["--method", "cyclegan", "--steps", 3, "--param", "recipe.width=4", "--param", "batch_size=2"]
     done = ganaug(*FILL, rare, tmp_path / "out", *options, "--param", "augmentation=null")
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 3, done.stderr  # not learned in so few steps
     assert "rare from common: mean cycle error" in done.stderr
     assert read_folder(tmp_path / "out").counts == {"common": 24, "rare": 24}
     assert (tmp_path / "out.run" / "rare" / "model").is_dir()
@@ -232,19 +232,19 @@ def test_augment_fills_up_a_rare_class_by_translation_and_resumes(rare, tmp_path
         *FILL, rare, tmp_path / "again", "--run", tmp_path / "out.run", "--resume", *options,
         "--param", "augmentation=null",
     )  # fmt: skip
-    assert again.exit_code == 0, again.stderr
+    assert again.exit_code == 3, again.stderr
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
 
 
 def test_method_auto_uses_the_method_with_images_nearer_to_real_ones(rare, tmp_path):
     done = ganaug(*FILL, rare, tmp_path / "out", "--method", "auto", "--steps", 2, "--no-report")
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 3, done.stderr  # not learned in so few steps
     assert done.stderr.count("distance from real images") == 2
     assert "is used. `ganaug evaluate` tells whether" in done.stderr
     shutil.rmtree(tmp_path / "out.run" / "conditional")  # as if interrupted before this method began
     options = ["--method", "auto", "--steps", 2, "--no-report", "--resume", "--run", tmp_path / "out.run"]
     again = ganaug(*FILL, rare, tmp_path / "again", *options)
-    assert again.exit_code == 0, again.stderr
+    assert again.exit_code == 3, again.stderr
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
     refused = ganaug(*FILL, rare, tmp_path / "more", "--method", "auto", "--param", "recipe.width=4")
     assert refused.exit_code == 2
