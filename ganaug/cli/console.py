@@ -24,7 +24,6 @@ from ganaug._runtime.terminal import printable
 
 # Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
 REPEAT_WINDOW_SECONDS = 1.0
-ARGUMENTS = "arguments"  # key of those of the command line in the context of click
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.
@@ -166,5 +165,5 @@ class StopSignals:
 
 def resuming_command() -> str:
     """Return the command that was given, with --resume, as a shell reads it."""
-    arguments = [os.fspath(argument) for argument in click.get_current_context().find_root().obj[ARGUMENTS]]
+    arguments = [os.fspath(argument) for argument in click.get_current_context().find_root().obj]
     return shlex.join(["ganaug", *(each for each in arguments if each != "--resume"), "--resume"])

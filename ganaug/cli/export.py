@@ -1,5 +1,6 @@
 """`ganaug export RUN OUT`: prepare a model for others."""
 
+import math
 from pathlib import Path
 
 import click
@@ -30,8 +31,7 @@ def export(run: Path, out: Path, min_class_size: int, data: Path | None, image_s
     """Write OUT, a model that others can draw from with `augment --from OUT` or continue with init_from.
 
     RUN is a run or model folder of `fit` or `augment`. OUT holds the generator of the large classes and a model card,
-    README.md, but no image, no hash of one, and nothing else by which training images can be identified. Prints a row
-    for each class as CSV.
+    README.md, but no copy and no hash of an image, no discriminator and no path. Prints a row for each class as CSV.
     """
     with exit_on_error(), warnings_to_stderr():
         from ganaug.estimators.export import export_model
@@ -49,4 +49,4 @@ def _shown(value: object) -> object:
     """Return a cell of the table: numbers with three digits, nothing for NaN."""
     if not isinstance(value, float):
         return value
-    return "" if value != value else f"{value:.3f}"  # NaN
+    return "" if math.isnan(value) else f"{value:.3f}"

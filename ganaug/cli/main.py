@@ -10,7 +10,6 @@ import click
 
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._version import __version__
-from ganaug.cli.console import ARGUMENTS
 
 VERBS = {
     "check": "Check a data folder before training.",
@@ -19,7 +18,7 @@ VERBS = {
     "sample": "Write synthetic images into class folders.",
     "augment": "Write a copy of a data folder, filled up with altered copies and synthetic images.",
     "evaluate": "Measure whether synthetic images help a classifier.",
-    "export": "Prepare a generator for others: large classes only, nothing that identifies images.",
+    "export": "Prepare a generator for others: large classes only, without copies or hashes of images.",
     "report": "Compare synthetic images with real ones: diversity, copies, labels, bias.",
     "translate": "Train and apply image-to-image translation (Pix2Pix, CycleGAN).",
     "demo": "Augment the small data set that ships with ganaug.",
@@ -34,7 +33,7 @@ class Verbs(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="backslashreplace")
         given = args[0] if args else options.get("args")
-        options["obj"] = {ARGUMENTS: list(sys.argv[1:] if given is None else given)}  # for hints that repeat them
+        options["obj"] = list(sys.argv[1:] if given is None else given)  # for hints that repeat the command
         return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature

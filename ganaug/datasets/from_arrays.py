@@ -128,6 +128,7 @@ def convert_array(
     """Convert an array or tensor; `append` returns the same dtype, device and shape."""
     check_lengths(len(X), encoded)
     scaled = scale_array(X, image_shape, size, value_range)
+    form = row_format(X, scaled.layout, scaled.scale, scaled.array.dtype)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:
         height, width = scaled.layout.shape[1:]
@@ -136,14 +137,13 @@ def convert_array(
                 f"X has images of {height}x{width} pixels and synthetic ones have {size}: one array cannot hold "
                 "both. Resize X first, or use fit and sample."
             )
-        new = scaled.scale.from_uint8(scaled.layout.from_nchw(synthetic.images.numpy()), scaled.array.dtype)
+        new = form.array(synthetic.images.numpy())
         new_labels = class_values[synthetic.labels.numpy()]
         if isinstance(X, Tensor):
             new_tensor = torch.from_numpy(np.ascontiguousarray(new)).to(X.device, X.dtype)
             return torch.cat([X, new_tensor]), _extend(y, new_labels)
         return np.concatenate([scaled.array, new]), _extend(y, new_labels)
 
-    form = row_format(X, scaled.layout, scaled.scale, scaled.array.dtype)
     return ConvertedData(label_images(scaled.pixels, encoded), class_values, append, form)
 
 

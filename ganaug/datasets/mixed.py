@@ -314,7 +314,6 @@ class MixedDataset(Dataset[tuple[Any, int]]):
             image, number = self._normalize(item, row), self._number(label, row)
         else:
             pixels = self._pool.images[self._synthetic_rows[index - n_real]]
-            # of the type of real images first, which is then that of all items
             image = (
                 to_pillow(pixels).convert(self._mode) if self._as_pil else pixels.expand(self._n_channels or -1, -1, -1)
             )

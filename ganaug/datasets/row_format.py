@@ -61,12 +61,16 @@ class RowFormat:
                 f"X had images of {height}x{width} pixels and samples have {images.shape[2]}x{images.shape[3]}: "
                 "image_size was set. Use sample, which returns LabeledImages."
             )
-        array = self.scale.from_uint8(self.layout.from_nchw(images), np.dtype(self.dtype))
+        array = self.array(images)
         if self.container == "torch":
             return torch.from_numpy(np.ascontiguousarray(array))
         if self.container == "pandas":
             return pd.DataFrame(array, columns=None if self.columns is None else list(self.columns))
         return array
+
+    def array(self, images: np.ndarray) -> np.ndarray:
+        """Return uint8 images (N, C, H, W), of the size that was passed, as an array of this layout, scale and type."""
+        return self.scale.from_uint8(self.layout.from_nchw(images), np.dtype(self.dtype))
 
     def to_json(self) -> dict[str, Any]:
         """Return the form as JSON can hold it."""

@@ -26,7 +26,7 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed, check_trainable
+from ganaug.estimators.sampler import OverSampler, SamplerData, check_trainable
 from ganaug.estimators.starting_weights import StartingWeights
 from ganaug.images import LabeledImages
 from ganaug.io.resizing import SizeLike
@@ -403,10 +403,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         truncation: float | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        if options:
-            raise TypeError(f"GANAugmenter.sample_blocks got unexpected options: {', '.join(options)}.")
         return {
-            "seed": check_sampling_seed(random_state),
+            **super()._drawing_options(random_state, **options),
             "batch_size": batch_size,
             "latent": self._latent(latent_std, truncation),
         }

@@ -30,7 +30,7 @@ from ganaug.estimators.fitting import (
     load_estimator,
     load_or_train_auxiliary_classifier,
 )
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
+from ganaug.estimators.sampler import OverSampler, SamplerData
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import folder_names
 from ganaug.io.resizing import SizeLike
@@ -172,38 +172,6 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
         self.verbose = verbose
         self.random_state = random_state
 
-    def sample(
-        self,
-        counts: int | Mapping[Any, int],
-        *,
-        random_state: int | None = None,
-        start: int | None = None,
-        filtered: bool = True,
-    ) -> LabeledImages:
-        """Draw exactly the requested number of images; a call continues where the call before it ended.
-
-        Parameters
-        ----------
-        counts : int or dict
-            Images by class value or class name, or a total that is split evenly among the classes with a translator.
-        random_state, start, filtered
-            As in `GANAugmenter.sample`.
-
-        Returns
-        -------
-        LabeledImages
-            With a row of provenance for each image in `metadata`; `source_row` is the row of X that was translated.
-
-        Raises
-        ------
-        ClassNotLearnedError
-            If a class has no translator, or too few of its samples pass the filters.
-        """
-        request = self._request(counts, filtered=filtered)
-        options = self._drawing_options(random_state)
-        starts = self._take_indices(request, start, random_state, filtered=filtered)
-        return self.model_.sample(request, start=starts, filtered=filtered, **options)
-
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "ClassTranslator":
         """Return the fitted estimator in a model folder or a run folder. Every fitted attribute is restored.
@@ -235,11 +203,6 @@ class ClassTranslator(OverSampler[ClassTranslatorSetup]):
                 "sampling_strategy filled up no class, so no translator was trained. Name classes in sampling_strategy."
             )
         return super()._request(counts, filtered=filtered)
-
-    def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
-        if options:
-            raise TypeError(f"ClassTranslator.sample_blocks got unexpected options: {', '.join(options)}.")
-        return {"seed": check_sampling_seed(random_state)}
 
     def _set_up(
         self,

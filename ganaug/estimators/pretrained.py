@@ -18,7 +18,7 @@ from ganaug._runtime.progress import logger
 from ganaug.errors import DataError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.fitting import FitContext, FitResult, FitSetup, check_params_restored, load_estimator
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_sampling_seed
+from ganaug.estimators.sampler import OverSampler, SamplerData
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.paths import shorten
@@ -139,36 +139,6 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
         self.verbose = verbose
         self.random_state = random_state
 
-    def sample(
-        self,
-        counts: int | Mapping[Any, int],
-        *,
-        random_state: int | None = None,
-        start: int | None = None,
-        filtered: bool = True,
-    ) -> LabeledImages:
-        """Draw exactly the requested number of images; a call continues where the call before it ended.
-
-        Parameters
-        ----------
-        counts, random_state, start, filtered
-            As in `GANAugmenter.sample`.
-
-        Returns
-        -------
-        LabeledImages
-            With a row of provenance for each image in `metadata`; `source_class` is its class in the source.
-
-        Raises
-        ------
-        ClassNotLearnedError
-            If no source has a class, or too few of its samples pass the filters of the source.
-        """
-        request = self._request(counts, filtered=filtered)
-        options = self._drawing_options(random_state)
-        starts = self._take_indices(request, start, random_state, filtered=filtered)
-        return self.model_.sample(request, start=starts, filtered=filtered, **options)
-
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "auto") -> "PretrainedSampler":
         """Return the fitted estimator in a model folder or a run folder. Every fitted attribute is restored.
@@ -212,11 +182,6 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
 
     def _load_sources(self) -> tuple[GANAugmenter, ...]:
         return tuple(GANAugmenter.load(folder, self.device) for folder in self._folders())
-
-    def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
-        if options:
-            raise TypeError(f"PretrainedSampler.sample_blocks got unexpected options: {', '.join(options)}.")
-        return {"seed": check_sampling_seed(random_state)}
 
     def _set_up(
         self,

@@ -20,7 +20,6 @@ from torch import Tensor
 from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
-from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.alterations import classical_augmentation
 from ganaug.datasets.cells import Cells, group_images
 from ganaug.datasets.convert import ConvertedData, convert, is_table
@@ -31,11 +30,19 @@ from ganaug.estimators.parameters import as_json, is_fully_stored
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.io.resizing import SizeLike
-from ganaug.sampling.composition import alter_images, join_additions, split_additions
+from ganaug.sampling.composition import alter_images, check_share, join_additions, split_additions
 from ganaug.sampling.conditional_model import ConditionalModel
 from ganaug.sampling.model_files import StoredModel
 from ganaug.sampling.shards import Shard
-from ganaug.sampling.strategy import Strategy, fills_cells, resolve_counts, resolve_strategy
+from ganaug.sampling.strategy import (
+    Strategy,
+    check_sampling_seed,
+    check_start,
+    fills_cells,
+    resolve_counts,
+    resolve_strategy,
+    sampling_keys,
+)
 from ganaug.training.loop import Callback
 
 Setup = TypeVar("Setup", bound=FitSetup)
@@ -234,9 +241,11 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         ]
         return pd.DataFrame(rows, columns=FILTER_REPORT_COLUMNS)
 
-    @abstractmethod
     def _drawing_options(self, random_state: int | None, **options: Any) -> dict[str, Any]:
         """Return the options of the model's `sample`, checked."""
+        if options:
+            raise TypeError(f"{type(self).__name__}.sample_blocks got unexpected options: {', '.join(options)}.")
+        return {"seed": check_sampling_seed(random_state)}
 
     def _take_indices(
         self, request: Mapping[int, int], start: int | None, random_state: int | None, *, filtered: bool
@@ -367,7 +376,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     @library_defaults()
     def _fit_resample(self, X: Any, y: Any, share: float = 1.0, *, callbacks: Sequence[Callback] = ()) -> Any:
         converted = self._convert(X, y)
-        _check_share(share, converted.images)
+        check_share(share, converted.images)
         data = self._prepare(converted)
         self._fit(data, callbacks, resume=False)
         groups, unlearned = data.groups, self.unlearned_classes_
@@ -381,9 +390,35 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         copies = copies if data.cells is None else data.cells.with_classes(copies)
         return converted.append(join_additions(copies, self.sample(additions.synthetic)))
 
-    @abstractmethod
-    def sample(self, counts: int | Mapping[Any, int], *, start: int | None = None) -> LabeledImages:
-        """Return exactly as many synthetic images as requested, in total or as {class: number}."""
+    def sample(
+        self,
+        counts: int | Mapping[Any, int],
+        *,
+        random_state: int | None = None,
+        start: int | None = None,
+        filtered: bool = True,
+    ) -> LabeledImages:
+        """Draw exactly the requested number of images; a call continues where the call before it ended.
+
+        Parameters
+        ----------
+        counts, random_state, start, filtered
+            As in `GANAugmenter.sample`.
+
+        Returns
+        -------
+        LabeledImages
+            With a row of provenance for each image in `metadata`.
+
+        Raises
+        ------
+        ClassNotLearnedError
+            If the model cannot draw a class, or too few of its samples pass the filters.
+        """
+        request = self._request(counts, filtered=filtered)
+        options = self._drawing_options(random_state)
+        starts = self._take_indices(request, start, random_state, filtered=filtered)
+        return self.model_.sample(request, start=starts, filtered=filtered, **options)
 
     def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:
         super()._publish(result, description, seed)
@@ -442,33 +477,6 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         return tags
 
 
-def sampling_keys(class_values: np.ndarray, cells: Cells | None) -> list[Any]:
-    """Return the key of each label in a request for samples: its class value, or a tuple with attribute values."""
-    if cells is None:
-        return list(class_values)
-    texts = [cells.values_of(number) for number in range(len(cells))]
-    labels = cells.class_labels.tolist()
-    return [(class_values[label], *values) for label, values in zip(labels, texts, strict=True)]
-
-
-def check_sampling_seed(random_state: object) -> int | None:
-    """Return the seed of samples. Raise TypeError if it is neither a whole number nor None."""
-    if random_state is None:
-        return None
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
-        raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
-    return int(random_state)
-
-
-def check_start(start: object) -> int:
-    """Return the index at which samples start. Raise TypeError or ValueError if it is no whole number from 0."""
-    if isinstance(start, bool) or not isinstance(start, int | np.integer):
-        raise TypeError(f"start must be a whole number or None; got {start!r}.")
-    if not 0 <= start < IMAGE_SEEDS:
-        raise ValueError(f"start must be at least 0 and below 2**53; got {start}.")
-    return int(start)
-
-
 def check_trainable(images: LabeledImages) -> None:
     """Raise DataError (or ValueError, with scikit-learn's text) where no conditional model can be fitted."""
     if len(images.classes) < 2:
@@ -486,15 +494,4 @@ def check_trainable(images: LabeledImages) -> None:
             f"images are {images.shape[1]}x{images.shape[2]} pixels; up to "
             f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with "
             "read_folder(..., image_size=128)."
-        )
-
-
-def _check_share(share: float, images: LabeledImages) -> None:
-    """Raise ValueError for a share that is not in [0, 1], or for altered copies of plain vectors."""
-    if isinstance(share, bool | str) or not 0 <= share <= 1:
-        raise ValueError(f"synthetic_share must be a number from 0 to 1; got {share!r}.")
-    if share < 1 and min(images.shape[1:]) == 1:
-        raise ValueError(
-            f"synthetic_share={share!r} needs images, of which altered copies are made, and X holds plain vectors. Set "
-            "image_shape, or use synthetic_share=1."
         )

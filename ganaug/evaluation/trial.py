@@ -114,18 +114,15 @@ class Trial:
             If it was, see `check_copies` and `check_training_images`. Augmenters are fitted inside each fold, so
             without separate test images only models that they start from can have been trained on test images.
         """
-        earlier = getattr(self.source, "earlier_training_images", None)
-        if earlier is not None and not is_fitted(self.source):  # what is fitted holds these hashes itself
-            check_training_images(earlier(), self.real if self.test is None else self.test)
+        earlier = getattr(self.source, "earlier_training_images", lambda: None)
         if self.test is None:
-            # it is fitted again, from the models that it started from
-            if earlier is not None and is_fitted(self.source):
-                check_training_images(earlier(), self.real)
-            return
-        if isinstance(self.source, LabeledImages):
+            check_training_images(earlier(), self.real)
+        elif isinstance(self.source, LabeledImages):
             check_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             check_training_images(getattr(self.source, "training_images_", None), self.test)
+        else:
+            check_training_images(earlier(), self.test)
 
     def run(self, selection_folds: np.ndarray) -> Predictions:
         """Fit the generators and train by every method.

@@ -203,10 +203,9 @@ class Report:
 
     def __str__(self) -> str:
         """The verdict, the summary and the tables, without pictures."""
-        console = Console(file=io.StringIO(), width=PRINTED_COLUMNS, color_system=None, force_jupyter=False)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get().rstrip()
+        text = io.StringIO()
+        Console(file=text, width=PRINTED_COLUMNS, color_system=None, force_jupyter=False).print(self)
+        return text.getvalue().rstrip()
 
     def _repr_html_(self) -> str:
         return render_fragment(self)

@@ -199,3 +199,14 @@ def join_additions(copies: LabeledImages, synthetic: LabeledImages) -> LabeledIm
         metadata = pd.DataFrame(index=range(len(part))) if part.metadata is None else part.metadata
         parts.append(replace(part, metadata=metadata.assign(is_synthetic=origin == SYNTHETIC, origin=origin)))
     return concatenate(*parts)
+
+
+def check_share(share: float, images: LabeledImages) -> None:
+    """Raise ValueError for a share that is not in [0, 1], or for altered copies of plain vectors."""
+    if isinstance(share, bool | str) or not 0 <= share <= 1:
+        raise ValueError(f"synthetic_share must be a number from 0 to 1; got {share!r}.")
+    if share < 1 and min(images.shape[1:]) == 1:
+        raise ValueError(
+            f"synthetic_share={share!r} needs images, of which altered copies are made, and X holds plain vectors. Set "
+            "image_shape, or use synthetic_share=1."
+        )

@@ -8,6 +8,7 @@ from imblearn.utils import check_sampling_strategy
 
 from ganaug._runtime.lookup import unknown_name_message
 from ganaug._runtime.python_values import as_python
+from ganaug._runtime.randomness import IMAGE_SEEDS
 from ganaug.datasets.cells import Cells
 
 Strategy = str | float | Mapping[Any, int] | Callable[..., Mapping[Any, int]]
@@ -182,3 +183,30 @@ def _check_count(count: object, what: str) -> int:
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise ValueError(f"{what}: the number of samples must be a whole number of at least 0; got {count!r}.")
     return int(count)
+
+
+def check_sampling_seed(random_state: object) -> int | None:
+    """Return the seed of samples. Raise TypeError if it is neither a whole number nor None."""
+    if random_state is None:
+        return None
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
+        raise TypeError(f"random_state of sample must be a whole number or None; got {random_state!r}.")
+    return int(random_state)
+
+
+def check_start(start: object) -> int:
+    """Return the index at which samples start. Raise TypeError or ValueError if it is no whole number from 0."""
+    if isinstance(start, bool) or not isinstance(start, int | np.integer):
+        raise TypeError(f"start must be a whole number or None; got {start!r}.")
+    if not 0 <= start < IMAGE_SEEDS:
+        raise ValueError(f"start must be at least 0 and below 2**53; got {start}.")
+    return int(start)
+
+
+def sampling_keys(class_values: np.ndarray, cells: Cells | None) -> list[Any]:
+    """Return the key of each label in a request for samples: its class value, or a tuple with attribute values."""
+    if cells is None:
+        return list(class_values)
+    texts = [cells.values_of(number) for number in range(len(cells))]
+    labels = cells.class_labels.tolist()
+    return [(class_values[label], *values) for label, values in zip(labels, texts, strict=True)]

@@ -1,6 +1,6 @@
 """Copy the weights of a trained network into a new one whose classes may be others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,34 +42,23 @@ def transfer_weights(
     >>> table[0].weight.flatten().tolist()
     [5.0, 1.0, 3.0]
     """
-    tables = {
-        name: layer
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Embedding) and layer.num_embeddings == len(rows) and _n_rows(weights, name) == n_classes
-    }
+    tables: dict[str, tuple[nn.Embedding, Tensor]] = {}
+    for name, layer in network.named_modules():
+        source = weights.get(f"{name}.weight", weights.get(f"{name}.{NORMALIZED}"))
+        is_table = isinstance(layer, nn.Embedding) and layer.num_embeddings == len(rows)
+        if is_table and source is not None and len(source) == n_classes:
+            tables[name] = layer, source
     own = {key: value for key, value in network.state_dict().items() if not _is_of(key, tables)}
     others = {key: value for key, value in weights.items() if not _is_of(key, tables)}
     if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in others.items()}:
         raise ValueError("the trained network has other layers than the new one")
     network.load_state_dict(others, strict=False)
-    for name, layer in tables.items():
-        source = _table(weights, name)
-        assert source is not None
+    for layer, source in tables.values():
         _set_rows(layer, torch.stack([source[list(of_class)].mean(0) for of_class in rows]))
 
 
-def _table(weights: Mapping[str, Tensor], name: str) -> Tensor | None:
-    """Return the rows of an embedding of the trained network."""
-    return weights.get(f"{name}.weight", weights.get(f"{name}.{NORMALIZED}"))
-
-
-def _n_rows(weights: Mapping[str, Tensor], name: str) -> int:
-    table = _table(weights, name)
-    return 0 if table is None else len(table)
-
-
-def _is_of(key: str, layers: Mapping[str, nn.Module]) -> bool:
-    """Whether a key of a state belongs to one of the layers."""
+def _is_of(key: str, layers: Iterable[str]) -> bool:
+    """Whether a key of a state belongs to one of the layers, by name."""
     return any(key.startswith(f"{name}.") for name in layers)
 
 
