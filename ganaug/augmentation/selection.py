@@ -232,7 +232,7 @@ def select_composition(
     try:
         measured = _some_images(drop_synthetic(images)[0], seed)
         if request.share is None:
-            check_training_images(sampler.earlier_training_images(), measured)
+            check_training_images(sampler.other_training_images(measured), measured)
         groups = resolve_groups(measured, None)
         _check_groups(groups)
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)

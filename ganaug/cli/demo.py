@@ -15,7 +15,7 @@ DEFAULT_SECONDS = 300.0
 @click.command()
 @click.argument("out", type=FOLDER, default=Path("ganaug-demo"))
 @evaluation_option
-@partial(fit_options, without=("subfolder_groups", "follow_links"))
+@partial(fit_options, without=("unlabeled", "subfolder_groups", "follow_links"))
 def demo(out: Path, evaluates: bool, options: FitOptions) -> None:
     """Augment 1,401 images of Fashion-MNIST (500 to 10 per class) in OUT, in about five minutes.
 

@@ -99,6 +99,7 @@ class FitOptions:
     config: Path | None
     steps: int | None
     time_budget: float | None
+    unlabeled: Path | None
     image_size: "SizeLike | None"
     device: str | None
     seed: int | None
@@ -142,6 +143,12 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
             help="Total number of training steps.  [default: planned, unless there is a time budget]",
         ),
         click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
+        click.option(
+            "--unlabeled",
+            type=DATA,
+            metavar="DIR",
+            help="Train the generator also on the images below this folder, which need no class.",
+        ),
         click.option("--image-size", type=Size(), help="Resize the images: 64, or 48x64 (height x width)."),
         click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]"),
         click.option("--seed", type=click.IntRange(0), help="Seed of all randomness.  [default: 0]"),
@@ -239,6 +246,7 @@ def parameters(options: FitOptions, *classes: Any) -> dict[str, Any]:
         "time_budget": options.time_budget,
         "device": options.device,
         "random_state": options.seed,
+        "unlabeled": None if options.unlabeled is None else str(options.unlabeled),
     }
     params |= {name: value for name, value in named.items() if value is not None}
     known = sorted({name.replace("__", ".") for cls in classes or (GANAugmenter,) for name in cls().get_params()})

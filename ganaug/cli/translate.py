@@ -50,7 +50,7 @@ def translate(ctx: click.Context) -> None:
 @click.option(
     "--num-labels", type=click.IntRange(2, 256), help="A contains label images with this many labels, numbered from 0."
 )
-@partial(fit_options, without=("subfolder_groups",))
+@partial(fit_options, without=("unlabeled", "subfolder_groups"))
 def fit(
     x: Path,
     y: Path | None,

@@ -17,6 +17,7 @@ from ganaug.datasets.introspection import is_hugging_face
 from ganaug.datasets.pixels import ValueRange, is_image
 from ganaug.errors import DataError
 from ganaug.images import LabeledImages
+from ganaug.io.items import check_unlabeled
 from ganaug.io.preflight import parse_image_size
 from ganaug.io.records import refuse_splits
 from ganaug.io.resizing import SizeLike
@@ -78,6 +79,7 @@ def to_labeled_images(
     >>> labeled.counts, labeled.shape
     ({'cat': 1, 'dog': 1}, (3, 8, 8))
     """
+    check_unlabeled(unlabeled)
     return convert(
         X, y, image_shape=image_shape, image_size=image_size, unlabeled=unlabeled, value_range=value_range
     ).images
@@ -94,6 +96,13 @@ def convert(
     value_range: ValueRange | None = None,
 ) -> ConvertedData:
     """Convert images and labels in any supported form, and remember the container. See `to_labeled_images`.
+
+    Parameters
+    ----------
+    X, y, image_shape, image_size, value_range
+        As in `to_labeled_images`.
+    unlabeled : {"error", "drop", "use"}, default="error"
+        "use": images with the label -1 become `ConvertedData.unlabeled`; of Hugging Face data sets they are an error.
 
     Returns
     -------
@@ -210,5 +219,5 @@ def _convert_labeled(
     if isinstance(X, LabeledImages):
         return convert_labeled_images(X, size)
     if is_hugging_face(X):
-        return convert_hugging_face(X, size, unlabeled)
+        return convert_hugging_face(X, size, "error" if unlabeled == "use" else unlabeled)
     return convert_dataset(X, size, unlabeled, value_range)

@@ -30,12 +30,15 @@ class ConvertedData:
         ones.
     row_format : RowFormat or None
         Form of the array or table. None: the data came in another container.
+    unlabeled : Tensor of shape (M, C, H, W), uint8, or None
+        Images whose label is -1, if the conversion keeps them.
     """
 
     images: LabeledImages
     class_values: np.ndarray
     append: Callable[[LabeledImages], tuple[Any, Any]]
     row_format: RowFormat | None = None
+    unlabeled: Tensor | None = None
 
 
 def class_value_array(values: Sequence[Any]) -> np.ndarray:
@@ -60,3 +63,9 @@ def label_images(pixels: Tensor, encoded: EncodedLabels, names: Sequence[str] | 
     labels = torch.from_numpy(encoded.indices[is_labeled])
     kept = pixels if is_labeled.all() else pixels[torch.from_numpy(is_labeled)]
     return LabeledImages(kept, labels, tuple(encoded.names if names is None else names))
+
+
+def unlabeled_images(pixels: Tensor, encoded: EncodedLabels) -> Tensor | None:
+    """Return the images (M, C, H, W) that have no label; None if all have one."""
+    has_none = encoded.indices < 0
+    return pixels[torch.from_numpy(has_none)] if has_none.any() else None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganaug._runtime.messages import warn_user
 from ganaug.datasets.arrays import ArrayLayout, PixelScale, composite_on_white, to_numpy
-from ganaug.datasets.converted import ConvertedData, check_lengths, label_images
+from ganaug.datasets.converted import ConvertedData, check_lengths, label_images, unlabeled_images
 from ganaug.datasets.pixels import ValueRange, check_range, stack_images
 from ganaug.datasets.row_format import row_format
 from ganaug.errors import DataError
@@ -144,7 +144,8 @@ def convert_array(
             return torch.cat([X, new_tensor]), _extend(y, new_labels)
         return np.concatenate([scaled.array, new]), _extend(y, new_labels)
 
-    return ConvertedData(label_images(scaled.pixels, encoded), class_values, append, form)
+    images = label_images(scaled.pixels, encoded)
+    return ConvertedData(images, class_values, append, form, unlabeled_images(scaled.pixels, encoded))
 
 
 def convert_list(
@@ -167,7 +168,8 @@ def convert_list(
         images[:] = [*X, *new]
         return pd.Series(images, name=X.name) if isinstance(X, pd.Series) else images, new_y
 
-    return ConvertedData(label_images(stacked.pixels, encoded), class_values, append)
+    unlabeled = unlabeled_images(stacked.pixels, encoded)
+    return ConvertedData(label_images(stacked.pixels, encoded), class_values, append, unlabeled=unlabeled)
 
 
 def convert_paths(
@@ -182,7 +184,8 @@ def convert_paths(
             raise DataError(f"row {row:,} of X is a {type(file).__name__}, not the name of a file.")
     paths = [Path(file) for file in files]
     check_lengths(len(paths), encoded, "files")
-    images = label_images(read_files(paths, image_size=size), encoded)
+    pixels = read_files(paths, image_size=size)
+    images = label_images(pixels, encoded)
 
     def append(synthetic: LabeledImages) -> tuple[Any, Any]:  # noqa: ARG001  # every ConvertedData has one
         raise TypeError(
@@ -190,7 +193,7 @@ def convert_paths(
             "write_folder; or pass read_folder(...)."
         )
 
-    return ConvertedData(images, class_values, append)
+    return ConvertedData(images, class_values, append, unlabeled=unlabeled_images(pixels, encoded))
 
 
 def _extend(y: Any, new: np.ndarray) -> Any:

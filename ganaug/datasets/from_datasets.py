@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from ganaug._runtime.optional import import_datasets
 from ganaug.datasets.arrays import to_numpy
-from ganaug.datasets.converted import ConvertedData, class_value_array, label_images
+from ganaug.datasets.converted import ConvertedData, class_value_array, label_images, unlabeled_images
 from ganaug.datasets.dataset_labels import DatasetLabels
 from ganaug.datasets.from_arrays import scale_array
 from ganaug.datasets.introspection import normalization
@@ -75,7 +75,7 @@ def convert_dataset(
         values = class_values[both.labels.numpy()]
         return both, torch.from_numpy(values) if class_values.dtype.kind in "biuf" else values
 
-    return ConvertedData(images, class_values, append)
+    return ConvertedData(images, class_values, append, unlabeled=unlabeled_images(pixels, encoded))
 
 
 def _load_item(dataset: Dataset[Any], row: int, size: tuple[int, int] | None) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """GANAugmenter: fits a conditional GAN to labeled images, samples its classes, and fills them up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from ganaug._runtime.lookup import lookup, split_names
 from ganaug._runtime.progress import logger
 from ganaug._runtime.storage import digest
 from ganaug.datasets.cells import Cells, group_images
+from ganaug.datasets.converted import ConvertedData
 from ganaug.datasets.holdout import split_validation
 from ganaug.estimators.adversarial_networks import GeneratorSetup, make_setup
 from ganaug.estimators.evaluators import GeneratorEvaluator
@@ -26,19 +28,20 @@ from ganaug.estimators.fitting import (
 )
 from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
-from ganaug.estimators.sampler import OverSampler, SamplerData, check_trainable
+from ganaug.estimators.sampler import OverSampler
+from ganaug.estimators.sampler_data import SamplerData, check_trainable
 from ganaug.estimators.starting_weights import StartingWeights
-from ganaug.images import LabeledImages
+from ganaug.estimators.unlabeled import collect_unlabeled, describe_files, read_unlabeled
+from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.resizing import SizeLike
 from ganaug.models import augmentations as augment
 from ganaug.models.losses import LOSSES, AdversarialLoss
 from ganaug.models.networks import NETWORKS, Network
 from ganaug.models.networks.factors import merge_factors
-from ganaug.sampling.filters import filter_names, make_filters
+from ganaug.sampling.filters import filter_names
 from ganaug.sampling.generator_model import GeneratorModel, Latent
 from ganaug.sampling.model_files import model_folder
 from ganaug.sampling.strategy import BALANCE_CELLS, Strategy
-from ganaug.training.batches import BalancedBatches
 from ganaug.training.engine import resolve_device
 from ganaug.training.recipe import TrainingRecipe
 
@@ -72,6 +75,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         Run or model folder of another GANAugmenter whose weights this fit starts from. Its classes may be others, in
         any number: a class of the same name starts from that one, a new class from the mean of all. Network, width and
         latent size are those of the other fit, and images must have its shape. Optimizers start anew.
+    unlabeled : path or LabeledImages, optional
+        Further images without a class: a folder, of which every image below it is used, or images whose labels do not
+        count. In a y of numbers, -1 marks such images, as in scikit-learn. They train the part of the discriminator
+        that does not depend on the class, and get the size and channels of the labeled images.
     image_shape : (H, W) or (H, W, C), optional
         Shape of the images in the rows of a 2-D X. Without it the rows are plain vectors.
     image_size : int or tuple, optional
@@ -171,12 +178,14 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     """
 
     model_: GeneratorModel
+    _missing_labels = "use"
     _nested: ClassVar[dict[str, type]] = {"recipe": TrainingRecipe}
 
     _parameter_constraints: ClassVar[dict[str, list[object]]] = {
         "sampling_strategy": [*SAMPLING_STRATEGY_CONSTRAINTS, StrOptions({BALANCE_CELLS})],
         "condition_on": [str, list, tuple, None],
         "init_from": [str, Path, None],
+        "unlabeled": [str, Path, LabeledImages, None],
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left"), None],
@@ -195,6 +204,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         sampling_strategy: Strategy = "auto",
         condition_on: str | Sequence[str] | None = None,
         init_from: str | Path | None = None,
+        unlabeled: str | Path | LabeledImages | None = None,
         image_shape: Sequence[int] | None = None,
         image_size: SizeLike | None = None,
         n_steps: int | None = None,
@@ -215,6 +225,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self.sampling_strategy = sampling_strategy
         self.condition_on = condition_on
         self.init_from = init_from
+        self.unlabeled = unlabeled
         self.image_shape = image_shape
         self.image_size = image_size
         self.n_steps = n_steps
@@ -350,6 +361,10 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         self._recipe.check()
         resolve_device(self.device)
 
+    def _prepare(self, converted: ConvertedData) -> SamplerData:
+        data = super()._prepare(converted)
+        return replace(data, unlabeled=collect_unlabeled(self.unlabeled, converted.unlabeled, data.images))
+
     def _plan(
         self,
         train: LabeledImages,
@@ -374,14 +389,20 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
 
     def cache_key(self) -> str | None:
         """Return a string of everything that samples depend on except the training images; None if it is unknown."""
-        key, start = super().cache_key(), None if hasattr(self, "model_") else self._load_start()
-        # another model may have been written into the folder of `init_from`
-        return key if key is None or start is None else f"{key} {start.model.hash()}"
+        key = super().cache_key()
+        if key is None or hasattr(self, "model_"):
+            return key
+        # other files may have been written into these folders
+        start, further = self._load_start(), self.unlabeled
+        parts = [] if start is None else [start.model.hash()]
+        return " ".join([key, *parts, *([] if further is None else [describe_files(further)])])
 
-    def earlier_training_images(self) -> torch.Tensor | None:
-        """Return hashes (N,) of the images that the model of `init_from` was fitted on."""
-        start = self._load_start()
-        return None if start is None else start.training_images
+    def other_training_images(self, images: LabeledImages) -> torch.Tensor | None:
+        """Return hashes (N,) of the images of `init_from` and `unlabeled`, the latter in the form of `images`."""
+        start, further = self._load_start(), self.unlabeled
+        parts = [] if start is None else [start.training_images]
+        parts += [] if further is None else [image_hashes(read_unlabeled(further, images.shape))]
+        return torch.cat(parts) if parts else None
 
     def cells_of(self, images: LabeledImages) -> Cells | None:
         """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
@@ -416,23 +437,17 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         start = self._load_start()
         plan = self._plan(train, validation, device, start, stored_recipe)
         logger.info("Plan:\n%s", plan)
-        return make_setup(train, validation, plan, self.loss, device, seed, cells=data.cells, start=start)
+        return make_setup(train, validation, plan, self.loss, device, seed, data=data, start=start)
 
     def _train(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> FitResult:
         train, validation, plan, step = setup.train, setup.validation, setup.plan, setup.step
-        if "label" in filter_names(self.filters) or plan.recipe.guidance:
+        names, processes = filter_names(self.filters), context.processes
+        if "label" in names or plan.recipe.guidance or setup.assigns_classes(data):
             step.auxiliary_classifier = load_or_train_auxiliary_classifier(context, train, validation, data.design)
-        model = self._model(data, setup, context)
+        model = setup.model(data, context.seed, names)
         evaluator = GeneratorEvaluator(train, validation, model.draw, step.auxiliary_classifier, seed=context.seed)
-        processes = context.processes
-        batches = BalancedBatches(
-            train,
-            plan.batch_size,
-            seed=context.seed,
-            power=plan.recipe.sampling_power,
-            device=context.device,
-            rank=processes.rank,
-            world_size=processes.world_size,
+        batches = setup.batches(
+            data, seed=context.seed, device=context.device, rank=processes.rank, world_size=processes.world_size
         )
         run = self._train_networks(
             context,
@@ -455,29 +470,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             best_step=run.best_step,
             seconds=run.seconds,
             summary=run.summary(),
-            extra={**self._attributes_of(data), "plan_": plan, **setup.trained_attributes(data.hashes)},
-        )
-
-    def _model(self, data: SamplerData, setup: GeneratorSetup, context: FitContext) -> GeneratorModel:
-        """Return the model of the averaged generator, which is not trained yet."""
-        plan, step, cells = setup.plan, setup.step, data.cells
-        filters = make_filters(
-            filter_names(self.filters),
-            setup.train if cells is None else cells.with_classes(setup.train),
-            step.auxiliary_classifier,
-            None if cells is None else cells.class_labels,
-        )
-        return GeneratorModel(
-            generator=step.average.module,
-            network=plan.network if isinstance(plan.network, str) else type(step.generator).__name__,
-            shape=data.images.shape,
-            classes=data.images.classes,
-            class_values=data.class_values,
-            latent_size=plan.recipe.latent_size,
-            width=plan.recipe.width or 0,
-            seed=context.seed,
-            filters=filters,
-            cells=cells,
+            extra={**self._attributes_of(data), "plan_": plan, **setup.trained_attributes(data)},
         )
 
     def _extra_attributes_as_json(self) -> dict[str, object]:

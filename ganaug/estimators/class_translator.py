@@ -30,7 +30,8 @@ from ganaug.estimators.fitting import (
     load_estimator,
     load_or_train_auxiliary_classifier,
 )
-from ganaug.estimators.sampler import OverSampler, SamplerData
+from ganaug.estimators.sampler import OverSampler
+from ganaug.estimators.sampler_data import SamplerData
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.names import folder_names
 from ganaug.io.resizing import SizeLike

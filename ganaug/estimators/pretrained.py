@@ -18,7 +18,8 @@ from ganaug._runtime.progress import logger
 from ganaug.errors import DataError
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.fitting import FitContext, FitResult, FitSetup, check_params_restored, load_estimator
-from ganaug.estimators.sampler import OverSampler, SamplerData
+from ganaug.estimators.sampler import OverSampler
+from ganaug.estimators.sampler_data import SamplerData
 from ganaug.images import LabeledImages
 from ganaug.io.dataset_checks import MIN_IMAGE_SIZE
 from ganaug.io.paths import shorten
@@ -160,7 +161,7 @@ class PretrainedSampler(OverSampler[PretrainedSetup]):
         # another model may have been written into the same folder
         return " ".join([key, *(source.model_.hash() for source in self._load_sources())])
 
-    def earlier_training_images(self) -> Tensor | None:
+    def other_training_images(self, images: LabeledImages) -> Tensor | None:  # noqa: ARG002  # as every over-sampler
         """Return hashes (N,) of the images that the sources were fitted on, if they are known."""
         return torch.cat([source.training_images_ for source in self._load_sources()])
 

@@ -4,8 +4,7 @@ import json
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self, TypeVar, cast
 
@@ -21,14 +20,14 @@ from ganaug._compat import ArraysTransformer, BaseOverSampler
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
 from ganaug.datasets.alterations import classical_augmentation
-from ganaug.datasets.cells import Cells, group_images
+from ganaug.datasets.cells import Cells
 from ganaug.datasets.convert import ConvertedData, convert, is_table
 from ganaug.datasets.row_format import RowFormat, row_format
-from ganaug.errors import DataError, RunError, TrainingWarning
+from ganaug.errors import RunError, TrainingWarning
 from ganaug.estimators.fitting import FitResult, FitSetup, Trainable
 from ganaug.estimators.parameters import as_json, is_fully_stored
+from ganaug.estimators.sampler_data import SamplerData, check_trainable
 from ganaug.images import LabeledImages, image_hashes
-from ganaug.io.dataset_checks import MAX_CLASSES, MAX_IMAGE_SIZE
 from ganaug.io.resizing import SizeLike
 from ganaug.sampling.composition import alter_images, check_share, join_additions, split_additions
 from ganaug.sampling.conditional_model import ConditionalModel
@@ -51,43 +50,6 @@ _indices_lock = threading.Lock()
 FILTER_REPORT_COLUMNS = ["class", "drawn", "copies", "mislabeled", "pass_rate", "learned"]
 
 
-@dataclass(frozen=True)
-class SamplerData:
-    """The data of one fit of an over-sampler.
-
-    Attributes
-    ----------
-    images : LabeledImages
-    class_values : array of shape (K,)
-        The user's value for each class.
-    hashes : Tensor of shape (N,), int64
-        A hash of each image.
-    additions : dict
-        Label of `groups` -> images that `sampling_strategy` adds.
-    cells : Cells or None
-        Combinations of classes and attribute values that the model is conditioned on.
-    row_format : RowFormat or None
-        Form of the array or table that was passed.
-    """
-
-    images: LabeledImages
-    class_values: np.ndarray
-    hashes: Tensor
-    additions: dict[int, int]
-    cells: Cells | None = None
-    row_format: RowFormat | None = None
-
-    @cached_property
-    def groups(self) -> LabeledImages:
-        """The images with the labels that the model is trained on: classes, or cells."""
-        return group_images(self.images, self.cells)
-
-    @property
-    def design(self) -> Tensor | None:
-        """The factors of each cell, see `ganaug.models.networks.factors`; None if labels are classes."""
-        return None if self.cells is None else self.cells.design()
-
-
 class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
     """An over-sampler of images. Abstract.
 
@@ -99,6 +61,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     image_size: SizeLike | None
     model_: ConditionalModel
     row_format_: RowFormat | None
+    _missing_labels = "error"  # what becomes of images without a label, see `ganaug.datasets.convert.convert`
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
     @library_defaults()
@@ -316,7 +279,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         self._check_params()
         # imbalanced-learn validates two-dimensional tables only
         if not is_table(X):
-            converted = convert(X, y, image_shape=self.image_shape, image_size=self.image_size)
+            converted = self._convert_images(X, y)
             self.n_features_in_ = int(np.prod(converted.images.shape))
             return converted
         return self._convert_table(X, y)
@@ -329,7 +292,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         transformer = ArraysTransformer(X, y)
         values, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         array, values = validate_data(self, X, values, dtype="numeric")
-        converted = convert(array, values, image_shape=self.image_shape, image_size=self.image_size)
+        converted = self._convert_images(array, values)
 
         def append(synthetic: LabeledImages) -> tuple[Any, Any]:
             rows, labels = converted.append(synthetic)
@@ -339,7 +302,11 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
         inner = cast(RowFormat, converted.row_format)
         form = row_format(X, inner.layout, inner.scale, array.dtype)
-        return ConvertedData(converted.images, converted.class_values, append, form)
+        return replace(converted, append=append, row_format=form)
+
+    def _convert_images(self, X: Any, y: Any) -> ConvertedData:
+        size, missing = self.image_size, self._missing_labels
+        return convert(X, y, image_shape=self.image_shape, image_size=size, unlabeled=missing)
 
     def _prepare(self, converted: ConvertedData) -> SamplerData:
         """Check that a model can be fitted, and resolve the sampling strategy."""
@@ -358,8 +325,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Raise DataError where nothing can be fitted to these images."""
         check_trainable(images)
 
-    def earlier_training_images(self) -> Tensor | None:
-        """Return hashes (N,) of the images of earlier fits that a fit starts from; None if there are none."""
+    def other_training_images(self, images: LabeledImages) -> Tensor | None:  # noqa: ARG002  # as above
+        """Return hashes (N,) of images that a fit to `images` uses besides them; None if there are none."""
         return None
 
     def cells_of(self, images: LabeledImages) -> Cells | None:  # noqa: ARG002  # not every over-sampler has cells
@@ -475,23 +442,3 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         tags.input_tags.sparse = False
         tags.non_deterministic = False
         return tags
-
-
-def check_trainable(images: LabeledImages) -> None:
-    """Raise DataError (or ValueError, with scikit-learn's text) where no conditional model can be fitted."""
-    if len(images.classes) < 2:
-        raise ValueError(f"The target 'y' needs to have more than 1 class. Got {len(images.classes)} class instead")
-    if len(images.classes) > MAX_CLASSES:
-        raise DataError(f"{len(images.classes):,} classes; at most {MAX_CLASSES:,} are supported.")
-    single = [name for name, count in images.counts.items() if count < 2]
-    if single:
-        raise DataError(
-            f"class {single[0]!r} has one image only ({len(single)} such classes), so nothing can be learned about how "
-            "its images vary. Add images or leave the class out."
-        )
-    if max(images.shape[1:]) > MAX_IMAGE_SIZE and min(images.shape[1:]) > 1:
-        raise DataError(
-            f"images are {images.shape[1]}x{images.shape[2]} pixels; up to "
-            f"{MAX_IMAGE_SIZE}x{MAX_IMAGE_SIZE} are supported. Resize them, for example with "
-            "read_folder(..., image_size=128)."
-        )

@@ -24,8 +24,8 @@ class Augmenter(Protocol):
     - ``cache_key() -> str | None`` identifies everything that its samples depend on besides the training images, so
       that they can be cached;
     - ``training_images_``, the `image_hashes` of the images that it was fitted on, so that leaks are detected;
-    - ``earlier_training_images() -> Tensor | None``, the hashes of images that models were fitted on which `fit` starts
-      from, for the same purpose;
+    - ``other_training_images(images) -> Tensor | None``, the hashes of what a fit to `images` uses besides them, for
+      example the images of a model that it starts from, for the same purpose;
     - a parameter ``callbacks`` of `fit`, which reports progress.
 
     Examples

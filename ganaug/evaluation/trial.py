@@ -114,15 +114,16 @@ class Trial:
             If it was, see `check_copies` and `check_training_images`. Augmenters are fitted inside each fold, so
             without separate test images only models that they start from can have been trained on test images.
         """
-        earlier = getattr(self.source, "earlier_training_images", lambda: None)
+        find_others = getattr(self.source, "other_training_images", None)
+        others = None if find_others is None else find_others(self.real)
         if self.test is None:
-            check_training_images(earlier(), self.real)
+            check_training_images(others, self.real)
         elif isinstance(self.source, LabeledImages):
             check_copies(self.source, self.real, self.test)
         elif is_fitted(self.source):
             check_training_images(getattr(self.source, "training_images_", None), self.test)
         else:
-            check_training_images(earlier(), self.test)
+            check_training_images(others, self.test)
 
     def run(self, selection_folds: np.ndarray) -> Predictions:
         """Fit the generators and train by every method.

@@ -28,6 +28,7 @@ IMAGE_KEYS = ("image", "img", "png", "jpg", "jpeg", "webp", "pixel_values")
 LABEL_KEYS = ("label", "labels", "cls", "class", "target", "targets", "fine_label", "y")
 NO_LABEL = -1
 DROP_HINT = "Give them a class, or leave them out: to_labeled_images(..., unlabeled='drop')"
+USE_HINT = f"Give them a class, leave them out, or label them {NO_LABEL}: training then uses them without a class"
 Label = str | int | float | None
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 
@@ -159,8 +160,9 @@ def encode_labels(
         Labels as `label_value` accepts them. Texts and numbers can be mixed.
     what : str, default="the data"
         What holds the labels, for messages.
-    unlabeled : {"error", "drop"}, default="error"
-        "drop": items without a label get the index -1.
+    unlabeled : {"error", "drop", "use"}, default="error"
+        "drop": items without a label get the index -1. "use": those with the label -1 get it, as in scikit-learn's
+        semi-supervised learners; other missing labels are an error.
     are_indices : bool, default=False
         Whether numbers are indices into class names, so that -1 is no label even beside labels that are all 1.
     hint : str
@@ -186,11 +188,14 @@ def encode_labels(
     Traceback (most recent call last):
     ganaug.errors.DataError: the data has no label in row 1. ...
     """
-    check_unlabeled(unlabeled)
+    if unlabeled != "use":
+        check_unlabeled(unlabeled)
     values = [label_value(label) for label in labels]
     is_binary = not are_indices and {value for value in values if value is not None} == {NO_LABEL, 1}
     is_labeled = [value is not None and (is_binary or value != NO_LABEL) for value in values]
     rows = [row for row, labeled in enumerate(is_labeled) if not labeled]
+    if unlabeled == "use":
+        rows, hint = [row for row in rows if values[row] is None], USE_HINT
     if rows and unlabeled != "drop":
         raise DataError(unlabeled_message(what, rows, values[rows[0]], hint))
     present = dict.fromkeys(value for value, labeled in zip(values, is_labeled, strict=True) if labeled)

@@ -46,6 +46,7 @@ class PenaltyInputs:
     real, fake : Tensor of shape (N, C, H, W)
         Real and fake images after augmentation, in [-1, 1]. Row i of both is of class ``labels[i]``.
     labels : int64 Tensor of shape (N,)
+        -1 for images without a class, which the discriminator judges by themselves.
     real_logits, fake_logits : Tensor of shape (N,)
         The discriminator's logits of `real` and `fake`, differentiable in its weights.
     ema_real_logits, ema_fake_logits : Tensor of shape ()

@@ -73,11 +73,14 @@ class Filters:
     class_labels : int64 Tensor of shape (n_labels,) or None
         If the labels are cells: the class of each. A sample of a cell must copy no image of the class. None: a label is
         a class.
+    unlabeled_detector : CopyDetector or None
+        Detects copies of training images that have no class.
     """
 
     auxiliary_classifier: AuxiliaryClassifier | None
     copy_detectors: tuple[CopyDetector, ...] | None
     class_labels: Tensor | None = None
+    unlabeled_detector: CopyDetector | None = None
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return PASSED, COPY or MISLABELED for each image.
@@ -100,6 +103,8 @@ class Filters:
                 rows = torch.nonzero(labels == label).flatten()
                 is_copy = self.copy_detectors[label].are_copies(images[rows])
                 verdicts[rows[is_copy]] = COPY  # a copy outranks a wrong label
+        if self.unlabeled_detector is not None:
+            verdicts[self.unlabeled_detector.are_copies(images)] = COPY
         return verdicts
 
     def stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:
@@ -116,7 +121,9 @@ class Filters:
     def tree(self) -> dict[str, Any]:
         """Return the filters as a nested dict of tensors and numbers, for a model file."""
         classifier = self.auxiliary_classifier
+        unlabeled = {} if self.unlabeled_detector is None else {"unlabeled": asdict(self.unlabeled_detector)}
         return {
+            **unlabeled,
             "traces": {str(label): asdict(detector) for label, detector in enumerate(self.copy_detectors or ())},
             "auxiliary_classifier": None if classifier is None else classifier.tree(),
         }
@@ -131,6 +138,7 @@ class Filters:
             classifier,
             tuple(CopyDetector(**detectors[str(label)]) for label in range(n_classes)) if detectors else None,
             class_labels,
+            CopyDetector(**tree["unlabeled"]) if "unlabeled" in tree else None,
         )
 
 
@@ -165,6 +173,7 @@ def make_filters(
     images: LabeledImages,
     auxiliary_classifier: AuxiliaryClassifier | None,
     class_labels: Tensor | None = None,
+    unlabeled: LabeledImages | None = None,
 ) -> Filters | None:
     """Return the filters for samples of a model that was trained on `images`, or None if there are none.
 
@@ -178,6 +187,8 @@ def make_filters(
         Used by the filter "label" if it recognizes at least half of the real images.
     class_labels : Tensor of shape (n_labels,), optional
         As for `Filters`.
+    unlabeled : LabeledImages, optional
+        Training images that have no class.
     """
     is_usable = auxiliary_classifier is not None and auxiliary_classifier.recall >= MIN_RECALL
     classifier = auxiliary_classifier if "label" in names and is_usable else None
@@ -185,7 +196,8 @@ def make_filters(
         return None
     # at half precision from the start, so that a loaded model rejects the same samples as the fitted one
     detectors = tuple(_copy_detector(images, name).half() for name in images.classes) if "copies" in names else None
-    return Filters(classifier, detectors, class_labels)
+    of_unlabeled = None if detectors is None or unlabeled is None else _copy_detector(unlabeled, *unlabeled.classes)
+    return Filters(classifier, detectors, class_labels, None if of_unlabeled is None else of_unlabeled.half())
 
 
 def _copy_detector(images: LabeledImages, name: str) -> CopyDetector:

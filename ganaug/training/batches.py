@@ -1,12 +1,14 @@
 """Training batches, indexed directly from uint8 tensors: no DataLoader, and no copy but the batch itself."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganaug._runtime.randomness import SharedGenerator, shared_generator
+from ganaug._runtime.randomness import SharedGenerator, derive, generator, shared_generator
 from ganaug.images import LabeledImages, to_signed
+from ganaug.models.networks.blocks import NO_CLASS
 from ganaug.training.windows import Windows
 
 
@@ -19,13 +21,16 @@ class Batch:
     images : float32 Tensor of shape (B, C, H, W)
         In [-1, 1], on the device of training.
     labels : int64 Tensor of shape (B,)
-        On the same device.
+        On the same device. Fake images are generated with them.
+    conditions : int64 Tensor of shape (B,)
+        Labels with which the discriminator judges real and fake images: -1 without a class, otherwise as `labels`.
     generator : torch.Generator
         Source of all further randomness in the step, so that the step depends on (seed, step) only.
     """
 
     images: Tensor
     labels: Tensor
+    conditions: Tensor
     generator: torch.Generator
 
 
@@ -96,18 +101,89 @@ class BalancedBatches:
         """Return batch number `step`."""
         pool = self.windows(step)
         # drawn on the CPU, so that every device trains on the same images
-        generator = self._generator("cpu", "batch", step)
+        source = self._generator("cpu", "batch", step)
         # float32 has only 2**24 values in [0, 1), too few to reach every image of a large class
-        uniform = torch.rand(2, self.batch_size, generator=generator, dtype=torch.float64)
+        uniform = torch.rand(2, self.batch_size, generator=source, dtype=torch.float64)
         # rounding can leave the sum of probabilities below 1, and a class without images must not be drawn
         labels = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp_max_(self.last_label)
         within_class = (uniform[1] * pool.counts[labels]).long()
         # every process draws the whole batch and keeps its rows: the images do not depend on the number of processes
         rows = pool.order[pool.starts[labels] + within_class][self.rank :: self.world_size]
         labels = labels[self.rank :: self.world_size]
-        step_generator = generator if self.device.type == "cpu" else self._generator(self.device, "step", step)
-        return Batch(to_signed(pool.images[rows.to(self.device)]), labels.to(self.device), step_generator)
+        step_generator = source if self.device.type == "cpu" else self._generator(self.device, "step", step)
+        labels = labels.to(self.device)
+        return Batch(to_signed(pool.images[rows.to(self.device)]), labels, labels, step_generator)
 
     def _generator(self, device: torch.device | str, *purpose: str | int) -> SharedGenerator:
         """Create the generator for a purpose, which draws the rows of this process."""
         return shared_generator(self.seed, *purpose, device=device, rank=self.rank, world_size=self.world_size)
+
+
+class SemiSupervisedBatches:
+    """Batches of labeled images and images without a class, which come last in a batch.
+
+    The fake images that stand beside images without a class are drawn of classes as often as these occur among the
+    labeled images. The discriminator judges both without their class, so that a class has no part in the comparison.
+
+    Parameters
+    ----------
+    labeled : LabeledImages
+    unlabeled : LabeledImages
+        Of one class, which is not used.
+    batch_size : int
+    share : float
+        Upper limit of the share of `unlabeled` in a batch. It is lower where they are a smaller share of all images.
+    seed, power, device, rank, world_size
+        As for `BalancedBatches`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.training.batches import SemiSupervisedBatches
+    >>> labeled = LabeledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]), ("cat", "owl"))
+    >>> others = LabeledImages(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.zeros(9, dtype=torch.int64), ("",))
+    >>> batch = SemiSupervisedBatches(labeled, others, 8, share=0.5, seed=0, power=0.0)(step=0)
+    >>> batch.images.shape, batch.conditions[4:]
+    (torch.Size([8, 1, 8, 8]), tensor([-1, -1, -1, -1]))
+    """
+
+    def __init__(
+        self,
+        labeled: LabeledImages,
+        unlabeled: LabeledImages,
+        batch_size: int,
+        *,
+        share: float,
+        seed: int,
+        power: float,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        share = min(share, len(unlabeled) / (len(labeled) + len(unlabeled)))
+        # every process gets as many
+        n_unlabeled = min(batch_size - world_size, round(share * batch_size / world_size) * world_size)
+        own: dict[str, Any] = {"device": device, "rank": rank, "world_size": world_size}
+        self.labeled = BalancedBatches(labeled, batch_size - n_unlabeled, seed=seed, power=power, **own)
+        self.unlabeled: BalancedBatches | None = None
+        if n_unlabeled:
+            other_seed = derive(seed, "unlabeled")
+            self.unlabeled = BalancedBatches(unlabeled, n_unlabeled, seed=other_seed, power=1.0, **own)
+        self.class_frequencies = torch.bincount(labeled.labels, minlength=len(labeled.classes)).double().cumsum(0)
+
+    def __call__(self, step: int) -> Batch:
+        """Return batch number `step`."""
+        batch = self.labeled(step)
+        if self.unlabeled is None:
+            return batch
+        others, source = self.unlabeled, generator(self.unlabeled.seed, "labels", step)
+        position = torch.rand(others.batch_size, generator=source, dtype=torch.float64) * self.class_frequencies[-1]
+        labels = torch.searchsorted(self.class_frequencies, position, right=True)[others.rank :: others.world_size]
+        labels = labels.to(batch.labels.device)
+        return Batch(
+            torch.cat([batch.images, others(step).images]),
+            torch.cat([batch.labels, labels]),
+            torch.cat([batch.conditions, torch.full_like(labels, NO_CLASS)]),
+            batch.generator,
+        )

@@ -56,6 +56,11 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         Standard deviation of the noise on class gains, as a fraction of their spread; rarer classes get more [3]_.
     guidance : float, default=0.0
         Weight of a loss that asks the auxiliary classifier to recognize samples as their class.
+    unlabeled_share : float, default=0.5
+        Share of images without a class in a batch, at most. It is lower where they are a smaller share of all images.
+    pseudo_label_threshold : float, optional
+        Images without a class get the one to which the auxiliary classifier gives at least this probability; 0.9 and
+        more is rarely reached, because it is trained with smoothed labels. None: they are used without a class.
     check_every : int, default=250
         Steps between checks. Each check measures samples, writes a checkpoint and a preview.
     precision : {"auto", "bf16", "fp32"}, default="auto"
@@ -94,6 +99,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         "ema_half_life": [NOT_NEGATIVE, None],
         "class_noise": [NOT_NEGATIVE],
         "guidance": [NOT_NEGATIVE],
+        "unlabeled_share": [Interval(Real, 0, 1, closed="left")],
+        "pseudo_label_threshold": [Interval(Real, 0, 1, closed="both"), None],
         "check_every": [AT_LEAST_ONE],
         "latent_std": [POSITIVE],
         "truncation": [POSITIVE, None],
@@ -117,6 +124,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         conditioning_ramp: tuple[float, float] | None = None,
         class_noise: float = 0.0,
         guidance: float = 0.0,
+        unlabeled_share: float = 0.5,
+        pseudo_label_threshold: float | None = None,
         check_every: int = 250,
         precision: str = "auto",
         latent_std: float = 1.0,
@@ -137,6 +146,8 @@ class TrainingRecipe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         self.conditioning_ramp = conditioning_ramp
         self.class_noise = class_noise
         self.guidance = guidance
+        self.unlabeled_share = unlabeled_share
+        self.pseudo_label_threshold = pseudo_label_threshold
         self.check_every = check_every
         self.precision = precision
         self.latent_std = latent_std

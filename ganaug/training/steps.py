@@ -191,9 +191,9 @@ class AdversarialStep:
         # real and fake alike: otherwise the augmentations leak into the samples (Karras et al. 2020, section 2.2)
         augmented = self._augment(torch.cat([batch.images, fake]), batch)
         if self.has_batch_norm:  # real and fake apart, as in the generator's update (Radford et al. 2016)
-            real_logits, fake_logits = (self._discriminate(half, batch.labels) for half in augmented.chunk(2))
+            real_logits, fake_logits = (self._discriminate(half, batch.conditions) for half in augmented.chunk(2))
         else:
-            real_logits, fake_logits = self._discriminate(augmented, batch.labels.repeat(2)).chunk(2)
+            real_logits, fake_logits = self._discriminate(augmented, batch.conditions.repeat(2)).chunk(2)
         loss = self.loss.discriminator(real_logits, fake_logits)
         means = self.processes.all_reduce_mean(torch.stack([real_logits.detach().mean(), fake_logits.detach().mean()]))
         logs = {
@@ -205,7 +205,7 @@ class AdversarialStep:
             self.discriminator,
             real,
             fake,
-            batch.labels,
+            batch.conditions,
             real_logits,
             fake_logits,
             self.ema_logits[0],
@@ -228,9 +228,9 @@ class AdversarialStep:
             fake, batch = fakes.pop() if fakes and len(parts) == 1 else self._generate(part), part.batch
             fakes.clear()  # else a second attempt, in more parts, would hold two graphs
             fake.retain_grad()
-            fake_logits = self._discriminate(self._augment(fake, batch), batch.labels)
+            fake_logits = self._discriminate(self._augment(fake, batch), batch.conditions)
             if self.loss.relativistic:
-                real_logits = self._discriminate(self._augment(batch.images, batch), batch.labels)
+                real_logits = self._discriminate(self._augment(batch.images, batch), batch.conditions)
                 loss = self.loss.generator(real_logits, fake_logits)
             else:
                 loss = self.loss.generator(fake_logits)
@@ -270,10 +270,11 @@ class AdversarialStep:
     def _split(self, batch: Batch, latent: Tensor) -> list[MicroBatch]:
         if self.n_micro_batches == 1:
             return [MicroBatch(batch, latent, 1.0)]
-        columns = (column.tensor_split(self.n_micro_batches) for column in (batch.images, batch.labels, latent))
+        columns = (batch.images, batch.labels, batch.conditions, latent)
+        parts = zip(*(column.tensor_split(self.n_micro_batches) for column in columns), strict=True)
         return [
-            MicroBatch(Batch(images, labels, batch.generator), vectors, len(labels) / len(latent))
-            for images, labels, vectors in zip(*columns, strict=True)
+            MicroBatch(Batch(images, labels, conditions, batch.generator), vectors, len(vectors) / len(latent))
+            for images, labels, conditions, vectors in parts
         ]
 
     def _batch_size(self, *batches: Batch) -> int:

@@ -43,7 +43,7 @@ class PoolSampler(BaseEstimator):
     def cells_of(self, images):
         return None
 
-    def earlier_training_images(self):
+    def other_training_images(self, images):
         return None
 
     def sample(self, counts, *, random_state=None):

@@ -23,6 +23,7 @@ from ganaug._runtime.randomness import normal
 Shape = tuple[int, int, int]
 ModuleOrTensor = TypeVar("ModuleOrTensor", bound=nn.Module | Tensor)
 Normalization = Literal["spectral", "batch", "none"]
+NO_CLASS = -1  # label with which a discriminator judges an image by itself
 
 
 def to_memory_format(target: ModuleOrTensor, shape: Shape) -> ModuleOrTensor:
@@ -236,7 +237,8 @@ class Projection(nn.Module):
         self.register_buffer("strength", torch.ones(()))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Features (N, D) and labels (N,) -> logits (N,)."""
-        conditional = (embedding_rows(self.embedding.weight, labels) * features).sum(1)
+        """Features (N, D) and labels (N,) -> logits (N,). A label of -1 is no class: its image has the linear term."""
+        conditional = (embedding_rows(self.embedding.weight, labels.clamp_min(0)) * features).sum(1)
+        conditional = conditional * (labels != NO_CLASS)
         logits: Tensor = self.linear(features).squeeze(1) + self.strength * conditional
         return logits
