@@ -19,6 +19,7 @@ PROGRAMS = (
     "paired_gains",
     "cells",
     "two_sites",
+    "unlabeled",
     "class_translation",
     "segmentation",
     "planted_defects",
