@@ -15,6 +15,7 @@ from rich.text import Text
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.terminal import printable
 
+Progressing = Callable[[str, int, int], None]  # (current step, steps done, steps in total)
 SECONDS_BETWEEN_LINES = 10.0  # of progress where stderr is not a terminal
 SECONDS_BETWEEN_UPDATES = 0.25  # of the progress bar
 
@@ -151,7 +152,7 @@ class FitProgress:
 
 
 @contextmanager
-def steps_shown(verbose: int | bool, title: str) -> Iterator[Callable[[str, int, int], None]]:
+def steps_shown(verbose: int | bool, title: str) -> Iterator[Progressing]:
     """Show progress of named steps while the block runs, by a bar or by a line every ten seconds.
 
     Yields
@@ -183,6 +184,13 @@ def steps_shown(verbose: int | bool, title: str) -> Iterator[Callable[[str, int,
                 stderr.print(escape(printable(f"{text}  {minutes(elapsed)}{remaining}")), soft_wrap=True)
 
         yield show
+
+
+@contextmanager
+def progress_of(progress: Progressing | None, verbose: int | bool, title: str) -> Iterator[Progressing]:
+    """Yield the caller's `progress`, or one that shows the steps if `verbose` is not 0."""
+    with steps_shown(verbose if progress is None else 0, title) as show:
+        yield show if progress is None else progress
 
 
 @contextmanager

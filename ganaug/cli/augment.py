@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug._runtime.lookup import split_names
-from ganaug.cli.console import StopSignals, exit_on_error, print_message, table, warnings_to_stderr
+from ganaug.cli.console import exit_on_error, print_message, table, warnings_to_stderr
 from ganaug.cli.options import (
     FOLDER,
     FitOptions,
@@ -20,6 +20,7 @@ from ganaug.cli.options import (
     signing_options,
     strategy,
 )
+from ganaug.cli.resuming import ResumableCommand, StopSignals, run_folder_of
 from ganaug.cli.sources import make_pretrained, source_options
 from ganaug.cli.summaries import print_filters, print_fit
 
@@ -41,7 +42,7 @@ evaluation_option = click.option(
 )
 
 
-@click.command()
+@click.command(cls=ResumableCommand)
 @click.argument("data", type=FOLDER)
 @click.argument("out", type=FOLDER, required=False)
 @click.option(
@@ -115,11 +116,12 @@ def augment(
     """
     if in_place == (out is not None):
         raise click.UsageError("pass either OUT or --in-place.")
+    if not undoing:
+        check_exists(data)
     with exit_on_error():
         if undoing:
             _undo((data if out is None else out).resolve())
             return
-        check_exists(data)
         pretrained = make_pretrained(options, others.pop("sources"), others.pop("map_texts"), method)
         sampler, named = _sampler(options, method) if pretrained is None else (_limited(pretrained), {})
         columns = others.pop("columns_text")
@@ -212,7 +214,7 @@ def run_augment(
     from ganaug.augmentation import augment_folder
     from ganaug.errors import RunInterruptedError
 
-    signals = StopSignals()
+    signals = StopSignals(run_folder_of(data if out is None else out) if run is None else run)
     with warnings_to_stderr():
         try:
             result = augment_folder(

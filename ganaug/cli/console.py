@@ -2,17 +2,13 @@
 
 import csv
 import os
-import shlex
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import click
 from rich.console import Console, RenderableType
@@ -65,6 +61,8 @@ def exit_on_error() -> Iterator[None]:
     """Turn the errors that ganaug raises on purpose into one message on stderr and exit status 1."""
     from ganaug.errors import GanaugError
 
+    if "torch" not in sys.modules:
+        print_message("Loading libraries ...")  # takes seconds
     # by default SIGTERM ends a process without running `finally`, and temporary files would stay
     handler = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # noqa: ARG005  # a handler
     try:
@@ -111,59 +109,3 @@ def _is_bug(error: BaseException) -> bool:
         traceback = traceback.tb_next
     module = "" if traceback is None else str(traceback.tb_frame.f_globals.get("__name__", ""))
     return module.split(".")[0] not in ("ganaug", "imblearn", "sklearn")
-
-
-class StopSignals:
-    """A callback of a fit that stops it, so that it can be resumed, after a SIGINT or SIGTERM.
-
-    The fit enters it as a context: only then is a first signal recorded, and the fit stops after the current step. A
-    later signal exits at once; repeats within REPEAT_WINDOW_SECONDS count as the same signal.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.received_at = 0.0
-        self.stopped_fit = False
-
-    def __enter__(self) -> "StopSignals":
-        self._handlers = {signum: signal.signal(signum, self._handle) for signum in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        for signum, handler in self._handlers.items():
-            signal.signal(signum, handler)
-        # it came after the last step: what follows the fit is not begun. An error ends the command by itself
-        if self.received is not None and not self.stopped_fit and error is None:
-            signal.raise_signal(self.received)
-
-    def __call__(self, done: int, logs: dict[str, Any]) -> None:  # noqa: ARG002  # a callback receives both
-        """Raise StopTraining if a signal was received."""
-        if self.received is not None:
-            from ganaug.training.loop import StopTraining
-            from ganaug.training.run_folder import INTERRUPTED
-
-            self.stopped_fit = True
-            raise StopTraining(INTERRUPTED)
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
-        now = time.monotonic()
-        if self.received is not None and now - self.received_at > REPEAT_WINDOW_SECONDS:
-            sys.exit(128 + signum)
-        if self.received is not None:
-            return
-        self.received, self.received_at = signum, now
-        print_message("Stopping after this step and saving. Press Ctrl-C again to stop at once.")
-
-    def exit_if_stopped(self) -> None:
-        """If a signal stopped the fit: print the command that continues it, and exit with status 128 + its number."""
-        if self.received is not None:
-            with_launcher = ", with the launcher as before" if WORLD_SIZE > 1 else ""
-            print_message(f"Interrupted and saved. To continue{with_launcher}:")
-            print_message(f"  {resuming_command()}")
-            sys.exit(128 + self.received)
-
-
-def resuming_command() -> str:
-    """Return the command that was given, with --resume, as a shell reads it."""
-    arguments = [os.fspath(argument) for argument in click.get_current_context().find_root().obj]
-    return shlex.join(["ganaug", *(each for each in arguments if each != "--resume"), "--resume"])

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from ganaug._runtime.launch import rank_and_world_size
-from ganaug.cli.console import StopSignals, exit_on_error, print_path, warnings_to_stderr
+from ganaug.cli.console import exit_on_error, print_path, warnings_to_stderr
 from ganaug.cli.options import DATA, FOLDER, FitOptions, fit_options, make_sampler
 from ganaug.cli.reading import read
+from ganaug.cli.resuming import ResumableCommand, StopSignals
 from ganaug.cli.summaries import announce_processes, print_fit
 
 
-@click.command()
+@click.command(cls=ResumableCommand)
 @click.argument("data", type=DATA)
 @click.option(
     "--run",
@@ -36,7 +37,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
         images, inspection = read(data, **options.reading)
         announce_processes(augmenter.plan(images).batch_size)
         train = augmenter.resume if options.resume else augmenter.fit
-        signals = StopSignals()
+        signals = StopSignals(run)
         with warnings_to_stderr():
             train(images, callbacks=[signals])
         if inspection is not None:

@@ -120,7 +120,9 @@ def _judge(
         )
         if not compares_bias:
             return diversity
-        bias = bias_report(real, synthetic, features=features, random_state=seed, claim=claim, **options)
+        bias = bias_report(
+            real, synthetic, features=features, random_state=seed, claim=claim, progress=progress, **options
+        )
     both = joined("synthetic", "Are the synthetic images as good as real ones?", [diversity, bias])
     # columns that nobody asked for and that cannot be compared do not change the verdict
     is_asked = options["attributes"] is not None or bool(bias.facts["attributes"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganaug._runtime.launch import rank_and_world_size
-from ganaug.cli.console import StopSignals, counting, exit_on_error, print_message, print_path, warnings_to_stderr
+from ganaug.cli.console import counting, exit_on_error, print_message, print_path, warnings_to_stderr
 from ganaug.cli.main import refuse_launched
 from ganaug.cli.options import (
     DATA,
@@ -22,6 +22,7 @@ from ganaug.cli.options import (
     signer,
     signing_options,
 )
+from ganaug.cli.resuming import ResumableCommand, StopSignals
 from ganaug.cli.summaries import MAX_FINDINGS, announce_processes
 from ganaug.io.resizing import SizeLike
 
@@ -40,7 +41,7 @@ def translate(ctx: click.Context) -> None:
         refuse_launched()
 
 
-@translate.command("fit")
+@translate.command("fit", cls=ResumableCommand)
 @click.argument("x", type=DATA, metavar="A")
 @click.argument("y", type=DATA, metavar="[B]", required=False)
 @click.option("--run", "--run-dir", "run", type=FOLDER, required=True, help="Folder for the run: history, model.")
@@ -101,7 +102,7 @@ def fit(
         print_message(f"{' and '.join(sizes)}: {cls.__name__}.")
         announce_processes(translator.batch_size)
         train = translator.resume if options.resume else translator.fit
-        signals = StopSignals()
+        signals = StopSignals(run)
         with warnings_to_stderr():
             train(*(domain.images for domain in domains), callbacks=[signals])
         _list_skipped(domains, run)

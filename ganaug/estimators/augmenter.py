@@ -449,6 +449,7 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         batches = setup.batches(
             data, seed=context.seed, device=context.device, rank=processes.rank, world_size=processes.world_size
         )
+        logger.info("Training the generator on %s images.", f"{len(train):,}")
         run = self._train_networks(
             context,
             step=step,
@@ -461,6 +462,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
             patience=plan.patience,
         )
         merge_factors(model.generator)
+        if model.filters is not None:
+            logger.info("Drawing samples of each class to measure what the filters reject.")
         return FitResult(
             model=model.with_filter_stats(self._latent(None, None)),
             history=self.history_,

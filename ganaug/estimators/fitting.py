@@ -218,10 +218,14 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
             setattr(self, name, value)
 
     def _warn_of_findings(self, data: Data, result: FitResult) -> None:  # noqa: ARG002  # over-samplers use the data
-        """Warn of the last finding if it stopped training or was made at the final step."""
-        last = result.health[-1] if result.health else None
-        if last is not None and (last.step == result.n_steps or last.action == "stop"):
-            warn_user(f"{last}. See health_ and the user guide, 'What can go wrong'.", TrainingWarning)
+        """Warn of the last finding of each symptom; if `verbose` showed them already, of one that ended training."""
+        by_symptom = {finding.symptom: finding for finding in result.health}
+        for symptom, last in by_symptom.items():
+            if self.verbose and last.step != result.n_steps and last.action != "stop":
+                continue
+            n_times = sum(finding.symptom == symptom for finding in result.health)
+            times = f"{symptom} at {n_times} checks, the last one: " if n_times > 1 else ""
+            warn_user(f"{times}{last}. See health_ and the user guide, 'What can go wrong'.", TrainingWarning)
 
     def _train_networks(
         self,
@@ -442,6 +446,7 @@ def load_or_train_auxiliary_classifier(
         # retrained on another machine, it could differ in the last bits, and the resumed run with it
         if context.resume and path is not None and path.exists():
             return read_tree(path)
+        logger.info("Training the small classifier that checks samples.")
         classifier = train_auxiliary_classifier(
             train, validation, seed=context.seed, device=context.device, design=design
         )

@@ -408,12 +408,12 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
 
     def _warn_of_findings(self, data: SamplerData, result: FitResult) -> None:
         super()._warn_of_findings(data, result)
-        unlearned = set(self.model_.unlearned)
-        names = [data.groups.classes[label] for label in data.additions if label in unlearned]
+        names = self.unlearned_classes_
         if names:
+            of_all = f"{len(names)} of {len(data.groups.classes)} classes are "
             warn_user(
-                f"not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or add "
-                "images.",
+                f"{of_all}not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or "
+                "add images.",
                 TrainingWarning,
             )
 

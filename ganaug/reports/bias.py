@@ -9,8 +9,9 @@ from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
+from ganaug._runtime.progress import Progressing, progress_of
 from ganaug.evaluation.bootstrap import holm
-from ganaug.evaluation.classifiers import resolve_classifier
+from ganaug.evaluation.classifiers import Classifier, resolve_classifier
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
 from ganaug.evaluation.matching import check_trainable, drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
@@ -53,6 +54,8 @@ def bias_report(
     classifier: Any = "features",
     n_seeds: int = 3,
     random_state: int = 0,
+    progress: Progressing | None = None,
+    verbose: int = 0,
 ) -> Report:
     """Compare the composition of synthetic images with that of real ones, by class and attribute.
 
@@ -87,6 +90,10 @@ def bias_report(
         Trainings of the classifier with each set of images.
     random_state : int
         Seed.
+    progress : callable, optional
+        Called with (current step, steps done, steps in total).
+    verbose : int, default=0
+        1: show progress on stderr or in the notebook.
 
     Returns
     -------
@@ -136,21 +143,23 @@ def bias_report(
         warn_user(warning)
     names, known = sets.attributes.names, known_attributes(sets.real, sets.synthetic, sets.attributes.names)
     of_population = claim == "population"
-    inputs = BiasInputs(
-        sets.real,
-        sets.synthetic,
-        of_population,
-        sets.groups if of_population else None,
-        n_draws=_count_draws(sets.real, known, names),
-        seed=random_state,
-        features=None if extract is None or not names else (extract(sets.real.images), extract(sets.synthetic.images)),
-    )
-    guesses = _predict(inputs, names) if predicted else []
-    rows = _composition_rows(inputs, sets.attributes, known, guesses)
-    if sets.test is not None and sets.attributes.tested:
-        tested, clusters = sets.attributes.tested, sets.test_groups
-        training = sets.real, sets.synthetic
-        rows += downstream_rows(*training, sets.test, tested, trainer, clusters, n_seeds=n_seeds, seed=random_state)
+    with progress_of(progress, verbose, "report") as show:
+        steps = _Steps(show, n=4 + len(known))
+        steps.begin("features of the images")
+        inputs = BiasInputs(
+            sets.real,
+            sets.synthetic,
+            of_population,
+            sets.groups if of_population else None,
+            n_draws=_count_draws(sets.real, known, names),
+            seed=random_state,
+            features=(extract(sets.real.images), extract(sets.synthetic.images)) if extract and names else None,
+        )
+        steps.begin("composition")
+        guesses = _predict(inputs, names) if predicted else []
+        rows = _composition_rows(inputs, sets.attributes, known, guesses, steps)
+        steps.begin("classifiers on the test images")
+        rows += _classifier_rows(sets, trainer, n_seeds, random_state)
     rows = _judge(rows)
     return Report(
         "bias",
@@ -225,6 +234,20 @@ def check_bias_inputs(
     return BiasSets(real, synthetic, test, group_ids, test_groups, selection)
 
 
+@dataclass
+class _Steps:
+    """Counts the steps of a report."""
+
+    show: Progressing
+    n: int
+    done: int = 0
+
+    def begin(self, name: str) -> None:
+        """Report that a step begins."""
+        self.show(name, self.done, self.n)
+        self.done += 1
+
+
 def _facts(claim: str, sets: BiasSets, guesses: list[Attribute]) -> dict[str, Any]:
     """Settings and counts of the report."""
     images = {"real": sets.real, "synthetic": sets.synthetic, "test": sets.test}
@@ -254,11 +277,16 @@ def _predict(inputs: BiasInputs, names: list[str]) -> list[Attribute]:
 
 
 def _composition_rows(
-    inputs: BiasInputs, attributes: AttributeSelection, known: list[Attribute], guesses: list[Attribute]
+    inputs: BiasInputs,
+    attributes: AttributeSelection,
+    known: list[Attribute],
+    guesses: list[Attribute],
+    steps: "_Steps",
 ) -> list[Row]:
     """All rows that need no classifier of the classes. known, guesses: attributes with known and predicted values."""
     rows = class_share_rows(inputs.real, inputs.synthetic) + attributes.rows()
     for attribute in known:
+        steps.begin(attribute.name)
         rows += attribute_share_rows(inputs, attribute)
     for attribute in guesses:
         rows += predicted_share_rows(inputs, attribute)
@@ -266,8 +294,17 @@ def _composition_rows(
         if attribute.name in attributes.names:  # not for combinations of two
             rows += amplification_rows(inputs, attribute)
     if inputs.features is not None:
+        steps.begin("coverage by group")
         rows += group_coverage_rows(inputs, [*known, *guesses])
     return rows
+
+
+def _classifier_rows(sets: BiasSets, trainer: Classifier, n_seeds: int, seed: int) -> list[Row]:
+    """Rows on classifiers of the classes; none without test images."""
+    if sets.test is None or not sets.attributes.tested:
+        return []
+    training, tested, clusters = (sets.real, sets.synthetic), sets.attributes.tested, sets.test_groups
+    return downstream_rows(*training, sets.test, tested, trainer, clusters, n_seeds=n_seeds, seed=seed)
 
 
 def _check_parameters(claim: str, predicted: bool, features: object, n_seeds: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
+from ganaug._runtime.progress import Progressing, progress_of
 from ganaug.errors import DataError
 from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
@@ -24,6 +25,8 @@ from ganaug.reports.diversity_rows import (
 from ganaug.reports.diversity_summary import summarize_diversity
 from ganaug.reports.report import Report
 
+MAX_IMAGES, MAX_OF_CLASS, MIN_OF_CLASS = 10_000, 1000, 100  # that are compared, in all and of a class
+
 
 @library_defaults()
 def diversity_report(
@@ -33,9 +36,10 @@ def diversity_report(
     holdout: LabeledImages | None = None,
     unseen: LabeledImages | None = None,
     features: str | Extractor | nn.Module = "auto",
-    max_images_per_class: int = 1000,
+    max_images_per_class: int | None = None,
     random_state: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progressing | None = None,
+    verbose: int = 0,
     pictures: bool = True,
 ) -> Report:
     """Compare synthetic with real images, by class and over all classes.
@@ -58,12 +62,15 @@ def diversity_report(
     features : str, callable or Module
         "auto" (EfficientNet-lite0), another name in `metrics.features.FEATURES`, a function that maps uint8
         (N, C, H, W) to (N, D), or a module that takes floats in [0, 1].
-    max_images_per_class : int
-        Maximum number of images of a class to compare, real and synthetic each; more are sampled.
+    max_images_per_class : int, optional
+        Maximum number of images of a class to compare, real and synthetic each; more are sampled. None: 1,000, or with
+        more than 10 classes so many that 10,000 are compared in all, but at least 100. A report says what it used.
     random_state : int
         Seed.
     progress : callable, optional
         Called with (current step, steps done, steps in total).
+    verbose : int, default=0
+        1: show progress on stderr or in the notebook.
     pictures : bool
         Whether to draw figures, which takes some seconds.
 
@@ -97,31 +104,30 @@ def diversity_report(
     >>> sorted(row.metric for row in report.rows if row.state == "fail")
     ['coverage', 'missing modes', 'near-copies', 'repeats']
     """
-    report_progress = progress or (lambda step, done, total: None)  # noqa: ARG005
     real, synthetic, holdout, unseen = _check_sets(real, synthetic, holdout, unseen)
     reference = real if holdout is None else holdout
+    max_images_per_class = max_images_per_class or _default_maximum(len(real.classes))
     real_sample = draw_images(reference, max_images_per_class, random_state, "real")
     synthetic_sample = draw_images(synthetic, max_images_per_class, random_state, "synthetic")
     features_name, extract = get_extractor(features)
-    n_steps = len(real.classes) + 3
-    report_progress("features of the real images", 0, n_steps)
-    real_features = extract(real_sample.images)
-    report_progress("features of the synthetic images", 1, n_steps)
-    both_features = real_features, extract(synthetic_sample.images)
-    membership = None
-    if holdout is not None or unseen is not None:
-        membership = _draw_membership(real, real_sample, unseen, max_images_per_class, random_state)
-    pairs = PairSource(
-        real,
-        real_sample,
-        synthetic_sample,
-        both_features,
-        membership,
-        max_images_per_class,
-        FALSE_ALARM_RATE,
-        random_state,
-    ).pairs()
-    results = _measure(pairs, lambda subject, done: report_progress(subject, 2 + done, n_steps))
+    with progress_of(progress, verbose, "report") as report_progress:
+        n_steps = len(real.classes) + 3
+        report_progress("features of the real images", 0, n_steps)
+        real_features = extract(real_sample.images)
+        report_progress("features of the synthetic images", 1, n_steps)
+        both_features = real_features, extract(synthetic_sample.images)
+        membership = _draw_membership(real, holdout, real_sample, unseen, max_images_per_class, random_state)
+        pairs = PairSource(
+            real,
+            real_sample,
+            synthetic_sample,
+            both_features,
+            membership,
+            max_images_per_class,
+            FALSE_ALARM_RATE,
+            random_state,
+        ).pairs()
+        results = _measure(pairs, lambda subject, done: report_progress(subject, 2 + done, n_steps))
     rows = measure_rows(pairs, results) + absent_class_rows(real_sample, synthetic_sample) + duplicate_rows(real)
     rows += frechet_rows(both_features, (real_sample.labels, synthetic_sample.labels), features_name, random_state)
     facts = {
@@ -143,6 +149,11 @@ def diversity_report(
     )
 
 
+def _default_maximum(n_classes: int) -> int:
+    """How many images of a class are compared, so that a report on many classes does not take hours."""
+    return min(MAX_OF_CLASS, max(MIN_OF_CLASS, MAX_IMAGES // n_classes))
+
+
 def _check_sets(
     real: LabeledImages, synthetic: LabeledImages, holdout: LabeledImages | None, unseen: LabeledImages | None
 ) -> tuple[LabeledImages, LabeledImages, LabeledImages | None, LabeledImages | None]:
@@ -156,10 +167,17 @@ def _check_sets(
 
 
 def _draw_membership(
-    real: LabeledImages, held_out: LabeledImages, unseen: LabeledImages | None, max_images_per_class: int, seed: int
-) -> tuple[LabeledImages, LabeledImages]:
-    """Images that the generator was trained on, and others: `unseen`, or else the held-out ones."""
-    others = held_out if unseen is None else draw_images(unseen, max_images_per_class, seed, "unseen")
+    real: LabeledImages,
+    holdout: LabeledImages | None,
+    held_out_sample: LabeledImages,
+    unseen: LabeledImages | None,
+    max_images_per_class: int,
+    seed: int,
+) -> tuple[LabeledImages, LabeledImages] | None:
+    """Images that the generator was trained on, and others: `unseen`, or else held-out ones; None without either."""
+    if holdout is None and unseen is None:
+        return None
+    others = held_out_sample if unseen is None else draw_images(unseen, max_images_per_class, seed, "unseen")
     return draw_images(real, max_images_per_class, seed, "members"), others
 
 

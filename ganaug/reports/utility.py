@@ -9,6 +9,7 @@ import torch
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.parallel import check_n_jobs, keep_workers
+from ganaug._runtime.progress import progress_of
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -46,6 +47,7 @@ def utility_report(
     resamples: int = 1000,
     random_state: int = 0,
     progress: Progress | None = None,
+    verbose: int = 0,
 ) -> Report:
     """Compare classifiers trained with synthetic images to classifiers trained without, on real test images.
 
@@ -93,6 +95,8 @@ def utility_report(
         First seed.
     progress : callable, optional
         Called with (current step, trainings done, trainings in total).
+    verbose : int, default=0
+        1: show progress on stderr or in the notebook.
 
     Returns
     -------
@@ -136,24 +140,24 @@ def utility_report(
     test = None if test is None else _real_images(match_classes(test, real, "test"), None, notes, "test")[0]
     test, test_groups, splits, place = _split(real, test, groups, group_ids, n_folds, random_state, notes)
     _check_rare_classes(real, test or real, objective)
-    trial = Trial(
-        real,
-        source,
-        trainer,
-        test=test,
-        folds=splits,
-        groups=test_groups,
-        shares=shares,
-        seeds=range(random_state, random_state + n_seeds),
-        objective=objective,
-        margin=margin,
-        time_budget=time_budget,
-        n_jobs=n_jobs,
-        progress=progress or (lambda step, done, total: None),  # noqa: ARG005
-        notes=notes,
-    )
-    trial.check_leaks()
-    with keep_workers(n_jobs):
+    with progress_of(progress, verbose, "evaluate") as show, keep_workers(n_jobs):
+        trial = Trial(
+            real,
+            source,
+            trainer,
+            test=test,
+            folds=splits,
+            groups=test_groups,
+            shares=shares,
+            seeds=range(random_state, random_state + n_seeds),
+            objective=objective,
+            margin=margin,
+            time_budget=time_budget,
+            n_jobs=n_jobs,
+            progress=show,
+            notes=notes,
+        )
+        trial.check_leaks()
         predictions = trial.run(place)
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
     return report_on(comparison, real, test or real, _describe(trial, predictions), notes, classifier=trainer)

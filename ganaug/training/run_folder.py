@@ -21,6 +21,7 @@ from ganaug.io.output import name_os_errors
 FORMAT = 5
 CONFIG, SUMMARY = "config.json", "summary.json"
 INTERRUPTED = "interrupted"  # why a run ended that a signal stopped
+COMMAND = "command.json"  # options of the command that started the run
 EVALUATION = "evaluation"  # subfolder of what was measured before the run of an augmentation
 # A resumed run may differ in these parameters, nested or not; the seed is compared by `stored_seed`.
 MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling_strategy", "random_state", "verbose"})
@@ -35,7 +36,7 @@ def is_unstarted(folder: Path) -> bool:
     if not os.path.isdir(folder):  # noqa: PTH112  # Path's own method raises for long names
         return True
     names = [path.name for path in folder.iterdir() if not is_temporary_file(path)]
-    return all(name in (LOCK_FILE, EVALUATION) or FIT_FOLDER.fullmatch(name) for name in names)
+    return all(name in (LOCK_FILE, EVALUATION, COMMAND) or FIT_FOLDER.fullmatch(name) for name in names)
 
 
 def check_unused(folder: Path) -> None:

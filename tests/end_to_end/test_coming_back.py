@@ -1,5 +1,6 @@
 """Repeating, resuming and undoing `augment` and `fit`: each message names what to type next, and it works."""
 
+import json
 import os
 import shlex
 import signal
@@ -78,3 +79,44 @@ def test_durations(text, seconds, capsys):
     assert Duration().convert(text, None, None) == seconds
     # a bare number could be meant as minutes
     assert ("90 seconds." in capsys.readouterr().err) == (text == "90")
+
+
+def test_resume_needs_the_run_folder_only(data, tmp_path, monkeypatch):
+    log, run = tmp_path / "log", tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    process = start_command("fit", "data", "--run", "run", "--time-budget", "30s", *QUICK, log=log)
+    while not list(run.glob("checkpoints/*")) and process.is_alive():
+        process.join(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    started = json.loads((run / "config.json").read_text())["params"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # relative paths of the first command are those of its folder
+    done = in_this_process("fit", "--run", run, "--resume", "--time-budget", "1s")
+    assert done.exit_code == 0, done.stderr
+    assert "Options that are not given are those of the run." in done.stderr
+    model = json.loads((run / "model" / "model.json").read_text())
+    assert model["params"]["time_budget"] == 1
+    assert {name: model["params"][name] for name in ("batch_size", "image_size")} == {
+        name: started[name] for name in ("batch_size", "image_size")
+    }
+
+
+def test_augment_resumes_with_its_strategy_and_out_folder(data, tmp_path):
+    out, run = tmp_path / "out", tmp_path / "elsewhere.run"
+    command = ["augment", data, out, *FILL, "--run", run, "--steps", "4", *QUICK]
+    first = in_this_process(*command)
+    assert first.exit_code == 0, first.stderr
+    counts = first.stdout
+    assert in_this_process("augment", data, out, "--undo").exit_code == 0
+    again = in_this_process("augment", "--run", run, "--resume")
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == counts
+
+
+def test_options_of_another_verb_are_not_used(data, tmp_path):
+    run = tmp_path / "run"
+    assert in_this_process("fit", data, "--run", run, "--steps", "2", *QUICK).exit_code == 0
+    result = in_this_process("augment", "--run", run, "--resume")
+    assert result.exit_code == 2
+    assert "DATA" in result.stderr

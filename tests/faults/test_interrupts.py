@@ -12,7 +12,7 @@ import pytest
 
 from ganaug import read_folder
 from ganaug._runtime.storage import is_temporary_file, read_json, read_tree
-from ganaug.cli.console import StopSignals
+from ganaug.cli.resuming import StopSignals
 from ganaug.errors import TrainingError
 from tests.end_to_end.test_cli import QUICK, UNJUDGED, folder_of, model_hash, wait_for
 from tests.faults.test_kills import steps_done
