@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
-from ganaug._runtime.progress import count_shown, events_shown, logger, steps_shown
+from ganaug._runtime.progress import count_shown, events_shown, logger, minutes, steps_shown
 from ganaug._runtime.storage import write_bytes
 from ganaug._runtime.terminal import printable
 from ganaug._runtime.user_paths import expand_user
@@ -29,6 +29,8 @@ from ganaug.augmentation.methods import (
 )
 from ganaug.augmentation.result import AugmentedFolder, counts_table
 from ganaug.augmentation.selection import (
+    CLASSIFIER_SHARE,
+    GENERATOR_SHARE,
     Request,
     Selection,
     default_selection,
@@ -38,11 +40,13 @@ from ganaug.augmentation.selection import (
 from ganaug.augmentation.target_folder import TargetFolder
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import OutputError
+from ganaug.estimators.smallest_budget import too_short_message
 from ganaug.images import LabeledImages
 from ganaug.io.folder import check_not_augmented, check_output, read_and_inspect
 from ganaug.io.names import escape_cell
 from ganaug.io.preflight import FolderInspection
 from ganaug.io.resizing import SizeLike
+from ganaug.metrics.features import measure_feature_seconds
 from ganaug.reports.diversity import diversity_report
 from ganaug.reports.report import Report
 from ganaug.sampling.composition import Additions, split_additions
@@ -50,7 +54,9 @@ from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
 from ganaug.training.run_folder import EVALUATION, check_unused, is_unstarted
 
-MAX_REPORT_IMAGES_PER_CLASS = 100
+MIN_REPORT_IMAGES_PER_CLASS, MAX_REPORT_IMAGES_PER_CLASS = 30, 100
+PROBES = 32  # images from which the time of a report is estimated
+FEATURES_SHARE = 0.6  # of the time of a report that features take
 ORIGINALS = ("copy", "resize")
 DEFAULT_TIME_BUDGET = 900.0  # seconds
 SEED = "seed.txt"
@@ -225,6 +231,7 @@ def augment_folder(
         folder.check_writable(request)
         seed = _seed(first.random_state, run_dir / EVALUATION, resume=resume)
         run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began)
+        run.check_time_budget(images, request, evaluate=evaluate)
         selection = run.select(images, request, seed, evaluate=evaluate)
         targets = request.targets(groups.counts, selection.balance)
         without = set(selection.unrecognized)
@@ -244,7 +251,7 @@ def augment_folder(
         additions = folder.written_additions(additions, copies)
         diversity = None
         if report and sampler is not None and len(synthetic):
-            diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity)
+            diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity, run.seconds_left())
     return AugmentedFolder(
         out=data if out is None else out,
         run_dir=run_dir if run_dir.exists() else None,
@@ -351,6 +358,36 @@ class _Run:
     callbacks: tuple[Callback, ...]
     began: float
 
+    @property
+    def time_budget(self) -> float | None:
+        """Seconds for everything; None: no limit."""
+        budgets = [sampler.time_budget for sampler in self.samplers.values()]
+        return None if any(budget is None for budget in budgets) else sum(map(float, filter(None, budgets)))
+
+    def seconds_left(self) -> float | None:
+        """Seconds of the time budget that are left; None: no limit."""
+        return None if self.time_budget is None else self.time_budget - (time.monotonic() - self.began)
+
+    def check_time_budget(self, images: LabeledImages, request: Request, *, evaluate: bool) -> None:
+        """Say how the time budget is divided. Raises ValueError if the part of the generator would be too small."""
+        budget = self.time_budget
+        if budget is None or request.share == 0 or self.resume:
+            return
+        smallest = max(sampler.smallest_time_budget(images) for sampler in self.samplers.values())
+        smallest *= len(self.samplers) / MIN_GENERATOR_SHARE
+        if budget < smallest:
+            raise ValueError(too_short_message(budget, smallest))
+        measuring = 0.0
+        if evaluate and request.is_open:
+            measuring = CLASSIFIER_SHARE + (GENERATOR_SHARE if request.share is None else 0.0)
+        parts = {
+            "measuring on your images (at most)": measuring,
+            "training the generator": 1 - FINISHING_SHARE - measuring,
+            "samples, files and report": FINISHING_SHARE,
+        }
+        texts = [f"{minutes(share * budget)} for {name}" for name, share in parts.items() if share]
+        logger.info("Time budget %s: %s.", minutes(budget), ", ".join(texts))
+
     def select(self, images: LabeledImages, request: Request, seed: int, *, evaluate: bool) -> Selection:
         """Choose the composition of the folder, by measuring where something is open and may be measured."""
         if request.is_open and not evaluate:
@@ -402,14 +439,27 @@ class _Run:
 
 
 def _write_diversity_report(
-    images: LabeledImages, synthetic: LabeledImages, sampler: Sampler, run_dir: Path, verbosity: int
+    images: LabeledImages,
+    synthetic: LabeledImages,
+    sampler: Sampler,
+    run_dir: Path,
+    verbosity: int,
+    seconds: float | None,
 ) -> Report:
-    """Compute the diversity report, write it into the run folder, and return it."""
+    """Compute the diversity report in about `seconds`, write it into the run folder, and return it."""
     # seed and fraction determine the split, so this is the split of the fit
     train, validation = split_validation(images, sampler.validation_fraction, seed=sampler.model_.seed)
     with steps_shown(verbosity, "report") as progress:
-        report = diversity_report(
-            train, synthetic, unseen=validation, max_images_per_class=MAX_REPORT_IMAGES_PER_CLASS, progress=progress
-        )
+        progress("measuring how long it takes", 0, len(train.classes) + 3)
+        n_images = _affordable_images(train, seconds)
+        report = diversity_report(train, synthetic, unseen=validation, max_images_per_class=n_images, progress=progress)
     report.write(run_dir / "report.html", run_dir / "report.json")
     return report
+
+
+def _affordable_images(images: LabeledImages, seconds: float | None) -> int:
+    """Return how many images of each class, real and synthetic each, a report can compare in the time."""
+    if seconds is None:
+        return MAX_REPORT_IMAGES_PER_CLASS
+    n_images = int(FEATURES_SHARE * seconds / (2 * len(images.classes) * measure_feature_seconds(PROBES)))
+    return min(MAX_REPORT_IMAGES_PER_CLASS, max(MIN_REPORT_IMAGES_PER_CLASS, n_images))

@@ -276,6 +276,10 @@ def _affordable_seeds(measurement: Measurement, request: Request, sampler: Sampl
     """Return how many seeds of every candidate fit into the time budget: MAX_SEEDS, one or none."""
     if sampler.time_budget is None:
         return MAX_SEEDS
+    if request.share is None:
+        train = measurement.images.take(measurement.folds[0].train)
+        if GENERATOR_SHARE * sampler.time_budget / len(measurement.folds) < sampler.smallest_time_budget(train):
+            return 0
     n_trainings = len(_candidates(request)) + len(SHARES) * (request.share is None)
     n_cores = min(torch.get_num_threads(), len(measurement.folds))
     seconds = n_trainings * len(measurement.folds) * measurement.seconds_per_training() / n_cores

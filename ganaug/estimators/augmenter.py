@@ -30,6 +30,7 @@ from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler
 from ganaug.estimators.sampler_data import SamplerData, check_trainable
+from ganaug.estimators.smallest_budget import check_time_budget, smallest_time_budget
 from ganaug.estimators.starting_weights import StartingWeights
 from ganaug.estimators.unlabeled import collect_unlabeled, describe_files, read_unlabeled
 from ganaug.images import LabeledImages, image_hashes
@@ -409,6 +410,12 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         columns = split_names(self.condition_on, "condition_on")
         return Cells.of(images, columns) if columns else None
 
+    def smallest_time_budget(self, images: LabeledImages) -> float:
+        """Return the smallest `time_budget`, in seconds, in which a fit to `images` makes sense; 0 if any does."""
+        if "label" not in filter_names(self.filters) and not self._recipe.guidance:
+            return 0.0
+        return smallest_time_budget(images, resolve_device(self.device), self.cells_of(images))
+
     def _latent(self, std: float | None, truncation: float | None) -> Latent:
         recipe = self._recipe
         return Latent(
@@ -433,6 +440,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     def _set_up(
         self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
     ) -> GeneratorSetup:
+        if self.time_budget is not None and not stored_recipe:
+            check_time_budget(self.time_budget, self.smallest_time_budget(data.images))
         train, validation = split_validation(data.groups, self.validation_fraction, seed=seed)
         start = self._load_start()
         plan = self._plan(train, validation, device, start, stored_recipe)

@@ -329,6 +329,10 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         """Return hashes (N,) of images that a fit to `images` uses besides them; None if there are none."""
         return None
 
+    def smallest_time_budget(self, images: LabeledImages) -> float:  # noqa: ARG002  # as above
+        """Return the smallest `time_budget`, in seconds, in which a fit to `images` makes sense; 0 if any does."""
+        return 0.0
+
     def cells_of(self, images: LabeledImages) -> Cells | None:  # noqa: ARG002  # not every over-sampler has cells
         """Return the cells that a model of these images is conditioned on; None if it knows classes only."""
         return None

@@ -141,8 +141,10 @@ class Trial:
         Raises
         ------
         DataError
-            If an augmenter's samples repeat test images, or no training method can be applied.
+            If the source was trained on test images (`check_leaks`), an augmenter's samples repeat test images, or no
+            training method can be applied.
         """
+        self.check_leaks()
         methods, left_out = vary_baselines(self.real, derive(self.seeds[0], "baseline"))
         rounds = self._rounds = Rounds(
             self.n_splits, self.seeds, self._train, self._rank, Clock(self.time_budget), self._note

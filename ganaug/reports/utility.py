@@ -130,7 +130,6 @@ def utility_report(
     >>> report.verdict, report.facts["share"]
     ('helps', 0.5)
     """
-    shares = checked_shares(shares)
     _check_options(n_seeds, n_folds, n_jobs, objective, margin)
     trainer = resolve_classifier(classifier)
     notes: list[str] = []
@@ -148,7 +147,7 @@ def utility_report(
             test=test,
             folds=splits,
             groups=test_groups,
-            shares=shares,
+            shares=checked_shares(shares),
             seeds=range(random_state, random_state + n_seeds),
             objective=objective,
             margin=margin,
@@ -157,7 +156,6 @@ def utility_report(
             progress=show,
             notes=notes,
         )
-        trial.check_leaks()
         predictions = trial.run(place)
     comparison = Comparison(predictions, resamples=resamples, seed=random_state, objective=objective, margin=margin)
     return report_on(comparison, real, test or real, _describe(trial, predictions), notes, classifier=trainer)

@@ -3,6 +3,8 @@
 It filters samples, and it can guide the generator during training.
 """
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +24,7 @@ from ganaug.training.batches import BalancedBatches
 WIDTH = 16
 BATCH_SIZE = 64
 MIN_STEPS, MAX_STEPS = 30, 1000
+WARM_UP_STEPS, TIMED_STEPS = 2, 6
 THRESHOLD_QUANTILE = 0.05
 MAX_RECALL_IMAGES = 2000  # training images from which recall is measured if there are no held-out ones
 
@@ -177,7 +180,7 @@ def train_auxiliary_classifier(
     Classes are drawn equally often, images are shifted randomly, and labels are smoothed. Training takes
     22 * sqrt(number of training images) batches of 64 images, between 30 and 1,000: seconds on a laptop.
     """
-    net = _train_network(train, seed=seed, device=device, design=design)
+    net = _train_network(train, _count_steps(train), seed=seed, device=device, design=design)
     classifier = AuxiliaryClassifier(
         net.eval().requires_grad_(False), torch.zeros(len(train.classes), dtype=torch.float32)
     )
@@ -190,9 +193,24 @@ def train_auxiliary_classifier(
     return replace(classifier, recall=_mean_recall(classifier, validation))
 
 
-def _train_network(train: LabeledImages, *, seed: int, device: torch.device, design: Tensor | None) -> Classifier:
+def estimate_training_seconds(train: LabeledImages, device: torch.device, design: Tensor | None = None) -> float:
+    """Estimate how long `train_auxiliary_classifier` takes, from a few steps."""
+    seconds = []
+    for n_steps in (WARM_UP_STEPS, WARM_UP_STEPS + TIMED_STEPS):
+        began = time.perf_counter()
+        _train_network(train, n_steps, seed=0, device=device, design=design)
+        seconds.append(time.perf_counter() - began)
+    return max(0.0, seconds[1] - seconds[0]) / TIMED_STEPS * _count_steps(train)
+
+
+def _count_steps(train: LabeledImages) -> int:
+    return min(MAX_STEPS, max(MIN_STEPS, round(22 * math.sqrt(len(train)))))
+
+
+def _train_network(
+    train: LabeledImages, n_steps: int, *, seed: int, device: torch.device, design: Tensor | None
+) -> Classifier:
     """Train the network of the auxiliary classifier."""
-    n_steps = min(MAX_STEPS, max(MIN_STEPS, round(22 * len(train) ** 0.5)))
     net = build_network(train.shape, len(train.classes), seed)
     if design is not None:
         for name in ("weight", "bias"):

@@ -46,6 +46,9 @@ class PoolSampler(BaseEstimator):
     def other_training_images(self, images):
         return None
 
+    def smallest_time_budget(self, images):
+        return 0.0
+
     def sample(self, counts, *, random_state=None):
         draws = torch.Generator().manual_seed(random_state or 0)
         rows = [

@@ -1,0 +1,46 @@
+"""The smallest time budget in which a generator can be trained: preparations must leave half of it."""
+
+import torch
+
+from ganaug.datasets.cells import Cells, group_images
+from ganaug.images import LabeledImages
+from ganaug.training.auxiliary_classifier import estimate_training_seconds
+
+LEFT_FOR_TRAINING = 0.5  # of the budget
+TOLERANCE = 0.7  # of an estimate: a fit is refused only if it would leave much less for training
+
+
+def smallest_time_budget(images: LabeledImages, device: torch.device, cells: Cells | None = None) -> float:
+    """Return seconds of which the auxiliary classifier takes half, measured by a few of its training steps.
+
+    Parameters
+    ----------
+    images : LabeledImages
+        Training images.
+    device : torch.device
+    cells : Cells, optional
+        Those that the classifier tells apart in place of classes.
+    """
+    design = None if cells is None else cells.design()
+    return estimate_training_seconds(group_images(images, cells), device, design) / (1 - LEFT_FOR_TRAINING)
+
+
+def check_time_budget(budget: float, smallest: float) -> None:
+    """Raise ValueError if a fit would leave much less of a time budget for training than planned."""
+    if budget < TOLERANCE * smallest:
+        raise ValueError(too_short_message(budget, smallest))
+
+
+def too_short_message(budget: float, smallest: float) -> str:
+    """Return the message of the error for a time budget that is too small."""
+    return (
+        f"a time budget of {budget:g} s is too short: the small classifier that checks samples takes a large part of "
+        f"it on these images. The smallest that works on this machine is about {_rounded_up(smallest)} s; "
+        "filters='copies' (--param filters=copies) needs no classifier."
+    )
+
+
+def _rounded_up(seconds: float) -> int:
+    """Round up to a number that is easy to type."""
+    step = 5 if seconds < 60 else 30
+    return int(-(-seconds // step) * step)
