@@ -104,6 +104,8 @@ class StoredRows:
         return StoredRows(self.path, self.file_shape, self.all_hashes, offset=self.offset, rows=rows)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # of copy and pickle, which ask an object that has no attributes yet
+            raise AttributeError(name)
         raise AttributeError(
             f"{self.path}: these images are read from a file by index; .{name} needs them in memory: index them first, "
             "for example [:n]."

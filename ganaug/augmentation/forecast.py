@@ -10,9 +10,10 @@ import pandas as pd
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.progress import events_shown
 from ganaug.augmentation.result import counts_table
-from ganaug.augmentation.selection import default_selection, make_request
+from ganaug.augmentation.selection import MIN_GENERATOR_SHARE, default_selection, make_request
 from ganaug.estimators.augmenter import GANAugmenter
 from ganaug.estimators.plan import Plan
+from ganaug.estimators.smallest_budget import check_time_budget
 from ganaug.io.folder import read_and_inspect
 from ganaug.io.resizing import SizeLike
 from ganaug.io.table import check_labels
@@ -50,7 +51,7 @@ class Forecast:
     >>> counts = counts_table({"cat": 50, "dog": 20}, Additions({"dog": 20}, {"dog": 10}))
     >>> print(Forecast(counts, None, 120.0, 1.5, 1000, 500.0, None))
     Expected: 2.0 min of training (1,000 steps, 500 images/s), 1.5 s for 10 synthetic images, ... of memory.
-    Filters and redraws come on top. Nothing was written.
+    Measuring, filters and the report come on top; within a time budget they shorten the training. Nothing was written.
     """
 
     counts: pd.DataFrame
@@ -67,7 +68,8 @@ class Forecast:
         return (
             f"Expected: {self.training_seconds / 60:.1f} min of training ({self.n_steps:,} steps, "
             f"{self.images_per_second:,.0f} images/s), {self.sampling_seconds:.1f} s for {n_synthetic:,} synthetic "
-            f"images, {memory} memory. Filters and redraws come on top. Nothing was written."
+            f"images, {memory} memory. Measuring, filters and the report come on top; within a time budget they "
+            "shorten the training. Nothing was written."
         )
 
 
@@ -130,6 +132,8 @@ def forecast_augmentation(
     groups = request.groups(images)
     additions = split_additions(groups.counts, request.targets(groups.counts, selection.balance), selection.share)
     plan = augmenter.plan(images)
+    if augmenter.time_budget is not None and additions.synthetic:
+        check_time_budget(augmenter.time_budget, augmenter.smallest_time_budget(images) / MIN_GENERATOR_SHARE)
     trial = GANAugmenter(**augmenter.get_params(deep=False))
     # no filters, because they would train a classifier first
     trial.set_params(n_steps=TRIAL_STEPS, time_budget=None, run_dir=None, filters=None, verbose=0)

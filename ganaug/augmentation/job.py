@@ -31,6 +31,7 @@ from ganaug.augmentation.result import AugmentedFolder, counts_table
 from ganaug.augmentation.selection import (
     CLASSIFIER_SHARE,
     GENERATOR_SHARE,
+    MIN_GENERATOR_SHARE,
     Request,
     Selection,
     default_selection,
@@ -40,7 +41,7 @@ from ganaug.augmentation.selection import (
 from ganaug.augmentation.target_folder import TargetFolder
 from ganaug.datasets.holdout import split_validation
 from ganaug.errors import OutputError
-from ganaug.estimators.smallest_budget import too_short_message
+from ganaug.estimators.smallest_budget import check_time_budget
 from ganaug.images import LabeledImages
 from ganaug.io.folder import check_not_augmented, check_output, read_and_inspect
 from ganaug.io.names import escape_cell
@@ -60,7 +61,6 @@ FEATURES_SHARE = 0.6  # of the time of a report that features take
 ORIGINALS = ("copy", "resize")
 DEFAULT_TIME_BUDGET = 900.0  # seconds
 SEED = "seed.txt"
-MIN_GENERATOR_SHARE = 0.5  # of the time budget, that a measurement leaves for the generator
 FINISHING_SHARE = 0.08  # of the time budget, for drawing and filtering samples, writing, and the report
 
 
@@ -148,7 +148,8 @@ def augment_folder(
     resume : bool, default=False
         Continue the run in `run_dir`.
     report : bool, default=True
-        Write a diversity report, on at most 100 real and 100 synthetic images of each class, into the run folder.
+        Write a diversity report, on at most 100 real and 100 synthetic images of each class (30 where the rest of the
+        time budget is short), into the run folder.
     sign : callable, optional
         Signs the bytes of a synthetic PNG file, see `ganaug.io.signing.Signer`.
     device : str, default="auto"
@@ -173,6 +174,8 @@ def augment_folder(
         If the run folder is in use, damaged, or does not match the data or parameters.
     RunInterruptedError
         If a callback interrupted training; `resume=True` continues it.
+    ValueError
+        If a parameter is invalid, or the time budget is too short.
 
     See Also
     --------
@@ -230,8 +233,11 @@ def augment_folder(
         folder = TargetFolder(inspection, groups, out, is_resized=originals == "resize" and out is not None)
         folder.check_writable(request)
         seed = _seed(first.random_state, run_dir / EVALUATION, resume=resume)
-        run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began)
+        budgets = [sampler.time_budget for sampler in samplers.values() if sampler.time_budget is not None]
+        budget = sum(budgets) if len(budgets) == len(samplers) else None
+        run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began, budget)
         run.check_time_budget(images, request, evaluate=evaluate)
+        first.other_training_images(images)  # reads them, so that an unusable one is an error before the long work
         selection = run.select(images, request, seed, evaluate=evaluate)
         targets = request.targets(groups.counts, selection.balance)
         without = set(selection.unrecognized)
@@ -349,6 +355,8 @@ class _Run:
         For fits.
     began : float
         Time of the monotonic clock when the time budget began.
+    time_budget : float or None
+        Seconds for everything; None: no limit.
     """
 
     samplers: dict[str, Sampler]
@@ -357,12 +365,7 @@ class _Run:
     verbosity: int
     callbacks: tuple[Callback, ...]
     began: float
-
-    @property
-    def time_budget(self) -> float | None:
-        """Seconds for everything; None: no limit."""
-        budgets = [sampler.time_budget for sampler in self.samplers.values()]
-        return None if any(budget is None for budget in budgets) else sum(map(float, filter(None, budgets)))
+    time_budget: float | None
 
     def seconds_left(self) -> float | None:
         """Seconds of the time budget that are left; None: no limit."""
@@ -370,23 +373,22 @@ class _Run:
 
     def check_time_budget(self, images: LabeledImages, request: Request, *, evaluate: bool) -> None:
         """Say how the time budget is divided. Raises ValueError if the part of the generator would be too small."""
-        budget = self.time_budget
-        if budget is None or request.share == 0 or self.resume:
+        budget, counts = self.time_budget, request.groups(images).counts
+        is_full = len(request.balances) == 1 and request.targets(counts, request.balances[0]) == counts
+        if budget is None or request.share == 0 or is_full or self.resume:
             return
         smallest = max(sampler.smallest_time_budget(images) for sampler in self.samplers.values())
-        smallest *= len(self.samplers) / MIN_GENERATOR_SHARE
-        if budget < smallest:
-            raise ValueError(too_short_message(budget, smallest))
+        check_time_budget(budget, smallest * len(self.samplers) / MIN_GENERATOR_SHARE)
         measuring = 0.0
         if evaluate and request.is_open:
             measuring = CLASSIFIER_SHARE + (GENERATOR_SHARE if request.share is None else 0.0)
         parts = {
-            "measuring on your images (at most)": measuring,
+            "measuring (at most)": measuring,
             "training the generator": 1 - FINISHING_SHARE - measuring,
             "samples, files and report": FINISHING_SHARE,
         }
         texts = [f"{minutes(share * budget)} for {name}" for name, share in parts.items() if share]
-        logger.info("Time budget %s: %s.", minutes(budget), ", ".join(texts))
+        logger.info("Time budget %s min: %s.", minutes(budget), ", ".join(texts))
 
     def select(self, images: LabeledImages, request: Request, seed: int, *, evaluate: bool) -> Selection:
         """Choose the composition of the folder, by measuring where something is open and may be measured."""

@@ -58,6 +58,7 @@ def fit_sampler(
         If a callback interrupted the fit, which can be resumed.
     """
     fitted: Sampler = clone(sampler).set_params(run_dir=run_dir)
+    fitted._checks_time_budget = False  # noqa: SLF001  # augment_folder has checked the whole budget
     steps = finished_steps(run_dir) if resume and "n_steps" in fitted.get_params() else None
     if steps and (fitted.n_steps is None or fitted.n_steps <= steps):
         logger.info("The generator in %s is finished (%s steps), and is used as it is.", run_dir, f"{steps:,}")

@@ -42,6 +42,7 @@ N_FOLDS, MAX_SEEDS = 2, 3
 MAX_MEASURED, MIN_MEASURED = 20_000, 50  # images in total; images of a class that has so many
 MAX_FOLDER_IMAGES = 20_000  # of "double"; "full" may also have twice as many as there are real images
 CLASSIFIER_SHARE, GENERATOR_SHARE = 0.2, 0.2  # of the time budget, for all trainings of classifiers and all folds
+MIN_GENERATOR_SHARE = 0.5  # of the time budget, that a measurement leaves for the generator
 FILE, QUESTION = "selection.json", "chosen_for"
 MIN_GAIN = 0.02  # of balanced accuracy, from which another balance is used: several are tried, in few trainings
 AS_IS = Candidate("as-is", is_altered=True)
@@ -244,7 +245,7 @@ def select_composition(
         measurement = Measurement(measured, folds, groups, request.growth, seed, progress)
         n_seeds = _affordable_seeds(measurement, request, sampler)
         if not n_seeds:
-            return default_selection(request, "The time budget is too short to measure, and the default is used.")
+            return default_selection(request, _not_measured_message(request))
         _announce(request, sampler)
         chosen, sentences = _choose_base(measurement, request, n_seeds)
         if request.share is None:
@@ -257,6 +258,14 @@ def select_composition(
     selection = Selection(chosen.balance, chosen.is_altered, share, unrecognized, tuple(sentences), rows)
     write_json(folder / FILE, {**asdict(selection), QUESTION: question})
     return selection
+
+
+def _not_measured_message(request: Request) -> str:
+    share = DEFAULT_SHARE if request.share is None else request.share
+    return (
+        "Not measured on your images: the time budget is too short to measure. The default is used: a synthetic share "
+        f"of {100 * share:g} %. Pass a longer time budget, or a share of 0 for copies alone."
+    )
 
 
 def measured_balances(counts: Mapping[str, int]) -> tuple[str | None, ...]:
@@ -302,9 +311,12 @@ def _choose_base(measurement: Measurement, request: Request, n_seeds: int) -> tu
     other = candidates[0] if len(request.balances) == 1 else AS_IS
     if best == other:
         change = measurement.difference(best, default)
-        return best, [f"On your images, {best} is better than {default}: {_percent(measurement, best, change)}."]
+        return best, [
+            f"On your images, '{best}' is better than the default '{default}': {_percent(measurement, best, change)}."
+        ]
     change = measurement.difference(best, other)
-    return best, [f"On your images, {best} is used instead of {other}: {_percent(measurement, best, change)}."]
+    kept = "" if better else " No other composition is better by 2 points or more, so the default is kept."
+    return best, [f"'{best}' compared with '{other}' on your images: {_percent(measurement, best, change)}.{kept}"]
 
 
 def _choose_share(
@@ -326,8 +338,8 @@ def _choose_share(
             0.0,
             (),
             (
-                f"Classifiers of the real images recognize synthetic images of {len(names) - len(left_out)} of "
-                f"{len(names)} classes only: {copies} alone are used."
+                f"Classifiers that were trained on real images predict the right class for synthetic images of "
+                f"{len(names) - len(left_out)} of {len(names)} classes: {copies} alone are used. Train longer."
             ),
         )
     measurement.unlearned = [[*one, *other] for one, other in zip(unlearned, unrecognized, strict=True)]
@@ -337,10 +349,14 @@ def _choose_share(
     chosen = choose_share(changes)
     shown = chosen or max(changes, key=lambda share: changes[share].value)
     used = f"{100 * chosen:g} % is used" if chosen else f"{copies.capitalize()} alone are used"
-    without = f", without {', '.join(left_out)}, which are not recognized" if chosen and left_out else ""
+    without = (
+        f", without {', '.join(left_out)}, whose synthetic images classifiers take for other classes"
+        if chosen and left_out
+        else ""
+    )
     if chosen:
         losing = [name for name in measurement.find_losses(with_share[chosen], base) if name not in left_out]
-        without += f", without {', '.join(losing)}, which are recognized less often with them" if losing else ""
+        without += f", without {', '.join(losing)}, whose recall falls with them" if losing else ""
         left_out = (*left_out, *losing)
     once = " Each composition was trained once: a difference of a point or two can be chance." if n_seeds == 1 else ""
     return (
@@ -382,13 +398,13 @@ class _FoldFits:
 def _announce(request: Request, sampler: Sampler) -> None:
     """Say what is measured and how long it takes."""
     what = [
-        *(["how far to balance, and whether altered copies help"] if len(request.balances) > 1 else []),
-        *(["the share of synthetic images"] if request.share is None else []),
+        *(["target counts", "altered or plain copies"] if len(request.balances) > 1 else []),
+        *(["share of synthetic images"] if request.share is None else []),
     ]
     parts = CLASSIFIER_SHARE + (GENERATOR_SHARE if request.share is None else 0.0)
     budget = sampler.time_budget
-    limit = "" if budget is None else f", in about {minutes(parts * budget)} of the budget of {minutes(budget)}"
-    logger.info("Measuring on your images %s%s. --no-evaluate (evaluate=False) skips it.", " and ".join(what), limit)
+    limit = "" if budget is None else f" (about {minutes(parts * budget)} of {minutes(budget)} min)"
+    logger.info("Measuring on your images%s: %s. --no-evaluate (evaluate=False) skips it.", limit, ", ".join(what))
 
 
 def _rows(measurement: Measurement, base: Candidate) -> list[dict[str, Any]]:

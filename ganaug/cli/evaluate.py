@@ -45,7 +45,13 @@ GENERATORS = 1 / 3  # part of the time budget for generators
     help="conditional: GANAugmenter. cyclegan: images of a common class are translated.",
 )
 @click.option("--test", type=FOLDER, help="Real images that nothing was trained on.  [default: folds of DATA]")
-@click.option("--classifier", type=click.Choice(["cnn", "features", "resnet18"]), default="cnn", show_default=True)
+@click.option(
+    "--classifier",
+    type=click.Choice(["cnn", "features", "resnet18"]),
+    default="cnn",
+    show_default=True,
+    help="Classifier to test with: a small CNN, EfficientNet-lite0 features with logistic regression, or ResNet-18.",
+)
 @click.option("--shares", default="0.1,0.25,0.5", show_default=True, help="Synthetic shares to try.")
 @click.option(
     "--objective",
@@ -65,11 +71,17 @@ GENERATORS = 1 / 3  # part of the time budget for generators
     "--groups", help="Column of metadata.csv: groups that stay together.  [default: group_id if there is one]"
 )
 @click.option(
-    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Trainings of the best methods, per fold."
+    "--seeds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Random seeds with which the best methods are trained in each fold.",
 )
 @click.option("--folds", type=click.IntRange(2), default=3, show_default=True, help="Folds of DATA without --test.")
 @click.option(
-    "--n-jobs", type=int, help="Classifiers trained at once, -1: one for each core.  [default: the same, at most 8]"
+    "--n-jobs",
+    type=int,
+    help="Classifiers trained in parallel; -1: one for each core.  [default: one for each core, at most 8]",
 )
 @partial(fit_options, without=("resume",))
 def evaluate(
@@ -93,7 +105,7 @@ def evaluate(
     predictions are cached, so that a second evaluation of the same images is quick.
     """
     sources, map_texts = judging.pop("sources"), judging.pop("map_texts")
-    _check_sources(run, synthetic, method, test)
+    _check_sources(run, synthetic, method, test, options.unlabeled)
     if sources and (run is not None or synthetic is not None):
         raise click.UsageError("give one of --from, --run and --synthetic.")
     with exit_on_error(), warnings_to_stderr():
@@ -106,7 +118,7 @@ def evaluate(
         images, test_images, generated = _read_sets(data, test, synthetic, options)
         is_fitted = pretrained is not None or synthetic is not None or (run and test)
         n_fits = 0 if is_fitted else folds if test is None else 1
-        budget = _split_budget(sampler, options, run, n_fits)
+        budget = _split_budget(sampler, options, run, n_fits, images)
         source = _source(run, sampler, options, n_fits) if generated is None else generated
         with steps_of("evaluate") as progress:
             report = utility_report(
@@ -125,14 +137,21 @@ def evaluate(
     sys.exit(EXIT_STATUS[report.verdict])
 
 
-def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: int) -> float | None:
-    """Give generators their part of the time budget; return what remains for classifiers. None: no limit."""
+def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: int, images: Any) -> float | None:
+    """Give generators their part of the time budget; return what remains for classifiers. None: no limit.
+
+    Raises ValueError if the part of a generator would be too small for these images.
+    """
+    from ganaug.estimators.smallest_budget import check_time_budget
+
     budget = options.time_budget
     # a number of steps, a run or --param says how long a generator is trained
     if budget is None and run is None and not limits_training(sampler, options):
         budget = DEFAULT_BUDGET
     if budget is None or not n_fits:
         return budget
+    if options.time_budget is not None:
+        check_time_budget(budget, sampler.smallest_time_budget(images) * n_fits / GENERATORS)
     sampler.set_params(time_budget=GENERATORS * budget / n_fits)
     return (1 - GENERATORS) * budget
 
@@ -147,7 +166,9 @@ def _show_and_write(report: Any, out: Path, as_json: Path | None) -> None:
     print_message(f"Written to {out}{f' and {as_json}' if as_json else ''}.")
 
 
-def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: Path | None) -> None:
+def _check_sources(
+    run: Path | None, synthetic: Path | None, method: str, test: Path | None, unlabeled: Path | None
+) -> None:
     """Raise click.UsageError for options that contradict each other."""
     if run is not None and synthetic is not None:
         raise click.UsageError("give --run or --synthetic, not both.")
@@ -155,6 +176,8 @@ def _check_sources(run: Path | None, synthetic: Path | None, method: str, test: 
         raise click.UsageError(
             "--method selects a generator to fit: it does not go with --run or --synthetic, which already provide one."
         )
+    if unlabeled is not None and (synthetic is not None or run is not None):
+        raise click.UsageError("--unlabeled is for a generator that is fitted: leave --run and --synthetic out.")
     if synthetic is not None and test is None:
         raise click.UsageError(
             "--synthetic needs --test, real images that the generator was not trained on: DATA may be its training set."

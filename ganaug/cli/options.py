@@ -117,18 +117,10 @@ class FitOptions:
 OPTION_FIELDS = fields(FitOptions)
 
 
-def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
-    """Add the options of every verb that trains; they reach the function as one argument `options`.
-
-    Parameters
-    ----------
-    command : callable
-        Function of the verb.
-    without : tuple of str
-        Options that make no sense for the verb.
-    """
+def _training_options() -> list[Callable[[Any], Any]]:
+    """Return the options of every verb that trains."""
     # in the order of the help; of stacked decorators the last one applies first, hence `reversed` below
-    options = [
+    return [
         click.option(
             "--param",
             multiple=True,
@@ -142,7 +134,12 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
             type=click.IntRange(1),
             help="Total number of training steps.  [default: planned, unless there is a time budget]",
         ),
-        click.option("--time-budget", type=Duration(), help="End training after this time: 90s, 10m, 1.5h."),
+        click.option(
+            "--time-budget",
+            type=Duration(),
+            help="Time limit, such as 90s, 10m or 1.5h: of training in fit, of everything in augment, demo and "
+            "evaluate. Without --steps, augment has 15m, demo 5m and evaluate 20m.",
+        ),
         click.option(
             "--unlabeled",
             type=DATA,
@@ -158,6 +155,18 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
         follow_links_option,
     ]
 
+
+def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
+    """Add the options of every verb that trains; they reach the function as one argument `options`.
+
+    Parameters
+    ----------
+    command : callable
+        Function of the verb.
+    without : tuple of str
+        Options that make no sense for the verb.
+    """
+
     def with_fit_options(**arguments: Any) -> Any:
         values = {
             each.name: arguments.pop(each.name, False if each.type is bool else None) for each in fields(FitOptions)
@@ -169,10 +178,25 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     with_fit_options.__name__ = command.__name__
     wrapped: Any = with_fit_options
     wrapped.__click_params__ = getattr(command, "__click_params__", [])
-    for option in reversed(options):
+    for option in reversed(_training_options()):
         wrapped = option(wrapped)
     wrapped.__click_params__ = [param for param in wrapped.__click_params__ if param.name not in without]
     return wrapped  # type: ignore[no-any-return]
+
+
+def check_unlabeled(options: FitOptions, *written: Path) -> None:
+    """Raise click.UsageError where --unlabeled cannot be used as it is. written: folders that the command writes."""
+    folder = options.unlabeled
+    if folder is None:
+        return
+    inside = [path for path in written if path.resolve().is_relative_to(folder.resolve())]
+    if inside:
+        raise click.UsageError(f"{inside[0]} lies inside --unlabeled {folder}, whose images would be trained on.")
+    if isinstance(options.image_size, tuple) and len(options.image_size) == 3:
+        raise click.UsageError(
+            "--unlabeled stretches images to their size: write --image-size 64, not 64:crop or 64:pad; or crop the "
+            "files first."
+        )
 
 
 def signing_options(command: F) -> F:

@@ -16,6 +16,9 @@ from ganaug._runtime.user_paths import expand_user
 from ganaug.cli.console import RANK, REPEAT_WINDOW_SECONDS, WORLD_SIZE, print_message
 
 NOT_STORED = ("resume", "run")
+GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+ADDED = ("param", "map_texts")  # options whose values are added to those of the run
+PATHS = ("init_from", "unlabeled")  # parameters of estimators that are paths
 
 
 class ResumableCommand(click.Command):
@@ -29,7 +32,11 @@ class ResumableCommand(click.Command):
             if stored:
                 print_message("Options that are not given are those of the run.")
                 ctx.default_map = stored
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for name in ADDED:
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                ctx.params[name] = (*((ctx.default_map or {}).get(name) or ()), *ctx.params[name])
+        return rest
 
 
 def _run_folder(values: dict[str, Any]) -> Path | None:
@@ -61,19 +68,26 @@ def _stored_values(run: Path | None, ctx: click.Context) -> dict[str, Any]:
 
 
 def store_options(run: Path) -> None:
-    """Store the options of the present command in its run folder, unless they are there."""
+    """Store the options of the present command in its run folder; of a resumed run, with those of the run."""
     from ganaug._runtime.storage import write_json
     from ganaug.training.run_folder import COMMAND
 
-    if RANK or (run / COMMAND).exists():
+    if RANK:
         return
     ctx = click.get_current_context()
     options = {
-        name: _plain(value)
+        name: [_with_absolute_path(text) for text in value] if name == "param" else _plain(value)
         for name, value in ctx.params.items()
-        if name not in NOT_STORED and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name not in NOT_STORED and ctx.get_parameter_source(name) in GIVEN
     }
     write_json(run / COMMAND, {"verb": _verb(ctx), "options": options})
+
+
+def _with_absolute_path(param: str) -> str:
+    """Return NAME=VALUE with an absolute path, where the parameter is one."""
+    name, equals, value = param.partition("=")
+    is_path = name.strip() in PATHS
+    return f"{name}{equals}{Path(expand_user(value)).absolute()}" if is_path else param
 
 
 def _verb(ctx: click.Context) -> str:

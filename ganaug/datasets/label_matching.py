@@ -1,12 +1,16 @@
 """Match the labels of synthetic images with those of a data set, and check that both are data sets."""
 
 import re
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ganaug._runtime.messages import warn_user
 from ganaug.errors import DataError
-from ganaug.images import LabeledImages
+from ganaug.images import LabeledImages, concatenate
 from ganaug.io.paths import shorten
 
 MAX_LISTED = 20  # labels or class names in a message
@@ -22,6 +26,36 @@ def check_sets(real: Any, synthetic: Any) -> None:
         raise DataError(f"real is a path. Pass read_folder({str(real)!r}), or torchvision's ImageFolder.")
     if not hasattr(real, "__getitem__") or not hasattr(real, "__len__"):
         raise DataError(f"real is of type {type(real).__name__}, not a data set with a length and numbered items.")
+
+
+def join_sources(synthetic: Any) -> Any:
+    """Join the samples of several generators, with the classes of all; anything but a list or tuple is returned.
+
+    Raises
+    ------
+    DataError
+        If an element is no LabeledImages, or the images have different shapes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from ganaug import LabeledImages
+    >>> from ganaug.datasets.label_matching import join_sources
+    >>> cats = LabeledImages(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0]), ("cat",))
+    >>> both = LabeledImages(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), ("dog", "cat"))
+    >>> join_sources([cats, both]).counts
+    {'cat': 3, 'dog': 1}
+    """
+    if not isinstance(synthetic, list | tuple) or not synthetic:
+        return synthetic
+    for each in synthetic:
+        check_sets([], each)
+    classes = tuple(dict.fromkeys(name for each in synthetic for name in each.classes))
+    parts = []
+    for each in synthetic:
+        new_label = torch.tensor([classes.index(name) for name in each.classes])
+        parts.append(replace(each, labels=new_label[each.labels], classes=classes))
+    return reduce(concatenate, parts)
 
 
 def match_names(synthetic: LabeledImages, class_to_idx: dict[str, int]) -> dict[int, int]:

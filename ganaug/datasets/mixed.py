@@ -1,7 +1,7 @@
 """MixedDataset: real and synthetic images in one torch Dataset, to train a classifier on."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from ganaug._runtime.randomness import generator
 from ganaug.datasets.arrays import RGBA, composite_on_white
 from ganaug.datasets.dataset_labels import DatasetLabels
 from ganaug.datasets.introspection import is_validation_split
-from ganaug.datasets.label_matching import MAX_LISTED, check_sets, match_names, match_numbers
+from ganaug.datasets.label_matching import MAX_LISTED, check_sets, join_sources, match_names, match_numbers
 from ganaug.datasets.pool import Refresh, SyntheticPool
 from ganaug.datasets.weights import balanced_weights
 from ganaug.errors import DataError
@@ -40,9 +40,10 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         `datasets.Dataset`. Items are (image, label), or dictionaries with both; images are PIL images of any size and
         mode, or uint8 tensors (C, H, W). The label of the item counts, after `target_transform`. Whole numbers stay
         as they are; if there are others or texts, classes are numbered from 0 in sorted order.
-    synthetic : LabeledImages
-        The result of `GANAugmenter.sample`. Classes are matched by name where `real` has the attribute `class_to_idx`
-        or `classes`, otherwise by label, with a warning if the classes of `synthetic` have names.
+    synthetic : LabeledImages, or sequence of them
+        The result of `GANAugmenter.sample`, or those of several generators, which need not have the same classes.
+        Classes are matched by name where `real` has the attribute `class_to_idx` or `classes`, otherwise by label, with
+        a warning if the classes of `synthetic` have names.
     share : float, "auto" or None
         Fraction of all items that is synthetic, in [0, 1). To reach it, synthetic images are repeated or a subset of
         them is used; how often each occurs differs by at most one. None uses each synthetic image once. "auto" follows
@@ -129,7 +130,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
     def __init__(
         self,
         real: Dataset[Any],
-        synthetic: LabeledImages,
+        synthetic: LabeledImages | Sequence[LabeledImages],
         *,
         share: float | str | None = None,
         report: Any = None,
@@ -142,21 +143,22 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         validation: bool | None = None,
         seed: int = 0,
     ) -> None:
-        check_sets(real, synthetic)
+        samples: LabeledImages = join_sources(synthetic)
+        check_sets(real, samples)
         requested_share = _resolve_share(share, report)
         facts = report.facts if share == "auto" else {}
         self._balance = 1.0 if facts.get("balance") is None else float(facts["balance"])
         shares = facts.get("class_shares", {}) if requested_share else {}
         self._without = {name for name, each in shares.items() if not each}
-        left_out = torch.tensor([label for label, name in enumerate(synthetic.classes) if name in self._without])
-        self._usable_rows = torch.nonzero(~torch.isin(synthetic.labels, left_out)).flatten()
+        left_out = torch.tensor([label for label, name in enumerate(samples.classes) if name in self._without])
+        self._usable_rows = torch.nonzero(~torch.isin(samples.labels, left_out)).flatten()
         if synthetic_weight is not None and not synthetic_weight > 0:
             raise ValueError(f"synthetic_weight must be a number above 0; got {synthetic_weight!r}.")
         if fade_epochs is not None and fade_epochs < 1:
             raise ValueError(f"fade_epochs must be at least 1; got {fade_epochs!r}.")
         if resize is not None and resize not in ASPECTS:
             raise ValueError(f"resize must be one of {', '.join(ASPECTS)} or None; got {resize!r}.")
-        self.real, self.synthetic, self.transform, self.resize = real, synthetic, transform, resize
+        self.real, self.synthetic, self.transform, self.resize = real, samples, transform, resize
         self.synthetic_weight, self.fade_epochs, self.seed = synthetic_weight, fade_epochs, seed
         self.item_type = _resolve_item_type(item_type, has_transform=transform is not None)
         self.validation = is_validation_split(real) if validation is None else validation
@@ -171,7 +173,7 @@ class MixedDataset(Dataset[tuple[Any, int]]):
         # without synthetic images, real ones need not lose detail
         self._resizes = resize is not None and requested_share != 0
         self._n_requested = self._resolve_count()
-        self._pool = SyntheticPool(synthetic, refresh)
+        self._pool = SyntheticPool(samples, refresh)
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # for workers
         self._set_mode()
         self._select()

@@ -30,7 +30,7 @@ from ganaug.estimators.parameters import RecipeMixin, as_json, from_json
 from ganaug.estimators.plan import Plan, make_plan
 from ganaug.estimators.sampler import OverSampler
 from ganaug.estimators.sampler_data import SamplerData, check_trainable
-from ganaug.estimators.smallest_budget import check_time_budget, smallest_time_budget
+from ganaug.estimators.smallest_budget import check_in_processes, smallest_time_budget
 from ganaug.estimators.starting_weights import StartingWeights
 from ganaug.estimators.unlabeled import collect_unlabeled, describe_files, read_unlabeled
 from ganaug.images import LabeledImages, image_hashes
@@ -363,8 +363,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         resolve_device(self.device)
 
     def _prepare(self, converted: ConvertedData) -> SamplerData:
-        data = super()._prepare(converted)
-        return replace(data, unlabeled=collect_unlabeled(self.unlabeled, converted.unlabeled, data.images))
+        data, sources = super()._prepare(converted), (self.unlabeled, converted.unlabeled)
+        return replace(data, unlabeled=collect_unlabeled(*sources, data.images, self.image_size))
 
     def _plan(
         self,
@@ -393,17 +393,17 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         key = super().cache_key()
         if key is None or hasattr(self, "model_"):
             return key
-        # other files may have been written into these folders
-        start, further = self._load_start(), self.unlabeled
-        parts = [] if start is None else [start.model.hash()]
-        return " ".join([key, *parts, *([] if further is None else [describe_files(further)])])
+        start, files = self._load_start(), None if self.unlabeled is None else describe_files(self.unlabeled)
+        return " ".join(filter(None, [key, None if start is None else start.model.hash(), files]))
 
     def other_training_images(self, images: LabeledImages) -> torch.Tensor | None:
         """Return hashes (N,) of the images of `init_from` and `unlabeled`, the latter in the form of `images`."""
-        start, further = self._load_start(), self.unlabeled
-        parts = [] if start is None else [start.training_images]
-        parts += [] if further is None else [image_hashes(read_unlabeled(further, images.shape))]
-        return torch.cat(parts) if parts else None
+        check_params_restored(self)
+        start = self._load_start()
+        hashes = [] if start is None else [start.training_images]
+        if self.unlabeled is not None:
+            hashes.append(image_hashes(read_unlabeled(self.unlabeled, images.shape, self.image_size)))
+        return torch.cat(hashes) if hashes else None
 
     def cells_of(self, images: LabeledImages) -> Cells | None:
         """Return the combinations of classes and values of `condition_on`; None without `condition_on`."""
@@ -412,7 +412,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
 
     def smallest_time_budget(self, images: LabeledImages) -> float:
         """Return the smallest `time_budget`, in seconds, in which a fit to `images` makes sense; 0 if any does."""
-        if "label" not in filter_names(self.filters) and not self._recipe.guidance:
+        guided = self._recipe.guidance or self._recipe.pseudo_label_threshold is not None
+        if "label" not in filter_names(self.filters) and not guided:
             return 0.0
         return smallest_time_budget(images, resolve_device(self.device), self.cells_of(images))
 
@@ -440,8 +441,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
     def _set_up(
         self, data: SamplerData, seed: int, device: torch.device, stored_recipe: Mapping[str, Any]
     ) -> GeneratorSetup:
-        if self.time_budget is not None and not stored_recipe:
-            check_time_budget(self.time_budget, self.smallest_time_budget(data.images))
+        if self.time_budget is not None and self._checks_time_budget and not stored_recipe:
+            check_in_processes(self.time_budget, lambda: self.smallest_time_budget(data.images), device)
         train, validation = split_validation(data.groups, self.validation_fraction, seed=seed)
         start = self._load_start()
         plan = self._plan(train, validation, device, start, stored_recipe)

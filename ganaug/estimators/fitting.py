@@ -225,7 +225,10 @@ class Trainable(BaseEstimator, ABC, Generic[Data, Setup]):  # type: ignore[misc]
                 continue
             n_times = sum(finding.symptom == symptom for finding in result.health)
             times = f"{symptom} at {n_times} checks, the last one: " if n_times > 1 else ""
-            warn_user(f"{times}{last}. See health_ and the user guide, 'What can go wrong'.", TrainingWarning)
+            warn_user(
+                f"{times}{last}. See `health_`, and the page 'Training, and what can go wrong' of the documentation.",
+                TrainingWarning,
+            )
 
     def _train_networks(
         self,

@@ -61,6 +61,7 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
     image_size: SizeLike | None
     model_: ConditionalModel
     row_format_: RowFormat | None
+    _checks_time_budget = True  # False where the time budget is a part of another one, which was checked
     _missing_labels = "error"  # what becomes of images without a label, see `ganaug.datasets.convert.convert`
     _next_indices: Mapping[int, int] = MappingProxyType({})  # by label: where the next call of `sample` begins
 
@@ -124,7 +125,8 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         Returns
         -------
         X, y
-            In the container and dtype that came in. A data set that holds its labels is returned as one object.
+            In the container and dtype that came in, with images without a class (-1). A torch data set is returned as
+            LabeledImages, without these.
         """
         return self._fit_resample(X, y, synthetic_share, **fit_params)
 
@@ -414,10 +416,9 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         super()._warn_of_findings(data, result)
         names = self.unlearned_classes_
         if names:
-            of_all = f"{len(names)} of {len(data.groups.classes)} classes are "
             warn_user(
-                f"{of_all}not learned, and not filled up: {', '.join(names)} (see filter_report_). Train longer, or "
-                "add images.",
+                f"{len(names)} of {len(data.groups.classes)} classes are not learned, and get no synthetic images: "
+                f"{', '.join(names)} (see filter_report_). Train longer, or add images.",
                 TrainingWarning,
             )
 

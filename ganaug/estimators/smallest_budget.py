@@ -1,10 +1,13 @@
 """The smallest time budget in which a generator can be trained: preparations must leave half of it."""
 
+from collections.abc import Callable
+
 import torch
 
 from ganaug.datasets.cells import Cells, group_images
 from ganaug.images import LabeledImages
 from ganaug.training.auxiliary_classifier import estimate_training_seconds
+from ganaug.training.processes import connect_processes
 
 LEFT_FOR_TRAINING = 0.5  # of the budget
 TOLERANCE = 0.7  # of an estimate: a fit is refused only if it would leave much less for training
@@ -31,16 +34,21 @@ def check_time_budget(budget: float, smallest: float) -> None:
         raise ValueError(too_short_message(budget, smallest))
 
 
+def check_in_processes(budget: float, measure: Callable[[], float], device: torch.device) -> None:
+    """Check the smallest budget that the first of several processes measures, in all of them."""
+    check_time_budget(budget, connect_processes(device).broadcast_from_main(measure))
+
+
 def too_short_message(budget: float, smallest: float) -> str:
     """Return the message of the error for a time budget that is too small."""
     return (
-        f"a time budget of {budget:g} s is too short: the small classifier that checks samples takes a large part of "
-        f"it on these images. The smallest that works on this machine is about {_rounded_up(smallest)} s; "
-        "filters='copies' (--param filters=copies) needs no classifier."
+        f"a time budget of {budget:g} s is too short for these images. The smallest that works on this machine is "
+        f"about {_rounded_up(smallest)} s. With filters='copies' (--param filters=copies) less is enough, but then "
+        "samples of the wrong class are not rejected."
     )
 
 
 def _rounded_up(seconds: float) -> int:
     """Round up to a number that is easy to type."""
     step = 5 if seconds < 60 else 30
-    return int(-(-seconds // step) * step)
+    return int(-(-1.1 * seconds // step) * step)  # because the next measurement differs a little

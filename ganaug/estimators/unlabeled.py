@@ -1,5 +1,6 @@
 """Images without a class that a generator is trained on beside labeled ones."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,13 +13,18 @@ from ganaug.errors import DataError
 from ganaug.images import LabeledImages, concatenate, image_hashes
 from ganaug.io.folder import read_files
 from ganaug.io.paths import walk_images
+from ganaug.io.preflight import parse_image_size
+from ganaug.io.resizing import SizeLike
 from ganaug.models.networks.blocks import Shape
 from ganaug.sampling.pretrained_model import convert_pixels
 from ganaug.training.auxiliary_classifier import AuxiliaryClassifier
 
 
 def collect_unlabeled(
-    source: str | Path | LabeledImages | None, with_y: Tensor | None, images: LabeledImages
+    source: str | Path | LabeledImages | None,
+    with_y: Tensor | None,
+    images: LabeledImages,
+    image_size: SizeLike | None = None,
 ) -> LabeledImages | None:
     """Collect the images without a class.
 
@@ -30,6 +36,8 @@ def collect_unlabeled(
         Images of the training data whose label is -1.
     images : LabeledImages
         The labeled images. What equals one of them is left out. The others get their size and channels.
+    image_size : int or tuple, optional
+        That of the labeled images, for its aspect: (height, width, "crop") crops the images of a folder too.
 
     Returns
     -------
@@ -43,7 +51,7 @@ def collect_unlabeled(
     """
     parts = [] if with_y is None else [with_y]
     if source is not None:
-        parts.append(read_unlabeled(source, images.shape))
+        parts.append(read_unlabeled(source, images.shape, image_size))
     if not parts:
         return None
     pixels = torch.cat(parts)
@@ -54,17 +62,26 @@ def collect_unlabeled(
     return LabeledImages(kept, torch.zeros(len(kept), dtype=torch.int64), ("without a class",)) if len(kept) else None
 
 
-def read_unlabeled(source: str | Path | LabeledImages, shape: Shape) -> Tensor:
-    """Return images without a class as uint8 (N, C, H, W). Raises DataError as `collect_unlabeled`."""
+def read_unlabeled(source: str | Path | LabeledImages, shape: Shape, image_size: SizeLike | None = None) -> Tensor:
+    """Return images without a class as uint8 (N, C, H, W). Parameters and errors as of `collect_unlabeled`.
+
+    The images of the folder read last stay in memory, because an evaluation fits several generators.
+    """
     if isinstance(source, LabeledImages):
         return convert_pixels(source.images[:], shape)
     folder = Path(expand_user(source))
     if not folder.is_dir():
         raise DataError(f"{folder}: is no folder. unlabeled takes a folder of images.")
+    size = parse_image_size(image_size)
+    return _read_folder(folder, shape, "stretch" if size is None else size.aspect, describe_files(source))
+
+
+@lru_cache(maxsize=1)
+def _read_folder(folder: Path, shape: Shape, aspect: str, files: str) -> Tensor:  # noqa: ARG001  # part of the cache's key
     paths = sorted(walk_images(folder))
     if not paths:
         raise DataError(f"{folder}: contains no image. unlabeled takes a folder of images.")
-    return convert_pixels(read_files([folder / path for path in paths], image_size=shape[1:]), shape)
+    return convert_pixels(read_files([folder / path for path in paths], image_size=(*shape[1:], aspect)), shape)
 
 
 def describe_files(source: str | Path | LabeledImages) -> str:

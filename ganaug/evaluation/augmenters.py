@@ -90,6 +90,8 @@ def clone_unfitted(augmenter: Any) -> Any:
     copy = clone(augmenter, safe=False)
     if getattr(copy, "run_dir", None) is not None:
         copy.set_params(run_dir=None)
+    if hasattr(copy, "_checks_time_budget"):
+        copy._checks_time_budget = False  # noqa: SLF001  # it is a part of the budget of an evaluation
     return copy
 
 

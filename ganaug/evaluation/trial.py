@@ -114,16 +114,12 @@ class Trial:
             If it was, see `check_copies` and `check_training_images`. Augmenters are fitted inside each fold, so
             without separate test images only models that they start from can have been trained on test images.
         """
-        find_others = getattr(self.source, "other_training_images", None)
-        others = None if find_others is None else find_others(self.real)
-        if self.test is None:
-            check_training_images(others, self.real)
-        elif isinstance(self.source, LabeledImages):
+        if self.test is not None and isinstance(self.source, LabeledImages):
             check_copies(self.source, self.real, self.test)
-        elif is_fitted(self.source):
+        elif self.test is not None and is_fitted(self.source):
             check_training_images(getattr(self.source, "training_images_", None), self.test)
-        else:
-            check_training_images(others, self.test)
+        elif hasattr(self.source, "other_training_images"):
+            check_training_images(self.source.other_training_images(self.real), self._tested)
 
     def run(self, selection_folds: np.ndarray) -> Predictions:
         """Fit the generators and train by every method.

@@ -17,6 +17,7 @@ FILTERS = ("copies", "label")
 MIN_PASS_RATE = 0.1  # of what real images reach; a class whose samples pass less often counts as unlearned
 MIN_RECALL = 0.5  # of an auxiliary classifier on real images; below, its opinion is not used
 TRIAL_SAMPLES = 128  # samples of a class from which its pass rate is measured
+MAX_UNLABELED = 10_000  # training images without a class with which samples are compared
 MAX_COMPARED = 100_000  # training images with which samples are compared, over all classes
 PASSED, COPY, MISLABELED = 0, 1, 2
 
@@ -104,7 +105,8 @@ class Filters:
                 is_copy = self.copy_detectors[label].are_copies(images[rows])
                 verdicts[rows[is_copy]] = COPY  # a copy outranks a wrong label
         if self.unlabeled_detector is not None:
-            verdicts[self.unlabeled_detector.are_copies(images)] = COPY
+            rows = torch.nonzero(verdicts == PASSED).flatten()
+            verdicts[rows[self.unlabeled_detector.are_copies(images[rows])]] = COPY
         return verdicts
 
     def stats(self, images: Tensor, labels: Tensor) -> dict[int, FilterStats]:
@@ -196,8 +198,12 @@ def make_filters(
         return None
     # at half precision from the start, so that a loaded model rejects the same samples as the fitted one
     detectors = tuple(_copy_detector(images, name).half() for name in images.classes) if "copies" in names else None
-    of_unlabeled = None if detectors is None or unlabeled is None else _copy_detector(unlabeled, *unlabeled.classes)
-    return Filters(classifier, detectors, class_labels, None if of_unlabeled is None else of_unlabeled.half())
+    of_unlabeled = None
+    if detectors is not None and unlabeled is not None:
+        # every sample is compared with all of these
+        rows = torch.arange(0, len(unlabeled), -(-len(unlabeled) // MAX_UNLABELED))
+        of_unlabeled = CopyDetector.from_images(unlabeled.images[rows]).half()
+    return Filters(classifier, detectors, class_labels, of_unlabeled)
 
 
 def _copy_detector(images: LabeledImages, name: str) -> CopyDetector:

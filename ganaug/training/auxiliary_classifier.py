@@ -5,7 +5,7 @@ It filters samples, and it can guide the generator during training.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -180,7 +180,10 @@ def train_auxiliary_classifier(
     Classes are drawn equally often, images are shifted randomly, and labels are smoothed. Training takes
     22 * sqrt(number of training images) batches of 64 images, between 30 and 1,000: seconds on a laptop.
     """
-    net = _train_network(train, _count_steps(train), seed=seed, device=device, design=design)
+    net = _make_network(train, seed, device, design)
+    for _ in _training_steps(net, train, _count_steps(train), seed, device):
+        pass
+    merge_factors(net)
     classifier = AuxiliaryClassifier(
         net.eval().requires_grad_(False), torch.zeros(len(train.classes), dtype=torch.float32)
     )
@@ -195,27 +198,32 @@ def train_auxiliary_classifier(
 
 def estimate_training_seconds(train: LabeledImages, device: torch.device, design: Tensor | None = None) -> float:
     """Estimate how long `train_auxiliary_classifier` takes, from a few steps."""
-    seconds = []
-    for n_steps in (WARM_UP_STEPS, WARM_UP_STEPS + TIMED_STEPS):
-        began = time.perf_counter()
-        _train_network(train, n_steps, seed=0, device=device, design=design)
-        seconds.append(time.perf_counter() - began)
-    return max(0.0, seconds[1] - seconds[0]) / TIMED_STEPS * _count_steps(train)
+    steps = _training_steps(_make_network(train, 0, device, design), train, _count_steps(train), 0, device)
+    for _ in range(WARM_UP_STEPS):
+        next(steps)
+    began = time.perf_counter()
+    losses = [next(steps) for _ in range(TIMED_STEPS)]
+    float(losses[-1])  # waits for the device
+    return (time.perf_counter() - began) / TIMED_STEPS * _count_steps(train)
 
 
 def _count_steps(train: LabeledImages) -> int:
     return min(MAX_STEPS, max(MIN_STEPS, round(22 * math.sqrt(len(train)))))
 
 
-def _train_network(
-    train: LabeledImages, n_steps: int, *, seed: int, device: torch.device, design: Tensor | None
-) -> Classifier:
-    """Train the network of the auxiliary classifier."""
+def _make_network(train: LabeledImages, seed: int, device: torch.device, design: Tensor | None) -> Classifier:
+    """Make the network of the auxiliary classifier, untrained."""
     net = build_network(train.shape, len(train.classes), seed)
     if design is not None:
         for name in ("weight", "bias"):
             factorize_parameter(net.head, name, design)
-    net = net.to(device)
+    return net.to(device)
+
+
+def _training_steps(
+    net: Classifier, train: LabeledImages, n_steps: int, seed: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Train a network; yield the loss of each step."""
     # power 0, because thresholds and recall are measured for each class: rare ones count as much as common ones
     batches = BalancedBatches(train, BATCH_SIZE, seed=derive(seed, "auxiliary_classifier"), power=0.0, device=device)
     # the entries of a plain vector have no positions that could be shifted
@@ -230,8 +238,7 @@ def _train_network(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    merge_factors(net)
-    return net
+        yield loss.detach()
 
 
 def _mean_recall(classifier: AuxiliaryClassifier, images: LabeledImages) -> float:

@@ -162,14 +162,16 @@ class SemiSupervisedBatches:
         world_size: int = 1,
     ) -> None:
         share = min(share, len(unlabeled) / (len(labeled) + len(unlabeled)))
-        # every process gets as many
-        n_unlabeled = min(batch_size - world_size, round(share * batch_size / world_size) * world_size)
-        own: dict[str, Any] = {"device": device, "rank": rank, "world_size": world_size}
-        self.labeled = BalancedBatches(labeled, batch_size - n_unlabeled, seed=seed, power=power, **own)
+        # the same for any number of processes
+        n_unlabeled = min(batch_size - 1, max(1, round(share * batch_size))) if share else 0
+        n_labeled = batch_size - n_unlabeled
+        own: dict[str, Any] = {"device": device, "world_size": world_size}
+        self.labeled = BalancedBatches(labeled, n_labeled, seed=seed, power=power, rank=rank, **own)
         self.unlabeled: BalancedBatches | None = None
         if n_unlabeled:
-            other_seed = derive(seed, "unlabeled")
-            self.unlabeled = BalancedBatches(unlabeled, n_unlabeled, seed=other_seed, power=1.0, **own)
+            # row r of the whole batch belongs to process r modulo world_size
+            place, other_seed = (rank - n_labeled) % world_size, derive(seed, "unlabeled")
+            self.unlabeled = BalancedBatches(unlabeled, n_unlabeled, seed=other_seed, power=1.0, rank=place, **own)
         self.class_frequencies = torch.bincount(labeled.labels, minlength=len(labeled.classes)).double().cumsum(0)
 
     def __call__(self, step: int) -> Batch:

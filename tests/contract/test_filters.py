@@ -143,7 +143,7 @@ def test_a_class_that_is_not_learned_is_refused_and_left_as_it_was(gan, images):
 
 def test_untrained_classes_are_not_filled_up_with_rubbish(images):
     raw = augmenter(n_steps=1, sampling_strategy={"dark": 70, "middle": 70, "bright": 70}, **LEARNED)
-    with pytest.warns(UserWarning, match="not learned, and not filled up"):
+    with pytest.warns(UserWarning, match="not learned, and get no synthetic images"):
         _, labels = raw.fit_resample(images)
     lacking = np.flatnonzero(~raw.filter_report_["learned"])
     assert len(lacking) > 0

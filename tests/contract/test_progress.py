@@ -48,7 +48,7 @@ def test_a_collapse_and_unlearned_classes_are_warnings_of_their_own_category():
         gan.set_params(sampling_strategy={"dark": 70}).fit(tones(60))
     messages = [str(warning.message) for warning in caught]
     assert any("mode-collapse" in message for message in messages)
-    assert any("not learned, and not filled up: dark" in message for message in messages)
+    assert any("not learned, and get no synthetic images: dark" in message for message in messages)
     assert all(warning.filename == __file__ for warning in caught if warning.category is TrainingWarning)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.naive_bayes import GaussianNB
 from torch.utils.data import TensorDataset
 
-from ganaug import GANAugmenter, LabeledImages, write_folder
+from ganaug import GANAugmenter, LabeledImages, build_store, read_folder, write_folder
 from ganaug.errors import DataError, RunError
-from ganaug.estimators.unlabeled import add_pseudo_labels
+from ganaug.estimators.unlabeled import add_pseudo_labels, read_unlabeled
 from ganaug.images import image_hashes
 from ganaug.models import NETWORKS, Network
 from ganaug.reports.utility import utility_report
@@ -207,3 +208,56 @@ def test_few_images_without_a_class_are_not_repeated_more_than_labeled_ones():
 def test_settings_outside_their_range_are_refused(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         gan(**params).fit(noise())
+
+
+def test_the_number_of_processes_does_not_change_a_batch():
+    options = {"share": 0.1, "seed": 0, "power": 0.0}
+    parts = [
+        SemiSupervisedBatches(tones(8), barred(20), 64, **options, rank=rank, world_size=4)(3) for rank in range(4)
+    ]
+    whole = SemiSupervisedBatches(tones(8), barred(20), 64, **options)(3)
+    for rank, part in enumerate(parts):
+        assert torch.equal(part.images, whole.images[rank::4])
+        assert torch.equal(part.conditions, whole.conditions[rank::4])
+        assert torch.equal(part.labels, whole.labels[rank::4])
+
+
+def test_a_few_images_without_a_class_are_trained_on():
+    batch = SemiSupervisedBatches(noise((900, 100)), noise((5,), seed=1), 64, share=0.5, seed=0, power=0.0)(0)
+    assert int((batch.conditions == -1).sum()) == 1
+
+
+def test_a_folder_is_cropped_as_the_labeled_images_are(tmp_path):
+    wide = torch.zeros(4, 1, 16, 32, dtype=torch.uint8)
+    wide[:, :, :, 8:24] = 200  # the part that a crop to a square keeps
+    further = LabeledImages(wide, torch.zeros(4, dtype=torch.int64), ("x",))
+    write_folder(further, tmp_path / "photos")
+    cropped = read_unlabeled(tmp_path / "photos", (1, 16, 16), (16, 16, "crop"))
+    assert int(cropped.min()) == 200
+    assert int(read_unlabeled(tmp_path / "photos", (1, 16, 16)).min()) == 0
+
+
+def test_a_store_of_images_without_a_class_can_be_cloned(tmp_path):
+    write_folder(noise((5, 4), seed=5), tmp_path / "photos")
+    build_store(tmp_path / "photos", tmp_path / "store")
+    template = gan(unlabeled=read_folder(tmp_path / "store"))
+    assert len(clone(template).fit(noise()).training_images_) == 10 + 9
+
+
+def test_a_loaded_model_is_evaluated_without_its_images_without_a_class(tmp_path):
+    images = tones(30)
+    gan(unlabeled=barred()).fit(images).save(tmp_path / "model")
+    loaded = GANAugmenter.load(tmp_path / "model", "cpu")
+    report = utility_report(
+        images, loaded, test=tones(20, seed=5), shares=(0.5,), n_seeds=2, classifier=GaussianNB(), resamples=50
+    )
+    assert report.verdict
+    with pytest.raises(ValueError, match="unlabeled was an object"):
+        loaded.other_training_images(images)
+
+
+def test_pseudo_labels_for_a_store_are_refused_before_training(tmp_path):
+    write_folder(noise((15, 14), seed=5), tmp_path / "photos")
+    build_store(tmp_path / "photos", tmp_path / "store")
+    with pytest.raises(ValueError, match="in memory, not in a store"):
+        gan(unlabeled=noise((4,)), pseudo_label_threshold=0.5).fit(read_folder(tmp_path / "store"))

@@ -168,7 +168,7 @@ def test_a_balanced_folder_is_copied_without_training(tmp_path):
     data = folder_of(tmp_path / "data", counts=(6, 6))
     done = in_this_process(*FILL, data, tmp_path / "out", *QUICK)
     assert done.exit_code == 3, done.stderr
-    assert done.stderr.rstrip().endswith("Nothing was added: choose how far to fill up, for example --strategy full.")
+    assert done.stderr.rstrip().endswith("Nothing was added. To fill up, choose how far, for example --strategy full.")
     assert "No generator is trained" in done.stderr
     assert hashes(data).items() <= hashes(tmp_path / "out").items()
     assert not (tmp_path / "out.run").exists()

@@ -8,7 +8,7 @@ import signal
 import pandas as pd
 import pytest
 
-from ganaug import write_folder
+from ganaug import GANAugmenter, TrainingRecipe, read_folder, write_folder
 from ganaug.cli.options import Duration
 from tests.end_to_end.test_cli import QUICK, in_this_process
 from tests.processes import run_program, start_command
@@ -120,3 +120,42 @@ def test_options_of_another_verb_are_not_used(data, tmp_path):
     result = in_this_process("augment", "--run", run, "--resume")
     assert result.exit_code == 2
     assert "DATA" in result.stderr
+
+
+def test_options_of_a_resumed_run_are_added_to_and_remembered(data, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    gan = GANAugmenter(n_steps=2, batch_size=16, filters=None, recipe=TrainingRecipe(width=8, latent_size=8))
+    gan.fit(read_folder(data)).save(tmp_path / "start")
+    monkeypatch.chdir(tmp_path)
+    first = in_this_process("fit", "data", "--run", "run", "--steps", "2", "--param", "init_from=start", *QUICK)
+    assert first.exit_code == 0, first.stderr
+    monkeypatch.chdir("/")
+    longer = in_this_process("fit", "--run", run, "--resume", "--steps", "4", "--param", "patience=9")
+    assert longer.exit_code == 1  # patience may not change, but the others were those of the run
+    assert "patience was" in longer.stderr
+    assert "init_from was" not in longer.stderr
+    longer = in_this_process("fit", "--run", run, "--resume", "--steps", "4", "--param", "verbose=0")
+    assert longer.exit_code == 2  # not a parameter of the command line
+    assert in_this_process("fit", "--run", run, "--resume", "--steps", "6").exit_code == 0
+    stored = json.loads((run / "command.json").read_text())["options"]
+    assert stored["steps"] == 6
+    assert f"init_from={tmp_path / 'start'}" in stored["param"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "message"),
+    [
+        ("fit", ("--run", "{data}/run", "--unlabeled", "{data}"), "lies inside --unlabeled"),
+        ("fit", ("--run", "{data}.run", "--unlabeled", "{data}", "--image-size", "8:crop"), "stretches images"),
+        ("augment", ("{data}.out", "--unlabeled", "{data}", "--method", "auto"), "need one method"),
+        (
+            "evaluate",
+            ("--out", "r.html", "--run", "{data}", "--unlabeled", "{data}"),
+            "--run and --synthetic out",
+        ),
+    ],
+)
+def test_images_without_a_class_that_would_be_ignored_or_wrong_are_refused(verb, options, message, data):
+    result = in_this_process(verb, data, *(option.format(data=data) for option in options))
+    assert result.exit_code == 2
+    assert message in result.stderr

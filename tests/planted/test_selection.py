@@ -119,7 +119,7 @@ def test_alterations_that_turn_one_class_into_another_are_not_used(tmp_path, mon
     images = images.take(torch.cat([images.rows_of("dark"), images.rows_of("middle"), images.rows_of("bright")[:10]]))
     chosen = select(images, PoolSampler(images), tmp_path, strategy="double", share="auto")
     assert not chosen.is_altered
-    assert "double, plain copies is better than double, altered copies" in chosen.sentences[0]
+    assert "'double, plain copies' is better than the default 'double, altered copies'" in chosen.sentences[0]
 
 
 def test_what_was_measured_is_stored_and_taken_when_resumed(sets, tmp_path):
@@ -189,7 +189,7 @@ def test_noise_that_looks_like_one_of_two_classes_is_not_used(sets, tmp_path):
     )
     chosen = select(two, PoolSampler(noise_like(others)), tmp_path)
     assert chosen.share == 0
-    assert "recognize synthetic images of 0 of 2 classes" in chosen.sentences[-1]
+    assert "predict the right class for synthetic images of 0 of 2 classes" in chosen.sentences[-1]
 
 
 def test_few_groups_are_not_measured(sets, tmp_path):

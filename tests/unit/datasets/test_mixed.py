@@ -390,3 +390,14 @@ def test_a_share_that_repeats_images_many_times_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MixedDataset(REAL, REAL, share=0.5)
+
+
+def test_samples_of_several_generators_are_joined_by_class_name():
+    real = noise((4, 3), shape=(1, 8, 8))
+    cats = LabeledImages(noise((2,), seed=1).images, torch.zeros(2, dtype=torch.int64), ("b",))
+    both = LabeledImages(noise((1, 2), seed=2).images, torch.tensor([0, 1, 1]), ("b", "a"))
+    mixed = MixedDataset(real, [cats, both])
+    assert [mixed.targets.count(label) for label in range(2)] == [4 + 2, 3 + 3]
+    assert int(mixed.is_synthetic.sum()) == 5
+    with pytest.raises(DataError, match="Pass its samples"):
+        MixedDataset(real, [cats, GANAugmenter()])
