@@ -22,13 +22,14 @@ def announce_processes(batch_size: int) -> None:
 
 def print_fit(augmenter: "GANAugmenter", run: Path) -> None:
     """Print how a fit ended, its findings, and what the filters reject."""
-    last = augmenter.history_.iloc[-1]
+    from ganaug.training.health import SYMPTOMS
+
+    last, limit = augmenter.history_.iloc[-1], SYMPTOMS["mode-collapse"].threshold
     rate = augmenter.n_steps_ * augmenter.plan_.batch_size / max(augmenter.seconds_, 1e-9)
     print_message(
         f"Training ended ({augmenter.stop_reason_}) after {augmenter.n_steps_:,} steps at {rate:,.0f} images/s; the "
-        f"state of step {augmenter.best_step_:,} is kept. Accuracy of the discriminator {last['accuracy_real']:.2f} "
-        f"on real and {last['accuracy_fake']:.2f} on fake images (0.5: at chance); diversity "
-        f"{last['diversity']:.2f} of that of real images in the worst class, {last['worst_class']!r}."
+        f"state of step {augmenter.best_step_:,} is kept. Least diverse class: {last['worst_class']!r}, "
+        f"{last['diversity']:.2f} of the diversity of real images (1: as diverse; below {limit:g}: collapsed)."
     )
     for finding in augmenter.health_[-MAX_FINDINGS:]:
         print_message(f"health: {finding}")
