@@ -13,7 +13,7 @@ repeated.
 How to read it: gains are points of balanced accuracy over the best training without synthetic images, on test images
 that neither generator nor classifier was trained on. Headroom: the same with held-out real images instead of synthetic
 ones. --known replaces the generator by images that must help (held-out real ones) or must not (copies, noise, shuffled
-labels), so the right verdict is known.
+labels; with --sources also images of another class or in another style), so the right verdict is known.
 """
 
 import argparse
@@ -97,13 +97,28 @@ def shuffled_labels(train: LabeledImages, validation: LabeledImages, seed: int) 
     return LabeledImages(validation.images, validation.labels[order], validation.classes)
 
 
+def another_class(train: LabeledImages, validation: LabeledImages, seed: int) -> LabeledImages:  # noqa: ARG001
+    """Held-out images under the name of another class, the same one for all images of a class."""
+    n_classes = len(validation.classes)
+    shift = 1 + seed % (n_classes - 1)
+    return LabeledImages(validation.images, (validation.labels + shift) % n_classes, validation.classes)
+
+
+def another_style(train: LabeledImages, validation: LabeledImages, seed: int) -> LabeledImages:  # noqa: ARG001
+    """Negatives of held-out images, with their labels."""
+    return LabeledImages(255 - validation.images, validation.labels, validation.classes)
+
+
 # Training and held-out images, seed -> the pool of a generator with a known verdict.
 KNOWN: dict[str, Callable[[LabeledImages, LabeledImages, int], LabeledImages]] = {
     "held-out real images": lambda train, validation, seed: validation,  # noqa: ARG005
     "copies of the training images": lambda train, validation, seed: train,  # noqa: ARG005
     "noise images": noise_images,
     "shuffled labels": shuffled_labels,
+    "another class": another_class,
+    "another style": another_style,
 }
+FIRST_KNOWN = tuple(KNOWN)[:4]  # of the pages measured before there were others
 
 
 def run_set(spec: SetSpec, seed: int, options: argparse.Namespace, model: Path) -> dict[str, Any]:
@@ -112,7 +127,7 @@ def run_set(spec: SetSpec, seed: int, options: argparse.Namespace, model: Path) 
     run: dict[str, Any] = {**spec._asdict(), "seed": seed, "counts": train.counts}
     run["options"] = run_options(options)
     if options.known:
-        sources: dict[str, Any] = {title: ImagePool(make(train, validation, seed)) for title, make in KNOWN.items()}
+        sources: dict[str, Any] = {title: ImagePool(KNOWN[title](train, validation, seed)) for title in options.sources}
     else:
         augmenter, run["generator"] = stored_generator(train, seed, model, options)
         sources = {"ganaug": augmenter}
@@ -144,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
     parser = program_parser("utility_verdict", __doc__)
     parser.add_argument("sets", nargs="*", default=["fashion-mnist-lt"], help="NAME or NAME:N_MAX:RATIO")
     parser.add_argument("--known", action="store_true", help="generators with a known verdict instead of ganaug")
+    parser.add_argument("--sources", nargs="+", choices=list(KNOWN), default=FIRST_KNOWN, help="with --known")
     parser.add_argument(
         "--no-headroom", dest="headroom", action="store_false", help="do not train with held-out images in their place"
     )
@@ -181,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
         about += " Filled: to balance."
         if options.headroom:
             about += " Headroom and the four columns after it: held-out real images instead of synthetic ones."
-    body = known_table(runs, list(KNOWN)) if options.known else summary_table(runs, headroom=options.headroom)
+    body = known_table(runs, list(options.sources)) if options.known else summary_table(runs, headroom=options.headroom)
     return write_page(options, f"Utility test: {', '.join(options.sets)}; {source}", about, body)
 
 
