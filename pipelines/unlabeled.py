@@ -46,7 +46,7 @@ def balanced_accuracy(X_train: np.ndarray, y_train: np.ndarray, *, self_training
 
 
 limits = {"n_steps": 5, "filters": None} if options.smoke else {"time_budget": 60 * options.minutes, "verbose": 1}
-print(f"labeled images alone: {balanced_accuracy(X[labeled], y[labeled]):.3f}")
+print(f"balanced accuracy with labeled images alone: {balanced_accuracy(X[labeled], y[labeled]):.3f}")
 print(f"with pseudo-labels: {balanced_accuracy(X[train], some[train], self_training=True):.3f}")
 for title, rows in (("labeled images", labeled), ("all images", train)):
     generator = GANAugmenter(random_state=0, **limits).fit(X[rows], some[rows])

@@ -150,7 +150,7 @@ def _split_budget(sampler: Any, options: FitOptions, run: Path | None, n_fits: i
         budget = DEFAULT_BUDGET
     if budget is None or not n_fits:
         return budget
-    if options.time_budget is not None:
+    if options.time_budget is not None and run is None:  # a run has parameters of its own
         check_time_budget(budget, sampler.smallest_time_budget(images) * n_fits / GENERATORS)
     sampler.set_params(time_budget=GENERATORS * budget / n_fits)
     return (1 - GENERATORS) * budget

@@ -1,5 +1,6 @@
 """Continuing a run: its options are stored in the run folder, so that `--resume` needs no other ones."""
 
+import json
 import os
 import shlex
 import signal
@@ -69,7 +70,7 @@ def _stored_values(run: Path | None, ctx: click.Context) -> dict[str, Any]:
 
 def store_options(run: Path) -> None:
     """Store the options of the present command in its run folder; of a resumed run, with those of the run."""
-    from ganaug._runtime.storage import write_json
+    from ganaug._runtime.storage import write_bytes
     from ganaug.training.run_folder import COMMAND
 
     if RANK:
@@ -80,7 +81,8 @@ def store_options(run: Path) -> None:
         for name, value in ctx.params.items()
         if name not in NOT_STORED and ctx.get_parameter_source(name) in GIVEN
     }
-    write_json(run / COMMAND, {"verb": _verb(ctx), "options": options})
+    # in ASCII, because a path on Linux need not be valid UTF-8
+    write_bytes(run / COMMAND, json.dumps({"verb": _verb(ctx), "options": options}, indent=1).encode("ascii"))
 
 
 def _with_absolute_path(param: str) -> str:

@@ -32,6 +32,7 @@ from ganaug.cli.main import VERBS, main
 from ganaug.cli.options import UserPath
 from ganaug.datasets.convert import convert
 from ganaug.errors import DataError
+from ganaug.estimators.unlabeled import collect_unlabeled, describe_files, read_unlabeled
 from ganaug.integrations.albumentations import SyntheticSwap
 from ganaug.io.archives import publish_parquet, publish_tar
 from ganaug.io.folder import read_and_inspect, read_files, write_augmented_folder
@@ -142,6 +143,9 @@ CASES = {
     "export_model": lambda home: (
         export_model("~/run", "~/lent", min_class_size=1) is not None and (home / "lent/model.json").is_file()
     ),
+    "collect_unlabeled": lambda home: collect_unlabeled("~/photos", None, noise(seed=7)),
+    "read_unlabeled": lambda home: len(read_unlabeled("~/photos", (1, 8, 8))),
+    "describe_files": lambda home: describe_files("~/photos"),
     "CycleGAN": lambda home: fit_pairs(cyclegan, "run-3") or (home / "run-3/model").is_dir(),
     "Pix2Pix": lambda home: fit_pairs(pix2pix, "run-4") or (home / "run-4/model").is_dir(),
     "Translator.load": lambda home: CycleGAN.load("~/cyclegan", "cpu") and Pix2Pix.load("~/pix2pix", "cpu"),

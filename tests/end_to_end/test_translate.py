@@ -225,13 +225,13 @@ def test_augment_fills_up_a_rare_class_by_translation_and_resumes(rare, tmp_path
     assert "rare from common: mean cycle error" in done.stderr
     assert read_folder(tmp_path / "out").counts == {"common": 24, "rare": 24}
     assert (tmp_path / "out.run" / "rare" / "model").is_dir()
-    other = ganaug(*FILL, rare, tmp_path / "other", "--run", tmp_path / "out.run", "--resume", *options)
+    other = ganaug(
+        *FILL, rare, tmp_path / "other", "--run", tmp_path / "out.run", "--resume", "--param", "augmentation=color"
+    )
     assert other.exit_code == 1
     assert "augmentation" in other.stderr
-    again = ganaug(
-        *FILL, rare, tmp_path / "again", "--run", tmp_path / "out.run", "--resume", *options,
-        "--param", "augmentation=null",
-    )  # fmt: skip
+    # options that are not given are those of the run
+    again = ganaug(*FILL, rare, tmp_path / "again", "--run", tmp_path / "out.run", "--resume")
     assert again.exit_code == 3, again.stderr
     assert hashes(tmp_path / "again") == hashes(tmp_path / "out")
 
