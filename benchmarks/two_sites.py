@@ -14,7 +14,6 @@ a generator that was fitted on A. "Images of B": what a perfect generator of B w
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,26 +21,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
 
 from benchmarks.generators import stored_generator
-from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page, write_whole
+from benchmarks.method_scores import (
+    AS_IS,
+    EQUAL,
+    N_RAREST,
+    SQUARE_ROOT,
+    bare,
+    page,
+    samples_of,
+    score_methods,
+    stored_run,
+)
+from benchmarks.runner import add_folders, add_seeds, parse, program_parser, write_page
 from benchmarks.subsets import SetSpec, add_set_options, at_most, draw_subset, parse_set
-from benchmarks.tables import markdown_table, mean_range
 from ganaug import LabeledImages, PretrainedSampler
 from ganaug._runtime.randomness import derive
 from ganaug.datasets.alterations import classical_augmentation
 from ganaug.evaluation import CNN, TrainingSet
-from ganaug.evaluation.augmenters import sample_learned_classes
 from ganaug.evaluation.training_set import balance_classes, mix_synthetic
 from ganaug.images import concatenate
 
-N_RAREST = 3
-MAX_SAMPLES = 500  # of a class
-AS_IS, EQUAL, SQUARE_ROOT, BOTH = "as it is", "classes equally often", "square root of the counts", "both classifiers"
-BASELINES = (AS_IS, EQUAL, SQUARE_ROOT)
+BOTH = "both classifiers"
 SHARES = (0.1, 0.25, 0.5)
-MEASURES = ("macro F1", "balanced accuracy", "rarest three")
 SMOKE = {"sets": ["smoke:8:2"], "seeds": [0], "seconds": 0.0, "trainings": 1, "steps": 2, "n_max": 8, "ratio": 2}
 
 
@@ -90,25 +93,13 @@ def training_sets(sites: Sites, seed: int, options: argparse.Namespace, folder: 
     return {name: replace(each, alteration="classical") for name, each in sets.items()}
 
 
-def samples_of(augmenter: Any, here: LabeledImages, seed: int) -> LabeledImages:
-    """Samples of every class that was learned."""
-    return sample_learned_classes(augmenter, dict.fromkeys(here.classes, MAX_SAMPLES), seed, here)
-
-
-def bare(images: LabeledImages) -> LabeledImages:
-    """Images without metadata."""
-    return replace(images, metadata=None)
-
-
 def run_draw(spec: SetSpec, seed: int, options: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Scores of every method and training; methods that are in the file `path` are not repeated."""
     sites = draw_sites(spec, seed, options)
     folder = path.with_suffix("")
-    stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"scores": {}}
-    run = {"set": spec.stem, "seed": seed, "scores": stored["scores"]}
+    run = stored_run(spec.stem, seed, path)
     sets = training_sets(sites, seed, options, folder)
     augment = classical_augmentation(sites.here)
-    path.parent.mkdir(parents=True, exist_ok=True)
 
     def predict(training: TrainingSet, number: int) -> np.ndarray:
         classifier = CNN(steps=options.steps)
@@ -116,52 +107,15 @@ def run_draw(spec: SetSpec, seed: int, options: argparse.Namespace, path: Path) 
         log_probabilities: np.ndarray = classifier(scale, augment, derive(seed, "training", number))(sites.test.images)
         return log_probabilities
 
-    for method in (*sets, BOTH):
-        if method in run["scores"]:
-            continue
-        rows = []
-        for number in range(options.trainings):
-            if method == BOTH:
-                parts = [sets[EQUAL], replace(balance_classes(sites.there, 1.0), alteration="classical")]
-                predictions = np.logaddexp.reduce([predict(part, number) for part in parts])
-            else:
-                predictions = predict(sets[method], number)
-            rows.append(score(predictions.argmax(1), sites.test, sites.rarest))
-        run["scores"][method] = rows
-        write_whole(path, json.dumps(run))
-        progress(f"{spec.name} {seed} {method}: " + ", ".join(f"{mean:.1f}" for mean in np.mean(rows, axis=0)))
+    def scores(method: str, number: int) -> np.ndarray:
+        if method != BOTH:
+            return predict(sets[method], number)
+        parts = [sets[EQUAL], replace(balance_classes(sites.there, 1.0), alteration="classical")]
+        both: np.ndarray = np.logaddexp.reduce([predict(part, number) for part in parts])
+        return both
+
+    score_methods((*sets, BOTH), scores, sites.test, sites.rarest, options.trainings, run, path)
     return run
-
-
-def score(predicted: np.ndarray, test: LabeledImages, rarest: Sequence[int]) -> list[float]:
-    """Macro F1, balanced accuracy and mean recall of the classes `rarest`, in percent."""
-    labels = test.labels.numpy()
-    recall = np.array([(predicted[labels == k] == k).mean() for k in range(len(test.classes))])
-    f1 = float(f1_score(labels, predicted, average="macro", zero_division=0.0))
-    return [100 * f1, 100 * float(recall.mean()), 100 * float(recall[list(rarest)].mean())]
-
-
-def page(runs: list[dict[str, Any]], baselines: Sequence[str] = BASELINES) -> list[str]:
-    """One table for each set: scores, and gains over the best of the baselines, by macro F1."""
-    body: list[str] = []
-    for name in dict.fromkeys(run["set"] for run in runs):
-        of_set = [run for run in runs if run["set"] == name]
-        rows = []
-        for method in of_set[0]["scores"]:
-            means = np.array([np.mean(run["scores"][method], axis=0) for run in of_set])
-            best = np.array(
-                [
-                    max((np.mean(run["scores"][each], axis=0) for each in baselines), key=lambda x: x[0])
-                    for run in of_set
-                ]
-            )
-            gains = means - best
-            cells = [mean_range(list(means[:, k]), ".1f") for k in range(len(MEASURES))]
-            cells += [mean_range(list(gains[:, k]), "+.1f") for k in (0, 2)]
-            rows.append([method, *cells])
-        head = ["method", *MEASURES, "gain, macro F1", "gain, rarest three"]
-        body += [f"## {name}, {len(of_set)} draws", "", *markdown_table(head, rows), ""]
-    return body
 
 
 def main(argv: Sequence[str] | None = None) -> Path:

@@ -15,7 +15,6 @@ the labeled images with or without the others. "True labels": what correct label
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +25,19 @@ import torch
 
 from benchmarks.datasets import read_fashion_mnist, read_images
 from benchmarks.generators import stored_generator
-from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page, write_whole
+from benchmarks.method_scores import (
+    AS_IS,
+    EQUAL,
+    N_RAREST,
+    SQUARE_ROOT,
+    bare,
+    page,
+    samples_of,
+    score_methods,
+    stored_run,
+)
+from benchmarks.runner import add_folders, add_seeds, parse, program_parser, progress, write_page
 from benchmarks.subsets import SetSpec, add_set_options, at_most, draw_subset, parse_set
-from benchmarks.two_sites import AS_IS, BASELINES, EQUAL, N_RAREST, SQUARE_ROOT, bare, page, samples_of, score
 from ganaug import LabeledImages
 from ganaug._runtime.randomness import derive
 from ganaug.datasets.alterations import classical_augmentation
@@ -96,22 +105,15 @@ def training_sets(
 def run_draw(spec: SetSpec, seed: int, options: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Scores of every method and training; methods that are in the file `path` are not repeated."""
     train, others, test = draw_subset(spec, seed, options)
-    run = {"set": spec.stem, "seed": seed, "scores": {}}
-    if path.exists():
-        run["scores"] = json.loads(path.read_text())["scores"]
+    run = stored_run(spec.stem, seed, path)
     rarest = np.argsort(list(train.counts.values()), kind="stable")[:N_RAREST].tolist()
-    path.parent.mkdir(parents=True, exist_ok=True)
     augment, classifier = classical_augmentation(train), CNN(steps=options.steps)
-    for method, training in training_sets(train, others, seed, options, path.with_suffix("")).items():
-        if method in run["scores"]:
-            continue
-        rows = []
-        for number in range(options.trainings):
-            predictions = classifier(training, augment, derive(seed, "training", number))(test.images)
-            rows.append(score(predictions.argmax(1), test, rarest))
-        run["scores"][method] = rows
-        write_whole(path, json.dumps(run))
-        progress(f"{spec.name} {seed} {method}: " + ", ".join(f"{mean:.1f}" for mean in np.mean(rows, axis=0)))
+    sets = training_sets(train, others, seed, options, path.with_suffix(""))
+
+    def predict(method: str, number: int) -> np.ndarray:
+        return classifier(sets[method], augment, derive(seed, "training", number))(test.images)
+
+    score_methods(sets, predict, test, rarest, options.trainings, run, path)
     return run
 
 
@@ -142,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> Path:
         f"{options.count:,} images without a class{foreign}; {options.seconds:g} s for each generator, "
         f"{options.trainings} trainings of each method. Percent; mean over draws (smallest to largest)."
     )
-    return write_page(options, f"Images without a class{foreign}", about, page(runs, BASELINES))
+    return write_page(options, f"Images without a class{foreign}", about, page(runs))
 
 
 if __name__ == "__main__":

@@ -159,9 +159,14 @@ class LabeledImages(Dataset[tuple[Tensor, int]]):
         selection = selection.nonzero().flatten() if selection.dtype == torch.bool else selection.long()
         metadata = None if self.metadata is None else self.metadata.iloc[selection.numpy()].reset_index(drop=True)
         labels, stored = self.labels[selection], cast(Any, self.images)
-        if isinstance(stored, StoredRows) and len(selection) * stored[:1].numel() > MAX_BYTES_IN_MEMORY:
+        if self.is_stored and len(selection) * stored[:1].numel() > MAX_BYTES_IN_MEMORY:
             return replace(self, images=cast(Tensor, stored.take(selection)), labels=labels, metadata=metadata)
         return replace(self, images=self.images[selection], labels=labels, metadata=metadata)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the images are read from a file when they are used."""
+        return isinstance(cast(Any, self.images), StoredRows)
 
     def rows_of(self, name: str) -> Tensor:
         """Return the indices of the images of class `name`, ascending: int64, (n,)."""

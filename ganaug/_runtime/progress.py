@@ -15,7 +15,7 @@ from rich.text import Text
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.terminal import printable
 
-Progressing = Callable[[str, int, int], None]  # (current step, steps done, steps in total)
+StepProgress = Callable[[str, int, int], None]  # (current step, steps done, steps in total)
 SECONDS_BETWEEN_LINES = 10.0  # of progress where stderr is not a terminal
 SECONDS_BETWEEN_UPDATES = 0.25  # of the progress bar
 
@@ -152,7 +152,7 @@ class FitProgress:
 
 
 @contextmanager
-def steps_shown(verbose: int | bool, title: str) -> Iterator[Progressing]:
+def steps_shown(verbose: int | bool, title: str) -> Iterator[StepProgress]:
     """Show progress of named steps while the block runs, by a bar or by a line every ten seconds.
 
     Yields
@@ -187,7 +187,7 @@ def steps_shown(verbose: int | bool, title: str) -> Iterator[Progressing]:
 
 
 @contextmanager
-def progress_of(progress: Progressing | None, verbose: int | bool, title: str) -> Iterator[Progressing]:
+def progress_of(progress: StepProgress | None, verbose: int | bool, title: str) -> Iterator[StepProgress]:
     """Yield the caller's `progress`, or one that shows the steps if `verbose` is not 0."""
     with steps_shown(verbose if progress is None else 0, title) as show:
         yield show if progress is None else progress

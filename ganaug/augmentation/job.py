@@ -53,7 +53,7 @@ from ganaug.reports.report import Report
 from ganaug.sampling.composition import Additions, split_additions
 from ganaug.sampling.strategy import Strategy
 from ganaug.training.loop import Callback
-from ganaug.training.run_folder import EVALUATION, check_unused, is_unstarted
+from ganaug.training.run_folder import EVALUATION, augmentation_run_folder, check_unused, is_unstarted
 
 MIN_REPORT_IMAGES_PER_CLASS, MAX_REPORT_IMAGES_PER_CLASS = 30, 100
 PROBES = 32  # images from which the time of a report is estimated
@@ -202,8 +202,8 @@ def augment_folder(
     1   dog        24        6         10     40
     """
     data, out = expand_user(data), None if out is None else expand_user(out)
-    target = (data if out is None else out).resolve()
-    run_dir = target.with_name(f"{target.name}.run") if run_dir is None else expand_user(run_dir)
+    target = data if out is None else out
+    run_dir = augmentation_run_folder(target) if run_dir is None else expand_user(run_dir)
     _check_folders(data, out, run_dir, resume=resume)
     if originals not in ORIGINALS:
         raise ValueError(f"originals must be one of {', '.join(ORIGINALS)}; got {originals!r}.")
@@ -237,7 +237,6 @@ def augment_folder(
         budget = sum(budgets) if len(budgets) == len(samplers) else None
         run = _Run(samplers, run_dir, resume, verbosity, tuple(callbacks), began, budget)
         run.check_time_budget(images, request, evaluate=evaluate)
-        first.other_training_images(images)  # reads them, so that an unusable one is an error before the long work
         selection = run.select(images, request, seed, evaluate=evaluate)
         targets = request.targets(groups.counts, selection.balance)
         without = set(selection.unrecognized)
@@ -259,7 +258,7 @@ def augment_folder(
         if report and sampler is not None and len(synthetic):
             diversity = _write_diversity_report(images, synthetic, sampler, run_dir, verbosity, run.seconds_left())
     return AugmentedFolder(
-        out=data if out is None else out,
+        out=target,
         run_dir=run_dir if run_dir.exists() else None,
         counts=counts_table(groups.counts, additions),
         unlearned=[name for name in unlearned if name in planned.synthetic and is_attempted(sampler, name)],

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.parallel import run_parallel
+from ganaug._runtime.progress import StepProgress
 from ganaug._runtime.randomness import derive, generator
 from ganaug._runtime.workers import one_core
 from ganaug.datasets.alterations import ClassicalAugmentation, classical_augmentation
@@ -92,7 +93,7 @@ class Measurement:
     groups: np.ndarray | None
     growth: Mapping[str, float]
     seed: int
-    progress: Callable[[str, int, int], None]
+    progress: StepProgress
     samples: Sequence[LabeledImages] = ()
     unlearned: Sequence[Sequence[str]] = ()
     predictions: dict[Candidate, list[np.ndarray]] = field(default_factory=dict)

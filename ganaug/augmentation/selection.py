@@ -230,10 +230,12 @@ def select_composition(
     question = {"images": images.fingerprint(), "seed": seed, **asdict(request)}
     if resume and (stored := _read(folder / FILE, question)):
         return stored
+    # outside of `try`: an unusable image among them is an error, before the long work
+    others = None if request.share == 0 else sampler.other_training_images(images)
     try:
         measured = _some_images(drop_synthetic(images)[0], seed)
         if request.share is None:
-            check_training_images(sampler.other_training_images(measured), measured)
+            check_training_images(others, measured)
         groups = resolve_groups(measured, None)
         _check_groups(groups)
         folds = split_folds(measured, N_FOLDS, groups=groups, seed=seed % 2**31)

@@ -12,7 +12,7 @@ from ganaug.cli.options import (
     FOLDER,
     FitOptions,
     check_exists,
-    check_unlabeled,
+    check_unlabeled_folder,
     fit_options,
     limits_training,
     make_sampler,
@@ -21,7 +21,7 @@ from ganaug.cli.options import (
     signing_options,
     strategy,
 )
-from ganaug.cli.resuming import ResumableCommand, StopSignals, run_folder_of
+from ganaug.cli.resuming import ResumableCommand, StopSignals
 from ganaug.cli.sources import make_pretrained, source_options
 from ganaug.cli.summaries import print_filters, print_fit
 
@@ -120,7 +120,7 @@ def augment(
         raise click.UsageError("pass either OUT or --in-place.")
     if not undoing:
         check_exists(data)
-        check_unlabeled(options, *(path for path in (out, run) if path is not None))
+        check_unlabeled_folder(options, *(path for path in (out, run) if path is not None))
     with exit_on_error():
         if undoing:
             _undo((data if out is None else out).resolve())
@@ -218,8 +218,9 @@ def run_augment(
     """Call `augment_folder`, print its result and return it. A signal ends training, resumable, and exits."""
     from ganaug.augmentation import augment_folder
     from ganaug.errors import RunInterruptedError
+    from ganaug.training.run_folder import augmentation_run_folder
 
-    signals = StopSignals(run_folder_of(data if out is None else out) if run is None else run)
+    signals = StopSignals(augmentation_run_folder(data if out is None else out) if run is None else run)
     with warnings_to_stderr():
         try:
             result = augment_folder(

@@ -18,8 +18,6 @@ from ganaug._runtime.launch import rank_and_world_size
 from ganaug._runtime.progress import count_shown, stderr, steps_shown
 from ganaug._runtime.terminal import printable
 
-# Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
-REPEAT_WINDOW_SECONDS = 1.0
 FILE_COLUMNS = 180  # width of a report that is written to a file
 
 # Of processes that train together the first one reports. Errors are printed by every process.

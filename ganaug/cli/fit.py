@@ -6,7 +6,7 @@ import click
 
 from ganaug._runtime.launch import rank_and_world_size
 from ganaug.cli.console import exit_on_error, print_path, warnings_to_stderr
-from ganaug.cli.options import DATA, FOLDER, FitOptions, check_unlabeled, fit_options, make_sampler
+from ganaug.cli.options import DATA, FOLDER, FitOptions, check_unlabeled_folder, fit_options, make_sampler
 from ganaug.cli.reading import read
 from ganaug.cli.resuming import ResumableCommand, StopSignals
 from ganaug.cli.summaries import announce_processes, print_fit
@@ -28,7 +28,7 @@ def fit(data: Path, run: Path, options: FitOptions) -> None:
 
     RUN also holds config.json, history.csv (a row for each check), losses.png, previews/ and checkpoints/.
     """
-    check_unlabeled(options, run)
+    check_unlabeled_folder(options, run)
     with exit_on_error():
         from ganaug.augmentation.job import check_run_folder, write_skipped
 

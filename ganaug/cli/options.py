@@ -184,7 +184,7 @@ def fit_options(command: F, *, without: tuple[str, ...] = ()) -> F:
     return wrapped  # type: ignore[no-any-return]
 
 
-def check_unlabeled(options: FitOptions, *written: Path) -> None:
+def check_unlabeled_folder(options: FitOptions, *written: Path) -> None:
     """Raise click.UsageError where --unlabeled cannot be used as it is. written: folders that the command writes."""
     folder = options.unlabeled
     if folder is None:

@@ -14,8 +14,10 @@ import click
 from click.core import ParameterSource
 
 from ganaug._runtime.user_paths import expand_user
-from ganaug.cli.console import RANK, REPEAT_WINDOW_SECONDS, WORLD_SIZE, print_message
+from ganaug.cli.console import RANK, WORLD_SIZE, print_message
 
+# Launchers pass on a signal that the terminal already sent. Repeats within this many seconds count as one signal.
+REPEAT_WINDOW_SECONDS = 1.0
 NOT_STORED = ("resume", "run")
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
 ADDED = ("param", "map_texts")  # options whose values are added to those of the run
@@ -42,16 +44,12 @@ class ResumableCommand(click.Command):
 
 def _run_folder(values: dict[str, Any]) -> Path | None:
     """Return the run folder that a command line names: --run, or OUT.run or DATA.run of `augment`."""
+    from ganaug.training.run_folder import augmentation_run_folder
+
     if isinstance(values.get("run"), str | Path):
         return Path(expand_user(values["run"]))
     target = values["data" if values.get("in_place") is True else "out"] if "in_place" in values else values.get("out")
-    return run_folder_of(Path(expand_user(target))) if isinstance(target, str | Path) else None
-
-
-def run_folder_of(target: Path) -> Path:
-    """Return the run folder of `augment` that writes into `target`, without --run."""
-    target = target.resolve()
-    return target.with_name(f"{target.name}.run")
+    return augmentation_run_folder(Path(expand_user(target))) if isinstance(target, str | Path) else None
 
 
 def _stored_values(run: Path | None, ctx: click.Context) -> dict[str, Any]:

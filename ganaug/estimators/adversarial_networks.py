@@ -8,7 +8,6 @@ import torch
 
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.randomness import derive, temporary_seed
-from ganaug._runtime.stored_rows import StoredRows
 from ganaug.datasets.cells import Cells
 from ganaug.errors import DataError
 from ganaug.estimators.fitting import FitSetup
@@ -125,7 +124,7 @@ def make_setup(
             "images without a class need a discriminator that can judge an image by itself: give yours a "
             "ganaug.models.networks.blocks.Projection, or leave these images out."
         )
-    if data.unlabeled is not None and plan.recipe.pseudo_label_threshold is not None and is_stored(train):
+    if data.unlabeled is not None and plan.recipe.pseudo_label_threshold is not None and train.is_stored:
         raise ValueError("pseudo_label_threshold needs the labeled images in memory, not in a store.")
     return GeneratorSetup(
         batch_size=plan.batch_size,
@@ -138,12 +137,6 @@ def make_setup(
         step=step,
         start=start,
     )
-
-
-def is_stored(images: LabeledImages) -> bool:
-    """Return whether images are read from a file when they are used."""
-    pixels: object = images.images
-    return isinstance(pixels, StoredRows)
 
 
 def make_step(

@@ -292,12 +292,8 @@ class GANAugmenter(RecipeMixin[TrainingRecipe], OverSampler[GeneratorSetup]):
         NotFittedError
             Before `fit`.
         """
-        request = self._request(counts, filtered=filtered)
-        options = self._drawing_options(
-            random_state, batch_size=batch_size, latent_std=latent_std, truncation=truncation
-        )
-        starts = self._take_indices(request, start, random_state, filtered=filtered)
-        return self.model_.sample(request, start=starts, filtered=filtered, **options)
+        options = {"batch_size": batch_size, "latent_std": latent_std, "truncation": truncation}
+        return self._draw(counts, random_state, start, filtered=filtered, **options)
 
     @library_defaults()
     def plan(self, X: Any, y: Any = None) -> Plan:

@@ -388,10 +388,21 @@ class OverSampler(Trainable[SamplerData, Setup], BaseOverSampler):  # type: igno
         ClassNotLearnedError
             If the model cannot draw a class, or too few of its samples pass the filters.
         """
-        request = self._request(counts, filtered=filtered)
-        options = self._drawing_options(random_state)
+        return self._draw(counts, random_state, start, filtered=filtered)
+
+    def _draw(
+        self,
+        counts: int | Mapping[Any, int],
+        random_state: int | None,
+        start: int | None,
+        *,
+        filtered: bool,
+        **options: Any,
+    ) -> LabeledImages:
+        """Draw samples. options: further parameters of `sample`."""
+        request, drawing = self._request(counts, filtered=filtered), self._drawing_options(random_state, **options)
         starts = self._take_indices(request, start, random_state, filtered=filtered)
-        return self.model_.sample(request, start=starts, filtered=filtered, **options)
+        return self.model_.sample(request, start=starts, filtered=filtered, **drawing)
 
     def _publish(self, result: FitResult, description: dict[str, Any], seed: int) -> None:
         super()._publish(result, description, seed)

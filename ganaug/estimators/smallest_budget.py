@@ -31,7 +31,7 @@ def smallest_time_budget(images: LabeledImages, device: torch.device, cells: Cel
 def check_time_budget(budget: float, smallest: float) -> None:
     """Raise ValueError if a fit would leave much less of a time budget for training than planned."""
     if budget < TOLERANCE * smallest:
-        raise ValueError(too_short_message(budget, smallest))
+        raise ValueError(_too_short_message(budget, smallest))
 
 
 def check_in_processes(budget: float, measure: Callable[[], float], device: torch.device) -> None:
@@ -39,7 +39,7 @@ def check_in_processes(budget: float, measure: Callable[[], float], device: torc
     check_time_budget(budget, connect_processes(device).broadcast_from_main(measure))
 
 
-def too_short_message(budget: float, smallest: float) -> str:
+def _too_short_message(budget: float, smallest: float) -> str:
     """Return the message of the error for a time budget that is too small."""
     return (
         f"a time budget of {budget:g} s is too short for these images. The smallest that works on this machine is "

@@ -1,6 +1,6 @@
 """Train a classifier by every training method, on the same images with the same seeds, and collect its predictions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ganaug._runtime.parallel import run_parallel
+from ganaug._runtime.progress import StepProgress
 from ganaug._runtime.randomness import derive
 from ganaug.datasets.alterations import Augment, classical_augmentation
 from ganaug.errors import DataError
@@ -27,7 +28,6 @@ from ganaug.evaluation.training_set import NotApplicableError
 from ganaug.images import LabeledImages
 
 MAX_PROBES = 100  # synthetic images of a class that show whether the class is recognized
-Progress = Callable[[str, int, int], None]  # (current task, trainings finished, trainings in total)
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Trial:
     margin: float = MARGIN
     time_budget: float | None = None
     n_jobs: int | None = None
-    progress: Progress = lambda task, done, total: None  # noqa: ARG005
+    progress: StepProgress = lambda task, done, total: None  # noqa: ARG005
     notes: list[str] = field(default_factory=list)
     _rounds: Rounds | None = None
     _unrecognized: tuple[frozenset[str], ...] = ()

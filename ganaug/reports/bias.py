@@ -9,7 +9,7 @@ from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.messages import warn_user
-from ganaug._runtime.progress import Progressing, progress_of
+from ganaug._runtime.progress import StepProgress, progress_of
 from ganaug.evaluation.bootstrap import holm
 from ganaug.evaluation.classifiers import Classifier, resolve_classifier
 from ganaug.evaluation.groups import check_groups_apart, resolve_groups
@@ -54,7 +54,7 @@ def bias_report(
     classifier: Any = "features",
     n_seeds: int = 3,
     random_state: int = 0,
-    progress: Progressing | None = None,
+    progress: StepProgress | None = None,
     verbose: int = 0,
 ) -> Report:
     """Compare the composition of synthetic images with that of real ones, by class and attribute.
@@ -238,7 +238,7 @@ def check_bias_inputs(
 class _Steps:
     """Counts the steps of a report."""
 
-    show: Progressing
+    show: StepProgress
     n: int
     done: int = 0
 

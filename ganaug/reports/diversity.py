@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ganaug._runtime.library_defaults import library_defaults
-from ganaug._runtime.progress import Progressing, progress_of
+from ganaug._runtime.progress import StepProgress, progress_of
 from ganaug.errors import DataError
 from ganaug.evaluation.matching import drop_synthetic, match_classes, match_synthetic
 from ganaug.images import LabeledImages
@@ -38,7 +38,7 @@ def diversity_report(
     features: str | Extractor | nn.Module = "auto",
     max_images_per_class: int | None = None,
     random_state: int = 0,
-    progress: Progressing | None = None,
+    progress: StepProgress | None = None,
     verbose: int = 0,
     pictures: bool = True,
 ) -> Report:

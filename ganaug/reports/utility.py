@@ -9,7 +9,7 @@ import torch
 from ganaug._runtime.library_defaults import library_defaults
 from ganaug._runtime.lookup import lookup
 from ganaug._runtime.parallel import check_n_jobs, keep_workers
-from ganaug._runtime.progress import progress_of
+from ganaug._runtime.progress import StepProgress, progress_of
 from ganaug.errors import DataError
 from ganaug.evaluation.augmenters import Augmenter
 from ganaug.evaluation.classifiers import resolve_classifier
@@ -19,7 +19,7 @@ from ganaug.evaluation.matching import check_image_set, check_trainable, drop_sy
 from ganaug.evaluation.objectives import MARGIN, OBJECTIVES
 from ganaug.evaluation.predictions import Predictions
 from ganaug.evaluation.splits import Fold, assign_folds, fold_numbers, split_folds
-from ganaug.evaluation.trial import Progress, Trial
+from ganaug.evaluation.trial import Trial
 from ganaug.images import LabeledImages, image_hashes
 from ganaug.io.paths import shorten
 from ganaug.reports.comparison import report_on
@@ -46,7 +46,7 @@ def utility_report(
     n_jobs: int | None = None,
     resamples: int = 1000,
     random_state: int = 0,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
     verbose: int = 0,
 ) -> Report:
     """Compare classifiers trained with synthetic images to classifiers trained without, on real test images.

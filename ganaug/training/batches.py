@@ -34,6 +34,20 @@ class Batch:
     generator: torch.Generator
 
 
+class ClassDraw:
+    """Draws classes in proportion to weights (K,), which may be 0. `probabilities` has their sum at 1."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self.probabilities = weights / weights.sum()
+        self.cumulative = self.probabilities.cumsum(0)
+        self.last_label = int(torch.nonzero(weights).max())
+
+    def __call__(self, uniform: Tensor) -> Tensor:
+        """Return a label for each number in [0, 1): float64 (N,) -> int64 (N,)."""
+        # rounding can leave the sum of probabilities below 1, and a class of weight 0 must not be drawn
+        return torch.searchsorted(self.cumulative, uniform, right=True).clamp_max_(self.last_label)
+
+
 class BalancedBatches:
     """Batches by number. Each image is drawn with replacement: first its class, then an image of that class.
 
@@ -91,11 +105,8 @@ class BalancedBatches:
         self.seed, self.rank, self.world_size = seed, rank, world_size
         counts = torch.bincount(images.labels, minlength=len(images.classes))
         # an empty class has weight 0 also at power 0, where all other classes have weight 1
-        weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
-        probabilities = weights / weights.sum()
-        self.cumulative = probabilities.cumsum(0)
-        self.last_label = int(torch.nonzero(counts).max())
-        self.windows = Windows(images, probabilities, batch_size, seed=seed, device=device)
+        self.classes = ClassDraw(torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0))
+        self.windows = Windows(images, self.classes.probabilities, batch_size, seed=seed, device=device)
 
     def __call__(self, step: int) -> Batch:
         """Return batch number `step`."""
@@ -104,8 +115,7 @@ class BalancedBatches:
         source = self._generator("cpu", "batch", step)
         # float32 has only 2**24 values in [0, 1), too few to reach every image of a large class
         uniform = torch.rand(2, self.batch_size, generator=source, dtype=torch.float64)
-        # rounding can leave the sum of probabilities below 1, and a class without images must not be drawn
-        labels = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp_max_(self.last_label)
+        labels = self.classes(uniform[0])
         within_class = (uniform[1] * pool.counts[labels]).long()
         # every process draws the whole batch and keeps its rows: the images do not depend on the number of processes
         rows = pool.order[pool.starts[labels] + within_class][self.rank :: self.world_size]
@@ -172,7 +182,7 @@ class SemiSupervisedBatches:
             # row r of the whole batch belongs to process r modulo world_size
             place, other_seed = (rank - n_labeled) % world_size, derive(seed, "unlabeled")
             self.unlabeled = BalancedBatches(unlabeled, n_unlabeled, seed=other_seed, power=1.0, rank=place, **own)
-        self.class_frequencies = torch.bincount(labeled.labels, minlength=len(labeled.classes)).double().cumsum(0)
+        self.classes = ClassDraw(torch.bincount(labeled.labels, minlength=len(labeled.classes)).double())
 
     def __call__(self, step: int) -> Batch:
         """Return batch number `step`."""
@@ -180,9 +190,8 @@ class SemiSupervisedBatches:
         if self.unlabeled is None:
             return batch
         others, source = self.unlabeled, generator(self.unlabeled.seed, "labels", step)
-        position = torch.rand(others.batch_size, generator=source, dtype=torch.float64) * self.class_frequencies[-1]
-        labels = torch.searchsorted(self.class_frequencies, position, right=True)[others.rank :: others.world_size]
-        labels = labels.to(batch.labels.device)
+        uniform = torch.rand(others.batch_size, generator=source, dtype=torch.float64)
+        labels = self.classes(uniform)[others.rank :: others.world_size].to(batch.labels.device)
         return Batch(
             torch.cat([batch.images, others(step).images]),
             torch.cat([batch.labels, labels]),

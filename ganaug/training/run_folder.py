@@ -28,6 +28,12 @@ MAY_CHANGE = frozenset({"n_steps", "time_budget", "run_dir", "device", "sampling
 FIT_FOLDER = re.compile(r"fit-[0-9a-f]{16}(-\d+)?")  # of one fit of a clone
 
 
+def augmentation_run_folder(target: Path) -> Path:
+    """Return the run folder of an augmentation that writes into `target`, where none is named."""
+    target = target.resolve()
+    return target.with_name(f"{target.name}.run")
+
+
 def is_unstarted(folder: Path) -> bool:
     """Return whether nothing was written to `folder` yet, or a run was killed there before it wrote anything.
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ganaug._runtime.randomness import generator
-from ganaug._runtime.stored_rows import StoredRows
 from ganaug.images import LabeledImages
 
 MAX_POOL_BYTES = 64 * 2**20  # bytes of pixels in a pool; the next pool is read at the same time
@@ -81,8 +80,7 @@ class Windows:
     ) -> None:
         self.images, self.seed, self.device = images, seed, device
         self.single_pool: Pool | None = None
-        pixels: object = images.images
-        if not isinstance(pixels, StoredRows):
+        if not images.is_stored:
             self.single_pool = Pool.of(images.images.to(device), images.labels, len(images.classes))
             return
         self.rows = [images.rows_of(name) for name in images.classes]
